@@ -1,0 +1,1 @@
+"""The service: an uploaded image in, a digit out."""

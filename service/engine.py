@@ -1,0 +1,186 @@
+"""One ONNX Runtime session: opened on the provider that was asked for, held to the contract, run.
+
+Create engines after a fork, never before: a session owns threads, and threads do not survive one.
+"""
+
+import logging
+import os
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+# ONNX Runtime sends telemetry on Linux since 1.29 unless this is set before the import.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+import onnxruntime as ort
+
+from service.contract import (
+    CONTRACT_VERSION,
+    FLOAT32_FILE,
+    IMAGE_SIDE,
+    INPUT_NAME,
+    INT8_FILE,
+    LABELS,
+    METADATA_CONTRACT,
+    METADATA_LABELS,
+    OUTPUT_NAME,
+    Manifest,
+    self_test_images,
+)
+from service.errors import ContractError, ModelError, ProviderError, SelfTestError
+
+Provider = Literal["cpu", "cuda"]
+Images = npt.NDArray[np.uint8]
+Probabilities = npt.NDArray[np.float32]
+
+_ORT_PROVIDERS: dict[Provider, str] = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+
+log = logging.getLogger(__name__)
+
+
+class Engine:
+    """A model, ready to run. `run` may be called from several threads at once."""
+
+    def __init__(self, session: ort.InferenceSession, provider: Provider, file: str) -> None:
+        """Use `Engine.open`, which checks what this takes on trust."""
+        self._session = session
+        self.provider: Provider = provider
+        self.file = file
+
+    @classmethod
+    def open(cls, model: bytes, *, provider: Provider = "cpu", threads: int = 1, file: str = FLOAT32_FILE) -> "Engine":
+        """Open the ONNX graph `model` on `provider` with `threads` threads for one run.
+
+        Raises:
+            ProviderError: the provider cannot run it here. There is no fallback to another one.
+            ContractError: the graph is no ONNX, or not the graph that the contract describes.
+        """
+        session = _open_session(model, provider, threads)
+        _check_contract(session)
+        return cls(session, provider, file)
+
+    def run(self, images: Images) -> Probabilities:
+        """Return the probabilities, float32 [N, 10], of `images`, uint8 [N, 28, 28], 0 = background, 255 = ink."""
+        probabilities: Probabilities = self._session.run([OUTPUT_NAME], {INPUT_NAME: images})[0]
+        return probabilities
+
+    def self_test(self, manifest: Manifest) -> None:
+        """Run the manifest's self-test, which also warms the session up.
+
+        Raises:
+            SelfTestError: an answer differs from the published one by more than the manifest's tolerance.
+        """
+        test = manifest.self_test
+        expected = np.asarray(test.expected[self.file], np.float32)
+        found = self.run(self_test_inputs(test.seed, test.count))
+        if expected.shape != found.shape:
+            raise SelfTestError(
+                f"{self.file}: the self-test wants answers of shape {expected.shape}, got {found.shape}."
+            )
+        difference = float(np.max(np.abs(found - expected)))
+        if not difference <= test.tolerance[self.file]:  # written so that NaN fails
+            raise SelfTestError(
+                f"{self.file}: the self-test differs from the manifest by {difference:.2g}, "
+                f"allowed is {test.tolerance[self.file]:.2g}: publish the version again."
+            )
+
+
+def self_test_inputs(seed: int, count: int) -> Images:
+    """Return the contract's self-test images as an array, uint8 [count, 28, 28]."""
+    return np.frombuffer(self_test_images(seed, count), np.uint8).reshape(count, IMAGE_SIDE, IMAGE_SIDE)
+
+
+def open_version(
+    directory: Path, manifest: Manifest, *, provider: Literal["auto", "cpu", "cuda"], threads: int = 1
+) -> Engine:
+    """Open the graph of a published version that suits the provider, and self-test it.
+
+    CUDA runs float32; a CPU runs int8 where the version has it. `auto` takes CUDA where it works and says so where
+    it does not.
+
+    Raises:
+        ModelError: the version cannot be served; the leaf of the tree says why.
+    """
+    if provider == "cpu" or (provider == "auto" and "CUDAExecutionProvider" not in ort.get_available_providers()):
+        return _open_file(directory, manifest, "cpu", threads)
+    try:
+        return _open_file(directory, manifest, "cuda", threads)
+    except ProviderError as error:
+        if provider == "cuda":
+            raise
+        log.warning("CUDA cannot serve, the CPU does: %s", error)
+        return _open_file(directory, manifest, "cpu", threads)
+
+
+def _open_file(directory: Path, manifest: Manifest, provider: Provider, threads: int) -> Engine:
+    file = INT8_FILE if provider == "cpu" and INT8_FILE in manifest.files else FLOAT32_FILE
+    model = manifest.read_file(directory, file)
+    engine = Engine.open(model, provider=provider, threads=threads, file=file)
+    engine.self_test(manifest)
+    return engine
+
+
+def _open_session(model: bytes, provider: Provider, threads: int) -> ort.InferenceSession:
+    wanted = _ORT_PROVIDERS[provider]
+    # ONNX Runtime only warns about a provider that is not built in, and goes on without it.
+    if wanted not in ort.get_available_providers():
+        raise ProviderError(
+            f"{wanted} is not in this installation of ONNX Runtime: "
+            "install the `serve-cuda` requirements, or set DIGITS_PROVIDER=cpu."
+        )
+    if provider == "cuda":
+        ort.preload_dlls()
+    try:
+        session = ort.InferenceSession(model, _session_options(threads), providers=[wanted], enable_fallback=False)
+    except Exception as error:  # ONNX Runtime's exceptions have no common base
+        if provider == "cuda" and _opens_on_cpu(model):
+            raise ProviderError(f"CUDA cannot run the model here: {_first_line(error)}.") from error
+        raise ContractError(f"ONNX Runtime cannot load the model: {_first_line(error)}.") from error
+    # The list of available providers and the one asked for are wishes; only this is what runs.
+    if session.get_providers()[0] != wanted:
+        raise ProviderError(
+            f"{wanted} was asked for and ONNX Runtime took {session.get_providers()[0]}: "
+            "check the driver and the CUDA and cuDNN libraries, or set DIGITS_PROVIDER=cpu."
+        )
+    return session
+
+
+def _session_options(threads: int) -> ort.SessionOptions:
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    # A spinning pool burns the processor that the next request needs.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.log_severity_level = 3  # errors; what matters of the rest is raised or logged here
+    return options
+
+
+def _opens_on_cpu(model: bytes) -> bool:
+    try:
+        _open_session(model, "cpu", 1)
+    except ModelError:
+        return False
+    return True
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
+
+
+def _check_contract(session: ort.InferenceSession) -> None:
+    found_inputs = [(node.name, node.type, node.shape[1:]) for node in session.get_inputs()]
+    found_outputs = [(node.name, node.type, node.shape[1:]) for node in session.get_outputs()]
+    _expect("inputs", found_inputs, [(INPUT_NAME, "tensor(uint8)", [IMAGE_SIDE, IMAGE_SIDE])])
+    _expect("outputs", found_outputs, [(OUTPUT_NAME, "tensor(float)", [len(LABELS)])])
+    batch = session.get_inputs()[0].shape[0]
+    if isinstance(batch, int):
+        raise ContractError(f"The model takes batches of {batch} only; the contract wants any number of images.")
+    metadata = session.get_modelmeta().custom_metadata_map
+    _expect("contract version", metadata.get(METADATA_CONTRACT), CONTRACT_VERSION)
+    _expect("labels", metadata.get(METADATA_LABELS), ",".join(LABELS))
+
+
+def _expect(what: str, found: object, wanted: object) -> None:
+    if found != wanted:
+        raise ContractError(f"The model's {what}: found {found}, the contract wants {wanted}.")

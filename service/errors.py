@@ -1,0 +1,140 @@
+"""Every error that a user of the service can meet, with its HTTP status and machine-readable code.
+
+    DigitsError
+    ├── SettingsError                    the start is refused
+    ├── RequestError                     the client can mend it
+    │   ├── MalformedRequest        400  malformed_request
+    │   ├── UnknownRoute            404  not_found
+    │   ├── WrongMethod             405  method_not_allowed
+    │   ├── SlowRequest             408  request_timeout
+    │   ├── TooLarge                413  too_large
+    │   ├── UnsupportedImage        415  unsupported_image
+    │   ├── UnreadableImage         422  unreadable_image
+    │   ├── NoDigit                 422  no_digit
+    │   └── TooBusy                 429  too_busy
+    ├── NotReady                    503  not_ready
+    └── ModelError                  503  model_error
+        ├── ManifestError                manifest_error
+        ├── ContractError                contract_error
+        ├── ProviderError                provider_error
+        └── SelfTestError                self_test_failed
+
+The message is one sentence that says what to do; it is shown to the client as it stands.
+"""
+
+
+class DigitsError(Exception):
+    """Root of the tree. One that reaches a client undecided is a defect, hence 500."""
+
+    status = 500
+    code = "internal_error"
+
+
+class SettingsError(DigitsError):
+    """A setting has a value that is not allowed."""
+
+
+class RequestError(DigitsError):
+    """The request cannot be answered as it was sent."""
+
+    status = 400
+
+
+class MalformedRequest(RequestError):
+    """The request does not have the documented form."""
+
+    code = "malformed_request"
+
+
+class UnknownRoute(RequestError):
+    """Nothing is served at this path."""
+
+    status = 404
+    code = "not_found"
+
+
+class WrongMethod(RequestError):
+    """The path exists, the method does not."""
+
+    status = 405
+    code = "method_not_allowed"
+
+
+class SlowRequest(RequestError):
+    """The client took too long to send its request."""
+
+    status = 408
+    code = "request_timeout"
+
+
+class TooLarge(RequestError):
+    """The upload, or the picture that it claims to hold, is larger than allowed."""
+
+    status = 413
+    code = "too_large"
+
+
+class UnsupportedImage(RequestError):
+    """The bytes are not a picture in one of the formats that are read."""
+
+    status = 415
+    code = "unsupported_image"
+
+
+class UnreadableImage(RequestError):
+    """The format is known but the picture is damaged."""
+
+    status = 422
+    code = "unreadable_image"
+
+
+class NoDigit(RequestError):
+    """The picture was read and holds nothing that could be a digit."""
+
+    status = 422
+    code = "no_digit"
+
+
+class TooBusy(RequestError):
+    """More requests are in flight than the service carries."""
+
+    status = 429
+    code = "too_busy"
+
+
+class NotReady(DigitsError):
+    """No model serves at present."""
+
+    status = 503
+    code = "not_ready"
+
+
+class ModelError(DigitsError):
+    """A model version cannot be served."""
+
+    status = 503
+    code = "model_error"
+
+
+class ManifestError(ModelError):
+    """The manifest is missing or damaged, or a file differs from what it says."""
+
+    code = "manifest_error"
+
+
+class ContractError(ModelError):
+    """The model does not speak this contract: tensor names, shapes, dtypes, labels or version."""
+
+    code = "contract_error"
+
+
+class ProviderError(ModelError):
+    """The execution provider that was demanded cannot run the model here."""
+
+    code = "provider_error"
+
+
+class SelfTestError(ModelError):
+    """The model does not give the probabilities that its manifest promises."""
+
+    code = "self_test_failed"

@@ -1,0 +1,140 @@
+"""The settings, in one frozen table: name, default, help. Each is the environment variable `DIGITS_<NAME>`.
+
+>>> Settings.from_environ({"DIGITS_PROVIDER": "cpu"}).provider
+'cpu'
+"""
+
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from service.contract import MODEL_NAME
+from service.errors import SettingsError
+
+PREFIX = "DIGITS_"
+
+_MEBI = 1 << 20
+
+
+def available_cpus() -> int:
+    """Return how many processors this process may use: its affinity, and the quota of its container, rounded up."""
+    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quota = _cgroup_quota(Path("/sys/fs/cgroup/cpu.max"))
+    return max(1, min(cpus, quota or cpus))
+
+
+def _cgroup_quota(cpu_max: Path) -> int | None:
+    """Return the processors that cgroup v2 allows ("200000 100000" is 2), None where nothing limits them."""
+    try:
+        quota, period = cpu_max.read_text(encoding="ascii").split()
+        return -(-int(quota) // int(period))
+    except (OSError, ValueError):  # no cgroup v2, or "max"
+        return None
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """How the text of a variable becomes a value; `parse` raises ValueError for what `allowed` does not describe."""
+
+    parse: Callable[[str], Any]
+    allowed: str
+
+
+def _integer(lowest: int, highest: int) -> _Kind:
+    def parse(text: str) -> int:
+        value = int(text)
+        if not lowest <= value <= highest:
+            raise ValueError(text)
+        return value
+
+    return _Kind(parse, f"a whole number from {lowest} to {highest}")
+
+
+def _choice(*words: str) -> _Kind:
+    def parse(text: str) -> str:
+        if text not in words:
+            raise ValueError(text)
+        return text
+
+    return _Kind(parse, " or ".join(words))
+
+
+def _matching(pattern: str, allowed: str) -> _Kind:
+    def parse(text: str) -> str:
+        if not re.fullmatch(pattern, text):
+            raise ValueError(text)
+        return text
+
+    return _Kind(parse, allowed)
+
+
+def _directory(text: str) -> Path:
+    if not text:
+        raise ValueError(text)
+    return Path(text).absolute()
+
+
+_DIRECTORY = _Kind(_directory, "a directory")
+_NAME = _matching(r"[A-Za-z0-9][A-Za-z0-9._-]*", "letters, digits, '.', '_' and '-'")
+_VERSION = _matching(r"latest|[1-9][0-9]{0,8}", "latest or a version number")
+_ADDRESS = _matching(r"(\[[0-9A-Fa-f:.]+\]|[^\s:]*):[0-9]{1,5}|unix:.+", "HOST:PORT, [IPV6]:PORT or unix:PATH")
+
+
+def _setting(kind: _Kind, default: Any, help: str, shown_default: str = "") -> Any:
+    shown = shown_default or str(default)
+    metadata = {"kind": kind, "help": help, "default": shown}
+    if callable(default):
+        return field(default_factory=default, metadata=metadata)
+    return field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that can be set. `from_environ` is the way to make one outside tests."""
+
+    bind: str = _setting(_ADDRESS, "127.0.0.1:8000", "address to listen on; the container image sets 0.0.0.0:8000")
+    workers: int = _setting(_integer(1, 256), available_cpus, "worker processes", "the CPUs that it may use")
+    threads: int = _setting(_integer(1, 256), 8, "requests that a worker handles at a time")
+    grace_seconds: int = _setting(_integer(0, 3600), 20, "time to finish requests after SIGTERM, in seconds")
+    models_dir: Path = _setting(_DIRECTORY, lambda: Path("models").absolute(), "directory of the models", "models")
+    model_name: str = _setting(_NAME, MODEL_NAME, "which of them to serve")
+    model_version: str = _setting(_VERSION, "latest", "latest, or the number of the version to stay with")
+    provider: str = _setting(
+        _choice("auto", "cpu", "cuda"), "auto", "where the model runs; cuda serves nothing where CUDA cannot"
+    )
+    intra_op_threads: int = _setting(_integer(1, 256), 1, "threads that one run of the model may use")
+    max_upload_bytes: int = _setting(_integer(1024, 1 << 30), 16 * _MEBI, "largest request body, in bytes")
+    max_pixels: int = _setting(_integer(784, 1 << 30), 50_000_000, "largest picture, width times height")
+    max_batch: int = _setting(_integer(1, 65536), 256, "most pictures in one request")
+    log_format: str = _setting(_choice("text", "json"), "text", "text or json, a line a request")
+    log_level: str = _setting(_choice("debug", "info", "warning", "error"), "info", "least severity that is logged")
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str]) -> "Settings":
+        """Read the settings from environment variables; one that is absent or empty keeps its default.
+
+        Raises:
+            SettingsError: a value is not allowed, or a variable with the prefix is none of the settings.
+        """
+        values = {}
+        kinds: dict[str, _Kind] = {PREFIX + entry.name.upper(): entry.metadata["kind"] for entry in fields(cls)}
+        for variable, text in environ.items():
+            if not variable.startswith(PREFIX) or not text:
+                continue
+            if variable not in kinds:
+                raise SettingsError(f"{variable} is no setting: `python -m service --help` lists them.")
+            try:
+                values[variable.removeprefix(PREFIX).lower()] = kinds[variable].parse(text)
+            except ValueError:
+                raise SettingsError(f"{variable}={text!r} is not allowed: {kinds[variable].allowed}.") from None
+        return cls(**values)
+
+
+def table() -> Iterator[tuple[str, str, str, str]]:
+    """Yield the variable, the default, what is allowed and the help of each setting."""
+    for entry in fields(Settings):
+        kind: _Kind = entry.metadata["kind"]
+        yield PREFIX + entry.name.upper(), entry.metadata["default"], kind.allowed, entry.metadata["help"]
