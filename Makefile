@@ -1,0 +1,62 @@
+# `make` lists what there is. Everything is made inside the checkout, under .venv/; nothing is installed elsewhere.
+
+PYTHON ?= python3
+ARGS ?=
+DEV := .venv/dev/bin/python
+
+LOCKS := $(addprefix requirements/,$(addsuffix .txt,dev serve serve-cuda train train-cuda))
+
+.DEFAULT_GOAL := help
+.PHONY: help serve test train lint lock compose-test clean python FORCE
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo "PYTHON=python3.12 chooses the interpreter; ARGS=... goes to the command that the target runs."
+
+serve: .venv/serve  ## serve the newest model on port 8000; DIGITS_* variables set it up
+	exec .venv/serve/bin/python -m service $(ARGS)
+
+test: .venv/dev  ## run the tests; each one that this machine cannot run says why
+	$(DEV) -m pytest -ra $(ARGS)
+
+train: .venv/dev  ## train and publish the next version, such as ARGS="--data DIR --epochs 5"
+	$(DEV) -m training $(ARGS)
+
+lint: .venv/dev  ## check the style, the layout of the code and the types
+	$(DEV) -m ruff check .
+	$(DEV) -m ruff format --check .
+	$(DEV) -m mypy
+
+compose-test: .venv/dev  ## build both images and run the compose deployment; MNIST_DIR=DIR retrains in it too
+	$(DEV) -m pytest -ra tests/test_compose.py $(ARGS)
+
+lock: .venv/dev $(LOCKS)  ## bring requirements/ up to pyproject.toml; ARGS=--upgrade takes the newest versions it allows
+	@! grep -nE 'https?://|file:|^[./-]' $(LOCKS) || { echo "make: an address or a path got into the locks"; exit 1; }
+
+clean:  ## remove the environments and the caches; models and runs stay
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache build *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# A lock has the name of its extra; the one to develop with holds three. --universal: one file for every Python and
+# platform that pyproject.toml allows.
+requirements/dev.txt: EXTRAS = serve train dev
+requirements/%.txt: EXTRAS = $*
+requirements/%.txt: FORCE | .venv/dev
+	.venv/dev/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+	    --no-emit-index-url --no-emit-find-links $(EXTRAS:%=--extra %) $(ARGS) pyproject.toml -o $@
+
+# An environment is made again when its lock or its Python differs from what it was made from. That is noted only once
+# it is whole, so an interrupted one is made again too.
+.venv/%: python FORCE
+	@{ $(PYTHON) --version; cat requirements/$*.txt; } | cmp -s - $@/made-from || { set -e; \
+	    echo "Installing requirements/$*.txt into $@ ..."; \
+	    rm -rf $@; \
+	    $(PYTHON) -m venv $@; \
+	    $@/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/$*.txt; \
+	    { $(PYTHON) --version; cat requirements/$*.txt; } >$@/made-from; }
+
+python:
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || { \
+	    echo "make: this needs Python 3.11, 3.12 or 3.13, and $(PYTHON) is not: name one, as in PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	    echo "make: $(PYTHON) cannot make environments: apt-get install python3-venv"; exit 1; }
