@@ -1,0 +1,65 @@
+"""The Docker files agree with each other and with the settings. No engine is needed for that."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from service.settings import Settings, table
+
+ROOT = Path(__file__).parent.parent
+DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+COMPOSE = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
+IGNORED = (ROOT / ".dockerignore").read_text(encoding="utf-8")
+STAGES = re.findall(r"^FROM \S+ AS (\S+)$", DOCKERFILE, re.MULTILINE)
+
+
+def test_plain_build_makes_the_service() -> None:
+    assert STAGES[-1] == "service"
+    assert set(re.findall(r"target: ([\w-]+)", COMPOSE)) == {"service", "training"} <= set(STAGES)
+
+
+def test_every_extra_has_a_lock() -> None:
+    extras = re.findall(r"EXTRA[=:] ?([\w-]+)", DOCKERFILE + COMPOSE)
+    assert set(extras) == {"serve", "serve-cuda", "train", "train-cuda"}
+    assert all((ROOT / "requirements" / f"{extra}.txt").is_file() for extra in extras)
+
+
+@pytest.mark.parametrize("text", [DOCKERFILE, COMPOSE], ids=["Dockerfile", "docker-compose.yml"])
+def test_names_only_settings_that_exist(text: str) -> None:
+    known = {variable for variable, *_ in table()}
+    assert set(re.findall(r"DIGITS_[A-Z_]+", text)) <= known
+
+
+def test_compose_takes_no_variable_that_the_service_would_refuse() -> None:
+    """An unknown DIGITS_* variable stops the service, so the compose file's own must not look like one."""
+    assert not re.search(r"\$\{?DIGITS_", COMPOSE)
+
+
+def test_compose_waits_longer_than_the_service_does() -> None:
+    period = re.search(r"stop_grace_period: (\d+)s", COMPOSE)
+    assert period
+    assert int(period[1]) > Settings().grace_seconds
+
+
+def test_both_images_run_as_the_same_user() -> None:
+    """They share the volume of the models."""
+    assert len(re.findall(r"^USER (\d+:\d+)$", DOCKERFILE, re.MULTILINE)) == 2
+    assert set(re.findall(r"(?:USER |--chown=)(\S+)", DOCKERFILE)) == {"10001:10001"}
+
+
+def test_commands_are_in_exec_form() -> None:
+    """In shell form a shell would be process 1, and it passes no signal on."""
+    assert re.findall(r"(?:^|\s)(?:CMD|ENTRYPOINT) ([^\n])", DOCKERFILE) == ["["] * 3
+
+
+def test_build_context_is_named_file_by_file() -> None:
+    rules = [line for line in IGNORED.splitlines() if line and not line.startswith("#")]
+    assert rules[0] == "*"
+    assert {rule for rule in rules if rule.startswith("!")} == {
+        "!requirements/*.txt",
+        "!service",
+        "!training",
+        "!models",
+    }
+    assert "**/.*" in rules
