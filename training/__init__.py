@@ -1,0 +1,1 @@
+"""The training pipeline: MNIST in, a published model version out."""

@@ -1,0 +1,168 @@
+"""Train the network of a recipe, with a checkpoint after each epoch to go on from."""
+
+import json
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from training import batches, network
+from training.dataset import Mnist
+from training.errors import RunError
+from training.recipes import Recipe
+
+_STEPS_PER_EXECUTION = 32  # batches that one call into TensorFlow trains on; more gains nothing
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A trained model and, for each epoch, its figures."""
+
+    model: Any
+    history: list[dict[str, float]]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A directory under which one training run keeps what it needs to go on: `run.json`, `history.json`, weights.
+
+    Raises:
+        RunError: from `open`, where the directory holds something else than this run.
+    """
+
+    directory: Path
+    identity: dict[str, Any]
+
+    @classmethod
+    def open(cls, directory: Path, recipe: Recipe, epochs: int, seed: int, data: Mnist, *, resume: bool) -> "Run":
+        """Return the run in `directory`: the one that was interrupted there where `resume`, else a new one."""
+        identity = {"recipe": recipe.to_dict(), "epochs": epochs, "seed": seed, "data": dict(data.sha256)}
+        identity = json.loads(json.dumps(identity))  # tuples become lists, as they will when read back
+        run = cls(directory, identity)
+        found = _read_json(directory / "run.json")
+        if resume:
+            run._check_same(found)
+        elif found is not None and not found.get("published") and run.weights.exists():
+            raise RunError(
+                f"{directory} holds a run that was not finished: go on with --resume, "
+                "or name another --run-dir, or delete it."
+            )
+        else:
+            run._start()
+        return run
+
+    @property
+    def weights(self) -> Path:
+        """The checkpoint: weights and optimizer state after the last complete epoch."""
+        return self.directory / "checkpoint.weights.h5"
+
+    def read_history(self) -> list[dict[str, float]]:
+        """Return the figures of the epochs so far."""
+        return _read_json(self.directory / "history.json") or []
+
+    def save(self, model: Any, history: list[dict[str, float]]) -> None:
+        """Write the history, then the checkpoint, each in one step: a kill leaves the last whole one."""
+        _replace(self.directory / "history.json", lambda path: path.write_text(json.dumps(history, indent=1)))
+        _replace(self.weights, model.save_weights)
+
+    def mark_published(self, version: str) -> None:
+        """Record that nothing of this run is left to do, so that the next one may start over."""
+        content = json.dumps(self.identity | {"published": version}, indent=1)
+        _replace(self.directory / "run.json", lambda path: path.write_text(content))
+
+    def _start(self) -> None:
+        self.directory.mkdir(parents=True, exist_ok=True)
+        self.weights.unlink(missing_ok=True)
+        (self.directory / "history.json").unlink(missing_ok=True)
+        _replace(self.directory / "run.json", lambda path: path.write_text(json.dumps(self.identity, indent=1)))
+
+    def _check_same(self, found: dict[str, Any] | None) -> None:
+        if found is None:
+            raise RunError(f"{self.directory} holds no run to resume: leave --resume out to start one.")
+        differing = [key for key, value in self.identity.items() if found.get(key) != value]
+        if differing:
+            raise RunError(
+                f"{self.directory} holds a run with another {' and '.join(differing)}: resume it with the options "
+                "that it was started with, or name another --run-dir."
+            )
+
+
+def fit(recipe: Recipe, data: Mnist, run: Run, *, seed: int, epochs: int, strategy: Any) -> Fitted:
+    """Train `recipe` on `data.train_*` for `epochs` from the checkpoint of `run`, or from the start.
+
+    The validation split is looked at after each epoch and decides nothing here: the weights are those of the last
+    epoch, where the learning rate has come down to zero.
+    """
+    steps = batches.steps_per_epoch(len(data.train_images), recipe.batch_size)
+    keras.utils.set_random_seed(seed)
+    with strategy.scope():
+        model = network.build(recipe)
+        network.compile_for(
+            model, recipe, steps_per_epoch=steps, epochs=epochs, steps_per_execution=min(steps, _STEPS_PER_EXECUTION)
+        )
+        if run.weights.exists():
+            model.optimizer.build(model.trainable_variables)
+            model.load_weights(run.weights)
+    first_step = int(model.optimizer.iterations.numpy())
+    first_epoch = first_step // steps
+    history = run.read_history()[:first_epoch]
+    clock = batches.WaitClock()
+    dataset = batches.batches(data.train_images, data.train_labels, recipe, seed=seed, first_step=first_step)
+    if first_epoch < epochs:
+        model.fit(
+            clock.watch(dataset),
+            initial_epoch=first_epoch,
+            epochs=epochs,
+            steps_per_epoch=steps,
+            validation_data=(data.validation_images, data.validation_labels),
+            validation_batch_size=1000,
+            shuffle=False,  # the dataset is shuffled already
+            callbacks=[
+                _Recorder(run, history, clock, images_per_epoch=steps * recipe.batch_size),
+                keras.callbacks.TensorBoard(run.directory / "tensorboard", write_graph=False),
+            ],
+            verbose=1 if sys.stdout.isatty() else 2,
+        )
+    return Fitted(model, history)
+
+
+class _Recorder(keras.callbacks.Callback):  # type: ignore[misc]
+    """After each epoch: its figures into the history and the progress line, and a checkpoint."""
+
+    def __init__(self, run: Run, history: list[dict[str, float]], clock: batches.WaitClock, images_per_epoch: int):
+        super().__init__()
+        self._run, self._history, self._clock = run, history, clock
+        self._images_per_epoch = images_per_epoch
+        self._started = self._trained = self._waited = 0.0
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:  # noqa: ARG002
+        self._started, self._trained, self._waited = time.perf_counter(), 0.0, self._clock.seconds
+
+    def on_test_begin(self, logs: dict[str, float] | None = None) -> None:  # noqa: ARG002
+        self._trained = time.perf_counter() - self._started
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
+        logs["seconds"] = self._trained
+        logs["images_per_second"] = self._images_per_epoch / self._trained
+        logs["waiting_share"] = (self._clock.seconds - self._waited) / self._trained
+        self._history.append({"epoch": epoch + 1, **{name: float(value) for name, value in logs.items()}})
+        self._run.save(self.model, self._history)
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise RunError(f"{path} cannot be read ({error}): delete the run directory and start again.") from error
+
+
+def _replace(path: Path, write: Any) -> None:
+    """Let `write` make a file beside `path`, then put it in its place in one step."""
+    beside = path.with_name("new-" + path.name)
+    write(beside)
+    beside.replace(path)

@@ -1,0 +1,58 @@
+"""The deep MLP of a recipe, from pixels to logits."""
+
+from typing import Any
+
+import keras
+
+from service.contract import IMAGE_SIDE, LABELS
+from training.recipes import Recipe
+
+
+def build(recipe: Recipe) -> Any:
+    """Return the untrained Keras model: float32 images [N, 28, 28] of 0 to 255 in, float32 logits [N, 10] out.
+
+    Scaling to [0, 1] is a layer, so that nobody outside has to know of it. The softmax is none: cross-entropy on
+    logits is the stabler sum, and the export adds it behind the temperature.
+    """
+    hidden = [
+        keras.layers.Dense(
+            units,
+            activation=recipe.activation,
+            kernel_initializer=recipe.kernel_initializer,
+            bias_initializer=recipe.bias_initializer,
+            name=f"hidden_{number}",
+        )
+        for number, units in enumerate(recipe.hidden, start=1)
+    ]
+    logits = keras.layers.Dense(
+        len(LABELS),
+        kernel_initializer=recipe.kernel_initializer,
+        bias_initializer=recipe.bias_initializer,
+        dtype="float32",  # also under mixed precision: a loss in float16 underflows
+        name="logits",
+    )
+    layers = [
+        keras.Input((IMAGE_SIDE, IMAGE_SIDE), name="images"),
+        keras.layers.Rescaling(1 / 255, name="scale"),
+        keras.layers.Flatten(name="flatten"),
+        *hidden,
+        logits,
+    ]
+    return keras.Sequential(layers, name=recipe.name.replace("-", "_"))
+
+
+def compile_for(model: Any, recipe: Recipe, *, steps_per_epoch: int, epochs: int, steps_per_execution: int = 1) -> None:
+    """Attach the recipe's optimizer, learning-rate schedule, loss and metric to `model`."""
+    warmup_steps = round(recipe.warmup_epochs * steps_per_epoch)
+    learning_rate = keras.optimizers.schedules.CosineDecay(
+        initial_learning_rate=0.0,
+        decay_steps=max(1, epochs * steps_per_epoch - warmup_steps),
+        warmup_target=recipe.learning_rate,
+        warmup_steps=warmup_steps,
+    )
+    model.compile(
+        optimizer=keras.optimizers.Adam(learning_rate),
+        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
+        steps_per_execution=steps_per_execution,
+    )

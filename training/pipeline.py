@@ -1,0 +1,209 @@
+"""The whole path of one training run, a line a stage: data, fit, calibrate, export, verify, publish."""
+
+import hashlib
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+from service.contract import CONTRACT_VERSION, FLOAT32_FILE, MANIFEST_FILE, FileRecord, Manifest, SelfTest
+from service.engine import Engine, self_test_inputs
+from training import device, evaluate, export, fit, publish, report, verify
+from training.dataset import Mnist
+from training.errors import TrainingError
+from training.recipes import Recipe
+
+_SELF_TEST_IMAGES = 16
+# Kernels for other processors round otherwise; in int8 one step of rounding can move a probability visibly.
+_FLOAT32_TOLERANCE, _INT8_TOLERANCE = 1e-4, 0.1
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a run is told besides its recipe and its data."""
+
+    name: str
+    epochs: int
+    seed: int
+    device: device.Device
+    mixed_precision: bool
+    models: Path
+    run_dir: Path
+    resume: bool
+
+
+@dataclass(frozen=True)
+class _Calibrated:
+    """A trained model with what the validation split decided."""
+
+    fitted: fit.Fitted
+    temperature: float
+    certain_from: float
+    validation: evaluate.Metrics
+
+
+def run(recipe: Recipe, data: Mnist, options: Options) -> str:
+    """Train, verify and publish `recipe`; return the number of the version.
+
+    Raises:
+        TrainingError: nothing was published; the message says why and what to do.
+    """
+    _check_writable(options.models)
+    strategy = device.strategy(options.device, mixed_precision=options.mixed_precision)
+    _say(
+        "data",
+        f"{len(data.train_labels):,} training, {len(data.validation_labels):,} validation, "
+        f"{len(data.test_labels):,} test digits",
+    )
+    state = fit.Run.open(options.run_dir, recipe, options.epochs, options.seed, data, resume=options.resume)
+    _say(
+        "fit",
+        f"{recipe.name}, {options.epochs} epochs, seed {options.seed}, on {device.describe(strategy)}; "
+        f"run directory {options.run_dir}",
+    )
+    fitted = fit.fit(recipe, data, state, seed=options.seed, epochs=options.epochs, strategy=strategy)
+    _say_speed(fitted.history)
+    calibrated = _calibrate(fitted, data)
+    _say("export", "to ONNX, float32 and int8")
+    float32 = export.export_float32(fitted.model, calibrated.temperature, recipe)
+    int8 = export.export_int8(float32, data.train_images)
+    verification = _verify(float32, int8, recipe, calibrated, data)
+    figures = _figures(calibrated, verification, options, device.describe(strategy))
+    version = publish.publish(
+        options.models, options.name, _writer(recipe, data, options.name, figures, verification, fitted.history)
+    )
+    state.mark_published(version)
+    _say("publish", str(options.models / options.name / version))
+    return version
+
+
+def _check_writable(models: Path) -> None:
+    """Find out before the training, not after it."""
+    models.mkdir(parents=True, exist_ok=True)
+    if not os.access(models, os.W_OK | os.X_OK):
+        raise TrainingError(f"{models} cannot be written: change its owner, or name another directory with --models.")
+
+
+def _calibrate(fitted: fit.Fitted, data: Mnist) -> _Calibrated:
+    logits = _logits(fitted.model, data.validation_images)
+    temperature = evaluate.fit_temperature(logits, data.validation_labels)
+    predicted = evaluate.probabilities(logits, temperature)
+    certain_from = evaluate.certain_from(predicted)
+    metrics = evaluate.evaluate(predicted, data.validation_labels, certain_from)
+    _say(
+        "calibrate",
+        f"validation: {metrics.errors} errors in {metrics.count:,}; temperature {temperature:.3f}; "
+        f"certain from {certain_from:.4f}",
+    )
+    return _Calibrated(fitted, temperature, certain_from, metrics)
+
+
+def _verify(float32: bytes, int8: bytes, recipe: Recipe, calibrated: _Calibrated, data: Mnist) -> verify.Verification:
+    expected = evaluate.probabilities(_logits(calibrated.fitted.model, data.test_images), calibrated.temperature)
+    verification = verify.verify(
+        float32,
+        int8,
+        recipe,
+        keras_probabilities=expected,
+        test_images=data.test_images,
+        test_labels=data.test_labels,
+        certain_from=calibrated.certain_from,
+    )
+    for name, found in verification.figures.items():
+        _say(
+            "verify",
+            f"{name}: {found.test.errors} errors in {found.test.count:,}; differs from Keras by "
+            f"{found.keras_difference:.1e}; {found.microseconds:.0f} us an image",
+        )
+    if verification.left_out:
+        _say("verify", f"the int8 graph is left out: {verification.left_out}")
+    return verification
+
+
+def _logits(model: Any, images: Any) -> evaluate.Floats:
+    logits: evaluate.Floats = model.predict(images.astype(np.float32), batch_size=500, verbose=0)
+    return logits
+
+
+def _figures(
+    calibrated: _Calibrated, verification: verify.Verification, options: Options, trained_on: str
+) -> dict[str, Any]:
+    history = calibrated.fitted.history
+    return {
+        "weights": calibrated.fitted.model.count_params(),
+        "validation": asdict(calibrated.validation),
+        "verified": {name: asdict(verification.figures[name]) for name in verification.graphs},
+        "int8_left_out": verification.left_out,
+        "temperature": calibrated.temperature,
+        "certain_from": calibrated.certain_from,
+        "epochs": options.epochs,
+        "seed": options.seed,
+        "seconds_per_epoch": median(entry["seconds"] for entry in history),
+        "waiting_share": median(entry["waiting_share"] for entry in history),
+        "device": trained_on + (" (mixed precision)" if options.mixed_precision else ""),
+        "machine": report.machine(),
+        "history": history,
+    }
+
+
+def _writer(
+    recipe: Recipe,
+    data: Mnist,
+    name: str,
+    figures: Mapping[str, Any],
+    verification: verify.Verification,
+    history: list[dict[str, float]],
+) -> Any:
+    """Return the function that writes the files of a version, the manifest last."""
+    self_test = _self_test(verification.graphs)
+
+    def write(directory: Path, version: str) -> None:
+        for file, content in verification.graphs.items():
+            (directory / file).write_bytes(content)
+        report.write_curves(directory, history)
+        report.write_card(
+            directory, name=name, version=version, recipe=recipe, figures=figures, verification=verification
+        )
+        Manifest(
+            name=name,
+            version=version,
+            contract=CONTRACT_VERSION,
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            files=_records(directory),
+            certain_from=figures["certain_from"],
+            self_test=self_test,
+            recipe=recipe.to_dict(),
+            metrics=figures,
+            data={"name": "MNIST", "sha256": dict(data.sha256)},
+            tools=report.tools(),
+        ).write(directory)
+
+    return write
+
+
+def _records(directory: Path) -> dict[str, FileRecord]:
+    contents = {path.name: path.read_bytes() for path in sorted(directory.iterdir()) if path.name != MANIFEST_FILE}
+    return {name: FileRecord(hashlib.sha256(content).hexdigest(), len(content)) for name, content in contents.items()}
+
+
+def _self_test(graphs: Mapping[str, bytes]) -> SelfTest:
+    seed = 1
+    images = self_test_inputs(seed, _SELF_TEST_IMAGES)
+    expected = {name: Engine.open(graph).run(images).astype(float).round(6).tolist() for name, graph in graphs.items()}
+    tolerance = {name: _FLOAT32_TOLERANCE if name == FLOAT32_FILE else _INT8_TOLERANCE for name in graphs}
+    return SelfTest(seed, _SELF_TEST_IMAGES, expected, tolerance)
+
+
+def _say_speed(history: list[dict[str, float]]) -> None:
+    speed = median(entry["images_per_second"] for entry in history)
+    waiting = median(entry["waiting_share"] for entry in history)
+    _say("fit", f"median epoch: {speed:,.0f} images/s, {waiting:.1%} of the time waiting for data")
+
+
+def _say(stage: str, message: str) -> None:
+    print(f"[{stage:<9}] {message}", flush=True)

@@ -1,0 +1,84 @@
+"""Every named recipe, in one table: the network and all that decides how it is trained."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from training.errors import TrainingError
+
+
+@dataclass(frozen=True)
+class Deformation:
+    """Bounds of the random deformation of a training image; each is drawn uniformly from [-bound, bound].
+
+    The elastic part follows Simard, Steinkraus and Platt, "Best Practices for Convolutional Neural Networks Applied to
+    Visual Document Analysis" (ICDAR 2003), section 2: a field of uniform noise in [-1, 1], smoothed by a Gaussian of
+    standard deviation `elastic_sigma` pixels and multiplied by `elastic_alpha` pixels.
+    """
+
+    rotation_degrees: float = 12.0
+    scale: float = 0.15
+    shear: float = 0.15
+    translation_pixels: float = 1.5
+    elastic_alpha: float = 36.0
+    elastic_sigma: float = 5.0
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A network and its training, complete: with a seed and the data it gives the model.
+
+    The learning rate climbs linearly to `learning_rate` over `warmup_epochs` and falls to zero along a half cosine
+    (Loshchilov and Hutter 2017, "SGDR", equation 5) by the end of `epochs`.
+    `accuracy_floor` is the share of test digits below which nothing is published.
+    """
+
+    name: str
+    summary: str
+    hidden: tuple[int, ...] = (1024, 512, 512, 512)
+    activation: str = "relu"
+    kernel_initializer: str = "glorot_uniform"
+    bias_initializer: str = "zeros"
+    learning_rate: float = 1e-3
+    warmup_epochs: float = 1.0
+    batch_size: int = 128
+    epochs: int = 60
+    deformation: Deformation | None = None
+    accuracy_floor: float = 0.97
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the recipe in full, as it goes into the manifest."""
+        return asdict(self)
+
+
+_ALL = (
+    Recipe(
+        name="dmlp-relu-glorot",
+        summary="the deep MLP that is published: ReLU, Glorot uniform, affine and elastic deformation",
+        deformation=Deformation(),
+        accuracy_floor=0.993,
+    ),
+    Recipe(
+        name="smoke",
+        summary="the same network for one epoch, to see the whole path work; not for use",
+        epochs=1,
+        warmup_epochs=0.2,
+        deformation=Deformation(),
+        accuracy_floor=0.90,
+    ),
+)
+
+RECIPES: Mapping[str, Recipe] = {recipe.name: recipe for recipe in _ALL}
+DEFAULT = "dmlp-relu-glorot"
+
+
+def find(name: str) -> Recipe:
+    """Return the recipe `name`.
+
+    Raises:
+        TrainingError: there is none of that name.
+    """
+    try:
+        return RECIPES[name]
+    except KeyError:
+        raise TrainingError(f"There is no recipe {name!r}; there are {', '.join(RECIPES)}.") from None
