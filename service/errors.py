@@ -8,6 +8,7 @@
     │   ├── WrongMethod             405  method_not_allowed
     │   ├── SlowRequest             408  request_timeout
     │   ├── TooLarge                413  too_large
+    │   ├── UnsupportedMediaType    415  unsupported_media_type
     │   ├── UnsupportedImage        415  unsupported_image
     │   ├── UnreadableImage         422  unreadable_image
     │   ├── NoDigit                 422  no_digit
@@ -72,6 +73,13 @@ class TooLarge(RequestError):
 
     status = 413
     code = "too_large"
+
+
+class UnsupportedMediaType(RequestError):
+    """The content type of the request is none that is read here."""
+
+    status = 415
+    code = "unsupported_media_type"
 
 
 class UnsupportedImage(RequestError):

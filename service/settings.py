@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from service.contract import MODEL_NAME
 from service.errors import SettingsError
@@ -102,7 +102,7 @@ class Settings:
     models_dir: Path = _setting(_DIRECTORY, lambda: Path("models").absolute(), "directory of the models", "models")
     model_name: str = _setting(_NAME, MODEL_NAME, "which of them to serve")
     model_version: str = _setting(_VERSION, "latest", "latest, or the number of the version to stay with")
-    provider: str = _setting(
+    provider: Literal["auto", "cpu", "cuda"] = _setting(
         _choice("auto", "cpu", "cuda"), "auto", "where the model runs; cuda serves nothing where CUDA cannot"
     )
     intra_op_threads: int = _setting(_integer(1, 256), 1, "threads that one run of the model may use")

@@ -1,0 +1,39 @@
+"""What every blueprint works with."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import cast
+
+from flask import current_app
+
+from service.errors import NotReady
+from service.settings import Settings
+from service.store import ModelStore, Serving
+
+EXTENSION = "digits"
+
+
+@dataclass
+class Service:
+    """The parts of a running service; `draining` says whether it has been told to stop."""
+
+    settings: Settings
+    store: ModelStore
+    draining: Callable[[], bool] = lambda: False
+
+
+def service() -> Service:
+    """Return the service that the current request is for."""
+    return cast(Service, current_app.extensions[EXTENSION])
+
+
+def serving() -> Serving:
+    """Return the model that serves at this moment.
+
+    Raises:
+        NotReady: there is none.
+    """
+    found = service().store.serving
+    if found is None:
+        raise NotReady("No model is ready to answer: GET /readyz says why; try again when it answers 200.")
+    return found

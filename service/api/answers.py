@@ -1,0 +1,78 @@
+"""What the service says: a prediction, the model that made it, an error."""
+
+import base64
+from dataclasses import dataclass
+from io import BytesIO
+from typing import Any
+
+from flask import Request
+from PIL import Image
+
+from service.canonical import Grey
+from service.contract import LABELS, Manifest
+from service.engine import Probabilities
+from service.errors import DigitsError, MalformedRequest
+
+_TOP_K = {str(k): k for k in range(1, len(LABELS) + 1)}
+_FLAG = {"true": True, "1": True, "false": False, "0": False}
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the query asks for beside the answer: the `top_k` likeliest digits; the image that the model has `seen`."""
+
+    top_k: int = 0
+    seen: bool = False
+
+    @classmethod
+    def of(cls, request: Request) -> "Options":
+        """Read the query of a request.
+
+        Raises:
+            MalformedRequest: a parameter has a value that is not allowed.
+        """
+        top_k, seen = request.args.get("top_k"), request.args.get("seen")
+        if top_k is not None and top_k not in _TOP_K:
+            raise MalformedRequest(f"top_k={top_k!r} is not allowed: use a whole number from 1 to {len(LABELS)}.")
+        if seen is not None and seen.lower() not in _FLAG:
+            raise MalformedRequest(f"seen={seen!r} is not allowed: use true or false.")
+        return cls(_TOP_K.get(top_k or "", 0), _FLAG.get((seen or "").lower(), False))
+
+
+def prediction(probabilities: Probabilities, digit: Grey, manifest: Manifest, options: Options) -> dict[str, Any]:
+    """Return the answer for one picture.
+
+    `probabilities` is float32 [10], `digit` the image that they are for, uint8 [28, 28].
+    """
+    # The shortest decimal that is the same float32: a float64 would show nine more digits that mean nothing.
+    numbers = [float(str(probability)) for probability in probabilities]
+    ranking = sorted(range(len(numbers)), key=lambda label: -numbers[label])
+    confidence = numbers[ranking[0]]
+    answer: dict[str, Any] = {
+        "digit": ranking[0],
+        "confidence": confidence,
+        "certain": confidence >= manifest.certain_from,
+        "probabilities": numbers,
+    }
+    if options.top_k:
+        answer["top_k"] = [{"digit": label, "probability": numbers[label]} for label in ranking[: options.top_k]]
+    if options.seen:
+        answer["seen"] = png_base64(digit)
+    return answer
+
+
+def model(manifest: Manifest) -> dict[str, str]:
+    """Return which model answers."""
+    return {"name": manifest.name, "version": manifest.version}
+
+
+def error(error: DigitsError) -> dict[str, str]:
+    """Return the one shape that errors have, on every route."""
+    return {"error": str(error), "code": error.code}
+
+
+def png_base64(grey: Grey) -> str:
+    """Return a greyscale image, uint8 [height, width], as a PNG in base64."""
+    buffer = BytesIO()
+    Image.fromarray(grey).save(buffer, "PNG")
+    return base64.b64encode(buffer.getvalue()).decode("ascii")

@@ -1,0 +1,52 @@
+"""Is it alive, is it ready, what is it: the routes for those who run the service."""
+
+from flask import Blueprint, current_app, jsonify
+from flask.typing import ResponseReturnValue
+
+from service.api import answers, service
+from service.errors import NotReady
+
+blueprint = Blueprint("ops", __name__)
+
+
+@blueprint.get("/livez")
+def livez() -> ResponseReturnValue:
+    """Answer as long as the process can: a restart would mend nothing else."""
+    return jsonify({"status": "alive"})
+
+
+@blueprint.get("/readyz")
+def readyz() -> ResponseReturnValue:
+    """Answer 200 while a model serves and the process has not been told to stop."""
+    here = service()
+    if here.draining():
+        raise NotReady("This process is shutting down: send requests to another one.")
+    model = here.store.serving
+    if model is None:
+        raise NotReady(here.store.reason)
+    return jsonify(
+        {
+            "status": "ready",
+            "model": answers.model(model.manifest),
+            "provider": model.engine.provider,
+            "file": model.engine.file,
+        }
+    )
+
+
+@blueprint.get("/")
+def index() -> ResponseReturnValue:
+    """Say what is served and where."""
+    model = service().store.serving
+    rules = sorted(current_app.url_map.iter_rules(), key=lambda rule: rule.rule)
+    return jsonify(
+        {
+            "service": "handwritten digits",
+            "model": answers.model(model.manifest) if model else None,
+            "routes": [
+                f"{method} {rule.rule}"
+                for rule in rules
+                for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"})
+            ],
+        }
+    )

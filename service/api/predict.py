@@ -1,0 +1,54 @@
+"""`POST /predict` and `POST /predict/batch`: pictures in, digits out."""
+
+import numpy as np
+from flask import Blueprint, jsonify, request
+from flask.typing import ResponseReturnValue
+
+from service.api import answers, service, serving
+from service.api.uploads import Upload, many_pictures, one_picture
+from service.canonical import Grey, canonical_digit
+from service.errors import RequestError
+from service.images import decode
+
+blueprint = Blueprint("predict", __name__)
+
+
+@blueprint.post("/predict")
+def predict() -> ResponseReturnValue:
+    """Answer for one picture."""
+    options = answers.Options.of(request)
+    model = serving()
+    digit = _read(one_picture(request))
+    probabilities = model.engine.run(digit[np.newaxis])[0]
+    answer = answers.prediction(probabilities, digit, model.manifest, options)
+    return jsonify({**answer, "model": answers.model(model.manifest)})
+
+
+@blueprint.post("/predict/batch")
+def predict_batch() -> ResponseReturnValue:
+    """Answer for each picture of a batch, or say what is wrong with that one. The model runs once for all."""
+    options = answers.Options.of(request)
+    model = serving()
+    digits = [_try_to_read(upload) for upload in many_pictures(request, service().settings.max_batch)]
+    readable = [digit for digit in digits if not isinstance(digit, RequestError)]
+    rows = iter(model.engine.run(np.stack(readable)) if readable else ())
+    predictions = [
+        answers.error(digit)
+        if isinstance(digit, RequestError)
+        else answers.prediction(next(rows), digit, model.manifest, options)
+        for digit in digits
+    ]
+    return jsonify({"predictions": predictions, "model": answers.model(model.manifest)})
+
+
+def _read(content: bytes) -> Grey:
+    return canonical_digit(decode(content, max_pixels=service().settings.max_pixels))
+
+
+def _try_to_read(upload: Upload) -> Grey | RequestError:
+    if isinstance(upload, RequestError):
+        return upload
+    try:
+        return _read(upload)
+    except RequestError as error:
+        return error

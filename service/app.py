@@ -1,0 +1,137 @@
+"""The application factory: settings in, a Flask application out. Nothing expensive happens at import."""
+
+import logging
+import os
+from io import BytesIO
+from typing import IO
+
+from flask import Flask, Request, Response, jsonify
+from flask.typing import ResponseReturnValue
+from gunicorn.http.errors import NoMoreData, ParseException
+from werkzeug.exceptions import HTTPException
+
+from service.api import EXTENSION, Service, answers, ops, predict
+from service.engine import open_version
+from service.errors import (
+    DigitsError,
+    MalformedRequest,
+    SlowRequest,
+    TooLarge,
+    UnknownRoute,
+    UnsupportedMediaType,
+    WrongMethod,
+)
+from service.settings import Settings
+from service.store import ModelStore
+
+log = logging.getLogger(__name__)
+
+_PARTS_BESIDE_PICTURES = 8
+_MAX_FIELD_BYTES = 64 << 10  # no route reads a form field that is not a file
+
+_OF_STATUS: dict[int, tuple[type[DigitsError], str]] = {
+    400: (MalformedRequest, "The request is malformed: compare it with the documented form."),
+    404: (UnknownRoute, "Nothing is served at this path: GET / lists the routes."),
+    405: (WrongMethod, "This path does not take this method: the `Allow` header lists those that it takes."),
+    408: (SlowRequest, "The request took too long to arrive: send it again."),
+    413: (TooLarge, "The request is too large: send less at a time."),
+    415: (UnsupportedMediaType, "The content type is not read here: see the documentation of the route."),
+}
+
+
+class InMemoryRequest(Request):
+    """A request whose uploads never touch the disk; `max_upload_bytes` bounds what they take."""
+
+    def _get_file_stream(
+        self,
+        total_content_length: int | None,  # noqa: ARG002
+        content_type: str | None,  # noqa: ARG002
+        filename: str | None = None,  # noqa: ARG002
+        content_length: int | None = None,  # noqa: ARG002
+    ) -> IO[bytes]:
+        return BytesIO()
+
+
+class DigitsFlask(Flask):
+    """Flask with our requests and with JSON in the order in which it was written."""
+
+    request_class = InMemoryRequest
+
+
+def create_app(settings: Settings | None = None, store: ModelStore | None = None) -> Flask:
+    """Return the application, with the model open that serves first; it starts without one where there is none.
+
+    Without arguments it is configured by the environment, which is how gunicorn calls it in each worker.
+
+    Raises:
+        SettingsError: a variable of the environment has a value that is not allowed.
+    """
+    settings = settings or Settings.from_environ(os.environ)
+    store = store or model_store(settings)
+    store.refresh()
+    app = DigitsFlask("service", static_folder=None)
+    app.extensions[EXTENSION] = Service(settings, store)
+    app.json.sort_keys = False  # type: ignore[attr-defined]
+    app.config.update(
+        MAX_CONTENT_LENGTH=settings.max_upload_bytes,
+        MAX_FORM_PARTS=settings.max_batch + _PARTS_BESIDE_PICTURES,
+        MAX_FORM_MEMORY_SIZE=_MAX_FIELD_BYTES,
+    )
+    app.register_blueprint(predict.blueprint)
+    app.register_blueprint(ops.blueprint)
+    _render_errors(app)
+    app.after_request(_secure)
+    return app
+
+
+def model_store(settings: Settings) -> ModelStore:
+    """Return the store of the model that the settings name; nothing is opened yet."""
+    return ModelStore(
+        settings.models_dir / settings.model_name,
+        version=settings.model_version,
+        open_engine=lambda directory, manifest: open_version(
+            directory, manifest, provider=settings.provider, threads=settings.intra_op_threads
+        ),
+    )
+
+
+def _render_errors(app: Flask) -> None:
+    """Give every error one shape, whoever raised it."""
+    app.register_error_handler(DigitsError, _of_ours)
+    app.register_error_handler(HTTPException, _of_http)
+    for cut_off in (ParseException, NoMoreData):
+        app.register_error_handler(cut_off, _of_a_broken_body)
+    app.register_error_handler(Exception, _of_a_defect)
+
+
+def _of_ours(error: DigitsError) -> ResponseReturnValue:
+    return jsonify(answers.error(error)), error.status
+
+
+def _of_http(error: HTTPException) -> ResponseReturnValue:
+    """Render what Flask and Werkzeug raise, their headers kept (`Allow`)."""
+    if error.code is None or error.code < 400:
+        return error
+    kind, message = _OF_STATUS.get(error.code, (None, error.description or error.name))
+    body = answers.error(kind(message)) if kind else {"error": message, "code": error.name.lower().replace(" ", "_")}
+    response = jsonify(body)
+    response.status_code = error.code
+    for name, value in error.get_headers():
+        if name.lower() not in ("content-type", "content-length"):
+            response.headers[name] = value
+    return response
+
+
+def _of_a_broken_body(error: Exception) -> ResponseReturnValue:
+    log.debug("The body broke off", exc_info=error)
+    return _of_ours(MalformedRequest("The body ends early or its chunks are malformed: send it again."))
+
+
+def _of_a_defect(error: Exception) -> ResponseReturnValue:
+    log.error("A request failed", exc_info=error)
+    return _of_ours(DigitsError("The service failed at this request; its log says why. Report it."))
+
+
+def _secure(response: Response) -> Response:
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    return response

@@ -1,0 +1,131 @@
+"""The models directory: which versions there are, which one serves, when to take the next.
+
+A version is published by a rename, so what stands in the directory is whole. Even so nothing is taken on trust: one
+that fails is refused with its reason, and the next older one serves.
+"""
+
+import logging
+import re
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from service.contract import Manifest
+from service.engine import Engine
+from service.errors import ModelError
+
+log = logging.getLogger(__name__)
+
+_VERSION = re.compile(r"[1-9][0-9]{0,8}")
+
+Stamp = tuple[tuple[str, int, int, int], ...]
+Opener = Callable[[Path, Manifest], Engine]
+
+
+@dataclass(frozen=True)
+class Serving:
+    """The model that serves: what a request takes hold of once, so that a swap never divides an answer."""
+
+    engine: Engine
+    manifest: Manifest
+
+
+class ModelStore:
+    """The versions in `directory`, MODELS/NAME, of which one serves: the newest that works, or the pinned one.
+
+    `refresh` takes up what has changed. One thread calls it; any number may read `serving` meanwhile.
+    """
+
+    def __init__(self, directory: Path, *, version: str = "latest", open_engine: Opener) -> None:
+        """Read nothing yet. `version` is "latest" or a number; `open_engine` raises ModelError over a bad version."""
+        self._directory = directory
+        self._wanted = version
+        self._open_engine = open_engine
+        self._serving: Serving | None = None
+        self._taken: tuple[int, Stamp] | None = None
+        self._refused: dict[int, tuple[Stamp, str]] = {}
+
+    @property
+    def serving(self) -> Serving | None:
+        """What serves now, None where nothing does."""
+        return self._serving
+
+    @property
+    def reason(self) -> str:
+        """Why nothing serves, as a sentence; empty where something does."""
+        if self._serving is not None:
+            return ""
+        refused = sorted(self._refused.items(), reverse=True)
+        if refused:
+            return f"Version {refused[0][0]} is refused. {refused[0][1][1]}"
+        if self._wanted != "latest":
+            return f"{self._directory} has no version {self._wanted}: publish it, or set DIGITS_MODEL_VERSION=latest."
+        return f"{self._directory} has no model: run `python -m training`, or set DIGITS_MODELS_DIR."
+
+    def refresh(self) -> None:
+        """Let the newest version that works serve. Never raises.
+
+        A version is opened once, and again only after its files have changed. What serves goes on serving after its
+        directory is gone, until another version is there.
+        """
+        numbers = self._candidates()
+        self._refused = {number: refusal for number, refusal in self._refused.items() if number in numbers}
+        for number in numbers:
+            stamp = _stamp(self._directory / str(number))
+            if self._taken == (number, stamp):
+                return
+            if self._refused.get(number, (None, ""))[0] != stamp and self._take(number, stamp):
+                return
+
+    def watch(self, seconds: float = 1.0) -> None:
+        """Call `refresh` every so many seconds from now on, from a thread of its own. Call this after the fork."""
+        threading.Thread(target=self._watch, args=(seconds,), name="model-store", daemon=True).start()
+
+    def _watch(self, seconds: float) -> None:
+        while True:
+            time.sleep(seconds)
+            self.refresh()
+
+    def _candidates(self) -> list[int]:
+        """Return the versions that may serve, newest first."""
+        try:
+            names = [entry.name for entry in self._directory.iterdir() if entry.is_dir()]
+        except OSError:  # there is no such directory, or it may not be read
+            return []
+        versions = [int(name) for name in names if _VERSION.fullmatch(name)]
+        return sorted((number for number in versions if self._wanted in ("latest", str(number))), reverse=True)
+
+    def _take(self, number: int, stamp: Stamp) -> bool:
+        directory = self._directory / str(number)
+        try:
+            manifest = Manifest.read(directory)
+            serving = Serving(self._open_engine(directory, manifest), manifest)
+        except ModelError as error:
+            self._refuse(number, stamp, str(error))
+            return False
+        except Exception as error:  # a worker that raises while it boots takes the whole server down with it
+            log.debug("Version %d", number, exc_info=True)
+            self._refuse(number, stamp, f"{type(error).__name__}: {error}")
+            return False
+        self._serving, self._taken = serving, (number, stamp)
+        log.info(
+            "Serving %s version %s on %s (%s)", manifest.name, number, serving.engine.provider, serving.engine.file
+        )
+        return True
+
+    def _refuse(self, number: int, stamp: Stamp, why: str) -> None:
+        self._refused = {**self._refused, number: (stamp, why)}  # a new one, because requests read it meanwhile
+        log.error("Version %d is refused: %s", number, why)
+
+
+def _stamp(directory: Path) -> Stamp:
+    """Return what changes when a file of the version does: the name, inode, size and time of each."""
+    try:
+        return tuple(
+            (entry.name, entry.stat().st_ino, entry.stat().st_size, entry.stat().st_mtime_ns)
+            for entry in sorted(directory.iterdir())
+        )
+    except OSError:  # it went while we looked, or may not be read
+        return ()

@@ -1,0 +1,69 @@
+"""gunicorn's threaded worker, which answers what it refuses itself in the error shape of this service.
+
+A request whose head is malformed never reaches the application; gunicorn alone would answer it with a page of HTML.
+"""
+
+import json
+from http import HTTPStatus
+from typing import Any
+
+from gunicorn.http.errors import (
+    ExpectationFailed,
+    LimitRequestHeaders,
+    LimitRequestLine,
+    ParseException,
+    UnsupportedTransferCoding,
+)
+from gunicorn.util import write_nonblock
+from gunicorn.workers.gthread import ThreadWorker
+
+_REFUSALS: dict[type[ParseException], tuple[HTTPStatus, str, str]] = {
+    LimitRequestLine: (HTTPStatus.REQUEST_URI_TOO_LONG, "uri_too_long", "The address is too long: shorten it."),
+    LimitRequestHeaders: (
+        HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+        "headers_too_large",
+        "The request has too many headers, or too large ones: send fewer.",
+    ),
+    ExpectationFailed: (
+        HTTPStatus.EXPECTATION_FAILED,
+        "expectation_failed",
+        "Only `Expect: 100-continue` is understood: leave the header out.",
+    ),
+    UnsupportedTransferCoding: (
+        HTTPStatus.NOT_IMPLEMENTED,
+        "unsupported_transfer_coding",
+        "Only `Transfer-Encoding: chunked` is understood: send the body so, or with a Content-Length.",
+    ),
+    ParseException: (HTTPStatus.BAD_REQUEST, "malformed_request", "The request is not well-formed HTTP/1.1: mend it."),
+}
+_FAILURE = (HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", "The service failed at this request: see its log.")
+
+
+class Worker(ThreadWorker):  # type: ignore[misc]
+    """The threaded worker with our error shape."""
+
+    def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:  # noqa: ARG002
+        """Answer a request that did not reach the application, or that broke it, and log why."""
+        if isinstance(exc, ParseException):
+            self.log.warning("Refused a request: %s", str(exc).encode("unicode_escape").decode("ascii"))
+        else:
+            self.log.exception("Failed at a request")
+        try:
+            write_nonblock(client, _response(exc))
+        except OSError:
+            self.log.debug("The client had gone", exc_info=True)
+
+
+def _response(exc: BaseException) -> bytes:
+    refused = (refusal for kind, refusal in _REFUSALS.items() if isinstance(exc, kind))
+    status, code, message = next(refused, _FAILURE)
+    body = json.dumps({"error": message, "code": code}).encode()
+    head = (
+        f"HTTP/1.1 {status.value} {status.phrase}\r\n"
+        "Connection: close\r\n"
+        "Content-Type: application/json\r\n"
+        "X-Content-Type-Options: nosniff\r\n"
+        f"Content-Length: {len(body)}\r\n"
+        "\r\n"
+    )
+    return head.encode("ascii") + body

@@ -1,0 +1,30 @@
+"""Pictures for the tests, drawn by code: digits in Pillow's own font, dark on light, as somebody would send them."""
+
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageDraw, ImageFont
+
+Grey = npt.NDArray[np.uint8]
+
+
+def digit(label: int, *, side: int = 120, size: float = 80, ink: int = 0, paper: int = 255) -> Image.Image:
+    """Return a greyscale picture of `side` x `side` pixels with a printed digit of `size` pixels in the middle."""
+    image = Image.new("L", (side, side), paper)
+    font = ImageFont.load_default(size)
+    ImageDraw.Draw(image).text((side / 2, side / 2), str(label), fill=ink, font=font, anchor="mm")
+    return image
+
+
+def encode(image: Image.Image, format: str = "PNG", **options: Any) -> bytes:
+    """Return the picture as the bytes of a file."""
+    buffer = BytesIO()
+    image.save(buffer, format, **options)
+    return buffer.getvalue()
+
+
+def png(label: int = 7) -> bytes:
+    """Return a digit as the bytes of a PNG."""
+    return encode(digit(label))
