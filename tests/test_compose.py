@@ -96,13 +96,22 @@ class Deployment(Server):
 
 
 def need_engine() -> None:
-    for command in (["docker", "info"], ["docker", "compose", "version"]):
-        try:
-            answers = subprocess.run(command, capture_output=True, check=False, timeout=60).returncode == 0
-        except FileNotFoundError:
-            answers = False
-        if not answers:
-            pytest.skip(f"`{' '.join(command)}` fails: this needs a Docker engine with Compose v2")
+    """Skip where no engine answers, or where the base image is neither here nor to be had."""
+    base = re.findall(r"^FROM (\S+) AS base$", (ROOT / "Dockerfile").read_text(encoding="utf-8"), re.MULTILINE)[0]
+    for why, *commands in (
+        ("no Docker engine answers", "docker info"),
+        ("Docker Compose v2 is not installed", "docker compose version"),
+        (f"{base} is not here and no registry gives it", f"docker image inspect {base}", f"docker pull {base}"),
+    ):
+        if not any(succeeds(*command.split()) for command in commands):
+            pytest.skip(f"{why}: `{commands[-1]}` fails")
+
+
+def succeeds(*command: str) -> bool:
+    try:
+        return subprocess.run(command, capture_output=True, check=False, timeout=300).returncode == 0
+    except FileNotFoundError:
+        return False
 
 
 @pytest.fixture(scope="module")
@@ -113,6 +122,7 @@ def deployment() -> Iterator[Deployment]:
         deployment.compose("up", "--build", "--detach", "--wait", "--wait-timeout", "60", "service")
         yield deployment
     finally:
+        print(deployment.compose("logs", "--no-color"))  # shown where something fails
         deployment.compose("down", "--volumes", "--remove-orphans", "--rmi", "local", "--timeout", "5")
 
 
