@@ -47,12 +47,12 @@ def address_refusal(bind: str) -> str:
         return ""
     host, _, port = bind.rpartition(":")
     host = host.strip("[]")
+    if int(port) > 65535:
+        return "the largest port is 65535"
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         with socket.create_server((host, int(port)), family=family):
             return ""
-    except OverflowError:
-        return "a port is at most 65535"
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             return "the port is in use; stop what listens there, or choose another"

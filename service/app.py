@@ -2,13 +2,14 @@
 
 import logging
 import os
+import re
 from io import BytesIO
-from typing import IO
+from typing import IO, Any
 
 from flask import Flask, Request, Response, jsonify
 from flask.typing import ResponseReturnValue
 from gunicorn.http.errors import NoMoreData, ParseException
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from service.api import EXTENSION, Service, answers, ops, predict
 from service.engine import open_version
@@ -39,8 +40,15 @@ _OF_STATUS: dict[int, tuple[type[DigitsError], str]] = {
 }
 
 
-class InMemoryRequest(Request):
+class BoundedRequest(Request):
     """A request whose uploads never touch the disk; `max_upload_bytes` bounds what they take."""
+
+    def get_data(self, *args: Any, **kwargs: Any) -> Any:
+        """Return the body. Werkzeug would cut a chunked one off at the limit without a word."""
+        content = super().get_data(*args, **kwargs)
+        if self.content_length is None and self.environ["wsgi.input"].read(1):
+            raise RequestEntityTooLarge
+        return content
 
     def _get_file_stream(
         self,
@@ -55,7 +63,7 @@ class InMemoryRequest(Request):
 class DigitsFlask(Flask):
     """Flask with our requests and with JSON in the order in which it was written."""
 
-    request_class = InMemoryRequest
+    request_class = BoundedRequest
 
 
 def create_app(settings: Settings | None = None, store: ModelStore | None = None) -> Flask:
@@ -112,9 +120,12 @@ def _of_http(error: HTTPException) -> ResponseReturnValue:
     """Render what Flask and Werkzeug raise, their headers kept (`Allow`)."""
     if error.code is None or error.code < 400:
         return error
-    kind, message = _OF_STATUS.get(error.code, (None, error.description or error.name))
-    body = answers.error(kind(message)) if kind else {"error": message, "code": error.name.lower().replace(" ", "_")}
-    response = jsonify(body)
+    if error.code in _OF_STATUS:
+        kind, message = _OF_STATUS[error.code]
+        response = jsonify(answers.error(kind(message)))
+    else:
+        sentence = (error.description or error.name).rstrip(".") + "."
+        response = jsonify({"error": sentence, "code": re.sub(r"\W+", "_", error.name.lower())})
     response.status_code = error.code
     for name, value in error.get_headers():
         if name.lower() not in ("content-type", "content-length"):

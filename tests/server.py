@@ -1,0 +1,104 @@
+"""The real service in a process of its own, for the tests and the benchmarks that need one."""
+
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+ROOT = Path(__file__).parent.parent
+
+
+def free_port() -> int:
+    """Return a port of the loopback interface on which nothing listens."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+class Server:
+    """`python -m service` on a free port. `settings` are the variables without their prefix."""
+
+    def __init__(self, log: IO[bytes], **settings: object) -> None:
+        self.port = free_port()
+        given = {"BIND": f"127.0.0.1:{self.port}", "PROVIDER": "cpu", "WORKERS": 1, **settings}
+        self.log = log
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "service"],
+            cwd=ROOT,
+            env={**_without_settings(), **{f"DIGITS_{name}": str(value) for name, value in given.items()}},
+            stdout=log,
+            stderr=log,
+        )
+
+    def connect(self) -> http.client.HTTPConnection:
+        """Return a connection, which is kept alive between requests."""
+        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+
+    def request(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
+        """Return the status and the JSON of the answer to one request on a connection of its own."""
+        connection = self.connect()
+        try:
+            connection.request(method, path, body, {name.replace("_", "-"): value for name, value in headers.items()})
+            response = connection.getresponse()
+            return response.status, json.loads(response.read())
+        finally:
+            connection.close()
+
+    def wait_for(self, path: str, status: int = 200, seconds: float = 20) -> Any:
+        """Return the answer of `path` as soon as it has that status."""
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                found, answer = self.request("GET", path)
+                if found == status:
+                    return answer
+            except OSError:
+                found = None
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                raise AssertionError(f"{path} answers {found}, not {status}; the log:\n{self.read_log()}")
+            time.sleep(0.005)
+
+    def workers(self) -> list[int]:
+        """Return the process ids of the workers."""
+        pid = self.process.pid
+        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii").split()]
+
+    def stop(self, sent: signal.Signals = signal.SIGTERM, seconds: float = 30) -> int:
+        """Send a signal, wait for the end and return the exit status."""
+        self.process.send_signal(sent)
+        return self.process.wait(seconds)
+
+    def read_log(self) -> str:
+        """Return what it has logged so far."""
+        self.log.seek(0)
+        return self.log.read().decode()
+
+
+def _without_settings() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith("DIGITS_")}
+
+
+@contextmanager
+def running(**settings: object) -> Iterator[Server]:
+    """Start a server, and leave none behind."""
+    with tempfile.TemporaryFile() as log:
+        server = Server(log, **settings)
+        try:
+            yield server
+        finally:
+            if server.process.poll() is None:
+                server.process.terminate()
+                try:
+                    server.process.wait(10)
+                except subprocess.TimeoutExpired:
+                    server.process.kill()
+                    server.process.wait()

@@ -1,0 +1,126 @@
+"""One shape for every error, on every route, whoever raises it; and the tree from which they come."""
+
+import inspect
+import logging
+from typing import Any
+
+import pytest
+from flask import Flask, abort
+from flask.testing import FlaskClient
+from gunicorn.http.errors import InvalidChunkSize, NoMoreData
+from werkzeug.exceptions import HTTPException, default_exceptions
+
+from service import errors
+from service.errors import DigitsError
+
+LEAVES = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, DigitsError)]
+
+
+def assert_shape(response: Any) -> None:
+    body = response.get_json()
+    assert response.status_code >= 400
+    assert response.mimetype == "application/json"
+    assert response.headers["X-Content-Type-Options"] == "nosniff"
+    assert set(body) == {"error", "code"}
+    assert body["error"].endswith(".")
+    assert body["code"] == body["code"].lower()
+    assert " " not in body["code"]
+
+
+def routes(app: Flask) -> list[tuple[str, set[str]]]:
+    return [(rule.rule, rule.methods or set()) for rule in app.url_map.iter_rules()]
+
+
+def test_each_route_refuses_each_other_method(app: Flask, client: FlaskClient) -> None:
+    assert len(routes(app)) >= 5
+    for path, methods in routes(app):
+        for method in {"GET", "POST", "PUT", "PATCH", "DELETE", "TRACE"} - methods:
+            response = client.open(path, method=method)
+            assert_shape(response)
+            assert response.status_code == 405
+            assert set(response.headers["Allow"].split(", ")) == methods
+
+
+def test_each_route_that_takes_a_body_refuses_garbage_and_excess(app: Flask, client: FlaskClient) -> None:
+    for path, methods in routes(app):
+        for body in (b"", b"garbage", bytes(2 << 20)):
+            for content_type in ("image/png", "application/json", "multipart/form-data; boundary=b", "text/plain"):
+                if "POST" in methods:
+                    assert_shape(client.post(path, data=body, content_type=content_type))
+
+
+@pytest.mark.parametrize("path", ["/nothing", "/predict/", "/predict/7", "/%00", "/readyz/../livez"])
+def test_unknown_path(client: FlaskClient, path: str) -> None:
+    response = client.get(path)
+    assert_shape(response)
+    assert (response.status_code, response.get_json()["code"]) == (404, "not_found")
+
+
+def raising(app: Flask, error: Any) -> FlaskClient:
+    def view() -> str:
+        if isinstance(error, int):
+            abort(error)
+        raise error
+
+    app.add_url_rule("/raise", view_func=view)
+    return app.test_client()
+
+
+@pytest.mark.parametrize("status", sorted(default_exceptions))
+def test_whatever_werkzeug_raises(app: Flask, status: int) -> None:
+    response = raising(app, status).get("/raise")
+    assert_shape(response)
+    assert response.status_code == status
+
+
+@pytest.mark.parametrize("kind", LEAVES)
+def test_whatever_we_raise(app: Flask, kind: type[DigitsError]) -> None:
+    response = raising(app, kind("Send something else.")).get("/raise")
+    assert response.status_code == kind.status
+    assert response.get_json() == {"error": "Send something else.", "code": kind.code}
+
+
+@pytest.mark.parametrize("error", [NoMoreData(b""), InvalidChunkSize(b"x")])
+def test_a_body_that_breaks_off(app: Flask, error: Exception) -> None:
+    response = raising(app, error).get("/raise")
+    assert_shape(response)
+    assert response.status_code == 400
+
+
+def test_a_defect_is_logged_and_not_told(app: Flask, caplog: pytest.LogCaptureFixture) -> None:
+    response = raising(app, RuntimeError("secret path")).get("/raise")
+    assert_shape(response)
+    assert (response.status_code, response.get_json()["code"]) == (500, "internal_error")
+    assert b"secret" not in response.data
+    [record] = [record for record in caplog.records if record.levelno >= logging.ERROR]
+    assert record.exc_info
+    assert str(record.exc_info[1]) == "secret path"
+
+
+def test_headers_of_an_http_error_are_kept(app: Flask) -> None:
+    class TryLater(HTTPException):
+        code = 429
+        description = "Slow down."
+
+        def get_headers(self, *_: Any) -> list[tuple[str, str]]:
+            return [("Content-Type", "text/html"), ("Retry-After", "3")]
+
+    response = raising(app, TryLater()).get("/raise")
+    assert_shape(response)
+    assert response.headers["Retry-After"] == "3"
+
+
+def test_a_redirect_is_no_error(app: Flask) -> None:
+    app.add_url_rule("/folder/", view_func=lambda: "here", endpoint="folder")
+    response = app.test_client().get("/folder")
+    assert (response.status_code, response.headers["Location"]) == (308, "http://localhost/folder/")
+
+
+@pytest.mark.parametrize("kind", LEAVES)
+def test_tree_is_drawn_as_it_is(kind: type[DigitsError]) -> None:
+    line = next(
+        line for line in (errors.__doc__ or "").splitlines() if line.split("─ ")[-1].split()[0:1] == [kind.__name__]
+    )
+    for word in line.split()[line.split().index(kind.__name__) + 1 :]:
+        assert not word.isdigit() or int(word) == kind.status
+        assert "_" not in word or word == kind.code

@@ -1,0 +1,184 @@
+"""The real server in a process of its own: what only gunicorn, sockets and signals can show."""
+
+import http.client
+import json
+import os
+import shutil
+import signal
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests import drawing, factory
+from tests.server import Server, running
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("models")
+    factory.publish(directory)
+    return directory
+
+
+@pytest.fixture(scope="module")
+def server(models: Path) -> Iterator[Server]:
+    """A server that the tests share which leave it as it is."""
+    with running(MODELS_DIR=models, WORKERS=2, MAX_UPLOAD_BYTES=100_000, LOG_FORMAT="json") as started:
+        started.wait_for("/readyz")
+        yield started
+
+
+def test_predicts(server: Server) -> None:
+    status, answer = server.request("POST", "/predict", drawing.png(6), content_type="image/png")
+    assert (status, answer["digit"]) == (200, 6)
+
+
+def test_a_connection_is_kept(server: Server) -> None:
+    sockets = []
+    with closing(server.connect()) as connection:
+        for label in (1, 2, 3):
+            connection.request("POST", "/predict", drawing.png(label), {"Content-Type": "image/png"})
+            assert json.loads(connection.getresponse().read())["digit"] == label
+            sockets.append(connection.sock)
+    assert sockets[0] is sockets[1] is sockets[2] is not None
+
+
+def chunks(total: int) -> Iterator[bytes]:
+    content = drawing.png(4)
+    yield content
+    yield bytes(total - len(content))
+
+
+@pytest.mark.parametrize(("total", "status"), [(100_000, 200), (100_001, 413), (400_000, 413)])
+def test_a_chunked_body_is_bounded_too(server: Server, total: int, status: int) -> None:
+    assert server.request("POST", "/predict", chunks(total), content_type="image/png")[0] == status
+
+
+def test_too_large_by_its_own_account(server: Server) -> None:
+    status, answer = server.request("POST", "/predict", bytes(100_001), content_type="image/png")
+    assert (status, answer["code"]) == (413, "too_large")
+
+
+def exchange(server: Server, sent: bytes) -> tuple[int, str | None, bytes]:
+    """Send bytes as they are; return the status, the content type and the body of the answer."""
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
+        connection.sendall(sent)
+        connection.shutdown(socket.SHUT_WR)
+        response = http.client.HTTPResponse(connection)
+        response.begin()
+        return response.status, response.getheader("Content-Type"), response.read()
+
+
+BAD_REQUESTS = [
+    (b"nonsense\r\n\r\n", 400),
+    (b"GET / HTTP/1.1\r\nbad header\r\n\r\n", 400),
+    (b"GET /" + b"a" * 8000 + b" HTTP/1.1\r\n\r\n", 414),
+    (b"GET / HTTP/1.1\r\n" + b"".join(b"X-%d: y\r\n" % number for number in range(200)) + b"\r\n", 431),
+    (b"GET / HTTP/1.1\r\nHost: a\r\nExpect: a miracle\r\n\r\n", 417),
+    (b"POST /predict HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: zip\r\n\r\n", 501),
+    (b"POST /predict HTTP/1.1\r\nHost: a\r\nContent-Length: x\r\n\r\n", 400),
+    (b"POST /predict HTTP/1.1\r\nContent-Type: image/png\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", 400),
+    (b"POST /predict HTTP/1.1\r\nContent-Type: image/png\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab", 400),
+]
+
+
+@pytest.mark.parametrize(("sent", "status"), BAD_REQUESTS)
+def test_what_gunicorn_refuses_has_our_shape(server: Server, sent: bytes, status: int) -> None:
+    found, content_type, body = exchange(server, sent)
+    assert (found, content_type) == (status, "application/json")
+    assert set(json.loads(body)) == {"error", "code"}
+    assert server.request("GET", "/livez")[0] == 200
+
+
+def test_log_is_a_line_of_json_a_request(server: Server) -> None:
+    server.request("GET", "/nothing?image=secret")
+    time.sleep(0.1)
+    lines = [json.loads(line) for line in server.read_log().splitlines()]
+    [record] = [line for line in lines if line.get("path") == "/nothing"]
+    assert (record["method"], record["status"], record["level"]) == ("GET", 404, "info")
+    assert record["duration_ms"] >= 0
+    assert "secret" not in server.read_log()
+    assert any("on cpu (model.onnx)" in line["message"] for line in lines)
+
+
+def test_no_model(tmp_path: Path) -> None:
+    with running(MODELS_DIR=tmp_path / "none") as server:
+        server.wait_for("/livez")
+        assert server.request("GET", "/readyz")[0] == 503
+        status, answer = server.request("POST", "/predict", drawing.png(), content_type="image/png")
+        assert (status, answer["code"]) == (503, "not_ready")
+        factory.publish(tmp_path / "none")
+        assert server.wait_for("/readyz", seconds=5)["model"]["version"] == "1"
+
+
+def test_a_bad_model_does_not_stop_the_server(tmp_path: Path) -> None:
+    factory.publish(tmp_path, content=b"no model")
+    with running(MODELS_DIR=tmp_path) as server:
+        assert "refused" in server.wait_for("/readyz", 503)["error"]
+        time.sleep(1.5)
+        assert server.read_log().count("is refused") == 1
+
+
+def test_a_version_is_taken_while_requests_are_answered(models: Path, tmp_path: Path) -> None:
+    shutil.copytree(models, tmp_path, dirs_exist_ok=True)
+    with running(MODELS_DIR=tmp_path) as server:
+        server.wait_for("/readyz")
+        factory.publish(tmp_path, 2)
+        versions = []
+        deadline = time.monotonic() + 5
+        while "2" not in versions and time.monotonic() < deadline:
+            status, answer = server.request("POST", "/predict", drawing.png(8), content_type="image/png")
+            assert (status, answer["digit"]) == (200, 8)
+            versions.append(answer["model"]["version"])
+        assert set(versions) == {"1", "2"}
+
+
+def test_sigterm_finishes_what_was_begun(models: Path) -> None:
+    with running(MODELS_DIR=models, GRACE_SECONDS=5) as server:
+        server.wait_for("/readyz")
+        content = drawing.png(9)
+        with closing(server.connect()) as kept, closing(server.connect()) as connection:
+            kept.request("GET", "/readyz")
+            kept.getresponse().read()
+            connection.putrequest("POST", "/predict")
+            connection.putheader("Content-Type", "image/png")
+            connection.putheader("Content-Length", str(len(content)))
+            connection.endheaders(content[:50])
+            time.sleep(0.3)
+            stopping = threading.Thread(target=server.stop)
+            stopping.start()
+            time.sleep(0.5)
+            kept.request("GET", "/readyz")
+            assert kept.getresponse().status == 503
+            connection.send(content[50:])
+            response = connection.getresponse()
+            assert (response.status, json.loads(response.read())["digit"]) == (200, 9)
+        stopping.join(10)
+        assert server.process.returncode == 0
+        with pytest.raises(ConnectionRefusedError):
+            server.request("GET", "/livez")
+
+
+def test_sigint_stops_at_once(models: Path) -> None:
+    with running(MODELS_DIR=models) as server:
+        server.wait_for("/readyz")
+        started = time.monotonic()
+        assert server.stop(signal.SIGINT) == 0
+        assert time.monotonic() - started < 5
+
+
+def test_a_worker_that_dies_is_replaced(models: Path) -> None:
+    with running(MODELS_DIR=models) as server:
+        server.wait_for("/readyz")
+        [worker] = server.workers()
+        os.kill(worker, signal.SIGKILL)
+        deadline = time.monotonic() + 5
+        while server.workers() in ([], [worker]) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        server.wait_for("/readyz")
+        assert server.workers() != [worker]

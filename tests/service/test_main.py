@@ -1,0 +1,80 @@
+"""`python -m service`: what is said before a server starts, and that it does not start."""
+
+import os
+import socket
+import subprocess
+import sys
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from service.__main__ import address_refusal, main
+from service.settings import Settings
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+def start(*arguments: str, **environ: str) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", "service", *arguments]
+    return subprocess.run(
+        command, cwd=ROOT, env={**os.environ, **environ}, capture_output=True, text=True, timeout=20, check=False
+    )
+
+
+def test_help_shows_each_setting_with_its_default(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--help"]) == 0
+    shown = capsys.readouterr().out
+    for field in fields(Settings):
+        assert f"DIGITS_{field.name.upper()}={field.metadata['default']}\n" in shown
+        assert field.metadata["help"] in shown
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "allowed"),
+    [
+        ("DIGITS_WORKERS", "0", "a whole number from 1 to 256"),
+        ("DIGITS_PROVIDER", "gpu", "auto or cpu or cuda"),
+        ("DIGITS_BIND", "8000", "HOST:PORT"),
+        ("DIGITS_WORKER", "2", "--help"),
+    ],
+)
+def test_a_bad_setting_is_one_line_and_status_2(variable: str, value: str, allowed: str) -> None:
+    result = start(**{variable: value})
+    assert (result.returncode, result.stdout) == (2, "")
+    [line] = result.stderr.splitlines()
+    assert variable in line
+    assert allowed in line
+
+
+def test_an_unknown_argument() -> None:
+    result = start("--port", "80")
+    assert result.returncode == 2
+    assert len(result.stderr.splitlines()) == 1
+    assert "--port" in result.stderr
+
+
+def test_a_port_in_use_is_one_line() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        bind = f"127.0.0.1:{other.getsockname()[1]}"
+        result = start(DIGITS_BIND=bind)
+    assert result.returncode == 1
+    [line] = result.stderr.splitlines()
+    assert line == f"DIGITS_BIND={bind}: the port is in use; stop what listens there, or choose another."
+
+
+@pytest.mark.parametrize(
+    ("bind", "refusal"),
+    [
+        ("127.0.0.1:0", ""),
+        (":0", ""),
+        ("unix:service.sock", ""),
+        ("127.0.0.1:99999", "largest port"),
+        ("192.0.2.1:0", "cannot assign requested address"),
+        ("no-such-host.invalid:0", "not known"),
+    ],
+)
+def test_address(bind: str, refusal: str) -> None:
+    found = address_refusal(bind)
+    assert refusal in found
+    assert bool(found) == bool(refusal)

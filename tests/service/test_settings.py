@@ -1,0 +1,83 @@
+"""The table of settings: what it reads, what it refuses, and in which words."""
+
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from service.errors import SettingsError
+from service.settings import Settings, _cgroup_quota, available_cpus, table
+
+
+def test_defaults() -> None:
+    settings = Settings.from_environ({})
+    assert settings == Settings()
+    assert settings.bind == "127.0.0.1:8000"
+    assert settings.workers == available_cpus() >= 1
+    assert settings.models_dir == Path.cwd() / "models"
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "value"),
+    [
+        ("BIND", "0.0.0.0:80", "0.0.0.0:80"),
+        ("BIND", "[::]:8000", "[::]:8000"),
+        ("BIND", "unix:/run/digits.sock", "unix:/run/digits.sock"),
+        ("WORKERS", "3", 3),
+        ("MODELS_DIR", "/srv/models", Path("/srv/models")),
+        ("MODEL_VERSION", "12", "12"),
+        ("PROVIDER", "cuda", "cuda"),
+        ("MAX_UPLOAD_BYTES", "2048", 2048),
+        ("LOG_FORMAT", "json", "json"),
+        ("WORKERS", "", available_cpus()),  # as compose passes on a variable that nobody has set
+    ],
+)
+def test_a_variable_sets_its_setting(variable: str, text: str, value: Any) -> None:
+    assert getattr(Settings.from_environ({f"DIGITS_{variable}": text}), variable.lower()) == value
+
+
+@pytest.mark.parametrize(
+    ("variable", "text"),
+    [
+        ("BIND", "8000"),
+        ("BIND", "host:port"),
+        ("WORKERS", "0"),
+        ("WORKERS", "two"),
+        ("WORKERS", "1.5"),
+        ("THREADS", "257"),
+        ("MODEL_VERSION", "0"),
+        ("MODEL_VERSION", "v1"),
+        ("MODEL_NAME", "../else"),
+        ("PROVIDER", "CPU"),
+        ("MAX_PIXELS", "-1"),
+        ("LOG_LEVEL", "loud"),
+    ],
+)
+def test_a_bad_value_is_named_with_what_is_allowed(variable: str, text: str) -> None:
+    allowed = {name: allowed for name, _, allowed, _ in table()}[f"DIGITS_{variable}"]
+    with pytest.raises(SettingsError) as raised:
+        Settings.from_environ({f"DIGITS_{variable}": text})
+    assert str(raised.value) == f"DIGITS_{variable}={text!r} is not allowed: {allowed}."
+
+
+def test_a_misspelt_variable_is_refused_and_others_are_left_alone() -> None:
+    with pytest.raises(SettingsError, match="DIGITS_WORKER is no setting"):
+        Settings.from_environ({"DIGITS_WORKER": "2"})
+    assert Settings.from_environ({"WORKERS": "two", "PATH": "/bin"}) == Settings()
+
+
+def test_table_lists_each_setting() -> None:
+    assert [name for name, *_ in table()] == [f"DIGITS_{field.name.upper()}" for field in fields(Settings)]
+
+
+def test_settings_are_frozen() -> None:
+    with pytest.raises(AttributeError):
+        Settings().workers = 2  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(("text", "cpus"), [("200000 100000\n", 2), ("150000 100000\n", 2), ("max 100000\n", None)])
+def test_quota_of_a_container_is_rounded_up(tmp_path: Path, text: str, cpus: int | None) -> None:
+    (tmp_path / "cpu.max").write_text(text)
+    assert _cgroup_quota(tmp_path / "cpu.max") == cpus
+    assert _cgroup_quota(tmp_path / "absent") is None
