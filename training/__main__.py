@@ -9,7 +9,7 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 from service.contract import MODEL_NAME
-from training import recipes
+from training import dataset, recipes
 from training.errors import TrainingError
 
 
@@ -32,17 +32,15 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a positive whole number")
-    return value
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a positive whole number")
+    return int(text)
 
 
 def _seed(text: str) -> int:
-    value = int(text)
-    if not 0 <= value < 1 << 30:
-        raise argparse.ArgumentTypeError(f"{text} is not between 0 and {(1 << 30) - 1}")
-    return value
+    if not text.isdecimal() or int(text) >= 1 << 30:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number between 0 and {(1 << 30) - 1}")
+    return int(text)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -50,7 +48,8 @@ def main(arguments: list[str] | None = None) -> int:
     given = _parser().parse_args(arguments)
     try:
         recipe = recipes.find(given.recipe)
-        from training import dataset, pipeline  # after the cheap mistakes: TensorFlow takes seconds
+        data = dataset.load(given.data)
+        from training import pipeline  # after the cheap mistakes: TensorFlow takes seconds
 
         options = pipeline.Options(
             name=MODEL_NAME,
@@ -62,7 +61,7 @@ def main(arguments: list[str] | None = None) -> int:
             run_dir=given.run_dir or Path("runs") / f"{recipe.name}-seed{given.seed}",
             resume=given.resume,
         )
-        pipeline.run(recipe, dataset.load(given.data), options)
+        pipeline.run(recipe, data, options)
     except TrainingError as error:
         return _fail(str(error))
     except OSError as error:

@@ -6,6 +6,7 @@ neighbours in the file tend to come from the same writer, and a writer in both p
 
 import gzip
 import hashlib
+import math
 import struct
 import zlib
 from collections.abc import Mapping
@@ -56,15 +57,16 @@ def load(directory: Path | None = None, *, sha256: Mapping[str, str] = MNIST_SHA
         DatasetError: a file is missing, truncated, of the wrong shape, or differs from the `sha256` of its part.
     """
     parts = _download() if directory is None else _read_directory(directory)
+    arrays = {part: _parse(part, *parts[part]) for part in MNIST_SHA256}
+    _check_counts("train", parts, arrays)
+    _check_counts("t10k", parts, arrays)
     for part, (source, content) in parts.items():
         found = hashlib.sha256(content).hexdigest()
         if found != sha256[part]:
             raise DatasetError(
                 f"{source} is not MNIST's {part}: its SHA-256 is {found}, expected {sha256[part]}. Fetch it again."
             )
-    train_images, train_labels, test_images, test_labels = (_parse(*parts[part]) for part in MNIST_SHA256)
-    _check_counts(train_images, train_labels)
-    _check_counts(test_images, test_labels)
+    train_images, train_labels, test_images, test_labels = (arrays[part] for part in MNIST_SHA256)
     split = len(train_images) - VALIDATION_COUNT
     return Mnist(
         train_images=train_images[:split],
@@ -100,27 +102,36 @@ def _read_file(directory: Path, part: str) -> tuple[str, bytes]:
         content = path.read_bytes()
         return str(path), gzip.decompress(content) if path.suffix == ".gz" else content
     except (OSError, EOFError, zlib.error) as error:
-        raise DatasetError(f"{path} cannot be read ({error}): fetch it again.") from error
+        raise DatasetError(f"{path} cannot be read ({_first_line(error)}): fetch it again.") from error
 
 
-def _parse(source: str, content: bytes) -> Bytes:
-    """Return the array in `content`, held to the shape that IDX's header announces and MNIST has."""
-    magic = int.from_bytes(content[:4], "big")
-    dimensions = {_IMAGES_MAGIC: 3, _LABELS_MAGIC: 1}.get(magic)
-    if dimensions is None or len(content) < 4 + 4 * dimensions:
-        raise DatasetError(f"{source} is no IDX file of images or labels (it starts with {content[:4].hex()}).")
+def _parse(part: str, source: str, content: bytes) -> Bytes:
+    """Return the array in `content`, held to the shape that IDX's header announces and the part has."""
+    magic, dimensions = (_IMAGES_MAGIC, 3) if part.endswith("images") else (_LABELS_MAGIC, 1)
+    header = 4 + 4 * dimensions
+    if len(content) < header or int.from_bytes(content[:4], "big") != magic:
+        raise DatasetError(
+            f"{source} is no IDX file of {part.split('-')[1]}: it starts with {content[:4].hex() or 'nothing'}, "
+            f"expected {magic:08x}. Fetch it again."
+        )
     shape = struct.unpack_from(f">{dimensions}I", content, 4)
-    body = np.frombuffer(content, np.uint8, offset=4 + 4 * dimensions)
-    if body.size != int(np.prod(shape, dtype=np.int64)):
-        raise DatasetError(f"{source} announces shape {shape} and holds {body.size} bytes: fetch it again.")
     if dimensions == 3 and shape[1:] != (IMAGE_SIDE, IMAGE_SIDE):
-        raise DatasetError(f"{source} holds images of {shape[1]}x{shape[2]}, expected {IMAGE_SIDE}x{IMAGE_SIDE}.")
+        raise DatasetError(
+            f"{source} holds images of {shape[1]}x{shape[2]}, expected {IMAGE_SIDE}x{IMAGE_SIDE}. Fetch it again."
+        )
+    body = np.frombuffer(content, np.uint8, offset=header)
+    if body.size != math.prod(shape):
+        raise DatasetError(f"{source} announces shape {shape} and holds {body.size} bytes of it. Fetch it again.")
     return body.reshape(shape)
 
 
-def _check_counts(images: Bytes, labels: Bytes) -> None:
-    if images.ndim != 3 or labels.ndim != 1 or len(images) != len(labels):
-        raise DatasetError(f"The images {images.shape} and labels {labels.shape} do not belong together.")
+def _check_counts(split: str, parts: Mapping[str, tuple[str, bytes]], arrays: Mapping[str, Bytes]) -> None:
+    images, labels = f"{split}-images", f"{split}-labels"
+    if len(arrays[images]) != len(arrays[labels]):
+        raise DatasetError(
+            f"{parts[images][0]} holds {len(arrays[images])} images and {parts[labels][0]} {len(arrays[labels])} "
+            "labels. Fetch both again."
+        )
 
 
 def _download() -> dict[str, tuple[str, bytes]]:
@@ -130,8 +141,12 @@ def _download() -> dict[str, tuple[str, bytes]]:
         (train_images, train_labels), (test_images, test_labels) = keras.datasets.mnist.load_data()
     except Exception as error:  # Keras raises a bare Exception for a failed download
         raise DatasetError(
-            f"Keras could not download MNIST ({str(error).splitlines()[0]}): "
+            f"Keras could not download MNIST ({_first_line(error)}): "
             "check the network, or give --data a directory with the four IDX files."
         ) from error
     arrays = zip(MNIST_SHA256, (train_images, train_labels, test_images, test_labels), strict=True)
     return {part: (f"Keras' download of {part}", write_idx(array)) for part, array in arrays}
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
