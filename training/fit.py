@@ -7,19 +7,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import h5py
 import keras
+import tensorflow as tf
 
 from training import batches, network
 from training.dataset import Mnist
 from training.errors import RunError
 from training.recipes import Recipe
 
-_STEPS_PER_EXECUTION = 32  # batches that one call into TensorFlow trains on; more gains nothing
+_MOST_STEPS_PER_EXECUTION = 32  # batches that one call into TensorFlow trains on; more gains nothing
+
+
+_EPOCHS = "epochs"  # the attribute of a checkpoint that says after how many it was written
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """A trained model and, for each epoch, its figures."""
+    """A trained model, in float32 on the CPU whatever trained it, and for each epoch its figures."""
 
     model: Any
     history: list[dict[str, float]]
@@ -37,12 +42,28 @@ class Run:
     identity: dict[str, Any]
 
     @classmethod
-    def open(cls, directory: Path, recipe: Recipe, epochs: int, seed: int, data: Mnist, *, resume: bool) -> "Run":
+    def open(
+        cls,
+        directory: Path,
+        recipe: Recipe,
+        epochs: int,
+        seed: int,
+        data: Mnist,
+        *,
+        mixed_precision: bool = False,
+        resume: bool,
+    ) -> "Run":
         """Return the run in `directory`: the one that was interrupted there where `resume`, else a new one."""
-        identity = {"recipe": recipe.to_dict(), "epochs": epochs, "seed": seed, "data": dict(data.sha256)}
+        identity = {
+            "recipe": recipe.to_dict(),
+            "epochs": epochs,
+            "seed": seed,
+            "mixed precision": mixed_precision,
+            "data": dict(data.sha256),
+        }
         identity = json.loads(json.dumps(identity))  # tuples become lists, as they will when read back
         run = cls(directory, identity)
-        found = _read_json(directory / "run.json")
+        found = run._read_identity()
         if resume:
             run._check_same(found)
         elif found is not None and not found.get("published") and run.weights.exists():
@@ -65,13 +86,44 @@ class Run:
 
     def save(self, model: Any, history: list[dict[str, float]]) -> None:
         """Write the history, then the checkpoint, each in one step: a kill leaves the last whole one."""
+
+        def write_checkpoint(path: Path) -> None:
+            model.save_weights(path)
+            # The optimizer's count of steps would not do: mixed precision leaves out those whose gradients overflow.
+            with h5py.File(path, "a") as file:
+                file.attrs[_EPOCHS] = len(history)
+
         _replace(self.directory / "history.json", lambda path: path.write_text(json.dumps(history, indent=1)))
-        _replace(self.weights, model.save_weights)
+        _replace(self.weights, write_checkpoint)
+
+    def restore(self, model: Any) -> int:
+        """Load the checkpoint, if there is one, into the compiled `model`; return how many epochs it has behind it.
+
+        Raises:
+            RunError: the checkpoint is damaged.
+        """
+        if not self.weights.exists():
+            return 0
+        model.optimizer.build(model.trainable_variables)
+        try:
+            with h5py.File(self.weights) as file:
+                epochs = int(file.attrs[_EPOCHS])
+            model.load_weights(self.weights)
+        except (OSError, KeyError, ValueError) as error:
+            raise _unreadable(self.weights, error) from error
+        return epochs
 
     def mark_published(self, version: str) -> None:
         """Record that nothing of this run is left to do, so that the next one may start over."""
         content = json.dumps(self.identity | {"published": version}, indent=1)
         _replace(self.directory / "run.json", lambda path: path.write_text(content))
+
+    def _read_identity(self) -> dict[str, Any] | None:
+        path = self.directory / "run.json"
+        found = _read_json(path)
+        if found is not None and not isinstance(found, dict):
+            raise _unreadable(path, ValueError("it is no JSON object"))
+        return found
 
     def _start(self) -> None:
         self.directory.mkdir(parents=True, exist_ok=True)
@@ -101,16 +153,16 @@ def fit(recipe: Recipe, data: Mnist, run: Run, *, seed: int, epochs: int, strate
     with strategy.scope():
         model = network.build(recipe)
         network.compile_for(
-            model, recipe, steps_per_epoch=steps, epochs=epochs, steps_per_execution=min(steps, _STEPS_PER_EXECUTION)
+            model,
+            recipe,
+            steps_per_epoch=steps,
+            epochs=epochs,
+            steps_per_execution=_steps_per_execution(steps, strategy.num_replicas_in_sync),
         )
-        if run.weights.exists():
-            model.optimizer.build(model.trainable_variables)
-            model.load_weights(run.weights)
-    first_step = int(model.optimizer.iterations.numpy())
-    first_epoch = first_step // steps
+        first_epoch = run.restore(model)
     history = run.read_history()[:first_epoch]
     clock = batches.WaitClock()
-    dataset = batches.batches(data.train_images, data.train_labels, recipe, seed=seed, first_step=first_step)
+    dataset = batches.batches(data.train_images, data.train_labels, recipe, seed=seed, first_step=first_epoch * steps)
     if first_epoch < epochs:
         model.fit(
             clock.watch(dataset),
@@ -126,7 +178,27 @@ def fit(recipe: Recipe, data: Mnist, run: Run, *, seed: int, epochs: int, strate
             ],
             verbose=1 if sys.stdout.isatty() else 2,
         )
-    return Fitted(model, history)
+    return Fitted(_in_float32_on_cpu(model, recipe), history)
+
+
+def _steps_per_execution(steps: int, replicas: int) -> int:
+    """Return how many of an epoch's `steps` to run in one call.
+
+    It is a divisor, because Keras rounds an epoch up to whole calls. Several replicas take one, because Keras' loop
+    over steps cannot carry batches that are split among devices.
+    """
+    if replicas > 1:
+        return 1
+    return max(count for count in range(1, _MOST_STEPS_PER_EXECUTION + 1) if steps % count == 0)
+
+
+def _in_float32_on_cpu(model: Any, recipe: Recipe) -> Any:
+    """Return a copy of `model` that computes what the export has to: mixed precision and TensorFloat-32 round coarser,
+    and variables that several GPUs mirror do not convert."""
+    with tf.distribute.OneDeviceStrategy("/CPU:0").scope():
+        copy = network.build(recipe, precision="float32")
+    copy.set_weights(model.get_weights())
+    return copy
 
 
 class _Recorder(keras.callbacks.Callback):  # type: ignore[misc]
@@ -158,7 +230,12 @@ def _read_json(path: Path) -> Any:
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
-        raise RunError(f"{path} cannot be read ({error}): delete the run directory and start again.") from error
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: Exception) -> RunError:
+    reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
+    return RunError(f"{path} cannot be read ({reason}): delete the run directory and start again.")
 
 
 def _replace(path: Path, write: Any) -> None:

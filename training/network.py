@@ -8,8 +8,10 @@ from service.contract import IMAGE_SIDE, LABELS
 from training.recipes import Recipe
 
 
-def build(recipe: Recipe) -> Any:
+def build(recipe: Recipe, *, precision: str | None = None) -> Any:
     """Return the untrained Keras model: float32 images [N, 28, 28] of 0 to 255 in, float32 logits [N, 10] out.
+
+    `precision` is Keras' name of what the hidden layers compute in; the default is the global policy.
 
     Scaling to [0, 1] is a layer, so that nobody outside has to know of it. The softmax is none: cross-entropy on
     logits is the stabler sum, and the export adds it behind the temperature.
@@ -20,6 +22,7 @@ def build(recipe: Recipe) -> Any:
             activation=recipe.activation,
             kernel_initializer=recipe.kernel_initializer,
             bias_initializer=recipe.bias_initializer,
+            dtype=precision,
             name=f"hidden_{number}",
         )
         for number, units in enumerate(recipe.hidden, start=1)
@@ -33,8 +36,8 @@ def build(recipe: Recipe) -> Any:
     )
     layers = [
         keras.Input((IMAGE_SIDE, IMAGE_SIDE), name="images"),
-        keras.layers.Rescaling(1 / 255, name="scale"),
-        keras.layers.Flatten(name="flatten"),
+        keras.layers.Rescaling(1 / 255, dtype=precision, name="scale"),
+        keras.layers.Flatten(dtype=precision, name="flatten"),
         *hidden,
         logits,
     ]

@@ -1,5 +1,6 @@
 """The whole path of one training run, a line a stage: data, fit, calibrate, export, verify, publish."""
 
+import errno
 import hashlib
 import os
 from collections.abc import Mapping
@@ -53,14 +54,22 @@ def run(recipe: Recipe, data: Mnist, options: Options) -> str:
     Raises:
         TrainingError: nothing was published; the message says why and what to do.
     """
-    _check_writable(options.models)
+    _check_writable(options.models / options.name)
     strategy = device.strategy(options.device, mixed_precision=options.mixed_precision)
     _say(
         "data",
         f"{len(data.train_labels):,} training, {len(data.validation_labels):,} validation, "
         f"{len(data.test_labels):,} test digits",
     )
-    state = fit.Run.open(options.run_dir, recipe, options.epochs, options.seed, data, resume=options.resume)
+    state = fit.Run.open(
+        options.run_dir,
+        recipe,
+        options.epochs,
+        options.seed,
+        data,
+        mixed_precision=options.mixed_precision,
+        resume=options.resume,
+    )
     _say(
         "fit",
         f"{recipe.name}, {options.epochs} epochs, seed {options.seed}, on {device.describe(strategy)}; "
@@ -82,11 +91,17 @@ def run(recipe: Recipe, data: Mnist, options: Options) -> str:
     return version
 
 
-def _check_writable(models: Path) -> None:
+def _check_writable(versions: Path) -> None:
     """Find out before the training, not after it."""
-    models.mkdir(parents=True, exist_ok=True)
-    if not os.access(models, os.W_OK | os.X_OK):
-        raise TrainingError(f"{models} cannot be written: change its owner, or name another directory with --models.")
+    try:
+        versions.mkdir(parents=True, exist_ok=True)
+        if not os.access(versions, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except OSError as error:
+        raise TrainingError(
+            f"{versions} cannot be written ({error.strerror}): change its owner, "
+            "or name another directory with --models."
+        ) from error
 
 
 def _calibrate(fitted: fit.Fitted, data: Mnist) -> _Calibrated:
