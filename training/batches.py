@@ -74,5 +74,8 @@ class WaitClock:
             self._seconds.assign_add(tf.timestamp() - requested_at)
             return batch
 
+        options = tf.data.Options()
+        # TensorFlow would fetch ahead behind the clock, which then sees a buffer wait and no consumer.
+        options.experimental_optimization.inject_prefetch = False
         # zip asks its inputs in order: the time is taken, then the batch is waited for
-        return tf.data.Dataset.zip(requested, dataset).map(arrive)
+        return tf.data.Dataset.zip(requested, dataset).map(arrive).with_options(options)
