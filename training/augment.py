@@ -14,7 +14,7 @@ from service.contract import IMAGE_SIDE
 from training.recipes import Deformation
 
 _SIDE = IMAGE_SIDE
-_PADDED = _SIDE + 2  # a ring of background, so that what lies outside reads as zero with no masks
+_PADDED = _SIDE + 3  # background: one pixel before, two after, so that what lies outside reads as zero with no masks
 _CENTRE = (_SIDE - 1) / 2
 _UNIFORM_DEVIATION = 1 / math.sqrt(3)  # of noise in [-1, 1]; one factor an axis makes its variance
 
@@ -66,8 +66,8 @@ def elastic_field(count: Any, seed: Any, deformation: Deformation) -> Any:
 
 def sample(images: Any, coordinates: Any) -> Any:
     """Return `images`, float32 [N, 28, 28], read bilinearly at `coordinates`, float32 [2, N, 28, 28] in pixels."""
-    padded = tf.reshape(tf.pad(images, [[0, 0], [1, 1], [1, 1]]), [-1])
-    inside = tf.clip_by_value(coordinates + 1.0, 0.0, _PADDED - 1.001)
+    padded = tf.reshape(tf.pad(images, [[0, 0], [1, 2], [1, 2]]), [-1])
+    inside = tf.clip_by_value(coordinates + 1.0, 0.0, _SIDE + 1.0)
     corner = tf.floor(inside)
     down, right = tf.unstack(inside - corner)
     top, left = tf.unstack(tf.cast(corner, tf.int32))
