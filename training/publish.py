@@ -49,7 +49,9 @@ def _claim(versions: Path, staging: Path, write: Callable[[Path, str], None]) ->
             if error.errno not in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR):
                 raise
             continue  # somebody else was first
-        _sync_directory(versions)
+        # The version stands, whole; a failure here leaves open only whether the rename outlives a power cut.
+        with contextlib.suppress(OSError):
+            _sync_directory(versions)
         return version
 
 
@@ -61,6 +63,7 @@ def _newest(versions: Path) -> int:
 def _sync(directory: Path) -> None:
     """Wait until the files and the entries of `directory` are on the disk, so that the rename cannot overtake them."""
     for path in directory.iterdir():
+        path.chmod(0o644)
         with path.open("rb") as file:
             os.fsync(file.fileno())
     _sync_directory(directory)
