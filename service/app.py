@@ -3,15 +3,16 @@
 import logging
 import os
 import re
+from contextlib import suppress
 from io import BytesIO
 from typing import IO, Any
 
-from flask import Flask, Request, Response, jsonify
+from flask import Flask, Request, Response, jsonify, request
 from flask.typing import ResponseReturnValue
 from gunicorn.http.errors import NoMoreData, ParseException
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
-from service.api import EXTENSION, Service, answers, ops, predict
+from service.api import EXTENSION, Service, answers, ops, predict, service
 from service.engine import open_version
 from service.errors import (
     DigitsError,
@@ -29,6 +30,8 @@ log = logging.getLogger(__name__)
 
 _PARTS_BESIDE_PICTURES = 8
 _MAX_FIELD_BYTES = 64 << 10  # no route reads a form field that is not a file
+_EXCESS = 4  # so many times the largest body are read, and thrown away, before an answer
+_PIECE_BYTES = 64 << 10
 
 _OF_STATUS: dict[int, tuple[type[DigitsError], str]] = {
     400: (MalformedRequest, "The request is malformed: compare it with the documented form."),
@@ -88,6 +91,7 @@ def create_app(settings: Settings | None = None, store: ModelStore | None = None
     app.register_blueprint(predict.blueprint)
     app.register_blueprint(ops.blueprint)
     _render_errors(app)
+    app.after_request(_finish_body)
     app.after_request(_secure)
     return app
 
@@ -141,6 +145,20 @@ def _of_a_broken_body(error: Exception) -> ResponseReturnValue:
 def _of_a_defect(error: Exception) -> ResponseReturnValue:
     log.error("A request failed", exc_info=error)
     return _of_ours(DigitsError("The service failed at this request; its log says why. Report it."))
+
+
+def _finish_body(response: Response) -> Response:
+    """Read what is left of the body within reason.
+
+    A client that is cut off while it still sends sees a broken connection, and not the answer that says why.
+    """
+    most = _EXCESS * service().settings.max_upload_bytes
+    if (request.content_length or 0) > most:
+        return response
+    with suppress(OSError, ParseException):
+        while most > 0 and (piece := request.environ["wsgi.input"].read(min(most, _PIECE_BYTES))):
+            most -= len(piece)
+    return response
 
 
 def _secure(response: Response) -> Response:

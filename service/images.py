@@ -26,6 +26,7 @@ FORMATS = ("PNG", "JPEG", "GIF", "BMP", "WEBP")
 
 _SIGNATURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a")
 
+Image.preinit()  # the plugins of the other formats: the first request need not wait for them
 # `decode` has its own, smaller limit, and refuses instead of warning.
 Image.MAX_IMAGE_PIXELS = None
 # Text that is never read may not unpack to more than this, whatever number of chunks it comes in.
@@ -75,12 +76,13 @@ def _check_size(width: int, height: int, max_pixels: int) -> None:
         raise TooLarge(
             f"The picture has {width} x {height} pixels, allowed are {max_pixels} in all: send a smaller one."
         )
-    if width * height == 0:
-        raise UnreadableImage(f"The picture has {width} x {height} pixels: send one that shows a digit.")
 
 
 def _unidentified(content: bytes) -> RequestError:
-    if content.startswith(_SIGNATURES) or (content[:4] == b"RIFF" and content[8:12] == b"WEBP"):
+    """Tell a file of one of the formats, with a damaged head or of no size, from anything else."""
+    riff = content[:4] == b"RIFF" and content[8:12] == b"WEBP"
+    bitmap = content[:2] == b"BM" and content[6:10] == bytes(4)
+    if riff or bitmap or content.startswith(_SIGNATURES):
         return UnreadableImage("The picture is damaged or truncated: send the whole file again.")
     return UnsupportedImage("The bytes are no picture that is read here: send PNG, JPEG, GIF, BMP or WebP.")
 

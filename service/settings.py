@@ -17,6 +17,8 @@ from service.errors import SettingsError
 PREFIX = "DIGITS_"
 
 _MEBI = 1 << 20
+# Kubernetes sets such variables in each container for a Service that is named like the prefix (DIGITS_PORT_8000_TCP).
+_NOT_OURS = re.compile(r"DIGITS_(SERVICE|PORT)(_.*)?")
 
 
 def available_cpus() -> int:
@@ -122,7 +124,7 @@ class Settings:
         values = {}
         kinds: dict[str, _Kind] = {PREFIX + entry.name.upper(): entry.metadata["kind"] for entry in fields(cls)}
         for variable, text in environ.items():
-            if not variable.startswith(PREFIX) or not text:
+            if not variable.startswith(PREFIX) or _NOT_OURS.fullmatch(variable) or not text:
                 continue
             if variable not in kinds:
                 raise SettingsError(f"{variable} is no setting: `python -m service --help` lists them.")

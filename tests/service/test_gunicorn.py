@@ -64,6 +64,19 @@ def test_too_large_by_its_own_account(server: Server) -> None:
     assert (status, answer["code"]) == (413, "too_large")
 
 
+@pytest.mark.parametrize(
+    ("path", "content_type", "status"),
+    [("/predict", "text/plain", 415), ("/predict?top_k=x", "image/png", 400), ("/nothing", "image/png", 404)],
+)
+def test_an_answer_reaches_a_client_that_still_sends(models: Path, path: str, content_type: str, status: int) -> None:
+    with running(MODELS_DIR=models) as server:
+        server.wait_for("/readyz")
+        for size in (10 << 20, 20 << 20):  # more than the buffers of a socket hold, below and above the limit
+            found, answer = server.request("POST", path, bytes(size), content_type=content_type)
+            assert (found, set(answer)) == (status, {"error", "code"})
+        assert server.request("POST", "/predict", bytes(20 << 20), content_type="image/png")[0] == 413
+
+
 def exchange(server: Server, sent: bytes) -> tuple[int, str | None, bytes]:
     """Send bytes as they are; return the status, the content type and the body of the answer."""
     with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:

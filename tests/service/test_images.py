@@ -234,6 +234,14 @@ def test_without_pixels(width: int, height: int) -> None:
         read(raw_png(width, height, 8, 0, b""))
 
 
+@pytest.mark.parametrize(("width", "height"), [(0, 4), (4, 0)])
+def test_bitmap_without_pixels(width: int, height: int) -> None:
+    bitmap = bytearray(drawing.encode(Image.new("L", (4, 4)), "BMP"))
+    bitmap[18:26] = struct.pack("<ii", width, height)
+    with pytest.raises(UnreadableImage):
+        read(bytes(bitmap))
+
+
 def test_a_frame_larger_than_the_screen_of_a_gif_counts_for_the_size() -> None:
     gif = bytearray(drawing.encode(colourful(), "GIF"))
     gif[6:10] = struct.pack("<HH", 1, 1)

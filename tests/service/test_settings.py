@@ -67,6 +67,11 @@ def test_a_misspelt_variable_is_refused_and_others_are_left_alone() -> None:
     assert Settings.from_environ({"WORKERS": "two", "PATH": "/bin"}) == Settings()
 
 
+def test_what_kubernetes_sets_for_a_service_of_the_same_name_is_left_alone() -> None:
+    injected = {"DIGITS_SERVICE_HOST": "10.0.0.1", "DIGITS_PORT": "tcp://10.0.0.1:80", "DIGITS_PORT_80_TCP_PORT": "80"}
+    assert Settings.from_environ(injected) == Settings()
+
+
 def test_table_lists_each_setting() -> None:
     assert [name for name, *_ in table()] == [f"DIGITS_{field.name.upper()}" for field in fields(Settings)]
 
