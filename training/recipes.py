@@ -41,8 +41,8 @@ class Recipe:
     bias_initializer: str = "zeros"
     learning_rate: float = 1e-3
     warmup_epochs: float = 1.0
-    batch_size: int = 128
-    epochs: int = 60
+    batch_size: int = 256
+    epochs: int = 90
     deformation: Deformation | None = None
     accuracy_floor: float = 0.97
 
