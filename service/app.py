@@ -80,6 +80,8 @@ def create_app(settings: Settings | None = None, store: ModelStore | None = None
     settings = settings or Settings.from_environ(os.environ)
     store = store or model_store(settings)
     store.refresh()
+    if store.serving is None:
+        log.warning("No model serves yet. %s", store.reason)
     app = DigitsFlask("service", static_folder=None)
     app.extensions[EXTENSION] = Service(settings, store)
     app.json.sort_keys = False  # type: ignore[attr-defined]

@@ -125,6 +125,7 @@ def test_no_model(tmp_path: Path) -> None:
         assert server.request("GET", "/readyz")[0] == 503
         status, answer = server.request("POST", "/predict", drawing.png(), content_type="image/png")
         assert (status, answer["code"]) == (503, "not_ready")
+        assert "No model serves yet." in server.read_log()
         factory.publish(tmp_path / "none")
         assert server.wait_for("/readyz", seconds=5)["model"]["version"] == "1"
 
