@@ -61,6 +61,8 @@ def run(recipe: Recipe, data: Mnist, options: Options) -> str:
         f"{len(data.train_labels):,} training, {len(data.validation_labels):,} validation, "
         f"{len(data.test_labels):,} test digits",
     )
+    for remark in data.remarks:
+        _say("data", f"note: {remark}")
     state = fit.Run.open(
         options.run_dir,
         recipe,
@@ -182,7 +184,13 @@ def _writer(
             (directory / file).write_bytes(content)
         report.write_curves(directory, history)
         report.write_card(
-            directory, name=name, version=version, recipe=recipe, figures=figures, verification=verification
+            directory,
+            name=name,
+            version=version,
+            recipe=recipe,
+            figures=figures,
+            verification=verification,
+            remarks=data.remarks,
         )
         Manifest(
             name=name,
@@ -194,7 +202,7 @@ def _writer(
             self_test=self_test,
             recipe=recipe.to_dict(),
             metrics=figures,
-            data={"name": "MNIST", "sha256": dict(data.sha256)},
+            data={"name": "MNIST", "sha256": dict(data.sha256), "remarks": list(data.remarks)},
             tools=report.tools(),
         ).write(directory)
 

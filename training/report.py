@@ -54,9 +54,19 @@ def write_curves(directory: Path, history: Sequence[Mapping[str, float]]) -> Non
 
 
 def write_card(
-    directory: Path, *, name: str, version: str, recipe: Recipe, figures: Mapping[str, Any], verification: Verification
+    directory: Path,
+    *,
+    name: str,
+    version: str,
+    recipe: Recipe,
+    figures: Mapping[str, Any],
+    verification: Verification,
+    remarks: Sequence[str],
 ) -> None:
-    """Write the model card into `directory`; `figures` are the manifest's metrics."""
+    """Write the model card into `directory`.
+
+    `figures` are the manifest's metrics; `remarks` say how the data differs from MNIST as published.
+    """
     card = _CARD.format(
         name=name,
         version=version,
@@ -70,6 +80,7 @@ def write_card(
         difference=MOST_DIFFERENCE,
         batch_difference=MOST_BATCH_DIFFERENCE,
         confusion=_confusion_table(verification.figures[FLOAT32_FILE].test.confusion),
+        remarks="".join(f"\n  Mind: {remark}." for remark in remarks),
         curves=CURVES_FILE,
         tools=", ".join(f"{tool} {number}" for tool, number in tools().items()),
     )
@@ -144,7 +155,7 @@ Digits of the test set, a row each, by what `model.onnx` read.
 ## Training
 - Recipe `{recipe.name}`: {recipe.summary}.
 - Data: MNIST, the first 55,000 of the training digits; the last 5,000 are the validation split, on which the
-  temperature ({figures[temperature]:.3f}) and the threshold of certainty were fitted.
+  temperature ({figures[temperature]:.3f}) and the threshold of certainty were fitted.{remarks}
 - Deformation: {deformation}.
 - {recipe.kernel_initializer} weights, {recipe.bias_initializer} biases, Adam to {recipe.learning_rate:g} with
   {recipe.warmup_epochs:g} epoch of warm-up and cosine decay to zero, batch {recipe.batch_size},

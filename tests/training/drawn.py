@@ -39,6 +39,7 @@ def mnist() -> Mnist:
         test_images=images[test],
         test_labels=labels[test],
         sha256=dict(zip(MNIST_SHA256, sums, strict=True)),
+        remarks=("the digits are printed",),
     )
 
 

@@ -75,6 +75,7 @@ def test_the_manifest_says_what_made_the_model(manifest: Manifest, data: Mnist, 
     assert (manifest.name, manifest.version) == (MODEL_NAME, "1")
     assert manifest.recipe == recipe.to_dict() | {"hidden": list(recipe.hidden)}
     assert manifest.data["sha256"] == data.sha256
+    assert manifest.data["remarks"] == list(data.remarks)
     assert manifest.tools == report.tools()
     assert manifest.metrics["seed"] == 1
     assert manifest.metrics["weights"] == 784 * 64 + 64 + 64 * 32 + 32 + 32 * 10 + 10
@@ -107,6 +108,7 @@ def test_the_card_names_the_figures(version: Path, manifest: Manifest) -> None:
     for words in (
         f"# {MODEL_NAME}, version 1",
         "784-64-32-10",
+        "Mind: the digits are printed.",
         f"{metrics['weights']:,} weights",
         f"| `{FLOAT32_FILE}` | {test['errors']} in 300 | {test['error_percent']:.2f}% |",
         f"{metrics['validation']['errors']} errors in 300",
