@@ -33,15 +33,11 @@ def batches(images: Bytes, labels: Bytes, recipe: Recipe, *, seed: int, first_st
         shuffled = tf.random.experimental.index_shuffle(order, _seed(seed, _SHUFFLE, epoch), count - 1)
         digits = tf.cast(tf.gather(pixels, shuffled), tf.float32)
         if recipe.deformation is not None:
-            digits = _deform(digits, _seed(seed, _DEFORM, step), recipe.deformation)
+            digits = augment.deform(digits, _seed(seed, _DEFORM, step), recipe.deformation)
         return digits, tf.gather(answers, shuffled)
 
     dataset = tf.data.Dataset.counter(first_step).map(batch, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     return dataset.prefetch(tf.data.AUTOTUNE)
-
-
-# XLA fuses the arithmetic on a batch into a few loops, which halves its cost on a CPU.
-_deform = tf.function(augment.deform, jit_compile=True)
 
 
 def _seed(seed: int, stream: int, position: Any) -> Any:

@@ -58,4 +58,6 @@ def compile_for(model: Any, recipe: Recipe, *, steps_per_epoch: int, epochs: int
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
         steps_per_execution=steps_per_execution,
+        # Keras would compile with XLA, which is no faster here on a CPU, and ended a run with a segmentation fault.
+        jit_compile=False,
     )
