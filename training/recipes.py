@@ -16,11 +16,11 @@ class Deformation:
     standard deviation `elastic_sigma` pixels and multiplied by `elastic_alpha` pixels.
     """
 
-    rotation_degrees: float = 12.0
-    scale: float = 0.15
-    shear: float = 0.15
+    rotation_degrees: float = 15.0
+    scale: float = 0.18
+    shear: float = 0.18
     translation_pixels: float = 1.5
-    elastic_alpha: float = 36.0
+    elastic_alpha: float = 42.0
     elastic_sigma: float = 5.0
 
 
@@ -42,7 +42,7 @@ class Recipe:
     learning_rate: float = 1e-3
     warmup_epochs: float = 1.0
     batch_size: int = 256
-    epochs: int = 90
+    epochs: int = 150
     deformation: Deformation | None = None
     accuracy_floor: float = 0.97
 

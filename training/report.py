@@ -90,8 +90,8 @@ def write_card(
 def _graphs_table(verification: Verification) -> str:
     rows = [_graph_row(name, verification.figures[name]) for name in verification.graphs]
     head = (
-        "| file | test errors | error | likelihood, nats | calibration error | certain | errors among the certain "
-        "| largest difference from Keras | one image, one thread | size |"
+        "| file | test errors | error | negative log-likelihood, nats | calibration error | certain "
+        "| errors among the certain | largest difference from Keras | one image, one thread | size |"
     )
     return "\n".join([head, "|---" * 10 + "|", *rows])
 
@@ -141,7 +141,8 @@ Scaling, temperature calibration and softmax are inside the graph.
 ## Figures
 {graphs}
 
-The 10,000 test digits of MNIST, read once, after every choice was made, through ONNX Runtime on the CPU.
+The 10,000 test digits of MNIST, through ONNX Runtime on the CPU. They decided nothing: the weights are those of the
+last epoch, and what was fitted was fitted on the validation split.
 {int8}
 For float32 no label differs from Keras, and verification demands that no probability differs by more than
 {difference:.0e} and that batches of 1 and of 512 agree to {batch_difference:.0e}.
@@ -159,7 +160,7 @@ Digits of the test set, a row each, by what `model.onnx` read.
 - Deformation: {deformation}.
 - {recipe.kernel_initializer} weights, {recipe.bias_initializer} biases, Adam to {recipe.learning_rate:g} with
   {recipe.warmup_epochs:g} epoch of warm-up and cosine decay to zero, batch {recipe.batch_size},
-  {figures[epochs]} epochs, seed {figures[seed]}. One run; the weights are those of the last epoch.
+  {figures[epochs]} epochs, seed {figures[seed]}. One run.
 - {figures[seconds_per_epoch]:.1f} s an epoch (median), of which {figures[waiting_share]:.1%} waiting for data, on
   {figures[device]}, {figures[machine]}.
 - {tools}.
