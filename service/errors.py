@@ -11,8 +11,7 @@
     │   ├── UnsupportedMediaType    415  unsupported_media_type
     │   ├── UnsupportedImage        415  unsupported_image
     │   ├── UnreadableImage         422  unreadable_image
-    │   ├── NoDigit                 422  no_digit
-    │   └── TooBusy                 429  too_busy
+    │   └── NoDigit                 422  no_digit
     ├── NotReady                    503  not_ready
     └── ModelError                  503  model_error
         ├── ManifestError                manifest_error
@@ -101,13 +100,6 @@ class NoDigit(RequestError):
 
     status = 422
     code = "no_digit"
-
-
-class TooBusy(RequestError):
-    """More requests are in flight than the service carries."""
-
-    status = 429
-    code = "too_busy"
 
 
 class NotReady(DigitsError):

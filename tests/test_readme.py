@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from service.app import create_app
+from service.errors import NotReady, RequestError
 from service.settings import Settings, table
+from training.__main__ import _parser
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -35,10 +37,11 @@ def test_published_model_answers_the_readmes_picture_as_the_readme_says() -> Non
     assert answer["probabilities"] == pytest.approx(expected["probabilities"], abs=0.02)
 
 
-def test_errors_and_options_are_all_in_the_readme() -> None:
-    from training.__main__ import _parser
-
+def test_every_option_of_the_training_is_in_the_readme() -> None:
     options = {option for action in _parser()._actions for option in action.option_strings if option.startswith("--")}
-    assert {
-        option for option in options - {"--help"} if f"`{option}" not in README and f", `{option}" not in README
-    } == set()
+    assert {option for option in options - {"--help"} if f"`{option}" not in README} == set()
+
+
+def test_every_code_that_a_client_can_meet_is_in_the_readme() -> None:
+    codes = {kind.code for kind in RequestError.__subclasses__()} | {NotReady.code}
+    assert {code for code in codes if f"`{code}`" not in README} == set()
