@@ -17,8 +17,6 @@ from training.errors import RunError
 from training.recipes import Recipe
 
 _MOST_STEPS_PER_EXECUTION = 32  # batches that one call into TensorFlow trains on; more gains nothing
-
-
 _EPOCHS = "epochs"  # the attribute of a checkpoint that says after how many it was written
 
 
