@@ -28,7 +28,7 @@ from service.contract import (
     Manifest,
     self_test_images,
 )
-from service.errors import ContractError, ModelError, ProviderError, SelfTestError
+from service.errors import ContractError, ModelError, ProviderError, SelfTestError, first_line
 
 Provider = Literal["cpu", "cuda"]
 Images = npt.NDArray[np.uint8]
@@ -135,8 +135,8 @@ def _open_session(model: bytes, provider: Provider, threads: int) -> ort.Inferen
         session = ort.InferenceSession(model, _session_options(threads), providers=[wanted], enable_fallback=False)
     except Exception as error:  # ONNX Runtime's exceptions have no common base
         if provider == "cuda" and _opens_on_cpu(model):
-            raise ProviderError(f"CUDA cannot run the model here: {_first_line(error)}.") from error
-        raise ContractError(f"ONNX Runtime cannot load the model: {_first_line(error)}.") from error
+            raise ProviderError(f"CUDA cannot run the model here: {first_line(error)}.") from error
+        raise ContractError(f"ONNX Runtime cannot load the model: {first_line(error)}.") from error
     # The list of available providers and the one asked for are wishes; only this is what runs.
     if session.get_providers()[0] != wanted:
         raise ProviderError(
@@ -162,10 +162,6 @@ def _opens_on_cpu(model: bytes) -> bool:
     except ModelError:
         return False
     return True
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
 
 
 def _check_contract(session: ort.InferenceSession) -> None:

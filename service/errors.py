@@ -138,3 +138,8 @@ class SelfTestError(ModelError):
     """The model does not give the probabilities that its manifest promises."""
 
     code = "self_test_failed"
+
+
+def first_line(error: Exception) -> str:
+    """Return what a foreign error says, cut to one line with no full stop, to stand inside a sentence of ours."""
+    return (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")

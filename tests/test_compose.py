@@ -6,7 +6,6 @@ Everything happens in a Compose project of its own, on a free port, and is remov
 import json
 import os
 import re
-import socket
 import subprocess
 import time
 import urllib.error
@@ -21,8 +20,8 @@ import pytest
 from service.contract import MODEL_NAME
 from service.settings import Settings
 from tests import drawing
+from tests.server import ROOT, free_port
 
-ROOT = Path(__file__).parent.parent
 UID = 10001
 
 # Both images are built within one test's time, and the second one holds TensorFlow.
@@ -124,12 +123,6 @@ def deployment() -> Iterator[Deployment]:
     finally:
         print(deployment.compose("logs", "--no-color"))  # shown where something fails
         deployment.compose("down", "--volumes", "--remove-orphans", "--rmi", "local", "--timeout", "5")
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from service.contract import IMAGE_SIDE
+from service.errors import first_line
 from training.errors import DatasetError
 
 Bytes = npt.NDArray[np.uint8]
@@ -116,7 +117,7 @@ def _read_file(directory: Path, part: str) -> tuple[str, bytes]:
         content = path.read_bytes()
         return str(path), gzip.decompress(content) if path.suffix == ".gz" else content
     except (OSError, EOFError, zlib.error) as error:
-        raise DatasetError(f"{path} cannot be read ({_first_line(error)}): fetch it again.") from error
+        raise DatasetError(f"{path} cannot be read ({first_line(error)}): fetch it again.") from error
 
 
 def _parse(part: str, source: str, content: bytes) -> Bytes:
@@ -155,12 +156,8 @@ def _download() -> dict[str, tuple[str, bytes]]:
         (train_images, train_labels), (test_images, test_labels) = keras.datasets.mnist.load_data()
     except Exception as error:  # Keras raises a bare Exception for a failed download
         raise DatasetError(
-            f"Keras could not download MNIST ({_first_line(error)}): "
+            f"Keras could not download MNIST ({first_line(error)}): "
             "check the network, or give --data a directory with the four IDX files."
         ) from error
     arrays = zip(MNIST_SHA256, (train_images, train_labels, test_images, test_labels), strict=True)
     return {part: (f"Keras' download of {part}", write_idx(array)) for part, array in arrays}
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]

@@ -38,7 +38,7 @@ def export_float32(model: Any, temperature: float, recipe: Recipe) -> bytes:
     @tf.function(input_signature=[signature])  # type: ignore[untyped-decorator]
     def predict(images: Any) -> dict[str, Any]:
         logits = model(tf.cast(images, tf.float32), training=False)
-        # a name for the sum that calibration adds, so that the graph reads as what it is
+        # named, so that whoever looks at the graph finds where the calibration is
         calibrated = tf.multiply(logits, tf.constant(1 / temperature, tf.float32), name="calibrate")
         return {OUTPUT_NAME: tf.nn.softmax(calibrated)}
 

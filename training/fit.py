@@ -11,6 +11,7 @@ import h5py
 import keras
 import tensorflow as tf
 
+from service.errors import first_line
 from training import batches, network
 from training.dataset import Mnist
 from training.errors import RunError
@@ -232,8 +233,7 @@ def _read_json(path: Path) -> Any:
 
 
 def _unreadable(path: Path, error: Exception) -> RunError:
-    reason = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
-    return RunError(f"{path} cannot be read ({reason}): delete the run directory and start again.")
+    return RunError(f"{path} cannot be read ({first_line(error)}): delete the run directory and start again.")
 
 
 def _replace(path: Path, write: Any) -> None:

@@ -85,9 +85,7 @@ def run(recipe: Recipe, data: Mnist, options: Options) -> str:
     int8 = export.export_int8(float32, data.train_images)
     verification = _verify(float32, int8, recipe, calibrated, data)
     figures = _figures(calibrated, verification, options, device.describe(strategy))
-    version = publish.publish(
-        options.models, options.name, _writer(recipe, data, options.name, figures, verification, fitted.history)
-    )
+    version = publish.publish(options.models, options.name, _writer(recipe, data, options.name, figures, verification))
     state.mark_published(version)
     _say("publish", str(options.models / options.name / version))
     return version
@@ -174,7 +172,6 @@ def _writer(
     name: str,
     figures: Mapping[str, Any],
     verification: verify.Verification,
-    history: list[dict[str, float]],
 ) -> Any:
     """Return the function that writes the files of a version, the manifest last."""
     self_test = _self_test(verification.graphs)
@@ -182,7 +179,7 @@ def _writer(
     def write(directory: Path, version: str) -> None:
         for file, content in verification.graphs.items():
             (directory / file).write_bytes(content)
-        report.write_curves(directory, history)
+        report.write_curves(directory, figures["history"])
         report.write_card(
             directory,
             name=name,
