@@ -38,12 +38,15 @@ clean:  ## remove the environments and the caches; models and runs stay
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A lock has the name of its extra; the one to develop with holds three. --universal: one file for every Python and
-# platform that pyproject.toml allows.
+# platform that pyproject.toml allows. What is served and trained with is what was tested, so that lock binds the others;
+# `serve-cuda` and `train-cuda` have packages of their own beside it.
 requirements/dev.txt: EXTRAS = serve train dev
+$(filter-out requirements/dev.txt,$(LOCKS)): BOUND = --constraints requirements/dev.txt
+$(filter-out requirements/dev.txt,$(LOCKS)): requirements/dev.txt
 requirements/%.txt: EXTRAS = $*
 requirements/%.txt: FORCE | .venv/dev
 	.venv/dev/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
-	    --no-emit-index-url --no-emit-find-links $(EXTRAS:%=--extra %) $(ARGS) pyproject.toml -o $@
+	    --no-emit-index-url --no-emit-find-links $(EXTRAS:%=--extra %) $(BOUND) $(ARGS) pyproject.toml -o $@
 
 # An environment is made again when its lock or its Python differs from what it was made from. That is noted only once
 # it is whole, so an interrupted one is made again too.
