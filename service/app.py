@@ -12,7 +12,7 @@ from flask.typing import ResponseReturnValue
 from gunicorn.http.errors import NoMoreData, ParseException
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
-from service.api import EXTENSION, Service, answers, ops, predict, service
+from service.api import EXTENSION, Service, answers, ops, pages, predict, service
 from service.engine import open_version
 from service.errors import (
     DigitsError,
@@ -92,6 +92,7 @@ def create_app(settings: Settings | None = None, store: ModelStore | None = None
     )
     app.register_blueprint(predict.blueprint)
     app.register_blueprint(ops.blueprint)
+    app.register_blueprint(pages.blueprint)
     _render_errors(app)
     app.after_request(_finish_body)
     app.after_request(_secure)

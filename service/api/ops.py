@@ -1,6 +1,6 @@
-"""Is it alive, is it ready, what is it: the routes for those who run the service."""
+"""Is it alive, is it ready: the routes for those who run the service."""
 
-from flask import Blueprint, current_app, jsonify
+from flask import Blueprint, jsonify
 from flask.typing import ResponseReturnValue
 
 from service.api import answers, service
@@ -30,23 +30,5 @@ def readyz() -> ResponseReturnValue:
             "model": answers.model(model.manifest),
             "provider": model.engine.provider,
             "file": model.engine.file,
-        }
-    )
-
-
-@blueprint.get("/")
-def index() -> ResponseReturnValue:
-    """Say what is served and where."""
-    model = service().store.serving
-    rules = sorted(current_app.url_map.iter_rules(), key=lambda rule: rule.rule)
-    return jsonify(
-        {
-            "service": "handwritten digits",
-            "model": answers.model(model.manifest) if model else None,
-            "routes": [
-                f"{method} {rule.rule}"
-                for rule in rules
-                for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"})
-            ],
         }
     )

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
@@ -50,10 +49,3 @@ def test_not_ready_while_draining(app: Flask, client: FlaskClient) -> None:
     response = client.get("/readyz")
     assert (response.status_code, response.get_json()["code"]) == (503, "not_ready")
     assert client.get("/livez").status_code == 200
-
-
-@pytest.mark.parametrize("route", ["POST /predict", "POST /predict/batch", "GET /readyz"])
-def test_index_lists_the_routes(client: FlaskClient, route: str) -> None:
-    index = client.get("/").get_json()
-    assert route in index["routes"]
-    assert index["model"]["version"] == "1"

@@ -1,0 +1,63 @@
+"""The page to write on, at `GET /`: plain files, which ask `POST /predict` as any other client does."""
+
+from pathlib import Path
+
+from flask import Blueprint, Response, current_app, jsonify, request
+from flask.typing import ResponseReturnValue
+
+from service.api import answers, service
+
+_STATIC = Path(__file__).parent.parent / "static"
+
+blueprint = Blueprint("pages", __name__, static_folder=str(_STATIC), static_url_path="/static")
+
+# Everything comes from the service itself and nothing else is let in or out. `data:` is the picture that the model saw.
+CONTENT_SECURITY_POLICY = "; ".join(
+    [
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self' data: blob:",
+        "connect-src 'self'",
+        "form-action 'none'",
+        "base-uri 'none'",
+        "frame-ancestors 'none'",
+    ]
+)
+_HEADERS = {
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+    "Permissions-Policy": "camera=(self), microphone=(), geolocation=()",
+    "Referrer-Policy": "no-referrer",
+}
+
+
+@blueprint.get("/")
+def index() -> ResponseReturnValue:
+    """Answer with the page, or with the routes as JSON.
+
+    Browsers name text/html; curl and HTTP libraries take anything. So only who names HTML gets the page.
+    """
+    html = request.accept_mimetypes.best_match(["application/json", "text/html"]) == "text/html"
+    response = blueprint.send_static_file("index.html") if html else jsonify(_index())
+    response.vary.add("Accept")
+    return response
+
+
+def _index() -> dict[str, object]:
+    model = service().store.serving
+    rules = sorted(current_app.url_map.iter_rules(), key=lambda rule: rule.rule)
+    return {
+        "service": "handwritten digits",
+        "model": answers.model(model.manifest) if model else None,
+        "routes": [
+            f"{method} {rule.rule}"
+            for rule in rules
+            for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"})
+        ],
+    }
+
+
+@blueprint.after_request
+def _secure(response: Response) -> Response:
+    response.headers.update(_HEADERS)
+    return response

@@ -1,0 +1,67 @@
+// Questions to the service, of which only the newest counts.
+
+/** The service did not answer with a digit; the message is its own sentence, which says what to do. */
+export class Refusal extends Error {
+  /** `retryAfter` is in seconds, and undefined where asking again later would not help by itself. */
+  constructor(message, { code, status = 0, retryAfter } = {}) {
+    super(message);
+    Object.assign(this, { code, status, retryAfter });
+  }
+}
+
+/**
+ * Ask what digit a picture (a Blob) shows. Return the answer, with `milliseconds` from question to answer.
+ *
+ * Throws a Refusal, or what `signal` was aborted with.
+ */
+export async function predict(picture, signal) {
+  const started = performance.now();
+  const response = await send(picture, signal);
+  const answer = await response.json().catch(() => null);
+  signal.throwIfAborted();
+  if (!response.ok || answer === null) throw refusal(response, answer);
+  return { ...answer, milliseconds: performance.now() - started };
+}
+
+async function send(picture, signal) {
+  const type = picture.type.startsWith("image/") ? picture.type : "application/octet-stream";
+  try {
+    // Relative, so that the page works below any path of a proxy.
+    return await fetch("predict?seen=true", { method: "POST", headers: { "Content-Type": type }, body: picture, signal });
+  } catch (error) {
+    signal.throwIfAborted();
+    throw new Refusal("The service cannot be reached: check the connection and try again.", { code: "unreachable" });
+  }
+}
+
+function refusal(response, answer) {
+  const status = response.status;
+  // A proxy in front of the service answers in its own words.
+  const message = answer?.error ?? `Something between this page and the service answered with status ${status}: try again.`;
+  const seconds = Number(response.headers.get("Retry-After") ?? NaN);
+  return new Refusal(message, { status, code: answer?.code, retryAfter: Number.isFinite(seconds) ? seconds : undefined });
+}
+
+/** Runs tasks of which only the newest counts: the one before is aborted, and were it to end later, it is not heard. */
+export class Newest {
+  #controller = null;
+
+  get busy() {
+    return this.#controller !== null;
+  }
+
+  cancel() {
+    this.#controller?.abort();
+    this.#controller = null;
+  }
+
+  /** Run `task(signal)`, then `settle(answer, error)` unless a newer task was started or all were cancelled. */
+  async run(task, settle) {
+    this.cancel();
+    const mine = (this.#controller = new AbortController());
+    const [answer, error] = await task(mine.signal).then((value) => [value, null], (reason) => [null, reason]);
+    if (this.#controller !== mine) return;
+    this.#controller = null;
+    settle(answer, error);
+  }
+}

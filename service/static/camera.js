@@ -1,0 +1,46 @@
+// A photo: with the camera application where there is one, else with the camera that the browser can show.
+
+import { encoded, whiteCanvas } from "./strokes.js";
+
+/** Tell whether this is a phone or tablet, whose own camera application does it best. */
+export const hasCameraApplication = () => matchMedia("(hover: none) and (pointer: coarse)").matches;
+
+/** Tell whether the browser can show a camera here; it does so on HTTPS and on this very machine alone. */
+export const canShowCamera = () => Boolean(navigator.mediaDevices?.getUserMedia);
+
+export class Camera {
+  #dialog;
+  #video;
+
+  /** `taken(file)` gets each photo; the dialog holds the video and the buttons `take` and `leave`. */
+  constructor(dialog, video, { take, leave }, taken) {
+    this.#dialog = dialog;
+    this.#video = video;
+    take.addEventListener("click", async () => {
+      const photo = await this.#photo();
+      dialog.close();
+      taken(photo);
+    });
+    leave.addEventListener("click", () => dialog.close());
+    dialog.addEventListener("close", () => this.#stop());
+  }
+
+  /** Show what the camera sees. Throws a DOMException where there is none or the user says no. */
+  async open() {
+    const facing = { facingMode: "environment", width: { ideal: 1280 } };
+    this.#video.srcObject = await navigator.mediaDevices.getUserMedia({ video: facing });
+    this.#dialog.showModal();
+  }
+
+  async #photo() {
+    const { videoWidth: width, videoHeight: height } = this.#video;
+    const { canvas, context } = whiteCanvas(width, height);
+    context.drawImage(this.#video, 0, 0);
+    return new File([await encoded(canvas, "image/jpeg")], "photo.jpg", { type: "image/jpeg" });
+  }
+
+  #stop() {
+    for (const track of this.#video.srcObject?.getTracks() ?? []) track.stop();
+    this.#video.srcObject = null;
+  }
+}

@@ -1,0 +1,140 @@
+// The page: what is on the paper goes to the service, what the service says goes on the screen.
+
+import { Newest, Refusal, predict } from "./api.js";
+import { Camera, canShowCamera, hasCameraApplication } from "./camera.js";
+import { BLANK, History, isBlank } from "./history.js";
+import { Pad } from "./pad.js";
+import { onChosen, onDropped, onPasted, picture, predictPicture } from "./pictures.js";
+import { png } from "./strokes.js";
+import * as view from "./view.js";
+
+const WHILE_DRAWING = 120; // milliseconds between two questions while the pen is down
+const LONGEST_WAIT = 30; // seconds
+
+const element = (id) => document.getElementById(id);
+const history = new History();
+const newest = new Newest();
+const pad = new Pad(element("pad"), history.sheet, { draw: askSoon, stroke: addStroke, pen: sayPen });
+let soon; // the next question while the pen is down
+let later; // the next attempt after a refusal that passes
+
+function update(sheet = history.sheet) {
+  pad.show(sheet);
+  const name = sheet.picture && !sheet.picture.bitmap ? sheet.picture.name : undefined;
+  view.showTools({ blank: isBlank(sheet), name, canUndo: history.canUndo, canRedo: history.canRedo });
+  ask();
+}
+
+function add(sheet) {
+  history.add(sheet);
+  update();
+}
+
+function addStroke(stroke) {
+  add({ strokes: [...history.sheet.strokes, stroke], picture: null });
+}
+
+async function addPicture(file) {
+  add({ strokes: [], picture: await picture(file) });
+}
+
+function clear() {
+  if (pad.drawing || !isBlank(history.sheet)) add(BLANK);
+  view.say("Cleared.");
+}
+
+function undo() {
+  history.undo();
+  update();
+}
+
+function redo() {
+  history.redo();
+  update();
+}
+
+function sayPen(down) {
+  view.say(down ? "Pen down." : "Pen up.");
+}
+
+/** Ask within a moment, unless that is so already; a question that is under way is not cut off. */
+function askSoon() {
+  view.showTools({ blank: false, canUndo: history.canUndo, canRedo: history.canRedo });
+  soon ??= setTimeout(() => {
+    soon = undefined;
+    if (!pad.drawing) return;
+    if (newest.busy) askSoon();
+    else ask();
+  }, WHILE_DRAWING);
+}
+
+function ask() {
+  clearTimeout(later);
+  const { strokes } = pad;
+  const chosen = pad.drawing ? null : history.sheet.picture;
+  if (isBlank({ strokes, picture: chosen })) {
+    newest.cancel();
+    view.showBusy(false);
+    view.showNothing();
+    return;
+  }
+  view.showBusy(true);
+  const task = async (signal) => (chosen ? predictPicture(chosen, signal) : predict(await png(strokes), signal));
+  newest.run(task, (answer, error) => {
+    view.showBusy(false);
+    if (error) refused(error);
+    else answered(answer);
+  });
+}
+
+function answered(answer) {
+  view.showAnswer(answer);
+  const sure = answer.certain ? "certain" : "not certain, a person should look";
+  if (!pad.drawing) view.say(`${answer.digit}, ${sure}.`);
+}
+
+function refused(error) {
+  if (!(error instanceof Refusal)) throw error;
+  if (pad.drawing && error.status === 422) return; // the first dot of a digit is none yet
+  const passes = error.status === 0 || error.status === 429 || error.status >= 500;
+  const retryAfter = passes && error.retryAfter ? Math.min(error.retryAfter, LONGEST_WAIT) : undefined;
+  if (retryAfter) later = setTimeout(ask, 1000 * retryAfter);
+  view.showRefusal({ message: error.message, code: error.code, status: error.status, retryAfter }, { again: passes });
+  view.say(`${view.refusalTitle(error)}. ${error.message}`);
+}
+
+const camera = new Camera(element("camera"), element("video"), { take: element("take"), leave: element("leave") }, addPicture);
+
+async function photograph() {
+  if (hasCameraApplication()) {
+    element("capture").click();
+    return;
+  }
+  try {
+    await camera.open();
+  } catch {
+    const message = "The camera cannot be used: allow it in the browser, or upload a picture.";
+    refused(new Refusal(message, { code: "no_camera", status: 400 }));
+  }
+}
+
+function onKey(event) {
+  if (event.target.closest?.("dialog")) return;
+  const command = event.ctrlKey || event.metaKey;
+  const key = event.key.toLowerCase();
+  if (command && key === "z") (event.shiftKey ? redo : undo)();
+  else if (command && key === "y") redo();
+  else if (!command && ["delete", "backspace", "escape"].includes(key)) clear();
+  else return;
+  event.preventDefault();
+}
+
+const clicks = { undo, redo, clear, upload: () => element("file").click(), photograph, again: ask };
+for (const [id, act] of Object.entries(clicks)) element(id).addEventListener("click", act);
+addEventListener("keydown", onKey);
+onChosen(element("file"), addPicture);
+onChosen(element("capture"), addPicture);
+onDropped(addPicture, (over) => document.body.classList.toggle("over", over));
+onPasted(addPicture, () => view.say("There is no picture in the clipboard."));
+element("photograph").hidden = !hasCameraApplication() && !canShowCamera();
+update();

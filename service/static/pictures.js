@@ -1,0 +1,76 @@
+// Pictures that the user has: chosen, dropped or pasted. A picture is {blob, name, bitmap}.
+
+import { Refusal, predict } from "./api.js";
+import { encoded, whiteCanvas } from "./strokes.js";
+
+const MOST_BYTES = 16 << 20; // what the service takes by default
+const MOST_SIDE = 2048; // pixels: a digit needs far fewer
+const SMALLER_HELPS = [413, 415];
+
+/** Return the picture in a file; `bitmap` is null where the browser cannot read it, which the service may yet. */
+export async function picture(file) {
+  const bitmap = await createImageBitmap(file).then(shrink, () => null);
+  return { blob: file, name: file.name || "picture", bitmap };
+}
+
+/** Ask about a picture as it is; where that is too large or a format the service does not read, as a smaller JPEG. */
+export async function predictPicture({ blob, bitmap }, signal) {
+  if (!bitmap) return predict(blob, signal);
+  if (blob.size > MOST_BYTES) return predict(await jpeg(bitmap), signal);
+  try {
+    return await predict(blob, signal);
+  } catch (error) {
+    if (!(error instanceof Refusal && SMALLER_HELPS.includes(error.status))) throw error;
+    return predict(await jpeg(bitmap), signal);
+  }
+}
+
+async function shrink(bitmap) {
+  const scale = MOST_SIDE / Math.max(bitmap.width, bitmap.height);
+  if (scale >= 1) return bitmap;
+  const [resizeWidth, resizeHeight] = [bitmap.width, bitmap.height].map((side) => Math.max(1, Math.round(side * scale)));
+  const smaller = await createImageBitmap(bitmap, { resizeWidth, resizeHeight, resizeQuality: "high" });
+  bitmap.close();
+  return smaller;
+}
+
+function jpeg(bitmap) {
+  const { canvas, context } = whiteCanvas(bitmap.width, bitmap.height);
+  context.drawImage(bitmap, 0, 0);
+  return encoded(canvas, "image/jpeg");
+}
+
+/** Call `take(file)` with each file that is chosen in a file input. */
+export function onChosen(input, take) {
+  input.addEventListener("change", () => {
+    const [file] = input.files;
+    if (file) take(file);
+    input.value = ""; // so that the same file can be chosen again
+  });
+}
+
+/** Call `take(file)` with what is dropped anywhere on the page; `hover(over)` says whether a file is above it. */
+export function onDropped(take, hover) {
+  const holdsFiles = (event) => event.dataTransfer?.types.includes("Files");
+  addEventListener("dragover", (event) => {
+    if (!holdsFiles(event)) return;
+    event.preventDefault();
+    hover(true);
+  });
+  addEventListener("dragleave", (event) => event.relatedTarget === null && hover(false));
+  addEventListener("drop", (event) => {
+    if (!holdsFiles(event)) return;
+    event.preventDefault();
+    hover(false);
+    take(event.dataTransfer.files[0]);
+  });
+}
+
+/** Call `take(file)` with the picture that is pasted, or `nothing()` where the clipboard holds none. */
+export function onPasted(take, nothing) {
+  addEventListener("paste", (event) => {
+    const [file] = event.clipboardData?.files ?? [];
+    if (file) take(file);
+    else nothing();
+  });
+}

@@ -1,0 +1,109 @@
+// The answer, in words, bars and pixels. What is seen changes with every answer; what is heard, only when told to.
+
+const TITLES = {
+  no_digit: "No digit found",
+  several_digits: "More than one digit",
+  unreadable_image: "This picture is damaged",
+  unsupported_image: "Not a picture",
+  too_large: "Too large",
+  not_ready: "Not ready yet",
+  unreachable: "No connection",
+};
+const TITLES_OF_STATUS = { 413: "Too large", 429: "Busy just now", 503: "Not ready yet" };
+
+const element = (id) => document.getElementById(id);
+const bars = Array.from({ length: 10 }, (_, digit) => bar(digit));
+element("bars").append(...bars.map((one) => one.row));
+
+function bar(digit) {
+  const row = document.createElement("li");
+  const [label, track, value] = ["span", "span", "span"].map((name) => document.createElement(name));
+  const fill = document.createElement("span");
+  [label.className, track.className, fill.className, value.className] = ["name", "track", "fill", "value"];
+  label.textContent = digit;
+  track.append(fill);
+  row.append(label, track, value);
+  return { row, fill, value };
+}
+
+/** Return a probability in words that never claim 0 or 100 %. */
+export function percent(probability) {
+  if (probability > 0.9995) return "> 99.9 %";
+  if (probability < 0.0005) return "< 0.1 %";
+  return `${(100 * probability).toFixed(1)} %`;
+}
+
+function showBars(probabilities, winner) {
+  bars.forEach(({ row, fill, value }, digit) => {
+    fill.style.setProperty("--part", probabilities?.[digit] ?? 0);
+    value.textContent = probabilities ? percent(probabilities[digit]) : "";
+    row.classList.toggle("winner", digit === winner);
+  });
+}
+
+function showSeen(base64) {
+  element("seen").hidden = !base64;
+  element("unseen").hidden = Boolean(base64);
+  if (base64) element("seen").src = `data:image/png;base64,${base64}`;
+  element("seen").alt = base64 ? "The digit as the model was given it, 28 by 28 pixels" : "";
+}
+
+function show(state, { digit = "", sure = "", confidence = "", facts = "" } = {}) {
+  element("read").dataset.state = state;
+  element("refusal").hidden = state !== "refused";
+  element("verdict").hidden = state === "refused";
+  const texts = { digit, sure, confidence, facts };
+  for (const [id, text] of Object.entries(texts)) element(id).textContent = text;
+}
+
+export function showNothing() {
+  show("blank", { confidence: "Nothing yet. Write a digit, or bring a picture of one." });
+  showBars(null);
+  showSeen(null);
+}
+
+/** Show an answer of the service. */
+export function showAnswer({ digit, confidence, certain, probabilities, seen, model, milliseconds }) {
+  show(certain ? "certain" : "uncertain", {
+    digit,
+    sure: certain ? "Certain" : "Not certain",
+    confidence: certain ? `${percent(confidence)} sure` : `${percent(confidence)} sure: a person should look`,
+    facts: `${model.name} version ${model.version}, answered in ${Math.max(1, Math.round(milliseconds))} ms`,
+  });
+  showBars(probabilities, digit);
+  showSeen(seen);
+}
+
+/** Show why there is no answer, in the service's own sentence, and a button where asking again may help. */
+export function showRefusal({ message, code, status, retryAfter }, { again }) {
+  show("refused");
+  showBars(null);
+  showSeen(null);
+  element("refusal-title").textContent = refusalTitle({ code, status });
+  element("refusal-text").textContent = retryAfter ? `${message} Trying again in ${retryAfter} s.` : message;
+  element("again").hidden = !again;
+}
+
+export function refusalTitle({ code, status }) {
+  return TITLES[code] ?? TITLES_OF_STATUS[status] ?? "No answer";
+}
+
+/** Dim the answer once it is late: it belongs to something older than what is on the paper. */
+export function showBusy(busy) {
+  element("read").setAttribute("aria-busy", String(busy));
+}
+
+/** Say something to those who listen to the page. */
+export function say(text) {
+  element("status").textContent = text;
+}
+
+/** Show what is on the paper beside its ink, and which of the tools have something to do. */
+export function showTools({ blank, name, canUndo, canRedo }) {
+  element("hint").hidden = !blank;
+  element("name").hidden = !name;
+  element("name").textContent = name ?? "";
+  const usable = { undo: canUndo, redo: canRedo, clear: !blank };
+  // Not `disabled`, which would throw the keyboard's focus away.
+  for (const [id, can] of Object.entries(usable)) element(id).setAttribute("aria-disabled", String(!can));
+}

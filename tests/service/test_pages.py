@@ -1,0 +1,132 @@
+"""The page as files: who gets it, with which headers, and that it needs nothing from elsewhere."""
+
+import re
+import tomllib
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from service.app import create_app
+from service.settings import Settings
+
+ROOT = Path(__file__).parent.parent.parent
+STATIC = ROOT / "service" / "static"
+FILES = sorted(path.name for path in STATIC.iterdir())
+BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8"
+TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+
+
+@pytest.mark.parametrize(
+    ("accept", "mimetype"),
+    [
+        (BROWSER, "text/html"),
+        ("text/html", "text/html"),
+        ("*/*", "application/json"),
+        (None, "application/json"),
+        ("application/json", "application/json"),
+        ("application/json, text/html;q=0.5", "application/json"),
+    ],
+)
+def test_who_names_html_gets_the_page(client: FlaskClient, accept: str | None, mimetype: str) -> None:
+    response = client.get("/", headers={"Accept": accept} if accept else {}, buffered=True)
+    assert (response.status_code, response.mimetype) == (200, mimetype)
+    assert response.vary.as_set() == {"accept"}
+
+
+@pytest.mark.parametrize("route", ["POST /predict", "POST /predict/batch", "GET /readyz", "GET /"])
+def test_index_lists_the_routes(client: FlaskClient, route: str) -> None:
+    index = client.get("/").get_json()
+    assert route in index["routes"]
+    assert index["model"]["version"] == "1"
+
+
+def test_page_needs_no_model(tmp_path: Path) -> None:
+    client = create_app(Settings(models_dir=tmp_path)).test_client()
+    assert "<canvas" in client.get("/", headers={"Accept": BROWSER}, buffered=True).text
+    assert client.get("/").get_json()["model"] is None
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_files_are_served_with_their_type_and_known_again(client: FlaskClient, name: str) -> None:
+    response = client.get(f"/static/{name}", buffered=True)
+    assert response.status_code == 200
+    assert response.mimetype.replace("application/java", "text/java") == TYPES[Path(name).suffix]
+    assert response.data == (STATIC / name).read_bytes()
+    assert response.cache_control.no_cache
+    again = client.get(f"/static/{name}", headers={"If-None-Match": response.headers["ETag"]}, buffered=True)
+    assert (again.status_code, again.data) == (304, b"")
+
+
+@pytest.mark.parametrize("path", ["/", "/static/main.js", "/static/missing.js"])
+def test_headers_let_nothing_in_or_out(client: FlaskClient, path: str) -> None:
+    headers = client.get(path, headers={"Accept": BROWSER}, buffered=True).headers
+    policy = dict(rule.split(" ", 1) for rule in headers["Content-Security-Policy"].split("; "))
+    assert policy.pop("img-src") == "'self' data: blob:"
+    assert {policy.pop(name) for name in ("script-src", "style-src", "connect-src")} == {"'self'"}
+    assert policy == dict.fromkeys(("default-src", "form-action", "base-uri", "frame-ancestors"), "'none'")
+    assert headers["Referrer-Policy"] == "no-referrer"
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Permissions-Policy"].startswith("camera=(self)")
+
+
+def test_other_routes_keep_their_headers(client: FlaskClient) -> None:
+    assert "Content-Security-Policy" not in client.get("/livez").headers
+
+
+@pytest.mark.parametrize("path", ["/static/../app.py", "/static/%2e%2e/app.py", "/static/..%2fapp.py", "/static/"])
+def test_nothing_else_is_served(app: Flask, path: str) -> None:
+    response = app.test_client().get(path)
+    assert (response.status_code, response.get_json()["code"]) == (404, "not_found")
+
+
+class _Elements(HTMLParser):
+    """Collects what the page refers to, and what the policy would block."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.references: list[str] = []
+        self.inline: list[str] = []
+        self.ids: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = {name: value or "" for name, value in attrs}
+        self.references += [given[name] for name in ("src", "href") if given.get(name)]
+        self.inline += [name for name in given if name == "style" or name.startswith("on")]
+        self.inline += [tag] if tag == "style" or (tag == "script" and "src" not in given) else []
+        self.ids += [given["id"]] if "id" in given else []
+
+
+@pytest.fixture(scope="module")
+def elements() -> _Elements:
+    parser = _Elements()
+    parser.feed((STATIC / "index.html").read_text(encoding="utf-8"))
+    return parser
+
+
+def test_page_has_nothing_inline(elements: _Elements) -> None:
+    assert elements.inline == []
+
+
+def test_page_refers_to_its_own_files_and_relatively(elements: _Elements) -> None:
+    """Relative, so that it works below any path of a proxy."""
+    assert {f"static/{name}" for name in FILES} >= set(elements.references)
+    imported = {name for path in STATIC.glob("*.js") for name in re.findall(r'from "\./(.+)"', path.read_text("utf-8"))}
+    assert imported | {"main.js"} == {path.name for path in STATIC.glob("*.js")}
+    addresses = [a for name in FILES for a in re.findall(r"https?://[^\"'\s]+", (STATIC / name).read_text("utf-8"))]
+    assert set(addresses) <= {"http://www.w3.org/2000/svg"}
+
+
+def test_ids_are_unique_and_those_that_the_scripts_use_exist(elements: _Elements) -> None:
+    used = {name for path in STATIC.glob("*.js") for name in re.findall(r'element\("(.+?)"\)', path.read_text("utf-8"))}
+    assert len(elements.ids) == len(set(elements.ids))
+    assert used <= set(elements.ids)
+    assert len(used) > 10
+
+
+def test_files_are_in_the_package() -> None:
+    setuptools = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
+    packaged = {path.name for pattern in setuptools["package-data"]["service"] for path in STATIC.parent.glob(pattern)}
+    assert packaged >= set(FILES)
