@@ -94,6 +94,7 @@ def create_app(settings: Settings | None = None, store: ModelStore | None = None
     app.register_blueprint(ops.blueprint)
     app.register_blueprint(pages.blueprint)
     _render_errors(app)
+    app.before_request(_refuse_compressed)
     app.after_request(_finish_body)
     app.after_request(_secure)
     return app
@@ -148,6 +149,16 @@ def _of_a_broken_body(error: Exception) -> ResponseReturnValue:
 def _of_a_defect(error: Exception) -> ResponseReturnValue:
     log.error("A request failed", exc_info=error)
     return _of_ours(DigitsError("The service failed at this request; its log says why. Report it."))
+
+
+def _refuse_compressed() -> None:
+    """Refuse a body that would have to be unpacked: nothing bounds what comes out of a few bytes.
+
+    Raises:
+        UnsupportedMediaType: the body has a content encoding.
+    """
+    if request.environ.get("HTTP_CONTENT_ENCODING", "identity").lower() != "identity":
+        raise UnsupportedMediaType("Compressed bodies are not read here: send it without `Content-Encoding`.")
 
 
 def _finish_body(response: Response) -> Response:

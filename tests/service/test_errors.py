@@ -12,6 +12,7 @@ from werkzeug.exceptions import HTTPException, default_exceptions
 
 from service import errors
 from service.errors import DigitsError
+from tests import drawing
 
 LEAVES = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, DigitsError)]
 
@@ -47,6 +48,22 @@ def test_each_route_that_takes_a_body_refuses_garbage_and_excess(app: Flask, cli
             for content_type in ("image/png", "application/json", "multipart/form-data; boundary=b", "text/plain"):
                 if "POST" in methods:
                     assert_shape(client.post(path, data=body, content_type=content_type))
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "identity, gzip"])
+def test_each_route_refuses_a_body_that_is_compressed(app: Flask, client: FlaskClient, encoding: str) -> None:
+    for path in (path for path, methods in routes(app) if "POST" in methods):
+        response = client.post(path, data=b"{}", content_type="image/png", headers={"Content-Encoding": encoding})
+        assert_shape(response)
+        assert (response.status_code, response.get_json()["code"]) == (415, "unsupported_media_type")
+        assert "Content-Encoding" in response.get_json()["error"]
+
+
+def test_identity_is_no_compression(client: FlaskClient) -> None:
+    response = client.post(
+        "/predict", data=drawing.png(), content_type="image/png", headers={"Content-Encoding": "Identity"}
+    )
+    assert response.status_code == 200
 
 
 @pytest.mark.parametrize("path", ["/nothing", "/predict/", "/predict/7", "/%00", "/readyz/../livez"])
