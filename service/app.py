@@ -12,7 +12,7 @@ from flask.typing import ResponseReturnValue
 from gunicorn.http.errors import NoMoreData, ParseException
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
-from service.api import EXTENSION, Service, answers, ops, pages, predict, service
+from service.api import EXTENSION, Service, answers, oip, ops, pages, predict, service
 from service.engine import open_version
 from service.errors import (
     DigitsError,
@@ -91,6 +91,7 @@ def create_app(settings: Settings | None = None, store: ModelStore | None = None
         MAX_FORM_MEMORY_SIZE=_MAX_FIELD_BYTES,
     )
     app.register_blueprint(predict.blueprint)
+    app.register_blueprint(oip.blueprint)
     app.register_blueprint(ops.blueprint)
     app.register_blueprint(pages.blueprint)
     _render_errors(app)

@@ -32,6 +32,15 @@ class Serving:
     manifest: Manifest
 
 
+@dataclass(frozen=True)
+class Version:
+    """A version that there is; `reason` says why it does not serve, or why its changed files do not."""
+
+    number: int
+    serves: bool
+    reason: str
+
+
 class ModelStore:
     """The versions in `directory`, MODELS/NAME, of which one serves: the newest that works, or the pinned one.
 
@@ -64,6 +73,23 @@ class ModelStore:
             return f"{self._directory} has no version {self._wanted}: publish it, or set DIGITS_MODEL_VERSION=latest."
         return f"{self._directory} has no model: run `python -m training`, or set DIGITS_MODELS_DIR."
 
+    def versions(self) -> list[Version]:
+        """Return the versions in the directory, and the one that serves though its files be gone, newest first."""
+        serving = self._taken[0] if self._taken else 0
+        numbers = {*self._numbers(), *filter(None, [serving])}
+        return [
+            Version(number, number == serving, self._why(number, serving)) for number in sorted(numbers, reverse=True)
+        ]
+
+    def _why(self, number: int, serving: int) -> str:
+        if number in self._refused:
+            return self._refused[number][1]
+        if number == serving:
+            return ""
+        if self._wanted not in ("latest", str(number)):
+            return f"DIGITS_MODEL_VERSION={self._wanted} is served."
+        return f"Version {serving} is newer and serves." if number < serving else "It has not been opened yet."
+
     def refresh(self) -> None:
         """Let the newest version that works serve. Never raises.
 
@@ -90,12 +116,15 @@ class ModelStore:
 
     def _candidates(self) -> list[int]:
         """Return the versions that may serve, newest first."""
+        return [number for number in self._numbers() if self._wanted in ("latest", str(number))]
+
+    def _numbers(self) -> list[int]:
+        """Return the versions that there are, newest first."""
         try:
             names = [entry.name for entry in self._directory.iterdir() if entry.is_dir()]
         except OSError:  # there is no such directory, or it may not be read
             return []
-        versions = [int(name) for name in names if _VERSION.fullmatch(name)]
-        return sorted((number for number in versions if self._wanted in ("latest", str(number))), reverse=True)
+        return sorted((int(name) for name in names if _VERSION.fullmatch(name)), reverse=True)
 
     def _take(self, number: int, stamp: Stamp) -> bool:
         directory = self._directory / str(number)

@@ -37,3 +37,18 @@ def serving() -> Serving:
     if found is None:
         raise NotReady("No model is ready to answer: GET /readyz says why; try again when it answers 200.")
     return found
+
+
+def ready() -> Serving:
+    """Return the model that serves, in a process that has not been told to stop.
+
+    Raises:
+        NotReady: there is none, or it has.
+    """
+    here = service()
+    if here.draining():
+        raise NotReady("This process is shutting down: send requests to another one.")
+    model = here.store.serving
+    if model is None:
+        raise NotReady(here.store.reason)
+    return model

@@ -44,8 +44,7 @@ def prediction(probabilities: Probabilities, digit: Grey, manifest: Manifest, op
 
     `probabilities` is float32 [10], `digit` the image that they are for, uint8 [28, 28].
     """
-    # The shortest decimal that is the same float32: a float64 would show nine more digits that mean nothing.
-    numbers = [float(str(probability)) for probability in probabilities]
+    numbers = decimals(probabilities)
     ranking = sorted(range(len(numbers)), key=lambda label: -numbers[label])
     confidence = numbers[ranking[0]]
     answer: dict[str, Any] = {
@@ -59,6 +58,14 @@ def prediction(probabilities: Probabilities, digit: Grey, manifest: Manifest, op
     if options.seen:
         answer["seen"] = png_base64(digit)
     return answer
+
+
+def decimals(probabilities: Probabilities) -> list[float]:
+    """Return float32 [N] as the shortest decimals that stand for the same numbers.
+
+    A float64 would show nine more digits, which mean nothing.
+    """
+    return [float(str(probability)) for probability in probabilities]
 
 
 def model(manifest: Manifest) -> dict[str, str]:

@@ -3,8 +3,7 @@
 from flask import Blueprint, jsonify
 from flask.typing import ResponseReturnValue
 
-from service.api import answers, service
-from service.errors import NotReady
+from service.api import answers, ready
 
 blueprint = Blueprint("ops", __name__)
 
@@ -18,12 +17,7 @@ def livez() -> ResponseReturnValue:
 @blueprint.get("/readyz")
 def readyz() -> ResponseReturnValue:
     """Answer 200 while a model serves and the process has not been told to stop."""
-    here = service()
-    if here.draining():
-        raise NotReady("This process is shutting down: send requests to another one.")
-    model = here.store.serving
-    if model is None:
-        raise NotReady(here.store.reason)
+    model = ready()
     return jsonify(
         {
             "status": "ready",

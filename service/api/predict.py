@@ -18,7 +18,7 @@ def predict() -> ResponseReturnValue:
     """Answer for one picture."""
     options = answers.Options.of(request)
     model = serving()
-    digit = _read(one_picture(request))
+    digit = read_digit(one_picture(request))
     probabilities = model.engine.run(digit[np.newaxis])[0]
     answer = answers.prediction(probabilities, digit, model.manifest, options)
     return jsonify({**answer, "model": answers.model(model.manifest)})
@@ -41,7 +41,12 @@ def predict_batch() -> ResponseReturnValue:
     return jsonify({"predictions": predictions, "model": answers.model(model.manifest)})
 
 
-def _read(content: bytes) -> Grey:
+def read_digit(content: bytes) -> Grey:
+    """Return the digit in an encoded picture as the model takes it, uint8 [28, 28].
+
+    Raises:
+        RequestError: the picture cannot be read, or holds no digit.
+    """
     return canonical_digit(decode(content, max_pixels=service().settings.max_pixels))
 
 
@@ -49,6 +54,6 @@ def _try_to_read(upload: Upload) -> Grey | RequestError:
     if isinstance(upload, RequestError):
         return upload
     try:
-        return _read(upload)
+        return read_digit(upload)
     except RequestError as error:
         return error

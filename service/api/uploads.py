@@ -34,7 +34,7 @@ def one_picture(request: Request) -> bytes:
             raise MalformedRequest(f"There are {len(files)} fields `{FIELD}`: send one, or use POST /predict/batch.")
         return _from_file(files[0]) if files else _no_file(request)
     if request.is_json:
-        return _from_base64(_json_field(request, FIELD))
+        return from_base64(_json_field(request, FIELD))
     if request.mimetype.startswith("image/") or request.mimetype == "application/octet-stream":
         return _not_empty(request.get_data(cache=False), "The body is empty: send the bytes of a picture.")
     raise _unsupported(request, FORMS)
@@ -57,7 +57,7 @@ def many_pictures(request: Request, most: int) -> list[Upload]:
         images = _json_field(request, "images")
         if not isinstance(images, list) or not images:
             raise MalformedRequest("`images` is no list with something in it: send a list of base64 texts.")
-        return [_attempt(_from_base64, image) for image in _at_most(images, most)]
+        return [_attempt(from_base64, image) for image in _at_most(images, most)]
     raise _unsupported(request, BATCH_FORMS)
 
 
@@ -84,7 +84,12 @@ def _from_file(file: FileStorage) -> bytes:
     return _not_empty(file.read(), f"The file in `{FIELD}` is empty: send the bytes of a picture.")
 
 
-def _from_base64(text: Any) -> bytes:
+def from_base64(text: Any) -> bytes:
+    """Return the bytes of a picture in base64, line breaks and the head of a data URL allowed.
+
+    Raises:
+        MalformedRequest: it is no text, no base64, or empty.
+    """
     if not isinstance(text, str):
         raise MalformedRequest("The picture is no text: send its bytes as base64.")
     if text.startswith("data:"):

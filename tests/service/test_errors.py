@@ -45,8 +45,9 @@ def test_each_route_refuses_each_other_method(app: Flask, client: FlaskClient) -
 def test_each_route_that_takes_a_body_refuses_garbage_and_excess(app: Flask, client: FlaskClient) -> None:
     for path, methods in routes(app):
         for body in (b"", b"garbage", bytes(2 << 20)):
+            nothing_wanted = path == "/v2/repository/index" and not body  # Triton's client sends none
             for content_type in ("image/png", "application/json", "multipart/form-data; boundary=b", "text/plain"):
-                if "POST" in methods:
+                if "POST" in methods and not nothing_wanted:
                     assert_shape(client.post(path, data=body, content_type=content_type))
 
 

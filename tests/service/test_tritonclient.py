@@ -1,0 +1,212 @@
+"""`tritonclient[http]` as it comes from its makers, with its defaults, against the real server."""
+
+import base64
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from tritonclient.http import InferenceServerClient, InferInput, InferRequestedOutput
+from tritonclient.utils import InferenceServerException
+
+from service.app import model_store
+from service.canonical import canonical_digit
+from service.engine import Engine
+from service.settings import Settings
+from tests import drawing, factory
+from tests.server import Server, running
+
+MODEL = "mnist-dmlp"
+LABELS = [3, 1, 4, 5, 9]
+FILES = np.array([drawing.png(label) for label in LABELS], np.object_)
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("models")
+    factory.publish(directory, 1)
+    factory.publish(directory, 2)
+    factory.publish(directory, 3, content=b"no model")
+    return directory
+
+
+@pytest.fixture(scope="module")
+def server(models: Path) -> Iterator[Server]:
+    with running(MODELS_DIR=models, WORKERS=2) as started:
+        started.wait_for("/readyz")
+        yield started
+
+
+@pytest.fixture(scope="module")
+def triton(server: Server) -> Iterator[InferenceServerClient]:
+    with InferenceServerClient(f"127.0.0.1:{server.port}", concurrency=4) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def engine(models: Path) -> Engine:
+    store = model_store(Settings(models_dir=models, provider="cpu"))
+    store.refresh()
+    assert store.serving
+    return store.serving.engine
+
+
+def digits() -> npt.NDArray[np.uint8]:
+    return np.stack([canonical_digit(np.asarray(drawing.digit(label))) for label in LABELS])
+
+
+def images(values: npt.NDArray[Any], datatype: str = "UINT8", **options: Any) -> list[InferInput]:
+    tensor = InferInput("images", list(values.shape), datatype)
+    tensor.set_data_from_numpy(values, **options)
+    return [tensor]
+
+
+def output(**options: Any) -> list[InferRequestedOutput]:
+    return [InferRequestedOutput("probabilities", **options)]
+
+
+def test_live_and_ready(triton: InferenceServerClient) -> None:
+    assert triton.is_server_live()
+    assert triton.is_server_ready()
+    assert triton.is_model_ready(MODEL)
+    assert triton.is_model_ready(MODEL, "2")
+    assert not triton.is_model_ready(MODEL, "1")
+    assert not triton.is_model_ready(MODEL, "7")
+    assert not triton.is_model_ready("other")
+
+
+def test_metadata(triton: InferenceServerClient) -> None:
+    assert "binary_tensor_data" in triton.get_server_metadata()["extensions"]
+    for version in ("", "2"):
+        metadata = triton.get_model_metadata(MODEL, version)
+        assert (metadata["name"], metadata["versions"]) == (MODEL, ["2"])
+        assert metadata["inputs"] == [{"name": "images", "datatype": "UINT8", "shape": [-1, 28, 28]}]
+        assert triton.get_model_config(MODEL, version)["max_batch_size"] == 256
+
+
+def test_repository_index(triton: InferenceServerClient) -> None:
+    rows = triton.get_model_repository_index()
+    assert [(row["version"], row["state"]) for row in rows] == [
+        ("3", "UNAVAILABLE"),
+        ("2", "READY"),
+        ("1", "UNAVAILABLE"),
+    ]
+    assert "ONNX Runtime cannot load the model" in rows[0]["reason"]
+
+
+def test_defaults(triton: InferenceServerClient, engine: Engine) -> None:
+    result = triton.infer(MODEL, images(digits()))
+    answer = result.get_response()
+    assert (answer["model_name"], answer["model_version"], "id" in answer) == (MODEL, "2", False)
+    assert answer["outputs"][0]["parameters"] == {"binary_data_size": len(LABELS) * 10 * 4}
+    np.testing.assert_array_equal(result.as_numpy("probabilities"), engine.run(digits()))
+    assert result.as_numpy("probabilities").argmax(axis=1).tolist() == LABELS
+    assert result.as_numpy("digit") is None
+
+
+@pytest.mark.parametrize("binary_in", [True, False])
+@pytest.mark.parametrize("binary_out", [True, False, None])
+@pytest.mark.parametrize("datatype", ["UINT8", "FP32"])
+@pytest.mark.parametrize("version", ["", "2"])
+def test_each_form(
+    triton: InferenceServerClient, engine: Engine, binary_in: bool, binary_out: bool | None, datatype: str, version: str
+) -> None:
+    sent = digits() if datatype == "UINT8" else digits() / np.float32(255)
+    result = triton.infer(
+        MODEL,
+        images(sent, datatype, binary_data=binary_in),
+        version,
+        outputs=None if binary_out is None else output(binary_data=binary_out),
+        request_id="a request",
+        parameters={"anything": 1},
+        priority=1,
+        timeout=1_000_000,
+    )
+    assert result.get_response()["id"] == "a request"
+    np.testing.assert_array_equal(result.as_numpy("probabilities"), engine.run(digits()))
+
+
+def test_a_full_batch(triton: InferenceServerClient, engine: Engine) -> None:
+    batch = np.random.default_rng(5).integers(0, 256, (256, 28, 28), np.uint8)
+    expected = engine.run(batch)
+    for options in ({}, {"binary_data": False}):
+        result = triton.infer(MODEL, images(batch, **options), outputs=output(**options))
+        np.testing.assert_array_equal(result.as_numpy("probabilities"), expected)
+
+
+def test_pictures(triton: InferenceServerClient) -> None:
+    texts = np.array([base64.b64encode(file) for file in FILES], np.object_)
+    for sent in (images(FILES, "BYTES"), images(texts, "BYTES", binary_data=False)):
+        result = triton.infer(MODEL, sent)
+        assert result.as_numpy("probabilities").argmax(axis=1).tolist() == LABELS
+
+
+@pytest.mark.parametrize("binary", [True, False])
+def test_classification(triton: InferenceServerClient, engine: Engine, binary: bool) -> None:
+    result = triton.infer(MODEL, images(digits()), outputs=output(class_count=3, binary_data=binary))
+    classes = result.as_numpy("probabilities")
+    assert classes.shape == (len(LABELS), 3)
+    for label, row, probabilities in zip(LABELS, classes, engine.run(digits()), strict=True):
+        value, index, name = (row[0].decode() if binary else row[0]).split(":")
+        assert (int(index), name) == (label, str(label))
+        assert float(value) == pytest.approx(probabilities[label], abs=1e-6)
+
+
+def test_many_at_once(triton: InferenceServerClient, engine: Engine) -> None:
+    requests = [triton.async_infer(MODEL, images(digits()), request_id=str(number)) for number in range(40)]
+    for number, request in enumerate(requests):
+        result = request.get_result()
+        assert result.get_response()["id"] == str(number)
+        np.testing.assert_array_equal(result.as_numpy("probabilities"), engine.run(digits()))
+
+
+@pytest.mark.parametrize("algorithm", ["gzip", "deflate"])
+def test_an_answer_that_may_be_compressed(triton: InferenceServerClient, engine: Engine, algorithm: str) -> None:
+    result = triton.infer(MODEL, images(digits()), response_compression_algorithm=algorithm)
+    np.testing.assert_array_equal(result.as_numpy("probabilities"), engine.run(digits()))
+
+
+BLANK = np.zeros((1, 28, 28), np.uint8)
+REFUSALS = [
+    ("a compressed request", {"request_compression_algorithm": "gzip"}, "415", "without `Content-Encoding`"),
+    ("another version", {"model_version": "1"}, "404", "Version 1 does not serve: ask for 2."),
+    ("another model", {"model_name": "other"}, "404", "ask for 'mnist-dmlp'"),
+    ("another shape", {"inputs": images(np.zeros((1, 784), np.uint8))}, "400", "[N, 28, 28]"),
+    ("another type", {"inputs": images(np.zeros((1, 28, 28), np.int64), "INT64")}, "400", "send UINT8 or FP32"),
+    ("floats from 0 to 255", {"inputs": images(digits().astype(np.float32), "FP32")}, "400", "divide by 255"),
+    ("another input", {"inputs": [InferInput("x", [1], "UINT8")]}, "400", "named `images`"),
+    ("another output", {"outputs": [InferRequestedOutput("digit")]}, "400", "named `probabilities`"),
+    ("too many", {"inputs": images(np.zeros((257, 28, 28), np.uint8))}, "413", "257 images, allowed are 256"),
+    ("no picture", {"inputs": images(np.array([FILES[0], b"x"], np.object_), "BYTES")}, "415", "images[1]: "),
+]
+
+
+@pytest.mark.parametrize(
+    ("request_", "status", "said"), [row[1:] for row in REFUSALS], ids=[row[0] for row in REFUSALS]
+)
+def test_refusals(triton: InferenceServerClient, request_: dict[str, Any], status: str, said: str) -> None:
+    with pytest.raises(InferenceServerException) as caught:
+        triton.infer(**{"model_name": MODEL, "inputs": images(BLANK), **request_})
+    assert caught.value.status() == status
+    assert said in caught.value.message()
+
+
+def test_no_model_is_loaded_at_a_clients_word(triton: InferenceServerClient) -> None:
+    for change in (triton.load_model, triton.unload_model):
+        with pytest.raises(InferenceServerException) as caught:
+            change(MODEL)
+        assert caught.value.status() == "404"
+    assert triton.is_model_ready(MODEL)
+
+
+def test_no_model(tmp_path: Path) -> None:
+    with running(MODELS_DIR=tmp_path) as server:
+        server.wait_for("/livez")
+        with InferenceServerClient(f"127.0.0.1:{server.port}") as client:
+            assert client.is_server_live()
+            assert not client.is_server_ready()
+            assert not client.is_model_ready(MODEL)
+            with pytest.raises(InferenceServerException, match="No model is ready to answer"):
+                client.infer(MODEL, images(BLANK))
