@@ -17,6 +17,7 @@ export class Camera {
     this.#dialog = dialog;
     this.#video = video;
     take.addEventListener("click", async () => {
+      if (!video.videoWidth) return; // the camera is still waking up
       const photo = await this.#photo();
       dialog.close();
       taken(photo);
@@ -28,8 +29,10 @@ export class Camera {
   /** Show what the camera sees. Throws a DOMException where there is none or the user says no. */
   async open() {
     const facing = { facingMode: "environment", width: { ideal: 1280 } };
-    this.#video.srcObject = await navigator.mediaDevices.getUserMedia({ video: facing });
-    this.#dialog.showModal();
+    const stream = await navigator.mediaDevices.getUserMedia({ video: facing });
+    this.#stop(); // where the button was pressed twice
+    this.#video.srcObject = stream;
+    if (!this.#dialog.open) this.#dialog.showModal();
   }
 
   async #photo() {

@@ -39,12 +39,13 @@ async function addPicture(file) {
 }
 
 function clear() {
-  if (pad.drawing || !isBlank(history.sheet)) add(BLANK);
+  if (!isBlank(history.sheet)) history.add(BLANK);
+  update();
   view.say("Cleared.");
 }
 
 function undo() {
-  history.undo();
+  if (!pad.drawing) history.undo(); // else the stroke that is being drawn is what goes
   update();
 }
 

@@ -99,12 +99,12 @@ class Visit:
         assert box is not None
         return box["x"] + x * box["width"], box["y"] + y * box["height"]
 
-    def draw(self, points: list[tuple[float, float]], *, lift: bool = True) -> None:
-        """Draw one stroke with the mouse."""
+    def draw(self, points: list[tuple[float, float]], *, lift: bool = True, steps: int = 2) -> None:
+        """Draw one stroke with the mouse, in so many steps from point to point."""
         self.page.mouse.move(*self.at(*points[0]))
         self.page.mouse.down()
         for point in points[1:]:
-            self.page.mouse.move(*self.at(*point), steps=4)
+            self.page.mouse.move(*self.at(*point), steps=steps)
         if lift:
             self.page.mouse.up()
 

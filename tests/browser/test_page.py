@@ -93,6 +93,18 @@ def test_a_pen_draws_by_its_pressure(visit: Open) -> None:
     page.settle()
 
 
+def test_undo_while_drawing_takes_back_that_stroke_alone(visit: Open) -> None:
+    page = visit()
+    page.draw(ONE)
+    page.reads(1)
+    page.draw([(0.2, 0.2), (0.8, 0.3)], lift=False)
+    page.page.keyboard.press("Control+Z")
+    page.page.mouse.up()
+    assert page.reads(1)["sure"] == "Certain"
+    page.page.keyboard.press("Control+Z")
+    assert page.is_blank()
+
+
 def test_a_button_other_than_the_first_draws_nothing(visit: Open) -> None:
     page = visit()
     page.page.mouse.move(*page.at(0.3, 0.3))
@@ -152,9 +164,10 @@ def test_take_a_photo(visit: Open) -> None:
     page["photograph"].click()
     expect(page["camera"]).to_be_visible()
     page.until("document.getElementById('video').videoWidth > 0")
+    tracks = page["video"].evaluate_handle("video => video.srcObject.getTracks()")
     page["take"].click()
     expect(page["camera"]).to_be_hidden()
-    page.until("document.getElementById('video').srcObject === null")
+    assert tracks.evaluate("tracks => tracks.map(track => track.readyState)") == ["ended"]
     page.settle()
     assert not page.is_blank()
     page["photograph"].click()
