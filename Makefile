@@ -7,7 +7,7 @@ DEV := .venv/dev/bin/python
 LOCKS := $(addprefix requirements/,$(addsuffix .txt,dev serve serve-cuda train train-cuda))
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test train lint lock compose-test clean python FORCE
+.PHONY: help serve test train measure lint lock compose-test clean python FORCE
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,6 +21,9 @@ test: .venv/dev  ## run the tests; each one that this machine cannot run says wh
 
 train: .venv/dev  ## train and publish the next version, such as ARGS="--data DIR --epochs 5"
 	$(DEV) -m training $(ARGS)
+
+measure: .venv/dev  ## measure on pictures as people send them, such as ARGS="--data DIR --short"
+	$(DEV) -m tests.benchmarks.robustness $(ARGS)
 
 lint: .venv/dev  ## check the style, the layout of the code and the types
 	$(DEV) -m ruff check .

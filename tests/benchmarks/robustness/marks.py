@@ -1,0 +1,101 @@
+"""What is asked for, and whether it is there."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from tests.benchmarks.robustness.conditions import Cell, cells
+from tests.benchmarks.robustness.measure import Shares, Tally
+from tests.benchmarks.robustness.nondigits import NUMBERS, Wanted, non_digits
+from tests.benchmarks.robustness.sources import MNIST
+
+MEAN_OF_CONDITIONS, EACH_CONDITION = 0.985, 0.97
+REAL_WORLD = {"optdigits32": 0.985, "semeion": 0.96}
+MNIST_CERTAIN, LETTERS_UNSURE, SEVERAL_REFUSED = 0.98, 0.80, 0.95
+MNIST_CALIBRATION, GENERATED_CALIBRATION = 0.005, 0.02
+
+
+class Mark(NamedTuple):
+    """Something asked for: the least or most it may be, what was found, and whether that will do."""
+
+    what: str
+    wanted: str
+    found: str
+    held: bool
+
+
+def wanted_of(name: str) -> Wanted:
+    """Return what is wanted of a kind of picture without a digit."""
+    return NUMBERS[name][2] if name in NUMBERS else non_digits()[name].wanted
+
+
+def fulfils(wanted: Wanted, shares: Shares) -> bool:
+    """Tell whether pictures without a digit were treated as wanted."""
+    return {
+        Wanted.NO_DIGIT: shares.refused == 1,
+        Wanted.SEVERAL: shares.several >= SEVERAL_REFUSED,
+        Wanted.DOUBT: shares.unsure >= LETTERS_UNSURE,
+        Wanted.NOTHING: True,
+    }[wanted]
+
+
+def counted(tallies: Mapping[str, Tally]) -> list[tuple[Cell, Shares]]:
+    """Return the cells that were run and count."""
+    return [(cell, tallies[cell.name].shares()) for cell in cells() if cell.counted and cell.name in tallies]
+
+
+def marks(tallies: Mapping[str, Tally], calibration: Mapping[str, float]) -> list[Mark]:
+    """Return everything asked for of what was run; `calibration` has errors by the names that `calibrations` gives."""
+    return [*_conditions(tallies), *_sets(tallies), *_without_digits(tallies), *_calibration(calibration)]
+
+
+def _conditions(tallies: Mapping[str, Tally]) -> Iterator[Mark]:
+    found = counted(tallies)
+    if found:
+        mean = float(np.mean([shares.right for _, shares in found]))
+        yield _least("conditions, mean accuracy", MEAN_OF_CONDITIONS, mean)
+        low = [shares.right for _, shares in found if shares.right < EACH_CONDITION]
+        yield Mark(f"conditions under {EACH_CONDITION:.0%}", "none", f"{len(low)} of {len(found)}", not low)
+
+
+def _sets(tallies: Mapping[str, Tally]) -> Iterator[Mark]:
+    for name, least in REAL_WORLD.items():
+        if name in tallies:
+            yield _least(f"{name}, accuracy", least, tallies[name].shares().right)
+    if MNIST in tallies:
+        yield _least(f"{MNIST}, certain", MNIST_CERTAIN, tallies[MNIST].shares().certain)
+
+
+def _without_digits(tallies: Mapping[str, Tally]) -> Iterator[Mark]:
+    kinds = [(name, wanted_of(name), tallies[name].shares()) for name in (*non_digits(), *NUMBERS) if name in tallies]
+    groups: tuple[tuple[str, Wanted, Callable[[Shares], float]], ...] = (
+        ("blank pages and noise, refused", Wanted.NO_DIGIT, lambda shares: shares.refused),
+        ("several digits, refused as such", Wanted.SEVERAL, lambda shares: shares.several),
+    )
+    for what, wanted, share in groups:
+        found = [shares for _, kind, shares in kinds if kind is wanted]
+        if found:
+            least = 1.0 if wanted is Wanted.NO_DIGIT else SEVERAL_REFUSED
+            yield _least(what, least, _weighted(found, share))
+    for what in ("letters", "symbols", "doodle", "texture"):
+        found = [shares for name, kind, shares in kinds if kind is Wanted.DOUBT and name.startswith(what)]
+        if found:
+            yield _least(
+                f"{what}, refused or uncertain", LETTERS_UNSURE, _weighted(found, lambda shares: shares.unsure)
+            )
+
+
+def _calibration(calibration: Mapping[str, float]) -> Iterator[Mark]:
+    most = {"MNIST": MNIST_CALIBRATION, "generated": GENERATED_CALIBRATION}
+    for name, error in calibration.items():
+        yield Mark(f"calibration error, {name}", f"at most {most[name]}", f"{error:.4f}", error <= most[name])
+
+
+def _least(what: str, least: float, found: float) -> Mark:
+    return Mark(what, f"at least {least:.1%}", f"{found:.2%}", found >= least)
+
+
+def _weighted(found: Iterable[Shares], share: Callable[[Shares], float]) -> float:
+    rows = [(shares.count, share(shares)) for shares in found]
+    return sum(count * value for count, value in rows) / sum(count for count, _ in rows)
