@@ -109,7 +109,11 @@ class Settings:
     )
     intra_op_threads: int = _setting(_integer(1, 256), 1, "threads that one run of the model may use")
     max_upload_bytes: int = _setting(_integer(1024, 1 << 30), 16 * _MEBI, "largest request body, in bytes")
-    max_pixels: int = _setting(_integer(784, 1 << 30), 50_000_000, "largest picture, width times height")
+    max_pixels: int = _setting(
+        _integer(784, 1 << 30),
+        13_000_000,
+        "largest colour picture, width times height; grey ones four times, ordinary JPEGs eight times that",
+    )
     max_batch: int = _setting(_integer(1, 65536), 256, "most pictures in one request")
     log_format: str = _setting(_choice("text", "json"), "text", "text or json, a line a request")
     log_level: str = _setting(_choice("debug", "info", "warning", "error"), "info", "least severity that is logged")

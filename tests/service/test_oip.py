@@ -236,7 +236,7 @@ def test_pictures_are_read_as_predict_reads_them(client: FlaskClient) -> None:
         (b"hello", 415, "unsupported_image"),
         (drawing.png()[:100], 422, "unreadable_image"),
         (drawing.encode(Image.new("L", (50, 50))), 422, "no_digit"),
-        (drawing.encode(Image.new("1", (1001, 1000))), 413, "too_large"),
+        (drawing.encode(Image.new("RGB", (1001, 1000))), 413, "too_large"),
     ],
 )
 def test_a_picture_that_cannot_be_read_is_named(client: FlaskClient, bad: bytes, status: int, code: str) -> None:

@@ -140,7 +140,7 @@ BAD_UPLOADS: list[tuple[dict[str, Any], int, str]] = [
     ({"data": b"hello", "content_type": "image/png"}, 415, "unsupported_image"),
     ({"data": drawing.png()[:100], "content_type": "image/png"}, 422, "unreadable_image"),
     ({"data": drawing.encode(Image.new("L", (50, 50))), "content_type": "image/png"}, 422, "no_digit"),
-    ({"data": drawing.encode(Image.new("1", (1001, 1000))), "content_type": "image/png"}, 413, "too_large"),
+    ({"data": drawing.encode(Image.new("RGB", (1001, 1000))), "content_type": "image/png"}, 413, "too_large"),
     ({"data": bytes((1 << 20) + 1), "content_type": "image/png"}, 413, "too_large"),
     ({"data": {"image": "x" * (65 << 10)}, "content_type": "multipart/form-data"}, 413, "too_large"),
 ]

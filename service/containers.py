@@ -1,0 +1,292 @@
+"""File of a picture -> the bytes that its first frame is decoded from, and what decoding them costs.
+
+A decoder reads whatever a file holds: notes, previews, profiles, a million chunks of nothing, every frame's head. Here
+only what the pixels need is copied on, by walking over the blocks of the five formats, and the size, the EXIF
+orientation and the bytes that a pixel takes are told before anything is decoded. Specifications: PNG third edition,
+ITU-T T.81 (JPEG), GIF89a, the WebP container (RFC 9649), TIFF 6.0 and EXIF 2.32 for the orientation.
+"""
+
+import re
+import struct
+from collections.abc import Callable, Iterator
+from itertools import islice
+from typing import NamedTuple
+
+from service.errors import TooLarge, UnreadableImage, UnsupportedImage
+
+DAMAGED = "The picture is damaged or truncated: send the whole file again."
+
+# No encoder writes so many; each costs an interpreter some microseconds.
+_MOST_BLOCKS = 10_000
+_MOST_FILL_BYTES = 64 << 10  # between two segments of a JPEG
+_MOST_TABLE_BYTES = 256 << 10  # all that a JPEG needs before its first scan
+# Progressive files hold about ten. Each may make the decoder visit all blocks again for a handful of bytes.
+_MOST_SCANS = 32
+# Pillow decodes run lengths of bitmaps in Python, pixel by pixel.
+_MOST_RUN_LENGTH_BYTES, _RUN_LENGTH_COST = 128 << 10, 64  # the cost is time, put as memory
+
+_PNG = b"\x89PNG\r\n\x1a\n"
+_PNG_NEEDED = (b"PLTE", b"tRNS", b"IDAT")
+_PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
+
+_JPEG_MARKER = re.compile(rb"\xff([^\xff\x00\x01\xd0-\xd9])")  # of a segment with a length
+_JPEG_TABLES = (0xC4, 0xCC, 0xDB, 0xDD, 0xE0, 0xEE)  # DHT, DAC, DQT, DRI, and JFIF's and Adobe's notes on colour
+_JPEG_SEQUENTIAL, _JPEG_PROGRESSIVE = (0xC0, 0xC1, 0xC9), (0xC2, 0xCA)
+_JPEG_PIXEL_BYTES = 0.5  # read in one scan, it is decoded row by row and reduced
+_JPEG_FRAMES = tuple(marker for marker in range(0xC0, 0xD0) if marker not in (0xC4, 0xC8, 0xCC))
+
+_WEBP_ALPHA, _WEBP_ANIMATION = 0x10, 0x02
+
+_ORIENTATION = 0x0112
+_SHORT = 3
+
+
+class Still(NamedTuple):
+    """The first frame of a file, not decoded yet."""
+
+    format: str  # as Pillow calls it
+    content: bytes  # a file of this format with that frame alone
+    width: int  # as stored, before `orientation`
+    height: int
+    pixel_bytes: float  # memory that decoding takes a pixel, at most
+    orientation: int = 1  # EXIF 2.32, tag 0x0112
+    animated: bool = False
+    reducible: bool = False  # an eighth of the size can be decoded without decoding all
+    colours_spared: bool = False  # it has colours, and can be decoded without them
+
+
+def still(content: bytes) -> Still:
+    """Return the first frame of a file in one of the formats.
+
+    Raises:
+        UnsupportedImage: the bytes are in none of them.
+        UnreadableImage: the file is damaged, cut off before its size is told, or has a head without end.
+        TooLarge: decoding it would take too long.
+    """
+    for signature, read in _READERS.items():
+        if signature.match(content):
+            try:
+                return read(content)
+            except (struct.error, IndexError) as error:
+                raise UnreadableImage(DAMAGED) from error
+    raise UnsupportedImage(_unsupported(content))
+
+
+def _unsupported(content: bytes) -> str:
+    for signature, name in _NAMES.items():
+        if signature.match(content):
+            return f"{name} is not read here: send the picture as JPEG or PNG."
+    return "The bytes are no picture that is read here: send PNG, JPEG, GIF, BMP or WebP."
+
+
+def _png(content: bytes) -> Still:
+    width, height, depth, colour, _, _, interlaced = struct.unpack_from(">IIBBBBB", content, 16)
+    view = memoryview(content)
+    kept, orientation = [view[:33]], 1
+    for kind, start, end in _png_chunks(content):
+        if kind in _PNG_NEEDED:
+            kept.append(view[start:end])
+        elif kind == b"eXIf":
+            orientation = exif_orientation(content[start + 8 : end - 4])
+    needed = content if sum(map(len, kept)) + len(_PNG_END) == len(content) else b"".join([*kept, _PNG_END])
+    return Still("PNG", needed, width, height, _png_pixel_bytes(depth, colour) * (1 + interlaced), orientation)
+
+
+def _png_pixel_bytes(depth: int, colour: int) -> int:
+    """Return what a pixel takes unpacked, and at least what it takes in Pillow: one byte grey, else four."""
+    samples = {2: 3, 4: 2, 6: 4}.get(colour, 1)
+    return max(1 if colour == 0 else 4, samples * depth // 8)
+
+
+def _png_chunks(content: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """Yield the type, the start and the end of each chunk between the header and the end."""
+    start = 33
+    for _ in range(_MOST_BLOCKS):
+        if start + 8 > len(content):
+            return
+        length, kind = struct.unpack_from(">I4s", content, start)
+        if kind == b"IEND":
+            return
+        end = start + 12 + length
+        if end > len(content):
+            break
+        yield kind, start, end
+        start = end
+    raise UnreadableImage(DAMAGED)
+
+
+def _jpeg(content: bytes) -> Still:
+    view = memoryview(content)
+    kept: list[bytes | memoryview] = [b"\xff\xd8"]
+    orientation, frame = 1, None
+    for marker, start, end in _jpeg_segments(content):
+        if marker == 0xDA:
+            kept.append(view[start:])
+            break
+        if marker in _JPEG_FRAMES:
+            frame = frame or (marker, start)
+            kept.append(view[start:end])
+        elif marker in _JPEG_TABLES:
+            kept.append(view[start:end])
+        elif marker == 0xE1 and content[start + 4 : start + 10] == b"Exif\0\0":
+            orientation = exif_orientation(content[start + 10 : end])
+    if frame is None or sum(map(len, kept[:-1])) > _MOST_TABLE_BYTES:
+        raise UnreadableImage(DAMAGED)
+    height, width = struct.unpack_from(">HH", content, frame[1] + 5)
+    cost = _coefficient_bytes(content, frame[1]) if _has_scans(content, *frame, start) else _JPEG_PIXEL_BYTES
+    coloured = content[frame[1] + 9] > 1
+    return Still("JPEG", b"".join(kept), width, height, cost, orientation, reducible=True, colours_spared=coloured)
+
+
+def _jpeg_segments(content: bytes) -> Iterator[tuple[int, int, int]]:
+    """Yield the marker, the start and the end of each segment up to the first scan; what lies between is skipped."""
+    end = 2
+    for _ in range(_MOST_BLOCKS):
+        found = _JPEG_MARKER.search(content, end, end + _MOST_FILL_BYTES)
+        if found is None:
+            break
+        start = found.start(1) - 1
+        end = start + 2 + int.from_bytes(content[start + 2 : start + 4], "big")
+        yield found[1][0], start, end
+    raise UnreadableImage(DAMAGED)
+
+
+def _has_scans(content: bytes, marker: int, frame: int, scan: int) -> bool:
+    """Return whether several scans make up the picture, so that the decoder holds all coefficients meanwhile."""
+    if marker not in (*_JPEG_SEQUENTIAL, *_JPEG_PROGRESSIVE):
+        raise UnreadableImage("The picture is in a form of JPEG that is not read here: send it as an ordinary one.")
+    if marker in _JPEG_SEQUENTIAL and content[scan + 4] == content[frame + 9]:
+        return False
+    if content.count(b"\xff\xda", scan) > _MOST_SCANS:
+        raise UnreadableImage(DAMAGED)
+    return True
+
+
+def _coefficient_bytes(content: bytes, frame: int) -> float:
+    """Return what the DCT coefficients take, two bytes each, for a pixel of all components as they are sampled."""
+    sampling = [divmod(content[frame + 11 + 3 * index], 16) for index in range(content[frame + 9])]
+    blocks = sum(across * down for across, down in sampling)
+    largest = max(across for across, _ in sampling) * max(down for _, down in sampling)
+    return max(_JPEG_PIXEL_BYTES, 2 * blocks / max(1, largest))
+
+
+def _gif(content: bytes) -> Still:
+    width, height, flags = struct.unpack_from("<HHB", content, 6)
+    table_end = 13 + _colour_table_bytes(flags)
+    position, control = _gif_image(content, table_end)
+    left, top, across, down = struct.unpack_from("<HHHH", content, position + 1)
+    still = content[:table_end] + control + content[position:]
+    return Still("GIF", still, max(width, left + across), max(height, top + down), 4)
+
+
+def _gif_image(content: bytes, position: int) -> tuple[int, bytes]:
+    """Return where the first image begins, and the control block with which its transparent colour is given."""
+    control = b""
+    blocks = _MOST_BLOCKS
+    while content[position] == 0x21 and blocks:
+        if content[position + 1] == 0xF9 and content[position + 3] & 1:
+            control = b"!\xf9\4\1\0\0" + content[position + 6 : position + 7] + b"\0"
+        position += 2
+        while content[position] and blocks:
+            position += 1 + content[position]
+            blocks -= 1
+        position += 1
+        blocks -= 1
+    if content[position] != 0x2C or blocks <= 0:
+        raise UnreadableImage(DAMAGED)
+    return position, control
+
+
+def _colour_table_bytes(flags: int) -> int:
+    return 3 * (2 << (flags & 7)) if flags & 0x80 else 0
+
+
+def _bmp(content: bytes) -> Still:
+    (head,) = struct.unpack_from("<I", content, 14)
+    if head == 12:
+        width, height = struct.unpack_from("<HH", content, 18)
+        return Still("BMP", content, width, height, 4)
+    width, height, _, _, compression = struct.unpack_from("<iiHHI", content, 18)
+    run_lengths = compression in (1, 2)
+    if run_lengths and len(content) > _MOST_RUN_LENGTH_BYTES:
+        raise TooLarge("The bitmap is compressed and large: send it as PNG.")
+    return Still("BMP", content, width, abs(height), _RUN_LENGTH_COST if run_lengths else 4)
+
+
+def _webp(content: bytes) -> Still:
+    chunks = list(islice(_webp_chunks(content), _MOST_BLOCKS))
+    first, start, _ = chunks[0]
+    if first == b"VP8 ":
+        width, height = (side & 0x3FFF for side in struct.unpack_from("<HH", content, start + 14))
+        return Still("WEBP", content, width, height, 4)
+    if first == b"VP8L":
+        (bits,) = struct.unpack_from("<I", content, start + 9)
+        return Still("WEBP", content, (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1, 8)
+    if first != b"VP8X":
+        raise UnreadableImage(DAMAGED)
+    return _extended_webp(content, chunks)
+
+
+def _extended_webp(content: bytes, chunks: list[tuple[bytes, int, int]]) -> Still:
+    flags, *sides = struct.unpack_from("<B3x3s3s", content, 20)
+    width, height = (1 + int.from_bytes(side, "little") for side in sides)
+    exif = next((content[start + 8 : end] for kind, start, end in chunks if kind == b"EXIF"), b"")
+    orientation = exif_orientation(exif.removeprefix(b"Exif\0\0"))
+    if flags & _WEBP_ANIMATION:
+        return Still("WEBP", _first_of_webp(content, chunks), width, height, 14, orientation, animated=True)
+    plain = any(kind == b"VP8 " for kind, _, _ in chunks) and not flags & _WEBP_ALPHA
+    return Still("WEBP", content, width, height, 4 if plain else 8, orientation)
+
+
+def _first_of_webp(content: bytes, chunks: list[tuple[bytes, int, int]]) -> bytes:
+    kept = [content[start:end] for kind, start, end in chunks if kind in (b"VP8X", b"ANIM")]
+    kept += [content[start:end] for kind, start, end in chunks if kind == b"ANMF"][:1]
+    body = b"WEBP" + b"".join(kept)
+    return b"RIFF" + struct.pack("<I", len(body)) + body
+
+
+def _webp_chunks(content: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """Yield the type, the start and the end of each chunk, its padding to an even length included."""
+    start = 12
+    while start + 8 <= len(content):
+        kind, length = struct.unpack_from("<4sI", content, start)
+        end = start + 8 + length + length % 2
+        yield kind, start, end
+        start = end
+    if start == 12:
+        raise UnreadableImage(DAMAGED)
+
+
+def exif_orientation(tiff: bytes) -> int:
+    """Return the orientation, 1 to 8, that a block of EXIF gives; 1 where it gives none, or is damaged."""
+    order = {b"II*\0": "<", b"MM\0*": ">"}.get(tiff[:4])
+    if order is None:
+        return 1
+    try:
+        (directory,) = struct.unpack_from(order + "I", tiff, 4)
+        (entries,) = struct.unpack_from(order + "H", tiff, directory)
+        for index in range(min(entries, _MOST_BLOCKS)):
+            tag, kind, _, value = struct.unpack_from(order + "HHIH", tiff, directory + 2 + 12 * index)
+            if tag == _ORIENTATION and kind == _SHORT:
+                return int(value) if 1 <= value <= 8 else 1
+    except struct.error:
+        pass
+    return 1
+
+
+_READERS: dict[re.Pattern[bytes], Callable[[bytes], Still]] = {
+    re.compile(re.escape(_PNG)): _png,
+    re.compile(rb"\xff\xd8\xff"): _jpeg,
+    re.compile(rb"GIF8[79]a"): _gif,
+    re.compile(rb"BM.{4}\0{4}", re.DOTALL): _bmp,  # two reserved fields tell it from text that begins with BM
+    re.compile(rb"RIFF.{4}WEBP", re.DOTALL): _webp,
+}
+
+_NAMES = {
+    re.compile(rb".{4}ftyp(heic|heix|heim|heis|hevc|hevx|mif1|msf1)", re.DOTALL): "HEIC, as telephones save it,",
+    re.compile(rb".{4}ftypavi[fs]", re.DOTALL): "AVIF",
+    re.compile(rb"II\*\0|MM\0\*"): "TIFF",
+    re.compile(rb"%PDF-"): "PDF",
+    re.compile(rb"\xff\x0a|\0\0\0\x0cJXL "): "JPEG XL",
+    re.compile(rb"\s*<(\?xml|!DOCTYPE svg|svg)", re.IGNORECASE): "SVG",
+}
