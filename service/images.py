@@ -6,9 +6,8 @@ decoded. Whatever a decoder raises over bytes that a stranger sent becomes one o
 
 import warnings
 from collections.abc import Iterator
-from contextlib import nullcontext
+from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
-from threading import Lock
 from typing import NamedTuple
 
 import cv2
@@ -45,7 +44,8 @@ _CLEAR = 160  # grey levels between the darkest and the lightest pixel: no need 
 _FAINT, _BOLDER = 48, 2.5  # a channel is taken for itself where the luma hides the ink and it shows that much more
 _LIGHT_RADIUS = 16  # pixels of the probe; what changes more slowly is light
 
-_decoding_a_large_one = Lock()
+# The C library keeps what a thread has freed for that thread: decoded in each of eight, they would hold 8 x 50 MB.
+_for_large_ones = ThreadPoolExecutor(max_workers=1, thread_name_prefix="large-pictures")
 
 
 class _Look(NamedTuple):
@@ -82,8 +82,8 @@ def decode(content: bytes, *, max_pixels: int) -> Grey:
     picture = still(content)
     _check_size(picture, max_pixels)
     try:
-        with _decoding_a_large_one if _is_large(picture) else nullcontext():
-            return _upright(_grey_levels(picture), picture.orientation)
+        levels = _for_large_ones.submit(_grey_levels, picture).result() if _is_large(picture) else _grey_levels(picture)
+        return _upright(levels, picture.orientation)
     except RequestError:
         raise
     # A damaged file makes decoders raise OSError, SyntaxError, ValueError, struct.error, cv2.error and more.
