@@ -4,40 +4,84 @@ That is what makes a resumed run the same run: step 12,345 holds the same digits
 the process was killed before it.
 """
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
+import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
+from service.contract import LABELS
 from training import augment
 from training.dataset import Bytes
+from training.pool import Part
 from training.recipes import Recipe
 
 _SHUFFLE, _DEFORM = 0, 1  # streams of random numbers under one seed
 
 
-def steps_per_epoch(count: int, batch_size: int) -> int:
-    """Return how many full batches `count` images make; the rest of an epoch is other images each time."""
-    return max(1, count // batch_size)
+def steps_per_epoch(count: int, size: int) -> int:
+    """Return how many batches with `size` of them `count` images make; the rest of an epoch differs each time."""
+    return max(1, count // size)
 
 
-def batches(images: Bytes, labels: Bytes, recipe: Recipe, *, seed: int, first_step: int = 0) -> Any:
-    """Return the endless `tf.data.Dataset` of (float32 [B, 28, 28] of 0 to 255, uint8 [B]) from `first_step` on."""
-    count, size = len(images), recipe.batch_size
-    steps = steps_per_epoch(count, size)
+def digits_per_batch(recipe: Recipe) -> int:
+    """Return how many of a batch's images are MNIST's. An epoch is one pass over those, whatever is mixed in."""
+    return recipe.batch_size - recipe.pool_per_batch
+
+
+def targets(labels: Bytes) -> npt.NDArray[np.float32]:
+    """Return the probabilities to learn, float32 [N, 10]: 1 for the label; where there is no digit, 0.1 for each."""
+    return _TARGETS[labels]
+
+
+_TARGETS = np.vstack([np.eye(len(LABELS)), np.full(len(LABELS), 1 / len(LABELS))]).astype(np.float32)
+
+
+def batches(
+    images: Bytes, labels: Bytes, recipe: Recipe, *, seed: int, first_step: int = 0, pool: Part | None = None
+) -> Any:
+    """Return the endless `tf.data.Dataset` of (float32 [B, 28, 28] of 0 to 255, float32 [B, 10]) from `first_step` on.
+
+    A batch holds `recipe.pool_per_batch` images of `pool`, which is shuffled by itself, and for the rest `images`; all
+    are deformed together.
+    """
+    if recipe.pool_per_batch and pool is None:
+        raise ValueError(f"recipe {recipe.name} mixes in a pool, and none is given")
     with tf.device("CPU"):  # captured by the pipeline, which runs on the CPU whatever trains
-        pixels, answers = tf.constant(images), tf.constant(labels)
+        answers = tf.constant(_TARGETS)
+        digits = _Source(tf.constant(images), tf.constant(labels))
+        others = None if pool is None else _Source(tf.constant(pool.images), tf.constant(pool.labels))
 
     def batch(step: Any) -> Any:
-        epoch, position = step // steps, step % steps
-        order = (tf.range(size, dtype=tf.int64) + position * size) % count
-        shuffled = tf.random.experimental.index_shuffle(order, _seed(seed, _SHUFFLE, epoch), count - 1)
-        digits = tf.cast(tf.gather(pixels, shuffled), tf.float32)
+        pixels, classes = digits.take(digits_per_batch(recipe), step, lambda epoch: _seed(seed, _SHUFFLE, epoch))
+        if others is not None and recipe.pool_per_batch:
+            # the numbers below zero are the pool's epochs
+            more, kinds = others.take(recipe.pool_per_batch, step, lambda epoch: _seed(seed, _SHUFFLE, -1 - epoch))
+            pixels, classes = tf.concat([pixels, more], 0), tf.concat([classes, kinds], 0)
+        pixels = tf.cast(pixels, tf.float32)
         if recipe.deformation is not None:
-            digits = augment.deform(digits, _seed(seed, _DEFORM, step), recipe.deformation)
-        return digits, tf.gather(answers, shuffled)
+            pixels = augment.deform(pixels, _seed(seed, _DEFORM, step), recipe.deformation)
+        return pixels, tf.gather(answers, tf.cast(classes, tf.int32))
 
     dataset = tf.data.Dataset.counter(first_step).map(batch, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     return dataset.prefetch(tf.data.AUTOTUNE)
+
+
+class _Source(NamedTuple):
+    """Images and labels to take from, in another order in each epoch of theirs."""
+
+    images: Any
+    labels: Any
+
+    def take(self, size: int, step: Any, seed_of: Callable[[Any], Any]) -> tuple[Any, Any]:
+        """Return the `size` images of `step` and their labels."""
+        count = len(self.labels)
+        steps = steps_per_epoch(count, size)
+        epoch, position = step // steps, step % steps
+        order = (tf.range(size, dtype=tf.int64) + position * size) % count
+        shuffled = tf.random.experimental.index_shuffle(order, seed_of(epoch), count - 1)
+        return tf.gather(self.images, shuffled), tf.gather(self.labels, shuffled)
 
 
 def _seed(seed: int, stream: int, position: Any) -> Any:

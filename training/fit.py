@@ -15,6 +15,7 @@ from service.errors import first_line
 from training import batches, network
 from training.dataset import Mnist
 from training.errors import RunError
+from training.pool import Part
 from training.recipes import Recipe
 
 _MOST_STEPS_PER_EXECUTION = 32  # batches that one call into TensorFlow trains on; more gains nothing
@@ -31,7 +32,7 @@ class Fitted:
 
 @dataclass(frozen=True)
 class Run:
-    """A directory under which one training run keeps what it needs to go on: `run.json`, `history.json`, weights.
+    """A directory under which a training run keeps what it needs to go on: `run.json`, `history.json`, weights, pool.
 
     Raises:
         RunError: from `open`, where the directory holds something else than this run.
@@ -78,6 +79,11 @@ class Run:
     def weights(self) -> Path:
         """The checkpoint: weights and optimizer state after the last complete epoch."""
         return self.directory / "checkpoint.weights.h5"
+
+    @property
+    def pool(self) -> Path:
+        """Where the pool of pictures is kept that the run mixes in."""
+        return self.directory / "pool.npz"
 
     def read_history(self) -> list[dict[str, float]]:
         """Return the figures of the epochs so far."""
@@ -127,6 +133,7 @@ class Run:
     def _start(self) -> None:
         self.directory.mkdir(parents=True, exist_ok=True)
         self.weights.unlink(missing_ok=True)
+        self.pool.unlink(missing_ok=True)
         (self.directory / "history.json").unlink(missing_ok=True)
         _replace(self.directory / "run.json", lambda path: path.write_text(json.dumps(self.identity, indent=1)))
 
@@ -141,13 +148,17 @@ class Run:
             )
 
 
-def fit(recipe: Recipe, data: Mnist, run: Run, *, seed: int, epochs: int, strategy: Any) -> Fitted:
+def fit(
+    recipe: Recipe, data: Mnist, run: Run, *, seed: int, epochs: int, strategy: Any, pool: Part | None = None
+) -> Fitted:
     """Train `recipe` on `data.train_*` for `epochs` from the checkpoint of `run`, or from the start.
+
+    `pool` is what the recipe mixes in. An epoch shows each training digit once, and the pool's pictures beside them.
 
     The validation split is looked at after each epoch and decides nothing here: the weights are those of the last
     epoch, where the learning rate has come down to zero.
     """
-    steps = batches.steps_per_epoch(len(data.train_images), recipe.batch_size)
+    steps = batches.steps_per_epoch(len(data.train_images), batches.digits_per_batch(recipe))
     keras.utils.set_random_seed(seed)
     with strategy.scope():
         model = network.build(recipe)
@@ -161,14 +172,16 @@ def fit(recipe: Recipe, data: Mnist, run: Run, *, seed: int, epochs: int, strate
         first_epoch = run.restore(model)
     history = run.read_history()[:first_epoch]
     clock = batches.WaitClock()
-    dataset = batches.batches(data.train_images, data.train_labels, recipe, seed=seed, first_step=first_epoch * steps)
+    dataset = batches.batches(
+        data.train_images, data.train_labels, recipe, seed=seed, first_step=first_epoch * steps, pool=pool
+    )
     if first_epoch < epochs:
         model.fit(
             clock.watch(dataset),
             initial_epoch=first_epoch,
             epochs=epochs,
             steps_per_epoch=steps,
-            validation_data=(data.validation_images, data.validation_labels),
+            validation_data=(data.validation_images, batches.targets(data.validation_labels)),
             validation_batch_size=1000,
             shuffle=False,  # the dataset is shuffled already
             callbacks=[

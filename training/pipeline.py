@@ -1,4 +1,4 @@
-"""The whole path of one training run, a line a stage: data, fit, calibrate, export, verify, publish."""
+"""The whole path of one training run, a line a stage: data, pool, fit, calibrate, export, verify, publish."""
 
 import errno
 import hashlib
@@ -14,7 +14,7 @@ import numpy as np
 
 from service.contract import CONTRACT_VERSION, FLOAT32_FILE, MANIFEST_FILE, FileRecord, Manifest, SelfTest
 from service.engine import Engine, self_test_inputs
-from training import device, evaluate, export, fit, publish, report, verify
+from training import device, evaluate, export, fit, pool, publish, report, verify
 from training.dataset import Mnist
 from training.errors import TrainingError
 from training.recipes import Recipe
@@ -40,12 +40,13 @@ class Options:
 
 @dataclass(frozen=True)
 class _Calibrated:
-    """A trained model with what the validation split decided."""
+    """A trained model with what the validation split decided, and what it made of the pool's validation pictures."""
 
     fitted: fit.Fitted
     temperature: float
     certain_from: float
     validation: evaluate.Metrics
+    pictures: dict[str, Any]
 
 
 def run(recipe: Recipe, data: Mnist, options: Options) -> str:
@@ -72,19 +73,28 @@ def run(recipe: Recipe, data: Mnist, options: Options) -> str:
         mixed_precision=options.mixed_precision,
         resume=options.resume,
     )
+    pictures = _pool(recipe, data, state, options.seed)
     _say(
         "fit",
         f"{recipe.name}, {options.epochs} epochs, seed {options.seed}, on {device.describe(strategy)}; "
         f"run directory {options.run_dir}",
     )
-    fitted = fit.fit(recipe, data, state, seed=options.seed, epochs=options.epochs, strategy=strategy)
+    fitted = fit.fit(
+        recipe,
+        data,
+        state,
+        seed=options.seed,
+        epochs=options.epochs,
+        strategy=strategy,
+        pool=None if pictures is None else pictures.training,
+    )
     _say_speed(fitted.history)
-    calibrated = _calibrate(fitted, data)
+    calibrated = _calibrate(fitted, data, pictures)
     _say("export", "to ONNX, float32 and int8")
     float32 = export.export_float32(fitted.model, calibrated.temperature, recipe)
     int8 = export.export_int8(float32, data.train_images)
     verification = _verify(float32, int8, recipe, calibrated, data)
-    figures = _figures(calibrated, verification, options, device.describe(strategy))
+    figures = _figures(calibrated, verification, options, device.describe(strategy), pictures)
     version = publish.publish(options.models, options.name, _writer(recipe, data, options.name, figures, verification))
     state.mark_published(version)
     _say("publish", str(options.models / options.name / version))
@@ -104,7 +114,25 @@ def _check_writable(versions: Path) -> None:
         ) from error
 
 
-def _calibrate(fitted: fit.Fitted, data: Mnist) -> _Calibrated:
+def _pool(recipe: Recipe, data: Mnist, state: fit.Run, seed: int) -> pool.Pool | None:
+    if recipe.mixture is None:
+        return None
+    quarters = 0
+
+    def progress(done: int, total: int) -> None:
+        nonlocal quarters
+        if 4 * done // total > quarters:
+            quarters = 4 * done // total
+            _say("pool", f"{done:,} of {total:,} pictures")
+
+    made = pool.open_or_make(state.pool, recipe.mixture, data, seed=seed, progress=progress)
+    counts = ", ".join(f"{len(made.parts[kind].labels):,} {kind}" for kind in pool.TRAINING)
+    refused = sum(part.refused for part in made.parts.values())
+    _say("pool", f"{counts}; {refused:,} that the service would refuse are left out; made in {made.seconds:.0f} s")
+    return made
+
+
+def _calibrate(fitted: fit.Fitted, data: Mnist, pictures: pool.Pool | None) -> _Calibrated:
     logits = _logits(fitted.model, data.validation_images)
     temperature = evaluate.fit_temperature(logits, data.validation_labels)
     predicted = evaluate.probabilities(logits, temperature)
@@ -115,7 +143,28 @@ def _calibrate(fitted: fit.Fitted, data: Mnist) -> _Calibrated:
         f"validation: {metrics.errors} errors in {metrics.count:,}; temperature {temperature:.3f}; "
         f"certain from {certain_from:.4f}",
     )
-    return _Calibrated(fitted, temperature, certain_from, metrics)
+    figures = {} if pictures is None else _judge_pictures(fitted, pictures, temperature, certain_from)
+    return _Calibrated(fitted, temperature, certain_from, metrics, figures)
+
+
+def _judge_pictures(fitted: fit.Fitted, pictures: pool.Pool, temperature: float, certain_from: float) -> dict[str, Any]:
+    """Return the metrics of the pool's validation pictures, and the share of its outliers that pass for certain."""
+    kinds = pool.VALIDATION
+    predicted = {
+        kind: evaluate.probabilities(_logits(fitted.model, pictures.parts[kind].images), temperature) for kind in kinds
+    }
+    rendered, forms = (
+        evaluate.evaluate(predicted[kind], pictures.parts[kind].labels, certain_from) for kind in kinds[:2]
+    )
+    certain = float(np.mean(predicted[kinds[2]].max(axis=1) >= certain_from))
+    for name, found in (("rendered", rendered), ("drawn forms", forms)):
+        _say(
+            "calibrate",
+            f"{name}: {found.errors} errors in {found.count:,}; calibration error "
+            f"{found.expected_calibration_error:.4f}; certain {found.certain_share:.1%}",
+        )
+    _say("calibrate", f"no digits: {certain:.1%} of {len(predicted[kinds[2]]):,} certain")
+    return {"validation_rendered": asdict(rendered), "validation_forms": asdict(forms), "outliers_certain": certain}
 
 
 def _verify(float32: bytes, int8: bytes, recipe: Recipe, calibrated: _Calibrated, data: Mnist) -> verify.Verification:
@@ -146,12 +195,18 @@ def _logits(model: Any, images: Any) -> evaluate.Floats:
 
 
 def _figures(
-    calibrated: _Calibrated, verification: verify.Verification, options: Options, trained_on: str
+    calibrated: _Calibrated,
+    verification: verify.Verification,
+    options: Options,
+    trained_on: str,
+    pictures: pool.Pool | None,
 ) -> dict[str, Any]:
     history = calibrated.fitted.history
     return {
         "weights": calibrated.fitted.model.count_params(),
         "validation": asdict(calibrated.validation),
+        **calibrated.pictures,
+        "pool": None if pictures is None else pictures.counts() | {"seconds": pictures.seconds},
         "verified": {name: asdict(verification.figures[name]) for name in verification.graphs},
         "int8_left_out": verification.left_out,
         "temperature": calibrated.temperature,

@@ -25,6 +25,23 @@ class Deformation:
 
 
 @dataclass(frozen=True)
+class Mixture:
+    """What is learnt beside MNIST: a pool of pictures in the service's canonical form, made before the training.
+
+    `share` of each batch comes from the pool. The pool is made of so many `renderings` (training digits under the
+    conditions in which people send them), `forms` (drawn digits, such as a 1 with an up-stroke) and `outliers`
+    (pictures without a digit, for which any answer is as likely as any other), less those that the service would
+    refuse. `held_out` forms and as many outliers are made beside the rendered validation digits, to measure with.
+    """
+
+    share: float = 1 / 3
+    renderings: int = 60_000
+    forms: int = 20_000
+    outliers: int = 12_000
+    held_out: int = 2_000
+
+
+@dataclass(frozen=True)
 class Recipe:
     """A network and its training, complete: with a seed and the data it gives the model.
 
@@ -44,7 +61,13 @@ class Recipe:
     batch_size: int = 256
     epochs: int = 150
     deformation: Deformation | None = None
+    mixture: Mixture | None = None
     accuracy_floor: float = 0.97
+
+    @property
+    def pool_per_batch(self) -> int:
+        """How many of a batch's images come from the pool; the others are MNIST's."""
+        return 0 if self.mixture is None else round(self.mixture.share * self.batch_size)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the recipe in full, as it goes into the manifest."""
@@ -56,6 +79,7 @@ _ALL = (
         name="dmlp-relu-glorot",
         summary="the deep MLP that is published: ReLU, Glorot uniform, affine and elastic deformation",
         deformation=Deformation(),
+        mixture=Mixture(),
         accuracy_floor=0.993,
     ),
     Recipe(
@@ -64,6 +88,7 @@ _ALL = (
         epochs=1,
         warmup_epochs=0.2,
         deformation=Deformation(),
+        mixture=Mixture(renderings=1_000, forms=500, outliers=300, held_out=100),
         accuracy_floor=0.90,
     ),
 )

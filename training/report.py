@@ -13,7 +13,7 @@ matplotlib.use("Agg")  # no screen is needed, and none is there in a container
 import matplotlib.pyplot as plt
 
 from service.contract import CARD_FILE, FLOAT32_FILE, IMAGE_SIDE, INT8_FILE, LABELS
-from training.recipes import Deformation, Recipe
+from training.recipes import Deformation, Mixture, Recipe
 from training.verify import MOST_BATCH_DIFFERENCE, MOST_DIFFERENCE, Verification, Verified
 
 CURVES_FILE = "curves.png"
@@ -74,6 +74,9 @@ def write_card(
         network="-".join(map(str, (IMAGE_SIDE**2, *recipe.hidden, len(LABELS)))),
         recipe=recipe,
         deformation=_deformation_words(recipe.deformation),
+        mixture=_mixture_words(recipe.mixture, figures),
+        pictures=_picture_words(figures),
+        limits=_LIMITS_OF_MNIST if recipe.mixture is None else _LIMITS_WITH_MIXTURE,
         figures=figures,
         graphs=_graphs_table(verification),
         int8=f"The int8 graph is left out: {verification.left_out}." if verification.left_out else "",
@@ -132,6 +135,37 @@ def _deformation_words(deformation: Deformation | None) -> str:
     )
 
 
+def _mixture_words(mixture: Mixture | None, figures: Mapping[str, Any]) -> str:
+    if mixture is None:
+        return "nothing"
+    counts = {kind: found["count"] for kind, found in figures["pool"].items() if kind != "seconds"}
+    return (
+        f"{mixture.share:.0%} of each batch are pictures in the service's canonical form, made before training: "
+        f"{counts['renderings']:,} training digits as they are photographed, scanned, brought to small bitmaps; "
+        f"{counts['forms']:,} digits drawn in the forms of other countries, such as a 1 with a long up-stroke; "
+        f"{counts['outliers']:,} letters, signs and doodles, for which each answer shall be equally likely"
+    )
+
+
+def _picture_words(figures: Mapping[str, Any]) -> str:
+    if "validation_rendered" not in figures:
+        return ""
+    rendered, forms = figures["validation_rendered"], figures["validation_forms"]
+    return (
+        f"\nThe validation digits rendered as pictures: {rendered['errors']} errors in {rendered['count']:,}, "
+        f"calibration error {rendered['expected_calibration_error']:.4f}. Drawn forms: {forms['errors']} errors in "
+        f"{forms['count']:,}. Of letters, signs and doodles {figures['outliers_certain']:.1%} pass for certain."
+    )
+
+
+_LIMITS_OF_MNIST = """It was trained on digits that
+Americans wrote with a pen around 1990, scanned: other hands, above all a 1 with a long up-stroke or a 7 with a bar, are
+read less well. It knows digits only: whatever else it is given it calls a digit, often with confidence."""
+
+_LIMITS_WITH_MIXTURE = """It was trained on digits that
+Americans wrote with a pen around 1990, scanned, and on forms of other countries that were drawn by code, not by people.
+It knows digits only: whatever else it is given it calls a digit, as a rule without confidence."""
+
 _CARD = """# {name}, version {version}
 
 Reads one handwritten digit: a uint8 image of {side}x{side} pixels, 0 = background and 255 = ink, in MNIST's form, to
@@ -147,7 +181,7 @@ last epoch, and what was fitted was fitted on the validation split.
 For float32 no label differs from Keras, and verification demands that no probability differs by more than
 {difference:.0e} and that batches of 1 and of 512 agree to {batch_difference:.0e}.
 *Certain* answers have a confidence of at least {figures[certain_from]:.4f}, which 99% of the validation digits reach.
-Validation: {figures[validation][errors]} errors in {figures[validation][count]:,}.
+Validation: {figures[validation][errors]} errors in {figures[validation][count]:,}.{pictures}
 
 {confusion}
 
@@ -157,6 +191,7 @@ Digits of the test set, a row each, by what `model.onnx` read.
 - Recipe `{recipe.name}`: {recipe.summary}.
 - Data: MNIST, the first 55,000 of the training digits; the last 5,000 are the validation split, on which the
   temperature ({figures[temperature]:.3f}) and the threshold of certainty were fitted.{remarks}
+- Mixed in: {mixture}.
 - Deformation: {deformation}.
 - {recipe.kernel_initializer} weights, {recipe.bias_initializer} biases, Adam to {recipe.learning_rate:g} with
   {recipe.warmup_epochs:g} epoch of warm-up and cosine decay to zero, batch {recipe.batch_size},
@@ -168,9 +203,7 @@ Digits of the test set, a row each, by what `model.onnx` read.
 ![Loss and error by epoch]({curves})
 
 ## What it is for, and what not
-It is for single, isolated digits 0 to 9, cut out and centred as the service does it. It was trained on digits that
-Americans wrote with a pen around 1990, scanned: other hands, above all a 1 with a long up-stroke or a 7 with a bar, are
-read less well. It knows digits only: whatever else it is given it calls a digit, often with confidence. It reads no
-numbers of several digits, no letters, no print. Do not let it decide alone where a wrong digit costs something: take
-`certain` for a filter, not for a promise.
+It is for single, isolated digits 0 to 9, cut out and centred as the service does it. {limits}
+It reads no numbers of several digits, no letters, no print. Do not let it decide alone where a wrong digit costs
+something: take `certain` for a filter, not for a promise.
 """

@@ -7,10 +7,12 @@ import pytest
 import tensorflow as tf
 
 from training import batches
-from training.dataset import Bytes, Mnist
-from training.recipes import Recipe
+from training.dataset import NO_DIGIT, Bytes, Mnist
+from training.pool import Part
+from training.recipes import Mixture, Recipe
 
 PLAIN = Recipe(name="plain", summary="no deformation", batch_size=10)
+MIXED = replace(PLAIN, name="mixed", mixture=Mixture(share=0.4))
 
 
 def stamped(count: int) -> tuple[Bytes, Bytes]:
@@ -51,7 +53,7 @@ def test_shape_and_type(data: Mnist, recipe: Recipe) -> None:
     for chosen in (recipe, replace(recipe, deformation=None)):
         images, labels = take(1, data.train_images, data.train_labels, chosen)[0]
         assert (images.shape, images.dtype) == ((50, 28, 28), np.float32)
-        assert (labels.shape, labels.dtype) == ((50,), np.uint8)
+        assert (labels.shape, labels.dtype) == ((50, 10), np.float32)
         assert images.max() > 200, "pixels are not scaled here"
 
 
@@ -78,7 +80,8 @@ def test_the_whole_range_of_seeds_works(seed: int, data: Mnist, recipe: Recipe) 
 
 def test_labels_stay_with_their_images() -> None:
     for batch in take(25, *stamped(100)):
-        assert batch[1].tolist() == [number * 7 % 10 for number in numbers(batch)]
+        assert batch[1].argmax(axis=1).tolist() == [number * 7 % 10 for number in numbers(batch)]
+        assert batch[1].max(axis=1).tolist() == batch[1].sum(axis=1).tolist() == [1.0] * len(batch[0])
 
 
 @pytest.mark.parametrize("count", [1, 7])
@@ -86,6 +89,58 @@ def test_fewer_images_than_a_batch_fill_it_with_repeats(count: int) -> None:
     for batch in take(3, *stamped(count)):
         assert len(batch[0]) == 10
         assert set(numbers(batch)) == set(range(count))
+
+
+def pool_of(count: int) -> Part:
+    """Return a pool whose images hold their number plus 128, every third of them no digit."""
+    images = np.zeros((count, 28, 28), np.uint8)
+    images[:, 0, 0] = 128 + np.arange(count)
+    labels = np.where(np.arange(count) % 3, np.arange(count) % 10, NO_DIGIT).astype(np.uint8)
+    return Part(images, labels, 0)
+
+
+def test_a_fixed_number_of_each_batch_comes_from_the_pool() -> None:
+    for batch in take(20, *stamped(100), MIXED, pool=pool_of(50)):
+        assert sum(number >= 128 for number in numbers(batch)) == 4
+        assert len(batch[0]) == 10
+
+
+def test_the_pool_is_shuffled_by_itself_and_shown_in_full() -> None:
+    assert batches.digits_per_batch(MIXED) == 6
+    shown = [numbers(batch) for batch in take(30, *stamped(60), MIXED, pool=pool_of(52))]
+    pool = np.array([row[6:] for row in shown])[:26].reshape(2, 52)
+    assert set(pool[0]) == set(pool[1]) == set(range(128, 180))
+    assert pool[0].tolist() != pool[1].tolist() != sorted(pool[1])
+    digits = np.array([row[:6] for row in shown])
+    assert all(set(epoch.ravel()) == set(range(60)) for epoch in np.split(digits, 3)), "ten batches are an epoch"
+
+
+def test_targets_of_digits_are_sure_and_of_others_level() -> None:
+    found = batches.targets(np.array([3, NO_DIGIT], np.uint8))
+    assert found.dtype == np.float32
+    assert found.tolist() == [[0, 0, 0, 1, 0, 0, 0, 0, 0, 0], [pytest.approx(0.1)] * 10]
+
+
+def test_targets_stay_with_the_images_of_the_pool() -> None:
+    pool = pool_of(50)
+    for batch in take(20, *stamped(100), MIXED, pool=pool):
+        for number, target in zip(numbers(batch)[6:], batch[1][6:], strict=True):
+            np.testing.assert_array_equal(target, batches.targets(pool.labels[[number - 128]])[0])
+
+
+def test_a_mixed_batch_is_a_function_of_its_step(recipe: Recipe) -> None:
+    mixed = replace(recipe, mixture=Mixture(share=0.4))
+    images, labels = stamped(100)
+    whole = take(9, images, labels, mixed, pool=pool_of(50))
+    later = take(3, images, labels, mixed, pool=pool_of(50), first_step=6)
+    for found, expected in zip(later, whole[6:], strict=True):
+        np.testing.assert_array_equal(found[0], expected[0])
+        np.testing.assert_array_equal(found[1], expected[1])
+
+
+def test_a_recipe_with_a_mixture_needs_its_pool() -> None:
+    with pytest.raises(ValueError, match="mixes in a pool"):
+        take(1, *stamped(20), MIXED)
 
 
 def slow(seconds: float) -> Any:

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from tests.training import drawn
-from training import device, fit, network
+from training import device, evaluate, fit, network, pool
 from training.dataset import Mnist
 from training.errors import RunError
-from training.recipes import Recipe
+from training.recipes import Mixture, Recipe
 
 pytestmark = pytest.mark.usefixtures("precision_policy")
 
@@ -44,9 +44,16 @@ def start(directory: Path, *, resume: bool = False, recipe: Recipe = drawn.RECIP
     return fit.Run.open(directory, recipe, **given, resume=resume)
 
 
-def train(run: fit.Run, recipe: Recipe = drawn.RECIPE, *, mixed: bool = False, epochs: int | None = None) -> fit.Fitted:
+def train(
+    run: fit.Run,
+    recipe: Recipe = drawn.RECIPE,
+    *,
+    mixed: bool = False,
+    epochs: int | None = None,
+    pool: pool.Part | None = None,
+) -> fit.Fitted:
     strategy = device.strategy("cpu", mixed_precision=mixed)
-    return fit.fit(recipe, drawn.mnist(), run, seed=1, epochs=epochs or recipe.epochs, strategy=strategy)
+    return fit.fit(recipe, drawn.mnist(), run, seed=1, epochs=epochs or recipe.epochs, strategy=strategy, pool=pool)
 
 
 def check_same_weights(found: fit.Fitted, expected: fit.Fitted) -> None:
@@ -59,7 +66,7 @@ def accuracy(model: Any, data: Mnist) -> float:
     return float(np.mean(answers == data.test_labels))
 
 
-def interrupt(run: fit.Run, *, mixed: bool = False) -> None:
+def interrupt(run: fit.Run, **options: Any) -> None:
     """Train `run` and press Ctrl-C after its second epoch."""
     save = fit.Run.save
 
@@ -71,7 +78,7 @@ def interrupt(run: fit.Run, *, mixed: bool = False) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(fit.Run, "save", save_then_stop)
         with pytest.raises(KeyboardInterrupt):
-            train(run, mixed=mixed)
+            train(run, **options)
 
 
 @pytest.fixture
@@ -101,6 +108,29 @@ def test_interrupted_and_resumed_gives_the_same_weights(interrupted: fit.Run, tr
     check_same_weights(resumed, trained)
     assert [entry["epoch"] for entry in resumed.history] == [1, 2, 3, 4]
     assert [entry["loss"] for entry in resumed.history] == pytest.approx([entry["loss"] for entry in trained.history])
+
+
+def test_a_mixture_resumes_to_the_same_weights_and_teaches_doubt(tmp_path: Path, data: Mnist, recipe: Recipe) -> None:
+    mixture = Mixture(share=0.4, renderings=100, forms=50, outliers=250, held_out=100)
+    mixed = replace(recipe, mixture=mixture)
+    runs = [start(tmp_path / name, recipe=mixed) for name in ("whole", "parts")]
+    pools = [pool.open_or_make(run.pool, mixture, data, seed=1, progress=lambda *_: None) for run in runs]
+    whole = train(runs[0], mixed, pool=pools[0].training)
+    interrupt(runs[1], recipe=mixed, pool=pools[1].training)
+    again = start(tmp_path / "parts", recipe=mixed, resume=True)
+    kept = pool.open_or_make(again.pool, mixture, data, seed=1, progress=lambda *_: None)
+    check_same_weights(train(again, mixed, pool=kept.training), whole)
+    assert [entry["images_per_second"] > 0 for entry in whole.history] == [True] * mixed.epochs
+    logits = whole.model.predict(kept.parts["validation_outliers"].images.astype(np.float32), verbose=0)
+    digits = whole.model.predict(data.validation_images.astype(np.float32), verbose=0)
+    doubt, sure = (np.median(evaluate.probabilities(found, 1.0).max(axis=1)) for found in (logits, digits))
+    assert doubt < 0.6 < sure
+
+
+def test_a_new_run_makes_a_pool_of_its_own(tmp_path: Path) -> None:
+    start(tmp_path).pool.write_bytes(b"another seed's")
+    assert start(tmp_path, resume=True).pool.exists()
+    assert not start(tmp_path, seed=2).pool.exists()
 
 
 def test_killed_and_resumed_gives_the_same_weights(tmp_path: Path, trained: fit.Fitted) -> None:

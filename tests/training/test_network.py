@@ -78,3 +78,12 @@ def test_learning_rate_is_sane_for_short_runs(warmup_epochs: float, epochs: int)
     assert min(rates) >= 0
     if warmup_epochs < epochs:
         assert rates[-1] == pytest.approx(0, abs=1e-9)
+
+
+def test_accuracy_counts_digits_alone() -> None:
+    accuracy = network.DigitAccuracy()
+    level, logits = np.full((1, 10), 0.1), np.zeros((3, 10))
+    logits[:, 4] = 1
+    accuracy.update_state(np.vstack([np.eye(10)[[4, 5]], level]), logits)
+    accuracy.update_state(np.vstack([np.eye(10)[[4]], level, level]), logits)
+    assert float(accuracy.result()) == pytest.approx(2 / 3)

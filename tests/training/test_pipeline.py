@@ -15,7 +15,7 @@ from tests.training import drawn
 from training import pipeline, report
 from training.dataset import Mnist
 from training.errors import RunError, TrainingError, VerificationError
-from training.recipes import Recipe
+from training.recipes import Mixture, Recipe
 
 pytestmark = pytest.mark.usefixtures("precision_policy")
 
@@ -36,6 +36,12 @@ def options(directory: Path, **changes: Any) -> pipeline.Options:
 
 def published(directory: Path) -> list[str]:
     return sorted(path.name for path in (directory / "models" / MODEL_NAME).iterdir())
+
+
+@pytest.fixture(scope="module")
+def recipe() -> Recipe:
+    mixture = Mixture(share=0.2, renderings=80, forms=40, outliers=40, held_out=40)
+    return replace(drawn.RECIPE, mixture=mixture)
 
 
 @pytest.fixture(scope="module")
@@ -102,6 +108,44 @@ def test_validation_decided_the_threshold_of_certainty(manifest: Manifest) -> No
     assert manifest.certain_from == manifest.metrics["certain_from"]
 
 
+def test_the_manifest_says_what_was_mixed_in_and_how_pictures_are_read(version: Path, manifest: Manifest) -> None:
+    metrics = manifest.metrics
+    asked = {"renderings": 80, "forms": 40, "outliers": 40}
+    for kind, count in asked.items():
+        assert sum(metrics["pool"][kind].values()) == count
+    assert metrics["pool"]["seconds"] > 0
+    rendered = metrics["validation_rendered"]
+    assert rendered["count"] == metrics["pool"]["validation_renderings"]["count"] > 150
+    assert 0 < rendered["errors"] < 0.7 * rendered["count"]
+    assert 0 < rendered["expected_calibration_error"] < 1
+    assert metrics["validation_forms"]["count"] == metrics["pool"]["validation_forms"]["count"]
+    with np.load(version.parents[2] / "run" / "pool.npz") as pictures:
+        outliers = pictures["validation_outliers_images"]
+    served = engine.Engine.open(manifest.read_file(version, FLOAT32_FILE)).run(outliers)
+    assert metrics["outliers_certain"] == np.mean(served.max(axis=1) >= manifest.certain_from)
+
+
+def test_each_stage_says_what_it_did(
+    tmp_path: Path, data: Mnist, recipe: Recipe, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pipeline.run(replace(recipe, epochs=1, accuracy_floor=0), data, options(tmp_path, epochs=1))
+    said = capsys.readouterr().out
+    stages = dict.fromkeys(re.findall(r"^\[(\w+) *\]", said, re.MULTILINE))
+    assert list(stages) == ["data", "pool", "fit", "calibrate", "export", "verify", "publish"]
+    assert re.search(r"^\[pool     \] \d+ renderings, \d+ forms, \d+ outliers; .* made in \d+ s$", said, re.MULTILINE)
+    for words in (r"rendered: \d+ errors in \d+", r"drawn forms: \d+ errors", r"no digits: [\d.]+% of \d+ certain"):
+        assert re.search(words, said)
+
+
+def test_a_recipe_without_a_mixture_makes_no_pool(tmp_path: Path, data: Mnist) -> None:
+    number = pipeline.run(replace(drawn.RECIPE, accuracy_floor=0), data, options(tmp_path, epochs=1))
+    manifest = Manifest.read(tmp_path / "models" / MODEL_NAME / number)
+    assert manifest.metrics["pool"] is None
+    assert "validation_rendered" not in manifest.metrics
+    assert not (tmp_path / "run" / "pool.npz").exists()
+    assert "- Mixed in: nothing." in (tmp_path / "models" / MODEL_NAME / number / "README.md").read_text()
+
+
 def test_the_card_names_the_figures(version: Path, manifest: Manifest) -> None:
     card = (version / "README.md").read_text(encoding="utf-8")
     metrics, test = manifest.metrics, manifest.metrics["verified"][FLOAT32_FILE]["test"]
@@ -116,6 +160,9 @@ def test_the_card_names_the_figures(version: Path, manifest: Manifest) -> None:
         f"{metrics['certain_from']:.4f}",
         "4 epochs, seed 1",
         "shift to 0.5 pixels",
+        f"rendered as pictures: {metrics['validation_rendered']['errors']} errors",
+        f"- Mixed in: 20% of each batch are pictures in the service's canonical form, made before training: "
+        f"{metrics['pool']['renderings']['count']} training digits",
         metrics["machine"],
         f"![Loss and error by epoch]({report.CURVES_FILE})",
     ):

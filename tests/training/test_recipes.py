@@ -33,4 +33,13 @@ def test_to_dict_is_complete_and_fit_for_json() -> None:
     recipe = recipes.find(recipes.DEFAULT)
     fields = json.loads(json.dumps(recipe.to_dict()))
     deformation = recipes.Deformation(**fields.pop("deformation"))
-    assert recipes.Recipe(**fields | {"hidden": tuple(fields["hidden"]), "deformation": deformation}) == recipe
+    mixture = recipes.Mixture(**fields.pop("mixture"))
+    nested = {"hidden": tuple(fields["hidden"]), "deformation": deformation, "mixture": mixture}
+    assert recipes.Recipe(**fields | nested) == recipe
+
+
+@pytest.mark.parametrize(("share", "expected"), [(0.0, 0), (1 / 3, 85), (0.5, 128)])
+def test_a_fixed_number_of_each_batch_comes_from_the_pool(share: float, expected: int) -> None:
+    mixed = recipes.Recipe(name="mixed", summary="", batch_size=256, mixture=recipes.Mixture(share=share))
+    assert mixed.pool_per_batch == expected
+    assert recipes.Recipe(name="plain", summary="").pool_per_batch == 0
