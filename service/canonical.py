@@ -1,33 +1,41 @@
-"""Greyscale pixels -> the 28x28 digit that MNIST would hold, or "no digit here".
+"""Greyscale pixels -> the 28x28 digit that MNIST would hold, or why there is none.
 
 MNIST's digits were fitted into a box of 20x20 pixels at their own aspect ratio, grey from the antialiasing, and put
 into 28x28 so that their centre of mass is at the centre (LeCun, Bottou, Bengio, Haffner 1998, "Gradient-Based Learning
-Applied to Document Recognition", section III.A). The same is done here, a stage a function, to pictures of any size:
+Applied to Document Recognition", section III.A). The same is done here to pictures of any size, a stage a function:
 
-    shrink -> ink_on_black -> (already MNIST's form: done) -> stretch -> crop -> fit -> centre
+    already MNIST's form: done
+    otherwise: working_copy -> sheet -> contrast -> ink -> figure (the best of several readings) -> fit -> centre
+
+`docs/canonical.png` shows pictures before and after.
 """
 
+from collections.abc import Iterator
+
+import cv2
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
 from service.contract import IMAGE_SIDE
-from service.errors import NoDigit
-
-Grey = npt.NDArray[np.uint8]  # [height, width]
-Ink = npt.NDArray[np.float32]  # [height, width], 0 = background, 1 = full ink
+from service.errors import NoDigit, RequestError, SeveralDigits
+from service.figure import Figure, find_figure
+from service.ink import to_ink
+from service.light import Floats, Grey, even_contrast, sheet, uneven_contrast
 
 BOX_SIDE = 20
 # Over the training images the centre of mass lies between 13.5 and 14.5 in 99.9% of them, counted from the middle of
 # the first pixel: MNIST's centre is the middle of pixel 14, reached by whole pixels.
 CENTRE = 14
 
-_WORKING_SIDE = 512  # a digit needs 20; this leaves room for one that takes a small part of the picture
-_MNIST_INK = 240  # the whitest pixel of a digit of MNIST is never below 253
-_MIN_CONTRAST = 20  # grey levels between paper and ink; pencil on paper has about 40
-_MIN_SIDE = 3  # pixels; what is smaller is a speck
+LONGEST_SIDE, SHORTEST_SIDE = 512, 128  # pixels of the working copy's longer side
+_MIN_SIDE = 3
 _NOISE = 4.5  # median absolute deviations; three standard deviations of Gaussian noise
-_INK_FROM = 0.15  # of full ink: from here on a pixel counts as part of the digit
+_MNIST_INK = 240  # the whitest pixel of a digit of MNIST is never below 253
+_STROKE_WIDTHS = 0.06, 0.12, 0.24, 0.48  # of the working copy: the widest stroke of each reading in uneven light
+_CLEARLY = 1.5  # times the ink of a narrower reading: what shows only among wider strokes is mostly shadow
+_FINE = 4  # the stroke weight is set at this multiple of the box's resolution
+# Pixels of the box. Over the training images the mean width lies between 1.7 and 3.9 in 90% of them.
+_THINNEST, _BOLDEST = 2.0, 3.25
 
 
 def canonical_digit(grey: Grey) -> Grey:
@@ -37,20 +45,16 @@ def canonical_digit(grey: Grey) -> Grey:
     back as it is.
 
     Raises:
-        NoDigit: the picture is blank, or its ink cannot be told from its background.
+        NoDigit: the picture is blank, or holds nothing like the strokes of a digit.
+        SeveralDigits: it holds more than one figure.
     """
-    ink = ink_on_black(shrink(grey))
-    if in_mnist_form(ink):
-        return ink
-    return centre(fit(crop(stretch(ink))))
-
-
-def shrink(grey: Grey) -> Grey:
-    """Average whole blocks of pixels until the longer side is below twice the working size."""
-    factor = max(grey.shape) // _WORKING_SIDE
-    if factor <= 1:
-        return grey
-    return np.asarray(Image.fromarray(grey).reduce(factor))
+    if grey.shape == (IMAGE_SIDE, IMAGE_SIDE):
+        ink = ink_on_black(grey)
+        if in_mnist_form(ink):
+            return ink
+    if min(grey.shape) < _MIN_SIDE:
+        raise NoDigit("The picture is only a line wide: send one digit with some background around it.")
+    return centre(fit(find(grey).ink))
 
 
 def ink_on_black(grey: Grey) -> Grey:
@@ -79,44 +83,127 @@ def in_mnist_form(ink: Grey) -> bool:
     return all(abs(_centre_of_mass(profile) - CENTRE) <= 0.55 for profile in (rows, columns))
 
 
-def stretch(ink: Grey) -> Ink:
-    """Return the ink on a scale from 0 to 1, its usual darkness.
+def find(grey: Grey) -> Figure:
+    """Return the figure in a picture, from the reading of its light that shows strokes most clearly.
 
     Raises:
-        NoDigit: there is no ink, or too little difference between it and the background.
+        NoDigit, SeveralDigits: as `canonical_digit`.
     """
-    full = _median(ink[ink > ink.max() // 2]) if ink.any() else 0
-    if full < _MIN_CONTRAST:
-        raise NoDigit("The picture is blank or too faint: send one digit that stands out from its background.")
-    return np.minimum(ink / np.float32(full), np.float32(1))
+    inside = sheet(working_copy(grey))
+    picture = grey if inside is None else inside
+    small = max(picture.shape) < SHORTEST_SIDE
+    scaled = working_copy(picture)
+    best, refusal = None, None
+    for reading in _readings(picture, scaled):
+        if isinstance(reading, RequestError):
+            refusal = refusal if isinstance(refusal, SeveralDigits) else reading
+            continue
+        if best is None or reading.sure or reading.weight > _CLEARLY * best.weight:
+            best = reading
+        if best.sure:
+            break
+    if best is None or not (best.weight or best.sure or small):
+        raise refusal or NoDigit("Nothing in the picture looks like strokes of a digit: send one digit on its own.")
+    return best
 
 
-def crop(ink: Ink) -> Ink:
-    """Return the smallest rectangle that holds all ink.
+def _readings(picture: Grey, scaled: Grey) -> Iterator[Figure | RequestError]:
+    """Read the picture in even light, then in uneven light with ever wider strokes, ink dark and light each."""
+    bitmap = max(picture.shape) < SHORTEST_SIDE
+    contrast = even_contrast(picture if bitmap else scaled, scaled)
+    if contrast is not None:
+        figure = _attempt(contrast, None)
+        yield figure
+        # A bitmap has no room for shadows, and often none for paper around the digit.
+        if bitmap or isinstance(figure, SeveralDigits):
+            return
+    for share in _STROKE_WIDTHS:
+        widest = max(3, int(share * max(scaled.shape)))
+        dark, light = (
+            _attempt(uneven_contrast(scaled, widest, light_ink=light_ink), widest) for light_ink in (False, True)
+        )
+        yield _outer(dark, light)
 
-    Raises:
-        NoDigit: all ink is one speck.
+
+def _attempt(contrast: Floats, widest: int | None) -> Figure | RequestError:
+    try:
+        return find_figure(to_ink(contrast, even=widest is None), widest=widest)
+    except RequestError as error:
+        return error
+
+
+def _outer(dark: Figure | RequestError, light: Figure | RequestError) -> Figure | RequestError:
+    """Return the reading that is ink: what lies between strokes lies within their bounds, never around them."""
+    if isinstance(dark, RequestError) or isinstance(light, RequestError):
+        return light if isinstance(dark, RequestError) else dark
+    small, large = sorted((dark, light), key=lambda figure: figure.box.area)
+    larger = min(dark.weight, light.weight) > 0 and large.box.area > 1.1 * small.box.area
+    if larger and large.box.common_area(small.box) > 0.6 * small.box.area:
+        return large
+    return max(dark, light, key=lambda figure: figure.weight)
+
+
+def working_copy(grey: Grey) -> Grey:
+    """Scale so that the longer side has 128 to 512 pixels: pictures shrink by averaging, bitmaps grow without steps."""
+    height, width = grey.shape
+    longest = max(grey.shape)
+    if longest > LONGEST_SIDE:
+        factor = LONGEST_SIDE / longest
+        size = max(1, round(width * factor)), max(1, round(height * factor))
+        return np.asarray(cv2.resize(np.ascontiguousarray(grey), size, interpolation=cv2.INTER_AREA), np.uint8)
+    if longest >= SHORTEST_SIDE:
+        return grey
+    times = -(-SHORTEST_SIDE // longest)
+    grown = cv2.resize(np.ascontiguousarray(grey), (width * times, height * times), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(cv2.GaussianBlur(grown, (0, 0), 0.35 * times), np.uint8)
+
+
+def fit(ink: Floats) -> Floats:
+    """Scale ink, float32 [height, width] from 0 to 1, to the box of 20x20 with strokes of MNIST's weight.
+
+    The aspect ratio is kept, the edges are antialiased, and the darkest pixel is full ink.
     """
-    inked = ink >= _INK_FROM
-    rows, columns = np.flatnonzero(inked.any(axis=1)), np.flatnonzero(inked.any(axis=0))
-    cropped = ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    if max(cropped.shape) < _MIN_SIDE:
-        raise NoDigit("The picture shows a speck and no digit: send one digit that is at least a few pixels high.")
-    return cropped
+    fine = _weighed(_scaled(ink, _FINE * BOX_SIDE))
+    rows, columns = (np.flatnonzero((fine > 0.3).any(axis=axis)) for axis in (1, 0))
+    fitted = _scaled(fine[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1], BOX_SIDE)
+    return np.asarray(np.clip(fitted / fitted.max(), 0, 1), np.float32)
 
 
-def fit(ink: Ink) -> Ink:
-    """Scale to the box of 20x20, the aspect ratio kept, antialiased, the darkest pixel full ink again."""
+def _scaled(ink: Floats, side: int) -> Floats:
     height, width = ink.shape
-    scale = BOX_SIDE / max(height, width)
-    size = max(1, round(width * scale)), max(1, round(height * scale))
-    fitted = np.asarray(Image.fromarray(ink).resize(size, Image.Resampling.HAMMING))
-    # A line thinner than a pixel of the box comes out grey all along; the digits of MNIST are white somewhere.
-    brightened: Ink = np.clip(fitted / fitted.max(), 0, 1)
-    return brightened
+    factor = side / max(height, width)
+    size = max(1, round(width * factor)), max(1, round(height * factor))
+    return np.asarray(
+        cv2.resize(ink, size, interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC), np.float32
+    )
 
 
-def centre(ink: Ink) -> Grey:
+def _weighed(ink: Floats) -> Floats:
+    """Widen or narrow strokes that are outside the range of MNIST's, at `_FINE` times the box's resolution."""
+    room = 4 * _FINE
+    padded = cv2.copyMakeBorder(np.clip(ink / ink.max(), 0, 1), room, room, room, room, cv2.BORDER_CONSTANT)
+    smooth = np.asarray(cv2.GaussianBlur(padded, (0, 0), 0.2 * _FINE), np.float32)
+    width = stroke_width(smooth)
+    missing = min(max(width, _FINE * _THINNEST), _FINE * _BOLDEST) - width
+    radius = round(abs(missing) / 2)
+    if radius == 0:
+        return smooth
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
+    weighed = cv2.dilate(smooth, disc) if missing > 0 else cv2.erode(smooth, disc)
+    return np.asarray(weighed, np.float32) if weighed.max() > 0.5 else smooth
+
+
+def stroke_width(ink: Floats) -> float:
+    """Return the mean width of the strokes in `ink`, float32 [height, width] from 0 to 1, in pixels.
+
+    Twice the distance to the paper along the strokes' middle, where that distance is largest.
+    """
+    inside = cv2.distanceTransform((ink >= 0.5).view(np.uint8), cv2.DIST_L2, 3)
+    middle = (inside > 0) & (inside >= cv2.dilate(inside, np.ones((3, 3), np.uint8)))
+    return 2 * float(inside[middle].mean()) if middle.any() else 1.0
+
+
+def centre(ink: Floats) -> Grey:
     """Put a box of at most 20x20 into 28x28 with its centre of mass at the centre, as uint8, 255 = ink."""
     top, left = (_offset(ink.sum(axis=axis, dtype=np.float64)) for axis in (1, 0))
     digit = np.zeros((IMAGE_SIDE, IMAGE_SIDE), np.uint8)

@@ -11,7 +11,8 @@
     │   ├── UnsupportedMediaType    415  unsupported_media_type
     │   ├── UnsupportedImage        415  unsupported_image
     │   ├── UnreadableImage         422  unreadable_image
-    │   └── NoDigit                 422  no_digit
+    │   ├── NoDigit                 422  no_digit
+    │   └── SeveralDigits           422  several_digits
     ├── NotReady                    503  not_ready
     └── ModelError                  503  model_error
         ├── ManifestError                manifest_error
@@ -100,6 +101,13 @@ class NoDigit(RequestError):
 
     status = 422
     code = "no_digit"
+
+
+class SeveralDigits(RequestError):
+    """The picture was read and holds more than one figure."""
+
+    status = 422
+    code = "several_digits"
 
 
 class NotReady(DigitsError):

@@ -13,9 +13,15 @@ Grey = npt.NDArray[np.uint8]
 def digit(label: int, *, side: int = 120, size: float = 80, ink: int = 0, paper: int = 255) -> Image.Image:
     """Return a greyscale picture of `side` x `side` pixels with a printed digit of `size` pixels in the middle."""
     image = Image.new("L", (side, side), paper)
-    font = ImageFont.load_default(size)
-    ImageDraw.Draw(image).text((side / 2, side / 2), str(label), fill=ink, font=font, anchor="mm")
+    ImageDraw.Draw(image).text((side / 2, side / 2), str(label), fill=ink, font=font(size), anchor="mm")
     return image
+
+
+def font(size: float) -> ImageFont.FreeTypeFont:
+    """Return Pillow's own font in a size of so many pixels."""
+    found = ImageFont.load_default(size)
+    assert isinstance(found, ImageFont.FreeTypeFont)  # Pillow is built with FreeType wherever it comes as a wheel
+    return found
 
 
 def encode(image: Image.Image, format: str = "PNG", **options: Any) -> bytes:

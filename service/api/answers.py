@@ -8,10 +8,10 @@ from typing import Any
 from flask import Request
 from PIL import Image
 
-from service.canonical import Grey
 from service.contract import LABELS, Manifest
 from service.engine import Probabilities
 from service.errors import DigitsError, MalformedRequest
+from service.light import Grey
 
 _TOP_K = {str(k): k for k in range(1, len(LABELS) + 1)}
 _FLAG = {"true": True, "1": True, "false": False, "0": False}

@@ -6,9 +6,10 @@ from flask.typing import ResponseReturnValue
 
 from service.api import answers, service, serving
 from service.api.uploads import Upload, many_pictures, one_picture
-from service.canonical import Grey, canonical_digit
+from service.canonical import canonical_digit
 from service.errors import RequestError
 from service.images import decode
+from service.light import Grey
 
 blueprint = Blueprint("predict", __name__)
 
