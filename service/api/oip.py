@@ -14,10 +14,10 @@ from service.api.inference import JSON_LENGTH, Inference, flag, read_fields, rea
 from service.api.predict import read_digit
 from service.api.tensors import Tensor, elements, pixels, write_output
 from service.api.uploads import from_base64
-from service.light import Grey
 from service.contract import IMAGE_SIDE, INPUT_NAME, LABELS, OUTPUT_NAME
 from service.engine import Images, Probabilities
 from service.errors import RequestError, UnknownRoute
+from service.light import Grey
 from service.store import Serving
 
 blueprint = Blueprint("oip", __name__, url_prefix="/v2")
