@@ -122,8 +122,9 @@ class Visit:
         return {name: self[name].inner_text() for name in ("digit", "sure", "confidence", "facts")}
 
     def refusal(self) -> tuple[str, str]:
-        """Wait for a refusal and return its title and sentence."""
+        """Wait for a refusal that no later question can replace, and return its title and sentence."""
         self["refusal"].wait_for()
+        self.settle()
         return self["refusal-title"].inner_text(), self["refusal-text"].inner_text()
 
     def settle(self) -> None:
