@@ -12,7 +12,7 @@ from flask.typing import ResponseReturnValue
 from gunicorn.http.errors import NoMoreData, ParseException
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
-from service.api import EXTENSION, Service, answers, oip, ops, pages, predict, service
+from service.api import EXTENSION, Service, answers, oip, ops, pages, predict, refused, service
 from service.engine import open_version
 from service.errors import (
     DigitsError,
@@ -23,6 +23,8 @@ from service.errors import (
     UnsupportedMediaType,
     WrongMethod,
 )
+from service.metrics import Metrics
+from service.observe import REQUEST, Observed
 from service.settings import Settings
 from service.store import ModelStore
 
@@ -45,6 +47,11 @@ _OF_STATUS: dict[int, tuple[type[DigitsError], str]] = {
 
 class BoundedRequest(Request):
     """A request whose uploads never touch the disk; `max_upload_bytes` bounds what they take."""
+
+    def __init__(self, environ: dict[str, Any], *args: Any, **kwargs: Any) -> None:
+        """Let whoever observes the application see the request, and with it the route that was found."""
+        super().__init__(environ, *args, **kwargs)
+        environ[REQUEST] = self
 
     def get_data(self, *args: Any, **kwargs: Any) -> Any:
         """Return the body. Werkzeug would cut a chunked one off at the limit without a word."""
@@ -69,21 +76,25 @@ class DigitsFlask(Flask):
     request_class = BoundedRequest
 
 
-def create_app(settings: Settings | None = None, store: ModelStore | None = None) -> Flask:
+def create_app(
+    settings: Settings | None = None, store: ModelStore | None = None, metrics: Metrics | None = None
+) -> Flask:
     """Return the application, with the model open that serves first; it starts without one where there is none.
 
-    Without arguments it is configured by the environment, which is how gunicorn calls it in each worker.
+    Without settings it is configured by the environment; without metrics it counts for this process alone.
 
     Raises:
         SettingsError: a variable of the environment has a value that is not allowed.
     """
     settings = settings or Settings.from_environ(os.environ)
     store = store or model_store(settings)
+    metrics = metrics or Metrics()
+    store.report = metrics.model
     store.refresh()
     if store.serving is None:
         log.warning("No model serves yet. %s", store.reason)
     app = DigitsFlask("service", static_folder=None)
-    app.extensions[EXTENSION] = Service(settings, store)
+    app.extensions[EXTENSION] = Service(settings, store, metrics)
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.config.update(
         MAX_CONTENT_LENGTH=settings.max_upload_bytes,
@@ -98,6 +109,7 @@ def create_app(settings: Settings | None = None, store: ModelStore | None = None
     app.before_request(_refuse_compressed)
     app.after_request(_finish_body)
     app.after_request(_secure)
+    app.wsgi_app = Observed(app.wsgi_app, metrics)  # type: ignore[method-assign]
     return app
 
 
@@ -122,6 +134,7 @@ def _render_errors(app: Flask) -> None:
 
 
 def _of_ours(error: DigitsError) -> ResponseReturnValue:
+    refused(error.code)
     return jsonify(answers.error(error)), error.status
 
 
@@ -131,10 +144,12 @@ def _of_http(error: HTTPException) -> ResponseReturnValue:
         return error
     if error.code in _OF_STATUS:
         kind, message = _OF_STATUS[error.code]
-        response = jsonify(answers.error(kind(message)))
+        body = answers.error(kind(message))
     else:
         sentence = (error.description or error.name).rstrip(".") + "."
-        response = jsonify({"error": sentence, "code": re.sub(r"\W+", "_", error.name.lower())})
+        body = {"error": sentence, "code": re.sub(r"\W+", "_", error.name.lower())}
+    refused(body["code"])
+    response = jsonify(body)
     response.status_code = error.code
     for name, value in error.get_headers():
         if name.lower() not in ("content-type", "content-length"):

@@ -1,19 +1,26 @@
 """gunicorn's configuration, made from the settings. `python -m service` runs gunicorn with this."""
 
+import itertools
 import os
 from typing import TYPE_CHECKING, Any
 
+from service.board import Board
 from service.settings import Settings
 
 if TYPE_CHECKING:
+    from flask import Flask
+
     from service.api import Service
 
 _settings = Settings.from_environ(os.environ)
+# Twice the workers live together while a reload changes them; some more may be added by signal.
+_board = Board(2 * _settings.workers + 8)
+_row = 0  # of the board, this worker's
 
 # No matrix is multiplied in numpy here: the threads and buffers of OpenBLAS would only take memory.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-wsgi_app = "service.app:create_app()"
+wsgi_app = "service.gunicorn_conf:application()"
 worker_class = "service.worker.Worker"
 logger_class = "service.logs.GunicornLogger"
 
@@ -33,8 +40,35 @@ control_socket_disable = True  # it would write into the home directory
 forwarded_allow_ips = ""  # nothing here looks at the client's address or scheme
 
 
+def application() -> "Flask":
+    """Return the application of this worker, which counts together with all others."""
+    from service.app import create_app
+    from service.metrics import Metrics
+
+    return create_app(metrics=Metrics(_board, _row) if _row < len(_board) else None)
+
+
+def pre_fork(server: Any, worker: Any) -> None:
+    """Give a worker the first row of the board that no other has: it goes on counting where a dead one ended."""
+    taken = {other.row for other in server.WORKERS.values()}
+    worker.row = next(row for row in itertools.count() if row not in taken)
+
+
+def post_fork(server: Any, worker: Any) -> None:  # noqa: ARG001
+    """Remember the row in the worker."""
+    global _row
+    _row = worker.row
+
+
+def child_exit(server: Any, worker: Any) -> None:  # noqa: ARG001
+    """Take back what a worker that has ended, however it did, said of itself."""
+    if worker.row < len(_board):
+        _board.row(worker.row).retire()
+
+
 def post_worker_init(worker: Any) -> None:
     """Let a worker that has its application follow the models directory, and know when it has been told to stop."""
     here: Service = worker.wsgi.extensions["digits"]
     here.draining = lambda: not worker.alive
     here.store.watch()
+    here.metrics.watch()

@@ -1,9 +1,16 @@
-"""One line for whatever happens, as text or as JSON, on stderr. No picture is ever logged."""
+"""One line for whatever happens, as text or as JSON, on stderr. No picture is ever logged, nor the digit in it.
 
+The digits that a service reads may be somebody's account number, and a log of them in their order would spell it out.
+"""
+
+import itertools
 import json
 import logging
 import os
+import re
 import sys
+from contextvars import ContextVar
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -11,7 +18,66 @@ from gunicorn.glogging import Logger
 
 from service.settings import Settings
 
+REQUEST_ID_HEADER = "X-Request-ID"
+NOTES = "digits.notes"  # where the WSGI environment holds the notes of its request
+UNMATCHED = "unmatched"
+
 _TEXT = "%(asctime)s %(levelname)-7s [%(process)d] %(message)s"
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+_PROBES = frozenset(("/livez", "/readyz", "/metrics"))
+
+
+@dataclass(slots=True)
+class Notes:
+    """What is noted of a request while it is answered, for its line in the log and for the metrics."""
+
+    request_id: str
+    route: str = UNMATCHED  # the rule of the URL
+    code: str = ""  # of the error that was answered
+    pictures: int = 0  # for which the model ran
+
+
+current: ContextVar[Notes | None] = ContextVar("current", default=None)
+
+
+class RequestIds:
+    """Names for requests. Create one in each process, after the fork."""
+
+    def __init__(self) -> None:
+        """Draw the half that makes the names of this process its own; the other half counts, which costs nothing."""
+        self._process = os.urandom(8).hex()
+        self._numbers = itertools.count(1)
+
+    def name(self, wanted: str = "") -> str:
+        """Return the identifier that the client or a proxy has chosen, a new one where that is not fit to repeat."""
+        if wanted and _REQUEST_ID.fullmatch(wanted):
+            return wanted
+        return f"{self._process}{next(self._numbers):08x}"
+
+
+def one_line(text: str) -> str:
+    r"""Return the text with all that a terminal or a reader of lines would obey written out, as \n or \x1b."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+class RequestFilter(logging.Filter):
+    """Names the request during which a line was logged; the access log names it itself."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Set `request_id`; let everything pass."""
+        notes = current.get()
+        record.request_id = getattr(record, "request_id", notes.request_id if notes else "")
+        return True
+
+
+class TextFormatter(logging.Formatter):
+    """A record as one line of text, with the request at its end; a traceback takes lines of its own."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
+        """Return the line."""
+        line = one_line(super().formatMessage(record))
+        name = getattr(record, "request_id", "")
+        return f"{line} request={name}" if name else line
 
 
 class JsonFormatter(logging.Formatter):
@@ -25,8 +91,10 @@ class JsonFormatter(logging.Formatter):
             "logger": record.name,
             "pid": record.process,
             "message": record.getMessage(),
-            **getattr(record, "access", {}),
         }
+        if name := getattr(record, "request_id", ""):
+            fields["request_id"] = name
+        fields |= getattr(record, "access", {})
         if record.exc_info:
             fields["exception"] = self.formatException(record.exc_info)
         return json.dumps(fields)
@@ -35,7 +103,8 @@ class JsonFormatter(logging.Formatter):
 def configure(settings: Settings) -> None:
     """Send all logging of this process to stderr, in the format and from the level that the settings say."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonFormatter() if settings.log_format == "json" else logging.Formatter(_TEXT))
+    handler.setFormatter(JsonFormatter() if settings.log_format == "json" else TextFormatter(_TEXT))
+    handler.addFilter(RequestFilter())
     logging.basicConfig(handlers=[handler], level=settings.log_level.upper(), force=True)
 
 
@@ -50,11 +119,33 @@ class GunicornLogger(Logger):  # type: ignore[misc]
             logger.propagate = True
 
     def access(self, resp: Any, req: Any, environ: dict[str, Any], request_time: timedelta) -> None:  # noqa: ARG002
-        """Log a request: method, path without its query, status and duration."""
-        if not self.access_log.isEnabledFor(logging.INFO):
-            return
-        path = environ["RAW_URI"].partition("?")[0].encode("unicode_escape").decode("ascii")
+        """Log a request that was answered; a probe that found all well is worth no more than a line for debugging."""
+        notes = environ.get(NOTES) or Notes("")
         status = int(str(resp.status)[:3])
-        milliseconds = round(request_time.total_seconds() * 1000, 1)
-        fields = {"method": environ["REQUEST_METHOD"], "path": path, "status": status, "duration_ms": milliseconds}
-        self.access_log.info("%s %s %d %.1f ms", fields["method"], path, status, milliseconds, extra={"access": fields})
+        level = logging.DEBUG if notes.route in _PROBES and status == 200 else logging.INFO
+        if not self.access_log.isEnabledFor(level):
+            return
+        fields = access_fields(environ, notes, status, resp.sent, request_time)
+        text = "{method} {path} {status} {duration_ms} ms, {bytes_in} bytes from {remote}".format_map(fields)
+        self.access_log.log(level, "%s", text, extra={"access": fields, "request_id": notes.request_id})
+
+
+def access_fields(
+    environ: dict[str, Any], notes: Notes, status: int, sent: int, request_time: timedelta
+) -> dict[str, Any]:
+    """Return what is logged of a request: the path without its query, for that may hold anything."""
+    fields = {
+        "method": environ["REQUEST_METHOD"],
+        "path": one_line(environ["RAW_URI"].partition("?")[0]),
+        "route": notes.route,
+        "status": status,
+        "duration_ms": round(request_time.total_seconds() * 1000, 1),
+        "bytes_in": int(environ.get("CONTENT_LENGTH") or 0),
+        "bytes_out": sent,
+        "remote": environ.get("REMOTE_ADDR") or "-",
+    }
+    if notes.code:
+        fields["code"] = notes.code
+    if notes.pictures:
+        fields["pictures"] = notes.pictures
+    return fields

@@ -32,6 +32,9 @@ class Serving:
     manifest: Manifest
 
 
+Report = Callable[[Serving | None], None]  # told of each version that is taken, and with None of each refused
+
+
 @dataclass(frozen=True)
 class Version:
     """A version that there is; `reason` says why it does not serve, or why its changed files do not."""
@@ -55,6 +58,7 @@ class ModelStore:
         self._serving: Serving | None = None
         self._taken: tuple[int, Stamp] | None = None
         self._refused: dict[int, tuple[Stamp, str]] = {}
+        self.report: Report = lambda _serving: None
 
     @property
     def serving(self) -> Serving | None:
@@ -142,11 +146,13 @@ class ModelStore:
         log.info(
             "Serving %s version %s on %s (%s)", manifest.name, number, serving.engine.provider, serving.engine.file
         )
+        self.report(serving)
         return True
 
     def _refuse(self, number: int, stamp: Stamp, why: str) -> None:
         self._refused = {**self._refused, number: (stamp, why)}  # a new one, because requests read it meanwhile
         log.error("Version %d is refused: %s", number, why)
+        self.report(None)
 
 
 def _stamp(directory: Path) -> Stamp:

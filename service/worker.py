@@ -18,6 +18,8 @@ from gunicorn.http.errors import (
 from gunicorn.util import write_nonblock
 from gunicorn.workers.gthread import ThreadWorker
 
+from service.logs import REQUEST_ID_HEADER, Notes, current
+
 _REFUSALS: dict[type[ParseException], tuple[HTTPStatus, str, str]] = {
     LimitRequestLine: (HTTPStatus.REQUEST_URI_TOO_LONG, "uri_too_long", "The address is too long: shorten it."),
     LimitRequestHeaders: (
@@ -55,25 +57,34 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:  # noqa: ARG002
         """Answer a request that did not reach the application, or that broke it, and log why."""
+        status, code, message = _refusal(exc)
+        notes = Notes(self.wsgi.wsgi_app.ids.name(), code=code)
+        current.set(notes)
+        self.wsgi.extensions["digits"].metrics.unread(str(status.value), code)
         if isinstance(exc, ParseException):
-            self.log.warning("Refused a request: %s", str(exc).encode("unicode_escape").decode("ascii"))
+            self.log.warning("Refused a request: %s", exc)
         else:
             self.log.exception("Failed at a request")
         try:
-            write_nonblock(client, _response(exc))
+            write_nonblock(client, _response(status, code, message, notes.request_id))
         except OSError:
             self.log.debug("The client had gone", exc_info=True)
+        finally:
+            current.set(None)
 
 
-def _response(exc: BaseException) -> bytes:
-    refused = (refusal for kind, refusal in _REFUSALS.items() if isinstance(exc, kind))
-    status, code, message = next(refused, _FAILURE)
+def _refusal(exc: BaseException) -> tuple[HTTPStatus, str, str]:
+    return next((refusal for kind, refusal in _REFUSALS.items() if isinstance(exc, kind)), _FAILURE)
+
+
+def _response(status: HTTPStatus, code: str, message: str, request: str) -> bytes:
     body = json.dumps({"error": message, "code": code}).encode()
     head = (
         f"HTTP/1.1 {status.value} {status.phrase}\r\n"
         "Connection: close\r\n"
         "Content-Type: application/json\r\n"
         "X-Content-Type-Options: nosniff\r\n"
+        f"{REQUEST_ID_HEADER}: {request}\r\n"
         f"Content-Length: {len(body)}\r\n"
         "\r\n"
     )

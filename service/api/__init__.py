@@ -7,6 +7,8 @@ from typing import cast
 from flask import current_app
 
 from service.errors import NotReady
+from service.logs import current
+from service.metrics import Metrics
 from service.settings import Settings
 from service.store import ModelStore, Serving
 
@@ -19,12 +21,20 @@ class Service:
 
     settings: Settings
     store: ModelStore
+    metrics: Metrics
     draining: Callable[[], bool] = lambda: False
 
 
 def service() -> Service:
     """Return the service that the current request is for."""
     return cast(Service, current_app.extensions[EXTENSION])
+
+
+def refused(code: str) -> None:
+    """Count and note that the current request is answered with an error."""
+    service().metrics.refused(code)
+    if notes := current.get():
+        notes.code = code
 
 
 def serving() -> Serving:

@@ -11,7 +11,7 @@ from flask.typing import ResponseReturnValue
 from service import __version__
 from service.api import ready, service, serving
 from service.api.inference import JSON_LENGTH, Inference, flag, read_fields, read_inference, shown
-from service.api.predict import read_digit
+from service.api.reading import read_digit, run
 from service.api.tensors import Tensor, elements, pixels, write_output
 from service.api.uploads import from_base64
 from service.contract import IMAGE_SIDE, INPUT_NAME, LABELS, OUTPUT_NAME
@@ -99,7 +99,7 @@ def infer(name: str, version: str | None = None) -> ResponseReturnValue:
     inference = read_inference(
         request.get_data(cache=False), request.headers.get(JSON_LENGTH), most=service().settings.max_batch
     )
-    return _answer(name, model, inference, model.engine.run(_images(inference.images)))
+    return _answer(name, model, inference, run(model, _images(inference.images)))
 
 
 @blueprint.post("/repository/index")

@@ -1,9 +1,10 @@
-"""Is it alive, is it ready: the routes for those who run the service."""
+"""Is it alive, is it ready, what does it do: the routes for those who run the service."""
 
-from flask import Blueprint, jsonify
+from flask import Blueprint, Response, jsonify, request
 from flask.typing import ResponseReturnValue
+from prometheus_client.exposition import choose_encoder
 
-from service.api import answers, ready
+from service.api import answers, ready, service
 
 blueprint = Blueprint("ops", __name__)
 
@@ -26,3 +27,10 @@ def readyz() -> ResponseReturnValue:
             "file": model.engine.file,
         }
     )
+
+
+@blueprint.get("/metrics")
+def metrics() -> ResponseReturnValue:
+    """Give the metrics of all workers, in Prometheus' text or, where it is asked for, as OpenMetrics."""
+    encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+    return Response(encode(service().metrics), content_type=content_type)

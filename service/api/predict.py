@@ -5,10 +5,9 @@ from flask import Blueprint, jsonify, request
 from flask.typing import ResponseReturnValue
 
 from service.api import answers, service, serving
+from service.api.reading import read_digit, run
 from service.api.uploads import Upload, many_pictures, one_picture
-from service.canonical import canonical_digit
 from service.errors import RequestError
-from service.images import decode
 from service.light import Grey
 
 blueprint = Blueprint("predict", __name__)
@@ -20,7 +19,7 @@ def predict() -> ResponseReturnValue:
     options = answers.Options.of(request)
     model = serving()
     digit = read_digit(one_picture(request))
-    probabilities = model.engine.run(digit[np.newaxis])[0]
+    probabilities = run(model, digit[np.newaxis])[0]
     answer = answers.prediction(probabilities, digit, model.manifest, options)
     return jsonify({**answer, "model": answers.model(model.manifest)})
 
@@ -32,7 +31,7 @@ def predict_batch() -> ResponseReturnValue:
     model = serving()
     digits = [_try_to_read(upload) for upload in many_pictures(request, service().settings.max_batch)]
     readable = [digit for digit in digits if not isinstance(digit, RequestError)]
-    rows = iter(model.engine.run(np.stack(readable)) if readable else ())
+    rows = iter(run(model, np.stack(readable)) if readable else ())
     predictions = [
         answers.error(digit)
         if isinstance(digit, RequestError)
@@ -42,19 +41,11 @@ def predict_batch() -> ResponseReturnValue:
     return jsonify({"predictions": predictions, "model": answers.model(model.manifest)})
 
 
-def read_digit(content: bytes) -> Grey:
-    """Return the digit in an encoded picture as the model takes it, uint8 [28, 28].
-
-    Raises:
-        RequestError: the picture cannot be read, or holds no digit.
-    """
-    return canonical_digit(decode(content, max_pixels=service().settings.max_pixels))
-
-
 def _try_to_read(upload: Upload) -> Grey | RequestError:
-    if isinstance(upload, RequestError):
-        return upload
     try:
+        if isinstance(upload, RequestError):
+            raise upload
         return read_digit(upload)
     except RequestError as error:
+        service().metrics.refused(error.code)
         return error

@@ -1,0 +1,37 @@
+"""What every route that predicts does with its pictures: read them, run the model; measured, and noted for the log."""
+
+from time import perf_counter
+
+from service.api import service
+from service.canonical import canonical_digit
+from service.engine import Images, Probabilities
+from service.images import decode
+from service.light import Grey
+from service.logs import current
+from service.store import Serving
+
+
+def read_digit(content: bytes) -> Grey:
+    """Return the digit in the bytes of an image file as the model wants it, uint8 [28, 28].
+
+    Raises:
+        RequestError: the bytes are no picture that is read, or there is no digit in it.
+    """
+    here = service()
+    started = perf_counter()
+    grey = decode(content, max_pixels=here.settings.max_pixels)
+    decoded = perf_counter()
+    digit = canonical_digit(grey)
+    here.metrics.read(max(grey.shape), decoded - started, perf_counter() - decoded)
+    return digit
+
+
+def run(model: Serving, images: Images) -> Probabilities:
+    """Return the probabilities, float32 [N, 10], of `images`, uint8 [N, 28, 28]."""
+    started = perf_counter()
+    probabilities = model.engine.run(images)
+    seconds = perf_counter() - started
+    service().metrics.ran(images, probabilities, model.manifest.certain_from, seconds)
+    if notes := current.get():
+        notes.pictures += len(images)
+    return probabilities

@@ -1,0 +1,359 @@
+"""The metrics: what a request leaves behind, and that all workers count as one, whatever becomes of them."""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics_families
+from prometheus_client.parser import text_string_to_metric_families as text_families
+
+from service.api import EXTENSION
+from service.app import create_app
+from service.board import Board
+from service.metrics import DEFINITIONS, Metrics
+from service.settings import Settings
+from tests import drawing, factory
+from tests.server import Server, running
+
+Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
+
+
+def parsed(text: str) -> Samples:
+    """Return the samples of a scrape by name and labels, as Prometheus' own parser reads them."""
+    return {
+        (sample.name, frozenset(sample.labels.items())): sample.value
+        for family in text_families(text)
+        for sample in family.samples
+    }
+
+
+def scraped(client: FlaskClient) -> Samples:
+    response = client.get("/metrics")
+    assert response.status_code == 200
+    return parsed(response.get_data(as_text=True))
+
+
+def of(samples: Samples, name: str, **labels: str) -> float:
+    """Return the sum of the samples with that name which have these labels."""
+    wanted = set(labels.items())
+    found = [value for (sample, has), value in samples.items() if sample == name and wanted <= has]
+    return sum(found)
+
+
+def send(client: FlaskClient, content: bytes = b"", path: str = "/predict", **options: Any) -> int:
+    return client.post(path, data=content or drawing.png(), content_type="image/png", **options).status_code
+
+
+def test_everything_stands_there_from_the_start(client: FlaskClient) -> None:
+    text = client.get("/metrics").get_data(as_text=True)
+    families = {family.name: family for family in text_families(text)}
+    assert {name.removesuffix("_total") for name in DEFINITIONS} == set(families)
+    for definition in DEFINITIONS.values():
+        family = families[definition.name.removesuffix("_total")]
+        assert (family.type, family.documentation) == (definition.kind, definition.help)
+
+
+def test_a_prediction(client: FlaskClient) -> None:
+    before = scraped(client)
+    assert send(client) == 200
+    after = scraped(client)
+
+    def more(name: str, **labels: str) -> float:
+        return of(after, name, **labels) - of(before, name, **labels)
+
+    assert more("digits_requests_total", route="/predict", method="POST", status="200") == 1
+    assert more("digits_predictions_total", digit="7", certain="true") == more("digits_predictions_total") == 1
+    for stage in ("decode", "canonical", "inference", "total"):
+        assert more("digits_stage_seconds_count", stage=stage) == 1
+        assert 0 < more("digits_stage_seconds_sum", stage=stage) < 5
+    parts = sum(more("digits_stage_seconds_sum", stage=stage) for stage in ("decode", "canonical", "inference"))
+    assert parts < more("digits_stage_seconds_sum", stage="total")
+    assert more("digits_picture_pixels_sum") == 120
+    assert more("digits_batch_pictures_sum") == more("digits_batch_pictures_count") == 1
+    assert more("digits_refusals_total") == 0
+
+
+def test_ink_and_confidence_are_those_of_the_picture(client: FlaskClient) -> None:
+    answer = client.post("/predict", data=drawing.png(), content_type="image/png").get_json()
+    samples = scraped(client)
+    assert of(samples, "digits_confidence_ratio_sum") == pytest.approx(answer["confidence"], abs=1e-6)
+    inked = np.count_nonzero(factory.templates()[7]) / 784
+    assert of(samples, "digits_ink_ratio_sum") == pytest.approx(inked)
+
+
+def test_buckets_are_cumulative_and_hold_their_ends() -> None:
+    metrics = Metrics()
+    for side in (28, 29, 56, 100_000):
+        metrics.read(side, 0.001, 0.002)
+    [family] = [family for family in metrics.collect() if family.name == "digits_picture_pixels"]
+    counts = {s.labels["le"]: s.value for s in family.samples if s.name.endswith("_bucket")}
+    assert (counts["28.0"], counts["56.0"], counts["7168.0"], counts["+Inf"]) == (1, 3, 3, 4)
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 32, 33, 500])
+def test_a_batch_is_counted_image_by_image(count: int) -> None:
+    random = np.random.default_rng(count)
+    images = (random.random((count, 28, 28)) < 0.2).astype(np.uint8)
+    probabilities = random.dirichlet(np.ones(10) / 5, count).astype(np.float32).reshape(count, 10)
+    metrics = Metrics()
+    metrics.ran(images, probabilities, 0.6, 0.01)
+    samples = {(s.name, frozenset(s.labels.items())): s.value for family in metrics.collect() for s in family.samples}
+    assert of(samples, "digits_batch_pictures_sum") == count
+    assert of(samples, "digits_ink_ratio_sum") == pytest.approx(images.sum() / 784)
+    assert of(samples, "digits_ink_ratio_count") == of(samples, "digits_confidence_ratio_count") == count
+    for digit in range(10):
+        rows = [row for row in probabilities if row.argmax() == digit]
+        for certain in (True, False):
+            expected = sum((row.max() >= np.float32(0.6)) == certain for row in rows)
+            assert of(samples, "digits_predictions_total", digit=str(digit), certain=str(certain).lower()) == expected
+
+
+def test_an_uncertain_answer(tmp_path: Path) -> None:
+    factory.publish(tmp_path, certain_from=1.1)
+    client = create_app(Settings(models_dir=tmp_path, provider="cpu")).test_client()
+    assert send(client) == 200
+    assert of(scraped(client), "digits_predictions_total", digit="7", certain="false") == 1
+
+
+def test_a_batch_with_one_that_is_refused(client: FlaskClient) -> None:
+    files = [(BytesIO(drawing.png(3)), "a.png"), (BytesIO(b"no picture"), "b.png"), (BytesIO(b""), "c.png")]
+    assert client.post("/predict/batch", data={"image": files}).status_code == 200
+    samples = scraped(client)
+    assert of(samples, "digits_refusals_total", code="unsupported_image") == 1
+    assert of(samples, "digits_refusals_total", code="malformed_request") == 1
+    assert of(samples, "digits_predictions_total", digit="3") == of(samples, "digits_predictions_total") == 1
+
+
+def test_the_open_inference_protocol_is_counted_too(client: FlaskClient) -> None:
+    data = (factory.templates()[[4, 4]] * 255).astype(int).ravel().tolist()
+    tensor = {"name": "images", "datatype": "UINT8", "shape": [2, 28, 28], "data": data}
+    path = "/v2/models/mnist-dmlp/infer"
+    assert client.post(path, json={"inputs": [tensor]}).status_code == 200
+    samples = scraped(client)
+    assert of(samples, "digits_predictions_total", digit="4") == of(samples, "digits_batch_pictures_sum") == 2
+    assert of(samples, "digits_requests_total", route="/v2/models/<name>/infer", status="200") == 1
+    assert of(samples, "digits_stage_seconds_count", stage="total") == 1
+
+
+@pytest.mark.parametrize(
+    ("ask", "labels", "code"),
+    [
+        (lambda c: c.get("/a/b?x=1"), {"route": "unmatched", "method": "GET", "status": "404"}, "not_found"),
+        (lambda c: c.put("/predict"), {"route": "unmatched", "method": "PUT", "status": "405"}, "method_not_allowed"),
+        (lambda c: c.open("/a", method="EVIL"), {"route": "unmatched", "method": "other"}, "not_found"),
+        (lambda c: c.post("/predict", data=b"x"), {"route": "/predict", "status": "415"}, "unsupported_media_type"),
+        (
+            lambda c: c.post("/predict", data=drawing.encode(drawing.digit(7, ink=255)), content_type="image/png"),
+            {"route": "/predict", "status": "422"},
+            "no_digit",
+        ),
+    ],
+)
+def test_refusals(client: FlaskClient, ask: Callable[[FlaskClient], Any], labels: dict[str, str], code: str) -> None:
+    ask(client)
+    samples = scraped(client)
+    assert of(samples, "digits_requests_total", **labels) == 1
+    assert of(samples, "digits_refusals_total", code=code) == of(samples, "digits_refusals_total") == 1
+    assert of(samples, "digits_stage_seconds_count", stage="total") == 0
+
+
+def test_what_clients_choose_makes_no_time_series(client: FlaskClient) -> None:
+    scraped(client)
+    client.get("/first")
+    once = scraped(client)
+    for number in range(20):
+        client.open(f"/{number}?{number}", method=f"M{number}", headers={"Host": f"h{number}"})
+        client.get(f"/v2/models/{number}")
+    more = scraped(client).keys() - once.keys()
+    assert {dict(labels)["route"] for _, labels in more} <= {"unmatched", "/v2/models/<name>"}
+    assert len(more) <= 3
+
+
+def test_requests_in_flight(app: Flask) -> None:
+    entered, leave = threading.Event(), threading.Event()
+
+    def wait() -> str:
+        entered.set()
+        leave.wait(10)
+        return "done"
+
+    app.add_url_rule("/wait", view_func=wait)
+    asking = threading.Thread(target=lambda: app.test_client().get("/wait"))
+    asking.start()
+    assert entered.wait(10)
+    assert of(scraped(app.test_client()), "digits_requests_in_flight") == 2
+    leave.set()
+    asking.join(10)
+    assert of(scraped(app.test_client()), "digits_requests_in_flight") == 1
+
+
+def test_threads_lose_no_count(client: FlaskClient, app: Flask) -> None:
+    metrics: Metrics = app.extensions[EXTENSION].metrics
+
+    def count() -> None:
+        for _ in range(2000):
+            metrics.started()
+            metrics.read(28, 1e-4, 1e-4)
+            metrics.ended("/predict", "POST", "200", 1e-3)
+            if _ % 50 == 0:
+                metrics.flush()
+
+    threads = [threading.Thread(target=count) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    samples = scraped(client)
+    assert of(samples, "digits_requests_total", route="/predict") == 8000
+    assert of(samples, "digits_picture_pixels_count") == of(samples, "digits_picture_pixels_bucket", le="28.0") == 8000
+    assert of(samples, "digits_requests_in_flight") == 1
+
+
+def test_loads_of_models(tmp_path: Path) -> None:
+    app = create_app(Settings(models_dir=tmp_path, provider="cpu"))
+    client, store = app.test_client(), app.extensions[EXTENSION].store
+    assert of(scraped(client), "digits_workers_ready") == 0
+    assert of(scraped(client), "digits_workers") == 1
+    for version in (1, 2):
+        factory.publish(tmp_path, version)
+        store.refresh()
+    factory.publish(tmp_path, 3, content=b"no model")
+    store.refresh()
+    samples = scraped(client)
+    assert of(samples, "digits_model_loads_total", result="success") == 2
+    assert of(samples, "digits_model_loads_total", result="failure") == 1
+    assert of(samples, "digits_workers_ready") == 1
+    infos = [dict(labels) for name, labels in samples if name == "digits_model_info"]
+    assert infos == [{"name": "mnist-dmlp", "version": "2", "provider": "cpu", "file": "model.onnx"}]
+
+
+def test_two_workers_that_serve_one_version_say_so_once(models_dir: Path) -> None:
+    board, settings = Board(2), Settings(models_dir=models_dir, provider="cpu")
+    clients = [create_app(settings, metrics=Metrics(board, row)).test_client() for row in range(2)]
+    for client in clients:
+        samples = scraped(client)
+        assert of(samples, "digits_model_info", version="1") == of(samples, "digits_model_info") == 1
+        assert of(samples, "digits_workers_ready") == of(samples, "digits_workers") == 2
+
+
+def test_open_metrics_for_who_asks_for_it(client: FlaskClient) -> None:
+    send(client)
+    accept = "application/openmetrics-text; version=1.0.0, text/plain; version=0.0.4; q=0.5"
+    response = client.get("/metrics", headers={"Accept": accept})
+    assert response.content_type.startswith("application/openmetrics-text; version=1.0.0")
+    families = {family.name: family for family in openmetrics_families(response.get_data(as_text=True))}
+    assert families["digits_requests"].type == "counter"
+    assert client.get("/metrics").content_type == "text/plain; version=0.0.4; charset=utf-8"
+
+
+def test_no_model_is_needed(tmp_path: Path) -> None:
+    client = create_app(Settings(models_dir=tmp_path / "none", provider="cpu")).test_client()
+    assert of(scraped(client), "digits_workers_ready") == 0
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    factory.publish(tmp_path)
+    with running(MODELS_DIR=tmp_path, WORKERS=2) as started:
+        started.wait_for("/readyz")
+        eventually(started, lambda samples: of(samples, "digits_workers_ready") == 2)
+        yield started
+
+
+def get(server: Server) -> Samples:
+    with closing(server.connect()) as connection:
+        connection.request("GET", "/metrics")
+        response = connection.getresponse()
+        assert response.status == 200
+        return parsed(response.read().decode())
+
+
+def eventually(server: Server, holds: Callable[[Samples], bool], seconds: float = 10) -> Samples:
+    """Return a scrape for which that holds; who answers is left to the kernel."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            samples = get(server)
+            if holds(samples):
+                return samples
+        except OSError:
+            samples = {}
+        assert time.monotonic() < deadline, samples
+        time.sleep(0.05)
+
+
+def predict(server: Server, times: int) -> None:
+    for label in range(times):
+        status, _ = server.request("POST", "/predict", drawing.png(label % 10), content_type="image/png")
+        assert status == 200
+
+
+def test_workers_count_as_one_whoever_is_asked(server: Server) -> None:
+    predict(server, 40)
+    answered: dict[str, str] = {"route": "/predict", "status": "200"}
+    eventually(server, lambda samples: of(samples, "digits_requests_total", **answered) == 40)
+    for _ in range(20):
+        samples = get(server)
+        assert of(samples, "digits_requests_total", **answered) == 40
+        assert of(samples, "digits_predictions_total") == of(samples, "digits_stage_seconds_count", stage="total") == 40
+        assert of(samples, "digits_workers") == of(samples, "digits_worker_starts_total") == 2
+
+
+def test_a_worker_that_is_killed_leaves_its_counts_and_takes_its_gauges(server: Server) -> None:
+    predict(server, 30)
+    eventually(server, lambda samples: of(samples, "digits_predictions_total") == 30)
+    with ExitStack() as held:
+        for _ in range(4):  # requests that are begun and never end, in flight when their worker dies
+            connection = held.enter_context(closing(server.connect()))
+            connection.putrequest("POST", "/predict")
+            connection.putheader("Content-Type", "image/png")
+            connection.putheader("Content-Length", "1000")
+            connection.endheaders(b"begun")
+        eventually(server, lambda samples: of(samples, "digits_requests_in_flight") == 5)
+        for worker in server.workers():
+            os.kill(worker, signal.SIGKILL)
+    samples = eventually(server, lambda samples: of(samples, "digits_worker_starts_total") == 4)
+    samples = eventually(server, lambda samples: of(samples, "digits_workers_ready") == 2)
+    assert of(samples, "digits_workers") == 2
+    assert of(samples, "digits_requests_in_flight") == 1
+    assert of(samples, "digits_predictions_total") == 30
+    predict(server, 5)
+    eventually(server, lambda samples: of(samples, "digits_predictions_total") == 35)
+
+
+def test_a_reload_of_the_workers_loses_no_count(server: Server) -> None:
+    predict(server, 10)
+    eventually(server, lambda samples: of(samples, "digits_predictions_total") == 10)
+    server.process.send_signal(signal.SIGHUP)
+    eventually(server, lambda samples: of(samples, "digits_worker_starts_total") == 4)
+    samples = eventually(server, lambda samples: of(samples, "digits_workers") == 2)
+    assert of(samples, "digits_predictions_total") == 10
+    assert of(samples, "digits_model_info") == 1
+
+
+def test_after_a_new_version_only_that_one_stands_there(server: Server, tmp_path: Path) -> None:
+    factory.publish(tmp_path, 2)
+    samples = eventually(server, lambda samples: of(samples, "digits_model_loads_total", result="success") == 4)
+    infos = [dict(labels)["version"] for name, labels in samples if name == "digits_model_info"]
+    assert infos == ["2"]
+
+
+def test_what_never_reaches_the_application_is_counted(server: Server) -> None:
+    with closing(server.connect()) as connection:
+        connection.request("GET", "/", headers={"Expect": "a miracle"})
+        response = connection.getresponse()
+        assert response.status == 417
+    assert len(response.headers["X-Request-ID"]) == 24
+    samples = eventually(server, lambda samples: of(samples, "digits_refusals_total", code="expectation_failed") == 1)
+    assert of(samples, "digits_requests_total", route="unmatched", status="417", method="other") == 1
+    assert f"request={response.headers['X-Request-ID']}" in server.read_log()
