@@ -13,6 +13,7 @@
     │   ├── UnreadableImage         422  unreadable_image
     │   ├── NoDigit                 422  no_digit
     │   └── SeveralDigits           422  several_digits
+    ├── TooBusy                     429  too_busy
     ├── NotReady                    503  not_ready
     └── ModelError                  503  model_error
         ├── ManifestError                manifest_error
@@ -108,6 +109,13 @@ class SeveralDigits(RequestError):
 
     status = 422
     code = "several_digits"
+
+
+class TooBusy(DigitsError):
+    """More requests wait for an answer than can be given one in time: try again after `Retry-After` seconds."""
+
+    status = 429
+    code = "too_busy"
 
 
 class NotReady(DigitsError):
