@@ -3,7 +3,12 @@
 python -m tests.benchmarks.robustness --data DIR [--realworld DIR] [--split validation]
 
 This is the yardstick. It knows nothing of how `service.canonical` works or of what training does to its digits, and
-training never uses it. Data flows: `strokes` (a digit as ink) -> `scene` (ink on paper, in light) -> `camera` (the
-picture that is taken of it) -> `files` (bytes) -> `reader` (the service) -> `report`, `sheets`. `conditions` is the
-table of what is rendered, `nondigits` and `forms` draw what MNIST does not hold.
+training never uses it.
+
+    trace, strokes                  a digit as lines and as ink
+    scene, paper, light, surroundings, camera, files     the steps from ink to a file; `look` puts them in order
+    cells, conditions*              the table of what is rendered, and which of it counts
+    letters, doodles, blanks, nondigits, forms           what is not in MNIST
+    plan, measure, reader           which pictures, over how many processes, and the service that reads them
+    marks, report, sheets                                what came of it
 """

@@ -34,7 +34,7 @@ def saved(image: Image.Image, format: str, **options: Any) -> bytes:
 
 
 def png(mode: str | None = None) -> Encoder:
-    """PNG in a colour mode of Pillow's, the pixels' own where none is named."""
+    """PNG in a colour mode of Pillow's, the pixels' own where none is named. Hardly compressed: that is quick."""
 
     def encode(pixels: Pixels) -> bytes:
         image = Image.fromarray(pixels)
@@ -46,7 +46,7 @@ def png(mode: str | None = None) -> Encoder:
             image = image.convert("RGB").quantize(32)
         elif mode is not None:
             image = image.convert(mode)
-        return saved(image, "PNG", compress_level=1)
+        return saved(image, "PNG", compress_level=0)
 
     return encode
 
@@ -57,7 +57,7 @@ def ink_on_transparent(colour: tuple[int, int, int], mode: str = "RGBA") -> Enco
     def encode(pixels: Pixels) -> bytes:
         alpha = 255 - _grey(pixels)
         layers = [np.full_like(alpha, level) for level in colour] + [alpha]
-        return saved(Image.fromarray(np.stack(layers, axis=2)).convert(mode), "PNG", compress_level=1)
+        return saved(Image.fromarray(np.stack(layers, axis=2)).convert(mode), "PNG", compress_level=0)
 
     return encode
 
@@ -89,6 +89,16 @@ def turned(orientation: int, format: str = "JPEG") -> Encoder:
 def plain(format: str, **options: Any) -> Encoder:
     """GIF, BMP, WEBP, with Pillow's `options`."""
     return lambda pixels: saved(Image.fromarray(pixels), format, **options)
+
+
+def animated(format: str, **options: Any) -> Encoder:
+    """GIF or WEBP of two frames, the second of them the first in negative, upside down."""
+
+    def encode(pixels: Pixels) -> bytes:
+        second = Image.fromarray(255 - pixels[::-1])
+        return saved(Image.fromarray(pixels), format, save_all=True, append_images=[second], duration=100, **options)
+
+    return encode
 
 
 def interlaced_png(pixels: Pixels) -> bytes:

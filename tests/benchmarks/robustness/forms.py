@@ -61,7 +61,8 @@ def _one(up: tuple[float, float], foot: bool) -> Callable[[Random], Lines]:
     """A 1 whose up-stroke starts `up` of the height below the top."""
 
     def lines(rng: Random) -> Lines:
-        start, reach = rng.uniform(*up), rng.uniform(0.25, 0.45)
+        start = rng.uniform(*up)
+        reach = start * rng.uniform(0.7, 1.2)
         body = straight((0.5 - reach, start), (0.5, 0), (0.5, 1))
         half = rng.uniform(0.15, 0.3)
         return (body, straight((0.5 - half, 1), (0.5 + half, 1))) if foot else (body,)
@@ -168,9 +169,9 @@ def _stacked_eight(rng: Random) -> Lines:
 
 #: The ways, by what is said of them in a report.
 FORMS: Mapping[str, Form] = {
-    "1 with a short up-stroke": Form(1, _one((0.15, 0.25), foot=False)),
-    "1 with a long up-stroke": Form(1, _one((0.35, 0.6), foot=False)),
-    "1 with up-stroke and foot": Form(1, _one((0.15, 0.35), foot=True)),
+    "1 with a short up-stroke": Form(1, _one((0.15, 0.3), foot=False)),
+    "1 with a long up-stroke": Form(1, _one((0.35, 0.55), foot=False)),
+    "1 with up-stroke and foot": Form(1, _one((0.15, 0.4), foot=True)),
     "7 without a bar": Form(7, _seven(bar=False, serif=False)),
     "7 with a bar": Form(7, _seven(bar=True, serif=False)),
     "7 with a bar and a hook": Form(7, _seven(bar=True, serif=True)),

@@ -9,7 +9,7 @@ import matplotlib
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from tests.benchmarks.robustness import strokes
+from tests.benchmarks.robustness import trace
 from tests.benchmarks.robustness.strokes import Ink, Lines
 
 DIGITS = "0123456789"
@@ -20,7 +20,7 @@ RESEMBLING: tuple[tuple[str, str], ...] = (
     ("UuCcVvae", "a 0 that was not closed, or a 6 or 9 with a hasty bowl"),
     ("Iil|!/\\jJ()[]rf", "a 1: one stroke, perhaps with a hook, a bar or a dot"),
     ("LΓ", "a 1 with half a foot; a 7 turned over"),
-    ("Tt7?>", "a 7, or a 1 with its bar"),
+    ("Tt?>", "a 7, or a 1 with its bar"),
     ("Zz", "a 2"),
     ("Yy+", "a 4 left open, or a 9 with an open bowl"),
     ("Ss$§", "a 5"),
@@ -85,7 +85,7 @@ def traced(font: str, character: str) -> Lines:
     height, width = (min(length, _MNIST_SIDE) for length in ink.shape)
     top, left = (_MNIST_SIDE - height) // 2, (_MNIST_SIDE - width) // 2
     image[top : top + height, left : left + width] = np.round(ink[:height, :width] * 255)
-    return strokes.traced(image)
+    return trace.traced(image)
 
 
 @lru_cache(maxsize=64)

@@ -3,9 +3,10 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
-from tests.benchmarks.robustness import camera, files, noise, scene, strokes
+from tests.benchmarks.robustness import camera, files, noise, scene, strokes, trace
 from tests.benchmarks.robustness.scene import Box, Colour, Picture, Random, Step, grey
 from tests.benchmarks.robustness.strokes import Digit, Ink, Lines
 
@@ -23,7 +24,8 @@ class Look:
     heights, `margin` what it keeps from the edges, in shorter sides. `pen` is the width of the stroke in digit heights,
     None for the weight it has in MNIST. `slant` and `turn` are degrees, to either side. `paper` and `ink` are lists to
     choose from; each is lightened or darkened by up to `vary`. `grain` is how much of the stroke the paper's grain
-    leaves white. `under` happens to the sheet before the ink, `over` after it, in this order.
+    leaves white, `skips` the share of it that a drying pen leaves out.
+    `under` happens to the sheet before the ink, `over` after it, in this order.
     """
 
     side: Range = (200, 300)
@@ -37,6 +39,7 @@ class Look:
     ink: tuple[Colour, ...] = (grey(0.15),)
     vary: float = 0.06
     grain: float = 0
+    skips: float = 0
     under: tuple[Step, ...] = ()
     over: tuple[Step, ...] = ()
     noise: float = 1.0
@@ -47,7 +50,7 @@ def picture_of(look: Look, digit: Digit, rng: Random) -> bytes:
     """Return a file with the MNIST digit, uint8 [28, 28], 0 = background, drawn as `look` says."""
     if look.pen is None:
         return picture_of_ink(look, lambda height: strokes.grown(digit, height), rng)
-    return picture_of_lines(look, strokes.traced(digit), rng)
+    return picture_of_lines(look, trace.traced(digit), rng)
 
 
 def picture_of_lines(look: Look, lines: Lines, rng: Random) -> bytes:
@@ -77,12 +80,21 @@ def _drawn(look: Look, shape: tuple[int, int], ink: Ink, box: Box, rng: Random) 
     for step in look.under:
         picture = step(picture, box, rng)
     mask = scene.place(shape, ink, (box.top, box.left))
-    if look.grain:
-        mask = mask * np.clip(1 - look.grain * (0.5 + 0.5 * noise.fine(rng, shape, 0.7)), 0, 1)
-    picture = scene.painted(picture, mask, colour)
+    picture = scene.painted(picture, _worn(mask, look, box, rng), colour)
     for step in look.over:
         picture = step(picture, box, rng)
     return camera.noisy(look.noise)(picture, box, rng) if look.noise else picture
+
+
+def _worn(mask: Ink, look: Look, box: Box, rng: Random) -> Ink:
+    """Return the ink that came onto the paper."""
+    if look.grain:
+        mask = mask * np.clip(1 - look.grain * (0.5 + 0.5 * noise.fine(rng, mask.shape, 0.7)), 0, 1)
+    if look.skips:
+        streaks = noise.cloud(rng, mask.shape, max(mask.shape) / (0.05 * box.height))
+        bare = streaks > np.quantile(streaks, 1 - look.skips)
+        mask = mask * (1 - cv2.GaussianBlur(bare.astype(np.float32), (0, 0), 0.7))
+    return np.asarray(mask, np.float32)
 
 
 def _frame(look: Look, rng: Random) -> tuple[int, int]:

@@ -5,10 +5,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tests.benchmarks.robustness.conditions import Cell, cells
+from tests.benchmarks.robustness.cells import Cell
+from tests.benchmarks.robustness.conditions import cells
 from tests.benchmarks.robustness.measure import Shares, Tally
 from tests.benchmarks.robustness.nondigits import NUMBERS, Wanted, non_digits
 from tests.benchmarks.robustness.sources import MNIST
+from training.evaluate import expected_calibration_error
 
 MEAN_OF_CONDITIONS, EACH_CONDITION = 0.985, 0.97
 REAL_WORLD = {"optdigits32": 0.985, "semeion": 0.96}
@@ -45,9 +47,22 @@ def counted(tallies: Mapping[str, Tally]) -> list[tuple[Cell, Shares]]:
     return [(cell, tallies[cell.name].shares()) for cell in cells() if cell.counted and cell.name in tallies]
 
 
-def marks(tallies: Mapping[str, Tally], calibration: Mapping[str, float]) -> list[Mark]:
-    """Return everything asked for of what was run; `calibration` has errors by the names that `calibrations` gives."""
-    return [*_conditions(tallies), *_sets(tallies), *_without_digits(tallies), *_calibration(calibration)]
+def marks(tallies: Mapping[str, Tally]) -> list[Mark]:
+    """Return everything asked for of what was run."""
+    return [*_conditions(tallies), *_sets(tallies), *_without_digits(tallies), *_calibration(tallies)]
+
+
+def calibration_error(tallies: Iterable[Tally]) -> float | None:
+    """Return the expected calibration error of what was answered, None without an answer.
+
+    A picture that was refused has no confidence, and is left out.
+    """
+    pairs = [pair for tally in tallies for pair in zip(tally.answers, tally.labels, strict=True)]
+    read = [(answer.confidence, answer.digit == label) for answer, label in pairs if not answer.code]
+    if not read:
+        return None
+    confidence, right = (np.array(column) for column in zip(*read, strict=True))
+    return float(expected_calibration_error(confidence, right))
 
 
 def _conditions(tallies: Mapping[str, Tally]) -> Iterator[Mark]:
@@ -86,10 +101,15 @@ def _without_digits(tallies: Mapping[str, Tally]) -> Iterator[Mark]:
             )
 
 
-def _calibration(calibration: Mapping[str, float]) -> Iterator[Mark]:
-    most = {"MNIST": MNIST_CALIBRATION, "generated": GENERATED_CALIBRATION}
-    for name, error in calibration.items():
-        yield Mark(f"calibration error, {name}", f"at most {most[name]}", f"{error:.4f}", error <= most[name])
+def _calibration(tallies: Mapping[str, Tally]) -> Iterator[Mark]:
+    parts = (
+        (MNIST, MNIST_CALIBRATION, [tallies[MNIST]] if MNIST in tallies else []),
+        ("conditions", GENERATED_CALIBRATION, [tallies[cell.name] for cell, _ in counted(tallies)]),
+    )
+    for name, most, group in parts:
+        error = calibration_error(group)
+        if error is not None:
+            yield Mark(f"{name}, calibration error", f"at most {most}", f"{error:.4f}", error <= most)
 
 
 def _least(what: str, least: float, found: float) -> Mark:

@@ -35,6 +35,7 @@ def cloud(rng: np.random.Generator, shape: tuple[int, int], cells: float) -> Fie
 def _kept(blur: float) -> Field:
     field = np.random.default_rng(round(blur * 100)).standard_normal((_SIDE, _SIDE), np.float32)
     if blur:
-        field = cv2.GaussianBlur(field, (0, 0), blur)
+        reach = int(np.ceil(5 * blur))  # around the edges, so that the field goes on there without a seam
+        field = cv2.GaussianBlur(np.pad(field, reach, mode="wrap"), (0, 0), blur)[reach:-reach, reach:-reach]
         field /= field.std()
     return np.asarray(field)

@@ -1,14 +1,17 @@
-"""The result, as Markdown and as a plot. There is no picture of a digit in either."""
+"""The result, as Markdown, as a table for programs and as a plot. There is no picture of a digit in any of them."""
 
+import csv
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, fields
 from pathlib import Path
 
 import numpy as np
 
 from tests.benchmarks.robustness import letters
-from tests.benchmarks.robustness.conditions import Cell, cells
+from tests.benchmarks.robustness.cells import Cell
+from tests.benchmarks.robustness.conditions import cells
 from tests.benchmarks.robustness.forms import FORMS
-from tests.benchmarks.robustness.marks import EACH_CONDITION, MEAN_OF_CONDITIONS, Mark, fulfils, wanted_of
+from tests.benchmarks.robustness.marks import EACH_CONDITION, MEAN_OF_CONDITIONS, Mark, counted, fulfils, wanted_of
 from tests.benchmarks.robustness.measure import Shares, Tally
 from tests.benchmarks.robustness.nondigits import NUMBERS, non_digits
 from tests.benchmarks.robustness.sources import FONT_DIGITS, MNIST, REAL_WORLD
@@ -22,6 +25,7 @@ def markdown(heading: Sequence[str], marks: Sequence[Mark], tallies: Mapping[str
         "# Robustness",
         "\n".join(heading),
         _table(("asked for", "mark", "found", ""), ((*mark[:3], _verdict(mark.held)) for mark in marks)),
+        _section("Conditions under the mark, the worst first", _CONDITION_HEAD, _worst_rows(tallies)),
         _section("Conditions", _CONDITION_HEAD, _condition_rows(tallies)),
         _section("Digits of other hands", _DIGITS_HEAD, _digit_rows(tallies)),
         *_confusions(tallies),
@@ -39,8 +43,17 @@ _WITHOUT_HEAD = ("pictures", "number", "refused", "as several", "uncertain", "ce
 def _condition_rows(tallies: Mapping[str, Tally]) -> Iterator[Row]:
     for cell in cells():
         if cell.name in tallies:
-            shares = tallies[cell.name].shares()
-            yield cell.condition, cell.strength, *_figures(shares), _cell_verdict(cell, shares)
+            yield _condition_row(cell, tallies[cell.name].shares())
+
+
+def _worst_rows(tallies: Mapping[str, Tally]) -> Iterator[Row]:
+    for cell, shares in sorted(counted(tallies), key=lambda pair: pair[1].right):
+        if shares.right < EACH_CONDITION:
+            yield _condition_row(cell, shares)
+
+
+def _condition_row(cell: Cell, shares: Shares) -> Row:
+    return cell.condition, cell.strength, *_figures(shares), _cell_verdict(cell, shares)
 
 
 def _cell_verdict(cell: Cell, shares: Shares) -> str:
@@ -98,6 +111,24 @@ def _table(head: Row, rows: Iterable[Row]) -> str:
 
 def _verdict(held: bool) -> str:
     return "pass" if held else "FAIL"
+
+
+def write(directory: Path, text: str, tallies: Mapping[str, Tally]) -> None:
+    """Write `text` and the figures into `directory` as robustness.md, robustness.csv and robustness.png."""
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / "robustness.md").write_text(text, encoding="utf-8")
+    table(tallies, directory / "robustness.csv")
+    plot(tallies, directory / "robustness.png")
+
+
+def table(tallies: Mapping[str, Tally], path: Path) -> None:
+    """Write a CSV to `path` with a row for everything that was run; the shares are of its pictures, from 0 to 1."""
+    counting = {cell.name for cell in cells() if cell.counted}
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, ["name", "counted", *(field.name for field in fields(Shares))])
+        writer.writeheader()
+        for name, tally in tallies.items():
+            writer.writerow({"name": name, "counted": int(name in counting), **asdict(tally.shares())})
 
 
 def plot(tallies: Mapping[str, Tally], path: Path) -> None:
