@@ -14,7 +14,7 @@ import numpy as np
 
 from service.contract import CONTRACT_VERSION, FLOAT32_FILE, MANIFEST_FILE, FileRecord, Manifest, SelfTest
 from service.engine import Engine, self_test_inputs
-from training import device, evaluate, export, fit, pool, publish, report, verify
+from training import device, evaluate, export, fit, pool, publish, report, triton, verify
 from training.dataset import Mnist
 from training.errors import TrainingError
 from training.recipes import Recipe
@@ -95,6 +95,7 @@ def run(recipe: Recipe, data: Mnist, options: Options) -> str:
     int8 = export.export_int8(float32, data.train_images)
     verification = _verify(float32, int8, recipe, calibrated, data)
     figures = _figures(calibrated, verification, options, device.describe(strategy), pictures)
+    triton.write(options.models / options.name, options.name)  # before the version that it describes
     version = publish.publish(options.models, options.name, _writer(recipe, data, options.name, figures, verification))
     state.mark_published(version)
     _say("publish", str(options.models / options.name / version))

@@ -12,7 +12,7 @@ import pytest
 from service import engine
 from service.contract import FLOAT32_FILE, INT8_FILE, MANIFEST_FILE, MODEL_NAME, Manifest
 from tests.training import drawn
-from training import pipeline, report
+from training import pipeline, report, triton
 from training.dataset import Mnist
 from training.errors import RunError, TrainingError, VerificationError
 from training.recipes import Mixture, Recipe
@@ -35,7 +35,7 @@ def options(directory: Path, **changes: Any) -> pipeline.Options:
 
 
 def published(directory: Path) -> list[str]:
-    return sorted(path.name for path in (directory / "models" / MODEL_NAME).iterdir())
+    return sorted(path.name for path in (directory / "models" / MODEL_NAME).iterdir() if path.is_dir())
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +64,7 @@ def test_the_first_version_is_1_and_the_next_2(version: Path, data: Mnist, recip
     number = pipeline.run(recipe, data, options(directory))  # the run was published, so another may start in its place
     assert number == "2"
     assert published(directory) == ["1", "2"]
+    assert (version.parent / "config.pbtxt").read_text() == triton.config(MODEL_NAME)
     assert {path: path.read_bytes() for path in version.iterdir()} == before
     first, second = Manifest.read(version), Manifest.read(version.parent / "2")
     np.testing.assert_allclose(*(found.self_test.expected[FLOAT32_FILE] for found in (first, second)), atol=1e-5)

@@ -1,0 +1,75 @@
+"""What Triton wants to know of a model before it serves the models directory as it stands: `config.pbtxt`, the labels.
+
+Both stand beside the versions and hold for each of them, because they follow from the contract alone. Triton's
+schema of the file is `ModelConfig` in triton-inference-server/common, protobuf/model_config.proto.
+"""
+
+import os
+from pathlib import Path
+
+from service.contract import FLOAT32_FILE, IMAGE_SIDE, INPUT_NAME, LABELS, OUTPUT_NAME
+
+CONFIG_FILE = "config.pbtxt"
+LABELS_FILE = "labels.txt"
+MAX_BATCH = 256
+
+# float32, because each version has it and it runs on a GPU too. The warm-up answers before the model counts as ready.
+_CONFIG = """\
+# Written when the model was published. Change it as you like: a file that is here already is left alone.
+name: "{name}"
+platform: "onnxruntime_onnx"
+backend: "onnxruntime"
+default_model_filename: "{file}"
+version_policy {{ latest {{ num_versions: 1 }} }}
+max_batch_size: {batch}
+input {{ name: "{input}" data_type: TYPE_UINT8 dims: [ {side}, {side} ] }}
+output {{ name: "{output}" data_type: TYPE_FP32 dims: [ {classes} ] label_filename: "{labels}" }}
+# Requests that gathered while the model ran are run together; none waits for others to come.
+dynamic_batching {{ max_queue_delay_microseconds: 0 }}
+model_warmup {{
+  name: "blank"
+  batch_size: 1
+  inputs {{ key: "{input}" value {{ data_type: TYPE_UINT8 dims: [ {side}, {side} ] zero_data: true }} }}
+}}
+"""
+
+
+def config(name: str) -> str:
+    """Return the `config.pbtxt` of model `name`."""
+    return _CONFIG.format(
+        name=name,
+        file=FLOAT32_FILE,
+        batch=MAX_BATCH,
+        input=INPUT_NAME,
+        output=OUTPUT_NAME,
+        side=IMAGE_SIDE,
+        classes=len(LABELS),
+        labels=LABELS_FILE,
+    )
+
+
+def labels() -> str:
+    """Return the file of labels, one a line, with which Triton answers a classification."""
+    return "".join(f"{label}\n" for label in LABELS)
+
+
+def write(directory: Path, name: str) -> None:
+    """Write both files into `directory`, MODELS/NAME, where they are missing; each is there whole or not at all.
+
+    Raises:
+        OSError: the directory cannot be written.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    for file, text in ((LABELS_FILE, labels()), (CONFIG_FILE, config(name))):
+        if not os.path.lexists(directory / file):
+            _write_whole(directory / file, text)
+
+
+def _write_whole(path: Path, text: str) -> None:
+    staging = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        staging.write_text(text, encoding="ascii")
+        staging.chmod(0o644)  # whatever the umask: Triton runs as somebody else
+        staging.replace(path)
+    finally:
+        staging.unlink(missing_ok=True)
