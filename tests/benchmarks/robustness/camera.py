@@ -6,6 +6,7 @@ import numpy.typing as npt
 
 from tests.benchmarks.robustness import noise
 from tests.benchmarks.robustness.scene import Box, Picture, Random, Step
+from tests.benchmarks.robustness.strokes import SHIFT, subpixels
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -13,7 +14,7 @@ Pixels = npt.NDArray[np.uint8]
 def pixels(picture: Picture) -> Pixels:
     """Return the picture as uint8, [height, width] or [height, width, 3]."""
     levels = np.clip(picture * 255 + 0.5, 0, 255).astype(np.uint8)
-    return levels[..., 0] if levels.shape[2] == 1 else levels
+    return np.asarray(levels[..., 0] if levels.shape[2] == 1 else levels)
 
 
 def tilted(turn: float, perspective: float) -> Step:
@@ -30,10 +31,8 @@ def tilted(turn: float, perspective: float) -> Step:
         middle = corners.mean(0)
         moved = (corners - middle) @ rotation + middle + rng.uniform(-1, 1, (4, 2)) * perspective * min(height, width)
         matrix = cv2.getPerspectiveTransform(corners, moved.astype(np.float32))
-        result = cv2.warpPerspective(
-            picture, matrix, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101
-        )
-        return np.asarray(result).reshape(picture.shape)
+        result = cv2.warpPerspective(picture, matrix, (width, height), borderMode=cv2.BORDER_REFLECT_101)
+        return np.asarray(result, np.float32).reshape(picture.shape)
 
     return step
 
@@ -42,10 +41,13 @@ def blur(size: tuple[float, float]) -> Step:
     """Out of focus: a Gaussian of `size` digit heights."""
 
     def step(picture: Picture, box: Box, rng: Random) -> Picture:
-        deviation = max(0.3, rng.uniform(*size) * box.height)
-        return np.asarray(cv2.GaussianBlur(picture, (0, 0), deviation)).reshape(picture.shape)
+        return _softened(picture, max(0.3, rng.uniform(*size) * box.height))
 
     return step
+
+
+def _softened(picture: Picture, deviation: float) -> Picture:
+    return np.asarray(cv2.GaussianBlur(picture, (0, 0), deviation), np.float32).reshape(picture.shape)
 
 
 def shaken(length: tuple[float, float]) -> Step:
@@ -56,10 +58,10 @@ def shaken(length: tuple[float, float]) -> Step:
         side = 2 * int(span / 2 + 1) + 1
         angle = rng.uniform(0, np.pi)
         middle, reach = side / 2 - 0.5, span / 2 * np.array([np.cos(angle), np.sin(angle)])
-        ends = [np.int32((middle + sign * reach) * 16).tolist() for sign in (-1, 1)]
         kernel = np.zeros((side, side), np.float32)
-        cv2.line(kernel, *ends, 1.0, 1, cv2.LINE_AA, 4)
-        return np.asarray(cv2.filter2D(picture, -1, kernel / kernel.sum())).reshape(picture.shape)
+        start, end = subpixels([middle - reach, middle + reach]).tolist()
+        cv2.line(kernel, start, end, 1.0, 1, cv2.LINE_AA, SHIFT)
+        return np.asarray(cv2.filter2D(picture, -1, kernel / kernel.sum()), np.float32).reshape(picture.shape)
 
     return step
 
@@ -68,8 +70,7 @@ def sharpened(amount: float, radius: float = 1.5) -> Step:
     """The unsharp mask that phones put over their pictures: bright seams along dark strokes."""
 
     def step(picture: Picture, _box: Box, _rng: Random) -> Picture:
-        soft = np.asarray(cv2.GaussianBlur(picture, (0, 0), radius)).reshape(picture.shape)
-        return np.clip(picture + amount * (picture - soft), 0, 1)
+        return np.clip(picture + amount * (picture - _softened(picture, radius)), 0, 1)
 
     return step
 

@@ -37,7 +37,7 @@ def _depths(step: Callable[[float], Step], depths: tuple[float, ...]) -> Strengt
 def _surroundings() -> list[Cell]:
     base = replace(BASE, height=(0.35, 0.5), margin=0.22)
     light_frame = {"paper": (grey(0.12),), "ink": (grey(0.9),), "over": (surroundings.frame(WHITE, (0.05, 0.12)),)}
-    frames = {
+    frames: Strengths = {
         "thin": {"over": (surroundings.frame(grey(0.08), (0.005, 0.02)),)},
         "thick": {"over": (surroundings.frame(grey(0.08), (0.06, 0.15)),)},
         "letterbox": {"over": (surroundings.frame(BLACK, (0.1, 0.18), "tb"),)},

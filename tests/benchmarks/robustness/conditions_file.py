@@ -1,10 +1,11 @@
 """Conditions of the file: the size of the picture and of the digit in it, format, mode; drawings on a canvas."""
 
 from dataclasses import replace
+from typing import Any
 
 from service.contract import IMAGE_SIDE
 from tests.benchmarks.robustness import files
-from tests.benchmarks.robustness.cells import BASE, Cell, condition
+from tests.benchmarks.robustness.cells import BASE, Cell, Strengths, condition
 from tests.benchmarks.robustness.look import Look
 from tests.benchmarks.robustness.scene import BLACK, WHITE
 
@@ -45,7 +46,10 @@ def _sizes() -> list[Cell]:
 
 def _large_sizes() -> list[Cell]:
     large = replace(BASE, aspect=(4 / 3, 4 / 3), height=(0.2, 0.7), encode=files.jpeg(85))
-    sides = {"1024 x 768": {"side": (1024, 1024)}, "1024 x 768, thin pen": {"side": (1024, 1024), "pen": (0.015, 0.03)}}
+    sides: Strengths = {
+        "1024 x 768": {"side": (1024, 1024)},
+        "1024 x 768, thin pen": {"side": (1024, 1024), "pen": (0.015, 0.03)},
+    }
     huge = {"4000 x 3000": {"side": (4000, 4000), "pen": (0.02, 0.08)}}
     return [*condition("size", sides, base=large, share=0.25), *condition("size", huge, base=large, share=0.03)]
 
@@ -87,8 +91,8 @@ def _formats() -> list[Cell]:
 
 def _canvases() -> list[Cell]:
     canvas = replace(_STARK, side=(400, 400), aspect=(1, 1), height=(0.3, 0.85), margin=0.02)
-    small = {"side": (280, 280), "pen": (0.06, 0.16)}
-    strengths = {
+    small: dict[str, Any] = {"side": (280, 280), "pen": (0.06, 0.16)}
+    strengths: Strengths = {
         "280, white on black": {**small, "paper": (BLACK,), "ink": (WHITE,)},
         "280, black on white": {**small, "encode": files.png("RGBA")},
         "400, thin brush": {"pen": (0.012, 0.03)},

@@ -1,6 +1,7 @@
 """Conditions of paper and pen: what it is written on, with what, and how."""
 
 from dataclasses import replace
+from typing import Any
 
 from tests.benchmarks.robustness import camera, paper
 from tests.benchmarks.robustness.cells import (
@@ -17,6 +18,7 @@ from tests.benchmarks.robustness.cells import (
     SLATE,
     YELLOW,
     Cell,
+    Strengths,
     condition,
 )
 from tests.benchmarks.robustness.scene import BLACK, WHITE, grey
@@ -28,14 +30,14 @@ def cells() -> list[Cell]:
 
 
 def _papers() -> list[Cell]:
-    colours = {
+    colours: Strengths = {
         "white": {"paper": (WHITE,), "vary": 0},
         "cream": {"paper": (CREAM,)},
         "coloured": {"paper": (YELLOW, PINK, SKY)},
         "grey": {"paper": (grey(0.62),)},
         "kraft": {"paper": (KRAFT,), "under": (paper.texture(0.04), paper.fibres(150, 0.12))},
     }
-    textures = {
+    textures: Strengths = {
         "fine": {"under": (paper.texture(0.015),)},
         "rough": {"under": (paper.texture(0.04, 1.5),)},
         "recycled": {"under": (paper.texture(0.03), paper.fibres(200, 0.2))},
@@ -67,7 +69,7 @@ def _blemishes() -> list[Cell]:
 
 
 def _inks() -> list[Cell]:
-    inks = {
+    inks: Strengths = {
         "blue": {"ink": (BLUE_INK,)},
         "red": {"ink": (RED_INK,)},
         "green": {"ink": (GREEN_INK,)},
@@ -75,7 +77,7 @@ def _inks() -> list[Cell]:
         "yellow on white": {"ink": ((0.97, 0.88, 0.3),), "paper": (WHITE,), "vary": 0.02},
     }
     chalk = {"paper": (BOARD, SLATE), "ink": (grey(0.85),), "grain": 0.5, "under": (paper.texture(0.1, 3.0),)}
-    polarities = {
+    polarities: Strengths = {
         "dark on light": {},
         "light on dark": {"paper": (grey(0.1),), "ink": (grey(0.9),)},
         "chalk on a board": chalk,
@@ -119,7 +121,7 @@ def _lines() -> list[Cell]:
         "dark grey": grey(0.5),
         "as dark as the ink": grey(0.15),
     }
-    small = {"side": (360, 500), "height": (0.1, 0.16), "pen": (0.08, 0.13)}
+    small: dict[str, Any] = {"side": (360, 500), "height": (0.1, 0.16), "pen": (0.08, 0.13)}
     squared = {name: {"under": (paper.ruled(tone, squares=True, pitch=(0.35, 1.1)),)} for name, tone in tones.items()}
     squared["small digit"] = {**squared["mid-blue"], **small}
     ruled = {name: {"under": (paper.ruled(tone, margin=name == "light blue"),)} for name, tone in tones.items()}

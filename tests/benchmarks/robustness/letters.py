@@ -74,7 +74,7 @@ def glyph(font: str, character: str, height: float) -> Ink:
     cut = mask.crop(mask.getbbox())
     scale = height / max(cut.height, cut.width / 1.2)
     cut = cut.resize((max(1, round(cut.width * scale)), max(1, round(cut.height * scale))), Image.Resampling.BICUBIC)
-    return np.asarray(cut, np.float32) / 255
+    return np.asarray(np.asarray(cut) / 255, np.float32)
 
 
 @lru_cache(maxsize=1024)

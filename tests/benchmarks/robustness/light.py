@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tests.benchmarks.robustness.scene import Box, Mask, Picture, Random, Step, distance_from_a_line
+from tests.benchmarks.robustness.scene import Box, Mask, Picture, Random, Step, distance_from_a_line, lit
 
 Range = tuple[float, float]
 
@@ -15,7 +15,7 @@ def gradient(depth: float) -> Step:
     def step(picture: Picture, _box: Box, rng: Random) -> Picture:
         distance = distance_from_a_line(picture.shape[:2], rng)
         ramp = (distance - distance.min()) / max(1.0, float(np.ptp(distance)))
-        return picture * (1 - depth * ramp ** rng.uniform(0.8, 1.5))[..., None]
+        return lit(picture, 1 - depth * ramp ** rng.uniform(0.8, 1.5))
 
     return step
 
@@ -27,7 +27,7 @@ def vignette(depth: float) -> Step:
         rows, columns = (np.linspace(-1, 1, n, dtype=np.float32) for n in picture.shape[:2])
         y, x = rng.uniform(-0.2, 0.2, 2)
         radius = ((rows - y) ** 2)[:, None] + (columns - x) ** 2
-        return picture * (1 - depth * radius / radius.max())[..., None]
+        return lit(picture, 1 - depth * radius / radius.max())
 
     return step
 
@@ -58,7 +58,7 @@ def _shaded(picture: Picture, distance: Mask, depth: float, soft: Range, rng: Ra
     """Return the picture darkened where `distance` to the edge, in pixels, is positive."""
     width = max(0.7, rng.uniform(*soft) * max(picture.shape))
     share = 1 / (1 + np.exp(np.clip(-distance / width, -30, 30)))
-    return picture * (1 - depth * share)[..., None]
+    return lit(picture, 1 - depth * share)
 
 
 def glare(strength: float) -> Step:
@@ -69,6 +69,6 @@ def glare(strength: float) -> Step:
         y, x = rng.uniform(0, 1, 2) * picture.shape[:2]
         radius = rng.uniform(0.15, 0.3) * max(picture.shape)
         spot = np.exp(-((rows - y) ** 2 + (columns - x) ** 2) / radius**2)
-        return picture + strength * spot[..., None] * (1 - picture)
+        return 1 - lit(1 - picture, 1 - strength * spot)
 
     return step

@@ -36,6 +36,6 @@ def _kept(blur: float) -> Field:
     field = np.random.default_rng(round(blur * 100)).standard_normal((_SIDE, _SIDE), np.float32)
     if blur:
         reach = int(np.ceil(5 * blur))  # around the edges, so that the field goes on there without a seam
-        field = cv2.GaussianBlur(np.pad(field, reach, mode="wrap"), (0, 0), blur)[reach:-reach, reach:-reach]
-        field /= field.std()
-    return np.asarray(field)
+        wider = cv2.GaussianBlur(np.pad(field, reach, mode="wrap"), (0, 0), blur)
+        field = np.asarray(wider, np.float32)[reach:-reach, reach:-reach]
+    return np.asarray(field / field.std())

@@ -13,8 +13,10 @@ from tests.benchmarks.robustness.scene import (
     Random,
     Step,
     distance_from_a_line,
+    lit,
     painted,
 )
+from tests.benchmarks.robustness.strokes import SHIFT, subpixels
 
 
 def texture(depth: float, blur: float = 1.0) -> Step:
@@ -22,9 +24,8 @@ def texture(depth: float, blur: float = 1.0) -> Step:
 
     def step(picture: Picture, _box: Box, rng: Random) -> Picture:
         shape = picture.shape[:2]
-        return (
-            picture * (1 + depth * (0.7 * noise.fine(rng, shape, blur) + 0.7 * noise.cloud(rng, shape, 12)))[..., None]
-        )
+        grains = 0.7 * (noise.fine(rng, shape, blur) + noise.cloud(rng, shape, 12))
+        return lit(picture, 1 + depth * grains)
 
     return step
 
@@ -38,8 +39,9 @@ def fibres(count: int, depth: float) -> Step:
             start = rng.uniform(0, 1, 2) * marks.shape[::-1]
             end = start + rng.uniform(-1, 1, 2) * 0.03 * max(marks.shape)
             shade = float(rng.choice([-1, 1]) * rng.uniform(0.3, 1))
-            cv2.line(marks, np.int32(start).tolist(), np.int32(end).tolist(), shade, 1, cv2.LINE_AA)
-        return picture * (1 + depth * marks)[..., None]
+            first, second = subpixels([start, end]).tolist()
+            cv2.line(marks, first, second, shade, 1, cv2.LINE_AA, SHIFT)
+        return lit(picture, 1 + depth * marks)
 
     return step
 
@@ -85,8 +87,9 @@ def form_box(colour: Colour, room: tuple[float, float], wide: float = 0.03) -> S
         left = box.left + box.width / 2 - side / 2 - gaps[0]
         right = box.left + box.width / 2 + side / 2 + gaps[1]
         corners = [(left, box.top - gaps[2]), (right, box.top + box.height + gaps[3])]
-        first, second = (np.int32(np.array(corner) * 16).tolist() for corner in corners)
-        cv2.rectangle(mask, first, second, 1.0, max(1, round(wide * box.height)), cv2.LINE_AA, 4)
+        thick = max(1, round(wide * box.height))
+        first, second = subpixels(corners).tolist()
+        cv2.rectangle(mask, first, second, 1.0, thick, cv2.LINE_AA, SHIFT)
         return painted(picture, mask, colour)
 
     return step
@@ -100,7 +103,7 @@ def crease(depth: float, count: int = 1) -> Step:
             distance = distance_from_a_line(picture.shape[:2], rng)
             scale = 0.06 * max(picture.shape)
             relief = np.sign(distance) * np.exp(-np.abs(distance) / scale) * 0.6 - np.exp(-((distance / 1.3) ** 2))
-            picture = picture * (1 + depth * relief)[..., None]
+            picture = lit(picture, 1 + depth * relief)
         return picture
 
     return step
@@ -110,15 +113,16 @@ def bleed_through(depth: float) -> Step:
     """The writing on the back of the sheet, blurred and faint."""
 
     def step(picture: Picture, box: Box, rng: Random) -> Picture:
-        marks = np.zeros(picture.shape[:2], np.float32)
-        for row in np.arange(rng.uniform(0, box.height), marks.shape[0], box.height * 0.9):
-            columns = np.arange(0, marks.shape[1] + 8, 6.0)
+        rows, width = picture.shape[:2]
+        marks = np.zeros((rows, width), np.float32)
+        for row in np.arange(rng.uniform(0, box.height), rows, box.height * 0.9):
+            columns = np.arange(0, width + 8, 6.0)
             height = row + 0.25 * box.height * np.sin(
                 columns / box.height * rng.uniform(4, 9) + rng.normal(0, 0.8, len(columns))
             )
-            points = np.int32(np.stack([columns, height], 1) * 16)
-            cv2.polylines(marks, [points], False, 1.0, max(1, box.height // 16), cv2.LINE_AA, 4)
-        return picture * (1 - depth * cv2.GaussianBlur(marks, (0, 0), max(1.0, box.height / 40)))[..., None]
+            points = subpixels(np.stack([columns, height], 1))
+            cv2.polylines(marks, [points], False, 1.0, max(1, box.height // 16), cv2.LINE_AA, SHIFT)
+        return lit(picture, 1 - depth * np.asarray(cv2.GaussianBlur(marks, (0, 0), max(1.0, box.height / 40))))
 
     return step
 
@@ -131,11 +135,9 @@ def specks(count: int, size: tuple[float, float], colour: Colour = BLACK) -> Ste
         for _ in range(count):
             centre = rng.uniform(0, 1, 2) * mask.shape[::-1]
             radius = max(0.5, rng.uniform(*size) * box.height / 2)
-            axes = np.maximum(1, np.array([radius, radius * rng.uniform(0.3, 1)]) * 16)
-            strength = float(rng.uniform(0.4, 1))
-            where, extent = np.int32(centre * 16).tolist(), np.int32(axes).tolist()
-            tilt = float(rng.uniform(0, 180))
-            cv2.ellipse(mask, where, extent, tilt, 0, 360, strength, -1, cv2.LINE_AA, 4)
+            middle, axes = subpixels([centre, (radius, radius * rng.uniform(0.3, 1))]).tolist()
+            strength, tilt = float(rng.uniform(0.4, 1)), float(rng.uniform(0, 180))
+            cv2.ellipse(mask, middle, axes, tilt, 0, 360, strength, -1, cv2.LINE_AA, SHIFT)
         return painted(picture, mask, colour)
 
     return step

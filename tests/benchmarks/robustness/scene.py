@@ -55,6 +55,11 @@ def painted(picture: Picture, mask: Mask, colour: Colour) -> Picture:
     return picture + mask[..., None] * (np.array(colour[: picture.shape[2]], np.float32) - picture)
 
 
+def lit(picture: Picture, light: Mask) -> Picture:
+    """Return the picture with each pixel times what `light`, [height, width], says."""
+    return np.asarray(picture * light[..., None], np.float32)
+
+
 def place(shape: tuple[int, int], ink: Ink, corner: tuple[int, int]) -> Mask:
     """Return `ink` in a frame of `shape`, its top left at `corner`; what stands over the frame is cut off."""
     mask = np.zeros(shape, np.float32)

@@ -15,7 +15,7 @@ Line = npt.NDArray[np.float64]
 Lines = tuple[Line, ...]
 
 _LEVEL = 0.42  # of full ink: where the edge of a stroke lies in a grown digit
-_SHIFT = 4  # cv2 draws at 1/16 of a pixel
+SHIFT = 4  # cv2 draws at 1/16 of a pixel
 
 
 def grown(digit: Digit, height: float) -> Ink:
@@ -30,9 +30,8 @@ def grown(digit: Digit, height: float) -> Ink:
         side = [max(1, round(length / 8)) for length in large.shape[::-1]]
         return np.asarray(cv2.resize(large, side, interpolation=cv2.INTER_AREA))
     size = (round(cut.shape[1] * scale), round(cut.shape[0] * scale))
-    large = cv2.resize(cut, size, interpolation=cv2.INTER_CUBIC)
-    large = cv2.GaussianBlur(large, (0, 0), 0.4 * scale)
-    return np.asarray(np.clip((large - _LEVEL) * scale * 0.9 + 0.5, 0, 1), np.float32)
+    soft = cv2.GaussianBlur(cv2.resize(cut, size, interpolation=cv2.INTER_CUBIC), (0, 0), 0.4 * scale)
+    return np.asarray(np.clip((soft - _LEVEL) * scale * 0.9 + 0.5, 0, 1), np.float32)
 
 
 def penned(lines: Sequence[Line], height: float, width: float, *, rng: np.random.Generator | None = None) -> Ink:
@@ -51,7 +50,12 @@ def penned(lines: Sequence[Line], height: float, width: float, *, rng: np.random
         _stroke(canvas, ((line - low) * scale + margin) * finer, width * finer, rng)
     if finer > 1:
         canvas = cv2.resize(canvas, (size[0], size[1]), interpolation=cv2.INTER_AREA)
-    return np.asarray(canvas, np.float32) / 255
+    return np.asarray(canvas / 255, np.float32)
+
+
+def subpixels(points: npt.ArrayLike) -> npt.NDArray[np.int32]:
+    """Return points or lengths in pixels as cv2 takes them with `SHIFT`."""
+    return np.round(np.asarray(points, np.float64) * (1 << SHIFT)).astype(np.int32)
 
 
 def slanted(lines: Lines, degrees: float) -> Lines:
@@ -73,15 +77,15 @@ def _cut(digit: Digit) -> Ink:
 
 
 def _stroke(canvas: npt.NDArray[np.uint8], line: Line, width: float, rng: np.random.Generator | None) -> None:
-    points = np.round((line - 0.5) * (1 << _SHIFT)).astype(np.int32)
+    points = subpixels(line - 0.5)
     if len(points) == 1:
-        cv2.circle(canvas, points[0].tolist(), round(width * (1 << _SHIFT) / 2), 255, -1, cv2.LINE_AA, _SHIFT)
+        cv2.circle(canvas, points[0].tolist(), int(subpixels(width / 2)), 255, -1, cv2.LINE_AA, SHIFT)
     elif rng is None:
-        cv2.polylines(canvas, [points], False, 255, _thickness(width), cv2.LINE_AA, _SHIFT)
+        cv2.polylines(canvas, [points], False, 255, _thickness(width), cv2.LINE_AA, SHIFT)
     else:
         pressure = 1 + 0.12 * _wander(rng, len(points))
         for start, end, factor in zip(points[:-1], points[1:], pressure[1:], strict=True):
-            cv2.line(canvas, start.tolist(), end.tolist(), 255, _thickness(width * factor), cv2.LINE_AA, _SHIFT)
+            cv2.line(canvas, start.tolist(), end.tolist(), 255, _thickness(width * factor), cv2.LINE_AA, SHIFT)
 
 
 def _thickness(width: float) -> int:

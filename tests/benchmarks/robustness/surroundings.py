@@ -6,6 +6,7 @@ import numpy.typing as npt
 
 from tests.benchmarks.robustness import noise
 from tests.benchmarks.robustness.scene import Box, Colour, Picture, Random, Step, blank, colourful, painted
+from tests.benchmarks.robustness.strokes import SHIFT, subpixels
 
 Corners = npt.NDArray[np.float64]
 
@@ -31,7 +32,7 @@ def table(colour: Colour, inset: tuple[float, float], *, one_side: bool = False)
         height, width = picture.shape[:2]
         sheet = np.zeros((height, width), np.float32)
         outline = _askew(height, width, inset, one_side, rng)
-        cv2.fillPoly(sheet, [np.round(outline * 16).astype(np.int32)], 1.0, cv2.LINE_AA, 4)
+        cv2.fillPoly(sheet, [subpixels(outline)], 1.0, cv2.LINE_AA, SHIFT)
         around = _grained((height, width), colour, rng)
         cast = cv2.GaussianBlur(sheet, (0, 0), 0.01 * width + 1)  # the shadow of the sheet on the table
         around = around * (1 - 0.5 * cast)[..., None]
@@ -49,7 +50,7 @@ def _askew(height: int, width: int, inset: tuple[float, float], one_side: bool, 
     if one_side:
         offsets[:, 1] = -height
         offsets[[1, 2] if rng.random() < 0.5 else [0, 3], 0] = -width
-    return np.array([(0, 0), (width, 0), (width, height), (0, height)]) + offsets * inward
+    return np.asarray(np.array([(0, 0), (width, 0), (width, height), (0, height)]) + offsets * inward)
 
 
 def _grained(shape: tuple[int, int], colour: Colour, rng: Random) -> Picture:

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from tests.benchmarks.robustness.strokes import Digit, Ink, Line, Lines
+from tests.benchmarks.robustness.strokes import SHIFT, Digit, Ink, Line, Lines, subpixels
 
 Mask = npt.NDArray[np.bool_]
 Pixel = tuple[int, int]
@@ -50,7 +50,7 @@ def _drawn(lines: Lines) -> Digit:
     """Return the lines one pixel wide, as large as the skeleton."""
     image = np.zeros((28 * _GROWTH, 28 * _GROWTH), np.uint8)
     for line in lines:
-        cv2.polylines(image, [np.round(line * _GROWTH * 16).astype(np.int32)], False, 255, 1, cv2.LINE_8, 4)
+        cv2.polylines(image, [subpixels(line * _GROWTH)], False, 255, 1, cv2.LINE_8, SHIFT)
     return image
 
 
@@ -81,7 +81,7 @@ def _large(digit: Digit) -> Ink:
 def _traced(content: bytes) -> Lines:
     side = int(np.sqrt(len(content)))
     large = _large(np.frombuffer(content, np.uint8).reshape(side, side))
-    large = cv2.GaussianBlur(large, (0, 0), 0.35 * _GROWTH)
+    large = np.asarray(cv2.GaussianBlur(large, (0, 0), 0.35 * _GROWTH))
     # A hole that the scanner all but filled is a dip between two ridges: hold each place against its surroundings.
     dip = large < 0.85 * cv2.GaussianBlur(large, (0, 0), 1.6 * _GROWTH)
     mask = _without_specks((large > 0.33) & ~dip)
@@ -124,7 +124,7 @@ def _thinned(mask: Mask) -> npt.NDArray[np.uint8]:
         before = int(image.sum())
         for table in _deletable():
             codes = cv2.filter2D(image, cv2.CV_8U, kernel, borderType=cv2.BORDER_CONSTANT)
-            image = image & (1 - cv2.LUT(codes, table))
+            image = image & (1 - np.asarray(cv2.LUT(codes, table), np.uint8))
         if int(image.sum()) == before:
             return image
 
