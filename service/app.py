@@ -3,7 +3,6 @@
 import logging
 import os
 import re
-from contextlib import suppress
 from io import BytesIO
 from typing import IO, Any
 
@@ -11,8 +10,12 @@ from flask import Flask, Request, Response, jsonify, request
 from flask.typing import ResponseReturnValue
 from gunicorn.http.errors import NoMoreData, ParseException
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+from werkzeug.middleware.proxy_fix import ProxyFix
 
-from service.api import EXTENSION, Service, answers, oip, ops, pages, predict, refused, service
+from service import cors
+from service.access import demand_key
+from service.admission import Admission
+from service.api import EXTENSION, Service, answers, oip, ops, pages, predict, refused
 from service.engine import open_version
 from service.errors import (
     DigitsError,
@@ -32,8 +35,6 @@ log = logging.getLogger(__name__)
 
 _PARTS_BESIDE_PICTURES = 8
 _MAX_FIELD_BYTES = 64 << 10  # no route reads a form field that is not a file
-_EXCESS = 4  # so many times the largest body are read, and thrown away, before an answer
-_PIECE_BYTES = 64 << 10
 
 _OF_STATUS: dict[int, tuple[type[DigitsError], str]] = {
     400: (MalformedRequest, "The request is malformed: compare it with the documented form."),
@@ -94,7 +95,7 @@ def create_app(
     if store.serving is None:
         log.warning("No model serves yet. %s", store.reason)
     app = DigitsFlask("service", static_folder=None)
-    app.extensions[EXTENSION] = Service(settings, store, metrics)
+    app.extensions[EXTENSION] = Service(settings, store, metrics, Admission(settings.max_in_flight, settings.threads))
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.config.update(
         MAX_CONTENT_LENGTH=settings.max_upload_bytes,
@@ -106,9 +107,12 @@ def create_app(
     app.register_blueprint(ops.blueprint)
     app.register_blueprint(pages.blueprint)
     _render_errors(app)
+    demand_key(app, settings.api_key_file)
     app.before_request(_refuse_compressed)
-    app.after_request(_finish_body)
+    cors.allow(app, settings.cors_origins)
     app.after_request(_secure)
+    if settings.trusted_proxies:
+        app.wsgi_app = ProxyFix(app.wsgi_app, settings.trusted_proxies, 0)  # type: ignore[method-assign]
     app.wsgi_app = Observed(app.wsgi_app, metrics)  # type: ignore[method-assign]
     return app
 
@@ -135,7 +139,7 @@ def _render_errors(app: Flask) -> None:
 
 def _of_ours(error: DigitsError) -> ResponseReturnValue:
     refused(error.code)
-    return jsonify(answers.error(error)), error.status
+    return jsonify(answers.error(error)), error.status, error.headers
 
 
 def _of_http(error: HTTPException) -> ResponseReturnValue:
@@ -175,20 +179,6 @@ def _refuse_compressed() -> None:
     """
     if request.environ.get("HTTP_CONTENT_ENCODING", "identity").lower() != "identity":
         raise UnsupportedMediaType("Compressed bodies are not read here: send it without `Content-Encoding`.")
-
-
-def _finish_body(response: Response) -> Response:
-    """Read what is left of the body within reason.
-
-    A client that is cut off while it still sends sees a broken connection, and not the answer that says why.
-    """
-    most = _EXCESS * service().settings.max_upload_bytes
-    if (request.content_length or 0) > most:
-        return response
-    with suppress(OSError, ParseException):
-        while most > 0 and (piece := request.environ["wsgi.input"].read(min(most, _PIECE_BYTES))):
-            most -= len(piece)
-    return response
 
 
 def _secure(response: Response) -> Response:

@@ -4,6 +4,7 @@
     ├── SettingsError                    the start is refused
     ├── RequestError                     the client can mend it
     │   ├── MalformedRequest        400  malformed_request
+    │   ├── Unauthorized            401  unauthorized
     │   ├── UnknownRoute            404  not_found
     │   ├── WrongMethod             405  method_not_allowed
     │   ├── SlowRequest             408  request_timeout
@@ -24,12 +25,15 @@
 The message is one sentence that says what to do; it is shown to the client as it stands.
 """
 
+from typing import ClassVar
+
 
 class DigitsError(Exception):
     """Root of the tree. One that reaches a client undecided is a defect, hence 500."""
 
     status = 500
     code = "internal_error"
+    headers: ClassVar[dict[str, str]] = {}  # that belong to the answer
 
 
 class SettingsError(DigitsError):
@@ -46,6 +50,15 @@ class MalformedRequest(RequestError):
     """The request does not have the documented form."""
 
     code = "malformed_request"
+
+
+class Unauthorized(RequestError):
+    """The request carries no key, or none that is known."""
+
+    status = 401
+    code = "unauthorized"
+    # Browsers ask their user for a password when they read Basic, so the page works with a key as it is.
+    headers: ClassVar[dict[str, str]] = {"WWW-Authenticate": 'Bearer realm="digits", Basic realm="digits"'}
 
 
 class UnknownRoute(RequestError):
@@ -116,6 +129,7 @@ class TooBusy(DigitsError):
 
     status = 429
     code = "too_busy"
+    headers: ClassVar[dict[str, str]] = {"Retry-After": "1"}
 
 
 class NotReady(DigitsError):

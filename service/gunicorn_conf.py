@@ -26,7 +26,9 @@ logger_class = "service.logs.GunicornLogger"
 
 bind = _settings.bind
 workers = _settings.workers
-threads = _settings.threads
+# Predictions never take all of them: health, metrics and refusals are answered by the rest.
+threads = _settings.max_in_flight + 4
+worker_connections = 8192  # a slow client costs one, and what it has sent
 graceful_timeout = _settings.grace_seconds
 loglevel = _settings.log_level
 proc_name = "digits"
@@ -45,7 +47,7 @@ def application() -> "Flask":
     from service.app import create_app
     from service.metrics import Metrics
 
-    return create_app(metrics=Metrics(_board, _row) if _row < len(_board) else None)
+    return create_app(_settings, metrics=Metrics(_board, _row) if _row < len(_board) else None)
 
 
 def pre_fork(server: Any, worker: Any) -> None:

@@ -8,6 +8,7 @@ import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,7 +16,11 @@ from service.contract import MODEL_NAME
 from service.errors import SettingsError
 
 PREFIX = "DIGITS_"
+ANY = "*"  # any origin
 
+Keys = tuple[bytes, ...]  # the SHA-256 of each
+
+_ORIGIN = r"https?://([a-z0-9.-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?"  # as browsers send it
 _MEBI = 1 << 20
 # Kubernetes sets such variables in each container for a Service that is named like the prefix (DIGITS_PORT_8000_TCP).
 _NOT_OURS = re.compile(r"DIGITS_(SERVICE|PORT)(_.*)?")
@@ -79,6 +84,24 @@ def _directory(text: str) -> Path:
     return Path(text).absolute()
 
 
+def _keys(path: str) -> Keys:
+    """Return what the keys in a file are known by, a line each: several let one be changed without a pause."""
+    try:
+        keys = Path(path).read_text(encoding="ascii").split()
+    except OSError as error:
+        raise ValueError(path) from error
+    if not keys or not all(re.fullmatch(r"[!-~]{16,}", key) for key in keys):
+        raise ValueError(path)
+    return tuple(sha256(key.encode("ascii")).digest() for key in keys)
+
+
+def _origins(text: str) -> tuple[str, ...]:
+    origins = tuple(text.split())
+    if not all(origin == ANY or re.fullmatch(_ORIGIN, origin) for origin in origins):
+        raise ValueError(text)
+    return origins
+
+
 _DIRECTORY = _Kind(_directory, "a directory")
 _NAME = _matching(r"[A-Za-z0-9][A-Za-z0-9._-]*", "letters, digits, '.', '_' and '-'")
 _VERSION = _matching(r"latest|[1-9][0-9]{0,8}", "latest or a version number")
@@ -99,7 +122,13 @@ class Settings:
 
     bind: str = _setting(_ADDRESS, "127.0.0.1:8000", "address to listen on; the container image sets 0.0.0.0:8000")
     workers: int = _setting(_integer(1, 256), available_cpus, "worker processes", "the CPUs that it may use")
-    threads: int = _setting(_integer(1, 256), 8, "requests that a worker handles at a time")
+    threads: int = _setting(_integer(1, 256), 4, "predictions that a worker computes at a time")
+    max_in_flight: int = _setting(
+        _integer(1, 1024), 16, "predictions that a worker takes on at a time; it answers more with 429"
+    )
+    request_seconds: int = _setting(
+        _integer(1, 3600), 60, "time for a request to arrive, and for its answer to be taken, in seconds"
+    )
     grace_seconds: int = _setting(_integer(0, 3600), 20, "time to finish requests after SIGTERM, in seconds")
     models_dir: Path = _setting(_DIRECTORY, lambda: Path("models").absolute(), "directory of the models", "models")
     model_name: str = _setting(_NAME, MODEL_NAME, "which of them to serve")
@@ -115,6 +144,21 @@ class Settings:
         "largest colour picture, width times height; grey ones four times, ordinary JPEGs eight times that",
     )
     max_batch: int = _setting(_integer(1, 65536), 256, "most pictures in one request")
+    trusted_proxies: int = _setting(
+        _integer(0, 16), 0, "proxies in front, whose X-Forwarded-For says in the log who the client is"
+    )
+    api_key_file: Keys = _setting(
+        _Kind(_keys, "a readable file with keys of 16 or more letters, digits and signs, a line each"),
+        (),
+        "file of keys, of which all routes but health demand one",
+        "none",
+    )
+    cors_origins: tuple[str, ...] = _setting(
+        _Kind(_origins, "origins such as https://example.org, separated by spaces, or *"),
+        (),
+        "web sites whose pages may ask the service",
+        "none",
+    )
     log_format: str = _setting(_choice("text", "json"), "text", "text or json, a line a request")
     log_level: str = _setting(_choice("debug", "info", "warning", "error"), "info", "least severity that is logged")
 

@@ -1,11 +1,21 @@
-"""gunicorn's threaded worker, with our error shape for what it refuses itself, and a quick stop that is quick.
+"""gunicorn's threaded worker, in which no thread waits for a client, and which refuses in our error shape.
+
+gunicorn's own reads a request in the thread that answers it, without a deadline: as many half-sent requests as there
+are threads, and nobody is answered any more. A deadline alone would not help, for a client that is cut off comes again.
+Here the main thread waits, for all clients at once, and hands a request to a thread when all of it has arrived; what
+the client does not take of the answer at once, the main thread sends. A slow client costs a socket and what it sent.
 
 A request whose head is malformed never reaches the application; gunicorn alone would answer it with a page of HTML.
 """
 
 import json
 import os
+import resource
+import selectors
+from collections.abc import Callable
+from concurrent import futures
 from http import HTTPStatus
+from time import monotonic
 from typing import Any
 
 from gunicorn.http.errors import (
@@ -17,10 +27,23 @@ from gunicorn.http.errors import (
 )
 from gunicorn.util import write_nonblock
 from gunicorn.workers.gthread import ThreadWorker
+from werkzeug.exceptions import RequestTimeout
 
+from service.connection import Connection
+from service.errors import TooBusy
 from service.logs import REQUEST_ID_HEADER, Notes, current
 
+
+class SlowHead(ParseException):  # type: ignore[misc]
+    """The head of a request took too long to arrive."""
+
+    def __str__(self) -> str:
+        """Return what the log says."""
+        return "the head took too long to arrive"
+
+
 _REFUSALS: dict[type[ParseException], tuple[HTTPStatus, str, str]] = {
+    SlowHead: (HTTPStatus.REQUEST_TIMEOUT, "request_timeout", "The request took too long to arrive: send it again."),
     LimitRequestLine: (HTTPStatus.REQUEST_URI_TOO_LONG, "uri_too_long", "The address is too long: shorten it."),
     LimitRequestHeaders: (
         HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
@@ -41,9 +64,205 @@ _REFUSALS: dict[type[ParseException], tuple[HTTPStatus, str, str]] = {
 }
 _FAILURE = (HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", "The service failed at this request: see its log.")
 
+HEAD_SECONDS = 10.0  # for a head to arrive in full
+_LINGER_SECONDS = 5.0  # for a client to close after an answer that closes the connection
+_STOP_IDLE_SECONDS = 2.0  # for a client to use a kept connection once more, after SIGTERM
+_TICK_SECONDS = 0.5  # how often deadlines are looked at
+_DISCARDED = 4  # so many times the largest body are thrown away, that a client may send while it is refused
+_BUFFERED = 8  # so many times the largest body may have arrived of unfinished requests, in a worker
+_SPARE_FILES = 128
+
 
 class Worker(ThreadWorker):  # type: ignore[misc]
-    """The threaded worker as it serves here."""
+    """The threaded worker as it serves here.
+
+    Of gunicorn's it takes the pool of threads, the parsing and the answering (`handle`); the main loop is its own. A
+    connection is either in `_waiting`, where the main thread watches its socket, or in a thread.
+    """
+
+    def init_process(self) -> None:
+        """Take as many files as are allowed, and as many connections as there are files for."""
+        most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+        if most != resource.RLIM_INFINITY:
+            self.worker_connections = max(1, min(self.cfg.worker_connections, most - _SPARE_FILES))
+        self._waiting: set[Connection] = set()
+        self._buffered = 0
+        self._next_tick = 0.0
+        super().init_process()
+
+    def run(self) -> None:
+        """Serve until told to stop, then finish what has begun, within the grace time."""
+        settings = self.wsgi.extensions["digits"].settings
+        self._max_body = settings.max_upload_bytes
+        self._body_seconds = settings.request_seconds
+        self.poller.register(self.method_queue.fileno(), selectors.EVENT_READ, self.method_queue.run_callbacks)
+        while self.alive and self.is_parent_alive():
+            self.notify()
+            self.set_accept_enabled(self.nr_conns < self.worker_connections)
+            self._turn()
+        self._stop_listening()
+        grace = monotonic() + self.cfg.graceful_timeout
+        while self.nr_conns > 0 and monotonic() < grace:
+            self.notify()
+            self._turn()
+        self.tpool.shutdown(wait=False)
+
+    def _turn(self) -> None:
+        self.wait_for_and_dispatch_events(_TICK_SECONDS)
+        now = monotonic()
+        if now >= self._next_tick:
+            self._next_tick = now + _TICK_SECONDS
+            for connection in [waiting for waiting in self._waiting if waiting.deadline <= now]:
+                self._expire(connection)
+
+    def _stop_listening(self) -> None:
+        """Take the connections that clients have made already, and no more: those are refused at once from now on."""
+        for listener in self.sockets:
+            listener.setblocking(False)
+            while self.accept(listener):
+                pass
+        self.set_accept_enabled(False)
+        for listener in self.sockets:
+            listener.close()
+        soon = monotonic() + _STOP_IDLE_SECONDS
+        for connection in self._waiting:
+            if connection.idle:
+                connection.deadline = min(connection.deadline, soon)
+
+    def accept(self, listener: Any) -> bool:
+        """Take a connection, if there is one, and wait for its request."""
+        try:
+            sock, client = listener.accept()
+        except OSError:  # none, or it has gone again; with too few files it stays until there is one
+            return False
+        self.nr_conns += 1
+        connection = Connection(self.cfg, sock, client, listener.getsockname(), self._max_body)
+        connection.due_in(HEAD_SECONDS)
+        self._await(connection, selectors.EVENT_READ, self._on_request)
+        return True
+
+    def _await(self, connection: Connection, events: int, then: Callable[[Connection], None]) -> None:
+        """Call `then` when the socket is ready; what is to happen if it never is, `_expire` knows."""
+        if connection in self._waiting:
+            self.poller.modify(connection.socket, events, lambda _: then(connection))
+        else:
+            self.poller.register(connection.socket, events, lambda _: then(connection))
+            self._waiting.add(connection)
+        connection.waiting_for = then
+
+    def _release(self, connection: Connection) -> None:
+        """Watch the socket no longer."""
+        if connection in self._waiting:
+            self._waiting.remove(connection)
+            self.poller.unregister(connection.socket)
+
+    def _close(self, connection: Connection) -> None:
+        self._release(connection)
+        self._forget(connection)
+        self.nr_conns -= 1
+        connection.close()
+
+    def _on_request(self, connection: Connection) -> None:
+        """Take what has come of a request; hand it over when that is all."""
+        data = connection.receive()
+        if data:
+            self._take(connection, data)
+        elif data is not None and connection.idle:
+            self._close(connection)
+        elif data is not None:
+            self._hand_over(connection)
+
+    def _take(self, connection: Connection, data: bytes) -> None:
+        arrival = connection.arrival
+        if connection.idle:
+            connection.due_in(HEAD_SECONDS)
+        in_head = arrival.in_head
+        arrival.feed(data)
+        self._count(connection)
+        if in_head and not arrival.in_head:
+            connection.due_in(self._body_seconds)
+        if not arrival.whole and self._buffered > _BUFFERED * self._max_body:
+            arrival.refusal = TooBusy("Too much is being sent at once: try again after the seconds in `Retry-After`.")
+        if arrival.whole or arrival.refusal:
+            self._hand_over(connection)
+        elif arrival.wants_continue:
+            connection.go_on()
+
+    def _count(self, connection: Connection) -> None:
+        self._buffered += len(connection.arrival.content) - connection.counted
+        connection.counted = len(connection.arrival.content)
+
+    def _forget(self, connection: Connection) -> None:
+        self._buffered -= connection.counted
+        connection.counted = 0
+
+    def _hand_over(self, connection: Connection) -> None:
+        self._release(connection)
+        self._forget(connection)
+        self.enqueue_req(connection)
+
+    def _expire(self, connection: Connection) -> None:
+        """Refuse a request that has not arrived in time; close what waits for anything else."""
+        if connection.waiting_for != self._on_request or connection.idle:
+            self._close(connection)
+        else:
+            connection.arrival.refusal = SlowHead() if connection.arrival.in_head else RequestTimeout()
+            self._hand_over(connection)
+
+    def handle(self, conn: Connection) -> bool:
+        """Answer a request, in a thread, and send of the answer what the client takes at once."""
+        try:
+            conn.init()
+            return bool(super().handle(conn))
+        finally:
+            conn.flush()
+
+    def _keepalive_after(self, conn: Connection, keepalive: bool) -> bool:
+        """Keep no connection of which it is not known where the next request begins."""
+        return conn.arrival.refusal is None and bool(super()._keepalive_after(conn, keepalive))
+
+    def finish_request(self, conn: Connection, fs: "futures.Future[bool]") -> None:
+        """Go on with a connection whose request has been answered."""
+        conn.keep = not fs.cancelled() and fs.exception() is None and fs.result()
+        conn.due_in(self._body_seconds)
+        self._on_writable(conn)
+
+    def _on_writable(self, connection: Connection) -> None:
+        """Send the rest of an answer, then wait for the next request or for the client to close."""
+        try:
+            sent = connection.flush()
+        except OSError:
+            self._close(connection)  # the client has gone
+        else:
+            if not sent:
+                self._await(connection, selectors.EVENT_WRITE, self._on_writable)
+            elif connection.keep:
+                self._begin_next(connection)
+            else:
+                self._begin_end(connection)
+
+    def _begin_next(self, connection: Connection) -> None:
+        connection.next_request()
+        connection.due_in(self.cfg.keepalive if self.alive else _STOP_IDLE_SECONDS)
+        if connection.arrival.whole:
+            self._hand_over(connection)
+        else:
+            self._count(connection)
+            self._await(connection, selectors.EVENT_READ, self._on_request)
+
+    def _begin_end(self, connection: Connection) -> None:
+        connection.end()
+        connection.to_discard = _DISCARDED * self._max_body
+        connection.due_in(_LINGER_SECONDS)
+        self._await(connection, selectors.EVENT_READ, self._on_rest)
+
+    def _on_rest(self, connection: Connection) -> None:
+        """Throw away what a client still sends: one that is cut off meanwhile may never see its answer."""
+        data = connection.receive()
+        connection.to_discard -= len(data or b"")
+        if data == b"" or connection.to_discard < 0:
+            self._close(connection)
 
     def handle_quit(self, sig: int, frame: Any) -> None:  # noqa: ARG002
         """Stop at once, on SIGINT and SIGQUIT; requests in flight are dropped.

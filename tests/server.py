@@ -24,6 +24,13 @@ def free_port() -> int:
         return port
 
 
+def multipart(files: list[tuple[str, bytes]]) -> tuple[bytes, dict[str, str]]:
+    """Return the body of a form with these fields and the contents of their files, and the header that it needs."""
+    part = b'--b\r\nContent-Disposition: form-data; name="%s"; filename="f"\r\nContent-Type: image/png\r\n\r\n%s\r\n'
+    body = b"".join(part % (name.encode(), content) for name, content in files) + b"--b--\r\n"
+    return body, {"Content-Type": "multipart/form-data; boundary=b"}
+
+
 class Server:
     """`python -m service` on a free port. `settings` are the variables without their prefix."""
 

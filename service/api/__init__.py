@@ -2,10 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import cast
+from functools import wraps
+from typing import ParamSpec, TypeVar, cast
 
 from flask import current_app
 
+from service.admission import Admission
 from service.errors import NotReady
 from service.logs import current
 from service.metrics import Metrics
@@ -13,6 +15,9 @@ from service.settings import Settings
 from service.store import ModelStore, Serving
 
 EXTENSION = "digits"
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 @dataclass
@@ -22,12 +27,28 @@ class Service:
     settings: Settings
     store: ModelStore
     metrics: Metrics
+    admission: Admission
     draining: Callable[[], bool] = lambda: False
 
 
 def service() -> Service:
     """Return the service that the current request is for."""
     return cast(Service, current_app.extensions[EXTENSION])
+
+
+def admitted(view: Callable[P, R]) -> Callable[P, R]:
+    """Make `view` a prediction, of which a worker takes on only so many.
+
+    Raises:
+        TooBusy: there are as many.
+    """
+
+    @wraps(view)
+    def admitting(*args: P.args, **kwargs: P.kwargs) -> R:
+        with service().admission.prediction():
+            return view(*args, **kwargs)
+
+    return admitting
 
 
 def refused(code: str) -> None:

@@ -9,7 +9,7 @@ from flask import Blueprint, Response, current_app, jsonify, request
 from flask.typing import ResponseReturnValue
 
 from service import __version__
-from service.api import ready, service, serving
+from service.api import admitted, ready, service, serving
 from service.api.inference import JSON_LENGTH, Inference, flag, read_fields, read_inference, shown
 from service.api.reading import read_digit, run
 from service.api.tensors import Tensor, elements, pixels, write_output
@@ -93,6 +93,7 @@ def model_config(name: str, version: str | None = None) -> ResponseReturnValue:
 
 @blueprint.post(_OF_MODEL[0] + "/infer")
 @blueprint.post(_OF_MODEL[1] + "/infer")
+@admitted
 def infer(name: str, version: str | None = None) -> ResponseReturnValue:
     """Answer for a batch of images. One that cannot be read refuses all."""
     model = _model(name, version)

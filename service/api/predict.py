@@ -4,7 +4,7 @@ import numpy as np
 from flask import Blueprint, jsonify, request
 from flask.typing import ResponseReturnValue
 
-from service.api import answers, service, serving
+from service.api import admitted, answers, service, serving
 from service.api.reading import read_digit, run
 from service.api.uploads import Upload, many_pictures, one_picture
 from service.errors import RequestError
@@ -14,6 +14,7 @@ blueprint = Blueprint("predict", __name__)
 
 
 @blueprint.post("/predict")
+@admitted
 def predict() -> ResponseReturnValue:
     """Answer for one picture."""
     options = answers.Options.of(request)
@@ -25,6 +26,7 @@ def predict() -> ResponseReturnValue:
 
 
 @blueprint.post("/predict/batch")
+@admitted
 def predict_batch() -> ResponseReturnValue:
     """Answer for each picture of a batch, or say what is wrong with that one. The model runs once for all."""
     options = answers.Options.of(request)

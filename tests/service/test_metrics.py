@@ -23,7 +23,7 @@ from service.board import Board
 from service.metrics import DEFINITIONS, Metrics
 from service.settings import Settings
 from tests import drawing, factory
-from tests.server import Server, running
+from tests.server import Server, multipart, running
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
@@ -313,12 +313,9 @@ def test_a_worker_that_is_killed_leaves_its_counts_and_takes_its_gauges(server: 
     predict(server, 30)
     eventually(server, lambda samples: of(samples, "digits_predictions_total") == 30)
     with ExitStack() as held:
-        for _ in range(4):  # requests that are begun and never end, in flight when their worker dies
-            connection = held.enter_context(closing(server.connect()))
-            connection.putrequest("POST", "/predict")
-            connection.putheader("Content-Type", "image/png")
-            connection.putheader("Content-Length", "1000")
-            connection.endheaders(b"begun")
+        many = multipart([("image", drawing.encode(drawing.digit(7, side=2500, size=2000)))] * 100)
+        for _ in range(4):  # requests that take long, in flight when their worker dies
+            held.enter_context(closing(server.connect())).request("POST", "/predict/batch", *many)
         eventually(server, lambda samples: of(samples, "digits_requests_in_flight") == 5)
         for worker in server.workers():
             os.kill(worker, signal.SIGKILL)
