@@ -189,6 +189,13 @@ def test_blotted_loop_cannot_be_traced() -> None:
     assert not trace.faithful(blotted)
 
 
+def test_line_that_ran_into_another_is_no_digit(monkeypatch: pytest.MonkeyPatch) -> None:
+    closed = (*trace.traced(digit("7")), np.array([(10.0, 6.0), (10.0, 20.0), (18.0, 6.0), (10.0, 6.0)]))
+    assert trace.faithful(digit("7"))
+    monkeypatch.setattr(trace, "traced", lambda _: closed)
+    assert not trace.faithful(digit("7"))
+
+
 def test_letters_are_like_a_digit_or_not_but_not_both() -> None:
     unlike = letters.UNLIKE_LETTERS + letters.UNLIKE_SYMBOLS
     assert not set(unlike) & set(letters.resembling())
@@ -317,6 +324,6 @@ def test_marks_are_held_or_missed(wanted: Wanted, good: dict[str, float], bad: d
 
 def test_only_what_is_named_is_planned() -> None:
     images, labels = np.stack([digit(str(number)) for number in range(10)]), np.arange(10)
-    options = parser().parse_args(["--data", ".", "--only", "blur, blank: white", "--digits", "10"])
+    options = parser().parse_args(["--data", ".", "--only", "blur, blank: white, photo/mild", "--digits", "10"])
     names = [batch.source for batch in plan.batches(options, images, labels)]
-    assert names == ["blur/1.0%", "blur/2.0%", "blur/3.5%", "blur/5.0%", "blur/8.0%", "blank: white"]
+    assert names == ["blur/1.0%", "blur/2.0%", "blur/3.5%", "blur/5.0%", "blur/8.0%", "photo/mild", "blank: white"]

@@ -62,7 +62,7 @@ class Digits:
 def generated(digits: Digits, count: int, chosen: Chosen) -> Iterator[Batch]:
     """Return the digits under every condition: `count` a cell, the same ones at each strength of a condition."""
     for cell in cells():
-        if chosen(cell.condition):
+        if chosen(cell.name):
             share = max(_FEWEST, round(count * cell.share))
             images, labels = digits.sample(cell.condition, share, pen=cell.look.pen is not None)
             yield Batch(cell.name, list(images), labels.tolist())
@@ -79,7 +79,7 @@ def without_digits(digits: Digits, percent: float, chosen: Chosen) -> Iterator[B
             count = _part(_NUMBERS, percent)
             images, _ = digits.sample(name, count * length, pen=True)
             items = [(images[first : first + length], gap) for first in range(0, len(images), length)]
-            yield Batch(name, items, [NO_DIGIT] * count)
+            yield Batch(name, items, [NO_DIGIT] * len(items))
 
 
 def other_forms(percent: float, chosen: Chosen) -> Iterator[Batch]:

@@ -75,7 +75,7 @@ def _without_rows(tallies: Mapping[str, Tally]) -> Iterator[Row]:
     for name in (*non_digits(), *NUMBERS):
         if name in tallies:
             shares, wanted = tallies[name].shares(), wanted_of(name)
-            ratios = (shares.refused, shares.several, 1 - shares.refused - shares.certain, shares.certain)
+            ratios = (shares.refused, shares.several, max(0.0, 1 - shares.refused - shares.certain), shares.certain)
             verdict = _verdict(fulfils(wanted, shares)) if wanted.value != "shown" else "shown"
             yield name, str(shares.count), *(f"{ratio:.1%}" for ratio in ratios), wanted.value, verdict
 

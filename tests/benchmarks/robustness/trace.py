@@ -36,14 +36,14 @@ def traced(digit: Digit) -> Lines:
 def faithful(digit: Digit, *, loops: int = 0) -> bool:
     """Tell whether the traced lines are still the digit, with at least so many closed `loops`.
 
-    They are not where the scanner blotted a loop, or where a stroke was lost or came apart on the way.
+    They are not where the scanner blotted a loop, or where a stroke was lost, came apart or ran into another.
     """
     large = _large(digit)
     lines = _drawn(traced(digit))
     whole = _pieces(cv2.dilate(lines, np.ones((3, 3), np.uint8)) > 0) <= _pieces(_without_specks(large > _LEVEL / 2))
     found = _holes(lines > 0)
     seen = max(_holes(large > level) for level in (0.3, _LEVEL, 0.55, 0.7))
-    return whole and found >= max(seen, loops) and _beside(large > _LEVEL, lines) <= _LOST
+    return whole and found == max(seen, loops) and _beside(large > _LEVEL, lines) <= _LOST
 
 
 def _drawn(lines: Lines) -> Digit:
