@@ -15,7 +15,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from service import cors
 from service.access import demand_key
 from service.admission import Admission
-from service.api import EXTENSION, Service, answers, oip, ops, pages, predict, refused
+from service.api import EXTENSION, Service, answers, docs, oip, ops, pages, predict, refused
 from service.engine import open_version
 from service.errors import (
     DigitsError,
@@ -106,6 +106,7 @@ def create_app(
     app.register_blueprint(oip.blueprint)
     app.register_blueprint(ops.blueprint)
     app.register_blueprint(pages.blueprint)
+    app.register_blueprint(docs.blueprint)
     _render_errors(app)
     demand_key(app, settings.api_key_file)
     app.before_request(_refuse_compressed)

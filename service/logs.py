@@ -23,7 +23,7 @@ NOTES = "digits.notes"  # where the WSGI environment holds the notes of its requ
 UNMATCHED = "unmatched"
 
 _TEXT = "%(asctime)s %(levelname)-7s [%(process)d] %(message)s"
-_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _PROBES = frozenset(("/livez", "/readyz", "/metrics"))
 
 
@@ -50,7 +50,7 @@ class RequestIds:
 
     def name(self, wanted: str = "") -> str:
         """Return the identifier that the client or a proxy has chosen, a new one where that is not fit to repeat."""
-        if wanted and _REQUEST_ID.fullmatch(wanted):
+        if wanted and REQUEST_ID.fullmatch(wanted):
             return wanted
         return f"{self._process}{next(self._numbers):08x}"
 

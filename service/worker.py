@@ -42,7 +42,7 @@ class SlowHead(ParseException):  # type: ignore[misc]
         return "the head took too long to arrive"
 
 
-_REFUSALS: dict[type[ParseException], tuple[HTTPStatus, str, str]] = {
+REFUSALS: dict[type[ParseException], tuple[HTTPStatus, str, str]] = {
     SlowHead: (HTTPStatus.REQUEST_TIMEOUT, "request_timeout", "The request took too long to arrive: send it again."),
     LimitRequestLine: (HTTPStatus.REQUEST_URI_TOO_LONG, "uri_too_long", "The address is too long: shorten it."),
     LimitRequestHeaders: (
@@ -62,7 +62,7 @@ _REFUSALS: dict[type[ParseException], tuple[HTTPStatus, str, str]] = {
     ),
     ParseException: (HTTPStatus.BAD_REQUEST, "malformed_request", "The request is not well-formed HTTP/1.1: mend it."),
 }
-_FAILURE = (HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", "The service failed at this request: see its log.")
+FAILURE = (HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", "The service failed at this request: see its log.")
 
 HEAD_SECONDS = 10.0  # for a head to arrive in full
 _LINGER_SECONDS = 5.0  # for a client to close after an answer that closes the connection
@@ -293,7 +293,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
 
 def _refusal(exc: BaseException) -> tuple[HTTPStatus, str, str]:
-    return next((refusal for kind, refusal in _REFUSALS.items() if isinstance(exc, kind)), _FAILURE)
+    return next((refusal for kind, refusal in REFUSALS.items() if isinstance(exc, kind)), FAILURE)
 
 
 def _response(status: HTTPStatus, code: str, message: str, request: str) -> bytes:

@@ -14,7 +14,7 @@ from service.errors import DigitsError, MalformedRequest
 from service.light import Grey
 
 _TOP_K = {str(k): k for k in range(1, len(LABELS) + 1)}
-_FLAG = {"true": True, "1": True, "false": False, "0": False}
+FLAGS = {"true": True, "True": True, "1": True, "false": False, "False": False, "0": False}
 
 
 @dataclass(frozen=True)
@@ -34,9 +34,9 @@ class Options:
         top_k, seen = request.args.get("top_k"), request.args.get("seen")
         if top_k is not None and top_k not in _TOP_K:
             raise MalformedRequest(f"top_k={top_k!r} is not allowed: use a whole number from 1 to {len(LABELS)}.")
-        if seen is not None and seen.lower() not in _FLAG:
+        if seen is not None and seen not in FLAGS:
             raise MalformedRequest(f"seen={seen!r} is not allowed: use true or false.")
-        return cls(_TOP_K.get(top_k or "", 0), _FLAG.get((seen or "").lower(), False))
+        return cls(_TOP_K.get(top_k or "", 0), FLAGS.get(seen or "", False))
 
 
 def prediction(probabilities: Probabilities, digit: Grey, manifest: Manifest, options: Options) -> dict[str, Any]:

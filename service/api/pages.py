@@ -7,9 +7,9 @@ from flask.typing import ResponseReturnValue
 
 from service.api import answers, service
 
-_STATIC = Path(__file__).parent.parent / "static"
+STATIC = Path(__file__).parent.parent / "static"
 
-blueprint = Blueprint("pages", __name__, static_folder=str(_STATIC), static_url_path="/static")
+blueprint = Blueprint("pages", __name__, static_folder=str(STATIC), static_url_path="/static")
 
 # Everything comes from the service itself and nothing else is let in or out. `data:` is the picture that the model saw.
 CONTENT_SECURITY_POLICY = "; ".join(
@@ -58,6 +58,7 @@ def _index() -> dict[str, object]:
 
 
 @blueprint.after_request
-def _secure(response: Response) -> Response:
+def secure(response: Response) -> Response:
+    """Add the headers that every page has, and every file of one."""
     response.headers.update(_HEADERS)
     return response

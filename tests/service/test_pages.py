@@ -112,7 +112,7 @@ def test_page_has_nothing_inline(elements: _Elements) -> None:
 
 def test_page_refers_to_its_own_files_and_relatively(elements: _Elements) -> None:
     """Relative, so that it works below any path of a proxy."""
-    assert {f"static/{name}" for name in FILES} >= set(elements.references)
+    assert {f"static/{name}" for name in FILES} | {"docs"} >= set(elements.references)
     imported = {name for path in STATIC.glob("*.js") for name in re.findall(r'from "\./(.+)"', path.read_text("utf-8"))}
     assert imported | {"main.js"} == {path.name for path in STATIC.glob("*.js")}
     addresses = [a for name in FILES for a in re.findall(r"https?://[^\"'\s]+", (STATIC / name).read_text("utf-8"))]

@@ -1,0 +1,175 @@
+"""`/openapi.json` and `/docs` as such: whole, valid, fast. `test_openapi_holds.py` asks whether they are true."""
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import pytest
+import schemathesis
+from flask import Flask
+from flask.testing import FlaskClient
+
+from service import errors
+from service.app import create_app
+from service.contract import LABELS
+from service.errors import DigitsError
+from service.settings import Settings
+from service.swagger import ASSETS, PAGE
+from service.worker import REFUSALS
+
+Document = dict[str, Any]
+
+PREDICTING = ["/predict", "/predict/batch", "/v2/models/{name}/infer", "/v2/models/{name}/versions/{version}/infer"]
+
+
+@pytest.fixture
+def document(client: FlaskClient) -> Document:
+    found: Document = client.get("/openapi.json").get_json()
+    return found
+
+
+def operations(document: Document) -> list[tuple[str, str, Document]]:
+    """Return the path, the method and the rest of each operation."""
+    return [(path, method, rest) for path, methods in document["paths"].items() for method, rest in methods.items()]
+
+
+def references(node: Any) -> set[str]:
+    if isinstance(node, list):
+        return {found for part in node for found in references(part)}
+    if not isinstance(node, dict):
+        return set()
+    own = {node["$ref"]} if "$ref" in node else set()
+    return own | {found for part in node.values() for found in references(part)}
+
+
+def codes(document: Document, response: Document) -> list[str]:
+    name = response["$ref"].rpartition("/")[2]
+    schema = document["components"]["responses"][name]["content"]["application/json"]["schema"]
+    found: list[str] = schema["properties"]["code"]["enum"]
+    return found
+
+
+def test_it_is_valid_openapi_3_1(document: Document) -> None:
+    assert document["openapi"].startswith("3.1.")
+    schemathesis.openapi.from_dict(document).validate()
+
+
+def test_a_document_that_is_not_would_be_refused(document: Document) -> None:
+    del document["paths"]["/predict"]["post"]["responses"]["200"]["description"]
+    with pytest.raises(Exception, match="description"):
+        schemathesis.openapi.from_dict(document).validate()
+
+
+def test_every_route_is_in_it_and_no_other(app: Flask, document: Document) -> None:
+    routes = {
+        (re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule), method.lower())
+        for rule in app.url_map.iter_rules()
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+    }
+    assert len(routes) > 20
+    assert {(path, method) for path, method, _ in operations(document)} == routes
+
+
+def test_every_code_is_in_it(document: Document) -> None:
+    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, DigitsError)]
+    known = {kind.code for kind in kinds} | {code for _, code, _ in REFUSALS.values()}
+    assert set(document["components"]["schemas"]["Error"]["properties"]["code"]["enum"]) == known
+    assert {code for code in known if f"`{code}`" not in document["info"]["description"]} == set()
+
+
+def test_each_code_stands_under_its_status(document: Document) -> None:
+    statuses = {kind.code: kind.status for kind in [DigitsError, *errors.RequestError.__subclasses__()]}
+    for _, _, operation in operations(document):
+        for status, response in operation["responses"].items():
+            if "$ref" in response:
+                assert {statuses.get(code, int(status)) for code in codes(document, response)} == {int(status)}
+
+
+@pytest.mark.parametrize("path", PREDICTING)
+def test_what_predicts_may_be_too_busy(document: Document, path: str) -> None:
+    busy = document["paths"][path]["post"]["responses"]["429"]
+    assert codes(document, busy) == ["too_busy"]
+    assert "Retry-After" in document["components"]["responses"]["too_busy"]["headers"]
+
+
+def test_each_operation_has_a_name_of_its_own_and_a_summary_of_its_function(document: Document) -> None:
+    found = [operation for _, _, operation in operations(document)]
+    assert len({operation["operationId"] for operation in found}) == len(found)
+    assert all(re.fullmatch(r"[A-Z].{10,}[^.\s]", operation["summary"]) for operation in found)
+    assert document["paths"]["/livez"]["get"]["summary"].startswith("Answer as long as the process can")
+
+
+def test_each_answer_names_its_request(document: Document) -> None:
+    answers = [answer for _, _, operation in operations(document) for answer in operation["responses"].values()]
+    own = [answer for answer in answers if "$ref" not in answer] + [*document["components"]["responses"].values()]
+    assert all({"X-Request-ID", "X-Content-Type-Options"} <= answer["headers"].keys() for answer in own)
+
+
+def test_references_lead_somewhere_and_all_is_referred_to(document: Document) -> None:
+    parts = document["components"]
+    there = {f"#/components/{kind}/{name}" for kind, named in parts.items() for name in named}
+    assert references(document) == there
+
+
+def test_limits_are_those_of_the_settings(tmp_path: Path) -> None:
+    settings = Settings(models_dir=tmp_path, model_name="other", max_batch=17, max_upload_bytes=4321, max_pixels=98765)
+    made = create_app(settings).test_client().get("/openapi.json").get_json()
+    predict, batch = made["paths"]["/predict"]["post"], made["paths"]["/predict/batch"]["post"]
+    assert "4,321 bytes" in predict["description"]
+    assert "98,765" in predict["description"]
+    for kind, field in (("application/json", "images"), ("multipart/form-data", "image")):
+        images = batch["requestBody"]["content"][kind]["schema"]["properties"][field]
+        assert (images["minItems"], images["maxItems"]) == (1, 17)
+    assert made["components"]["parameters"]["name"]["schema"] == {"enum": ["other"]}
+    assert predict["parameters"][1]["schema"]["maximum"] == len(LABELS)
+
+
+def test_it_is_made_once_and_known_again(client: FlaskClient) -> None:
+    first = client.get("/openapi.json")
+    started = perf_counter()
+    again = [client.get("/openapi.json", headers={"If-None-Match": first.headers["ETag"]}) for _ in range(20)]
+    assert (perf_counter() - started) / 20 < 0.02
+    assert {(response.status_code, response.data) for response in again} == {(304, b"")}
+
+
+class _References(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+        self.inline: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = {name: value or "" for name, value in attrs}
+        self.found += [given[name] for name in ("src", "href") if name in given]
+        self.inline += [name for name in given if name == "style" or name.startswith("on")]
+        self.inline += [tag] if tag == "style" or (tag == "script" and "src" not in given) else []
+
+
+def test_page_has_nothing_inline_and_refers_to_what_is_served_here(client: FlaskClient) -> None:
+    page = client.get("/docs", buffered=True)
+    assert page.mimetype == "text/html"
+    parser = _References()
+    parser.feed(page.text)
+    assert parser.inline == []
+    assert {name for name in parser.found if name.startswith("docs/")} == {f"docs/{name}" for name in ASSETS}
+    assert {client.get(f"/{name}", buffered=True).status_code for name in parser.found if name != "."} == {200}
+
+
+@pytest.mark.parametrize("path", ["/docs", "/openapi.json", *(f"/docs/{name}" for name in ASSETS)])
+def test_it_has_the_policy_of_the_page(client: FlaskClient, path: str) -> None:
+    of_the_page = client.get("/", headers={"Accept": "text/html"}, buffered=True).headers["Content-Security-Policy"]
+    assert client.get(path, buffered=True).headers["Content-Security-Policy"] == of_the_page
+    assert "unsafe" not in of_the_page
+
+
+@pytest.mark.parametrize("name", ["swagger-ui-standalone-preset.js", "index.html", "..%2fapp.py", "missing.js", ""])
+def test_no_other_file_is_served(client: FlaskClient, name: str) -> None:
+    response = client.get(f"/docs/{name}")
+    assert (response.status_code, response.get_json()["code"]) == (404, "not_found")
+
+
+def test_our_files_name_no_other_host() -> None:
+    texts = [(PAGE.parent / name).read_text(encoding="utf-8") for name in ("index.html", "docs.js", "docs.css")]
+    assert not any("//" in re.sub(r"^// .*$", "", text, flags=re.MULTILINE) for text in texts)

@@ -1,0 +1,187 @@
+"""The document is the truth: schemathesis asks the running service what the document allows, and what it does not.
+
+It asks the same in each run; with `OPENAPI_EXAMPLES=10000`, so many random questions of each operation.
+"""
+
+import base64
+import json
+import os
+import struct
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import requests
+import schemathesis
+from hypothesis import settings
+from hypothesis import strategies as st
+from schemathesis.checks import CHECKS
+from schemathesis.config import SchemathesisConfig
+
+from service.app import create_app
+from service.canonical import canonical_digit
+from service.settings import Settings
+from tests import drawing, factory
+from tests.server import running
+
+LONG = os.environ.get("OPENAPI_EXAMPLES")
+LIMITS = {"max_upload_bytes": 1 << 20, "max_pixels": 1_000_000, "max_batch": 4}
+LENGTH = "Inference-Header-Content-Length"
+FORMATS = {"image/jpeg": "JPEG", "image/gif": "GIF", "image/bmp": "BMP", "image/webp": "WEBP"}
+# Schemathesis draws no digits, and the sizes of a tensor and of its data do not agree by chance.
+NO_PICTURE, NO_TENSOR = [200, 415, 422], [200, 400, 404, 415, 422]
+
+DOCUMENT = create_app(Settings(models_dir=Path("none"), **LIMITS)).test_client().get("/openapi.json").get_json()
+
+
+def positive(path: str, statuses: list[int]) -> dict[str, Any]:
+    return {"include-path-regex": path, "checks": {"positive_data_acceptance": {"expected-statuses": statuses}}}
+
+
+CONFIGURATION = {
+    "generation": {"max-examples": int(LONG or 20), "deterministic": not LONG},
+    "checks": {
+        "positive_data_acceptance": {"expected-statuses": [200, 304, 404]},
+        "negative_data_rejection": {"expected-statuses": [400, 404, 405, 413, 415, 422]},
+    },
+    "operations": [positive("^/predict$", NO_PICTURE), positive("/infer$", NO_TENSOR)],
+}
+
+
+def strict(schema: Any) -> Any:
+    """Return the schema with all that it does not name forbidden: what the service answers has to be documented."""
+    if isinstance(schema, list):
+        return [strict(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    closed = {"additionalProperties": False} if "properties" in schema else {}
+    return {name: strict(part) for name, part in schema.items()} | closed
+
+
+def strict_in_its_answers(document: dict[str, Any]) -> dict[str, Any]:
+    parts = document["components"]
+    asked = {name: schema for name, schema in parts["schemas"].items() if name.endswith("Request")}
+    answered = {"schemas": {**strict(parts["schemas"]), **asked}, "responses": strict(parts["responses"])}
+    return {**document, "components": {**parts, **answered}}
+
+
+schemathesis.openapi.media_type("image/bmp", st.binary(min_size=1))  # of the others it has samples
+api = schemathesis.openapi.from_dict(
+    strict_in_its_answers(DOCUMENT), config=SchemathesisConfig.from_dict(CONFIGURATION)
+)
+
+
+def lot(case: schemathesis.Case, most: int) -> int:
+    """Return a number below `most` that follows from what schemathesis has put into the body."""
+    return zlib.crc32(repr(case.body).encode()) % most
+
+
+def with_digits(case: schemathesis.Case) -> list[int]:
+    """Put pictures into a body that may have any, every second time, and return the digits in them."""
+    name = case.operation.definition.raw["operationId"].removesuffix("_of_version")
+    fill = {"predict": fill_one, "predict_batch": fill_many, "infer": fill_tensor}.get(name)
+    if fill is None or lot(case, 2):
+        return []
+    if "version" in case.path_parameters:
+        case.path_parameters["version"] = "1"
+    label = lot(case, 10)
+    return fill(case, [label, (label + 1) % 10, (label + 2) % 10][: 1 + lot(case, 3)])
+
+
+def fill_one(case: schemathesis.Case, labels: list[int]) -> list[int]:
+    picture = drawing.encode(drawing.digit(labels[0]), FORMATS.get(case.media_type, "PNG"))
+    by_kind = {"multipart/form-data": {"image": picture}, "application/json": {"image": base64_of(picture)}}
+    case.body = by_kind.get(case.media_type, picture)
+    return labels[:1]
+
+
+def fill_many(case: schemathesis.Case, labels: list[int]) -> list[int]:
+    pictures = [drawing.png(label) for label in labels]
+    multipart = case.media_type == "multipart/form-data"
+    case.body = {"image": pictures} if multipart else {"images": [base64_of(picture) for picture in pictures]}
+    return labels
+
+
+def fill_tensor(case: schemathesis.Case, labels: list[int]) -> list[int]:
+    """Give the input the form and the type that its body has drawn, as JSON or as binary data."""
+    images = np.stack([canonical_digit(np.asarray(drawing.digit(label))) for label in labels])
+    pictures = [drawing.png(label) for label in labels]
+    datatype = ["UINT8", "FP32", "BYTES"][lot(case, 3)]
+    scaled = (images / np.float32(255)).astype("<f4")
+    shape = [len(labels)] if datatype == "BYTES" else list(images.shape)
+    tensor = {"name": "images", "datatype": datatype, "shape": shape}
+    case.headers.pop(LENGTH, None)
+    if case.media_type == "application/json":
+        data = {"UINT8": images.tolist(), "FP32": scaled.ravel().tolist(), "BYTES": [*map(base64_of, pictures)]}
+        case.body = {**case.body, "inputs": [{**tensor, "data": data[datatype]}]}
+        return labels
+    packed = b"".join(struct.pack("<I", len(picture)) + picture for picture in pictures)
+    content = {"UINT8": images.tobytes(), "FP32": scaled.tobytes(), "BYTES": packed}[datatype]
+    text = json.dumps({"inputs": [{**tensor, "parameters": {"binary_data_size": len(content)}}]}).encode()
+    case.body, case.headers[LENGTH] = text + content, str(len(text))
+    return labels
+
+
+def base64_of(content: bytes) -> str:
+    return base64.b64encode(content).decode()
+
+
+def digits_in(response: schemathesis.Response) -> list[int]:
+    """Return the digits that any of the answers names."""
+    text = response.content[: int(response.headers.get(LENGTH.lower(), [len(response.content)])[0])]
+    answer = json.loads(text)
+    if "outputs" in answer:
+        return digits_in_tensor(answer["outputs"][0], response.content[len(text) :])
+    return [prediction["digit"] for prediction in answer.get("predictions", [answer])]
+
+
+def digits_in_tensor(output: dict[str, Any], binary: bytes) -> list[int]:
+    rows, columns = output["shape"]
+    if output["datatype"] == "FP32":
+        values = np.array(output["data"]) if "data" in output else np.frombuffer(binary, "<f4")
+        return [int(index) for index in values.reshape(rows, columns).argmax(axis=1)]
+    classes = output["data"] if "data" in output else list(binary_texts(binary))
+    return [int(text.rpartition(":")[2]) for text in classes[::columns]]
+
+
+def binary_texts(binary: bytes) -> Iterator[str]:
+    while binary:
+        end = 4 + struct.unpack_from("<I", binary)[0]
+        yield binary[4:end].decode("ascii")
+        binary = binary[end:]
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    models = tmp_path_factory.mktemp("models")
+    factory.publish(models)
+    with running(MODELS_DIR=models, **{name.upper(): value for name, value in LIMITS.items()}) as server:
+        server.wait_for("/readyz")
+        yield f"http://127.0.0.1:{server.port}"
+
+
+@pytest.fixture(scope="module")
+def session() -> Iterator[requests.Session]:
+    with requests.Session() as kept:
+        yield kept
+
+
+def test_what_is_tested_is_what_is_served(address: str, session: requests.Session) -> None:
+    assert session.get(f"{address}/openapi.json").json() == DOCUMENT
+
+
+@pytest.mark.timeout(0 if LONG else 300)
+@api.parametrize()
+@settings(deadline=None)
+def test_each_answer_is_a_documented_one(case: schemathesis.Case, address: str, session: requests.Session) -> None:
+    digits = with_digits(case) if case.meta.generation.mode.is_positive else []
+    # One bad picture leaves the others of a batch answered, and a form that holds one file is a list of one. And bytes
+    # that were put in for others are no text, as the schema wants it, to schemathesis.
+    beside = [CHECKS.get_one("negative_data_rejection")] if digits or case.path == "/predict/batch" else []
+    response = case.call_and_validate(base_url=address, session=session, excluded_checks=beside)
+    if digits:
+        assert response.status_code == 200, response.text
+        assert digits_in(response) == digits
