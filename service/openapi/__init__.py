@@ -7,11 +7,14 @@ from the contract. What no code says stands beside this file, by the endpoint of
 import inspect
 import re
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from werkzeug.routing import Rule
 
 from service import __version__
+from service.access import OPEN
+from service.errors import Unauthorized
 from service.logs import REQUEST_ID_HEADER
 from service.openapi import oip, ops, predict, schemas
 from service.openapi.parts import HEADERS, Json, Operation, error_references, error_responses, every_problem, parameter
@@ -23,6 +26,11 @@ _TAGS = {
     "operations": "For those who run the service.",
     "pages": "For people.",
 }
+_KEYS: Json = {
+    "bearer": {"type": "http", "scheme": "bearer"},
+    "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+    "password": {"type": "http", "scheme": "basic", "description": "The key as the password, of whatever user."},
+}
 _NOT_SHOWN = {"HEAD", "OPTIONS"}  # HTTP says what they do
 
 View = Callable[..., Any]
@@ -30,7 +38,7 @@ View = Callable[..., Any]
 
 def document(rules: Iterable[Rule], views: Mapping[str, View], settings: Settings) -> Json:
     """Return the document for these routes; `views` are their functions by endpoint."""
-    operations = {**predict.operations(settings), **oip.operations(settings), **ops.operations()}
+    operations = _guarded({**predict.operations(settings), **oip.operations(settings), **ops.operations()}, settings)
     return {
         "openapi": "3.1.1",
         "info": _info(),
@@ -42,7 +50,20 @@ def document(rules: Iterable[Rule], views: Mapping[str, View], settings: Setting
             "parameters": _parameters(settings),
             "headers": HEADERS,
             "responses": error_responses(operations.values()),
+            **({"securitySchemes": _KEYS} if settings.api_key_file else {}),
         },
+    }
+
+
+def _guarded(operations: Mapping[str, Operation], settings: Settings) -> dict[str, Operation]:
+    """Let each operation that demands a key, where keys are set, say so."""
+    if not settings.api_key_file:
+        return dict(operations)
+    return {
+        endpoint: operation
+        if endpoint in OPEN
+        else replace(operation, errors=(*operation.errors, Unauthorized), keys=tuple(_KEYS))
+        for endpoint, operation in operations.items()
     }
 
 
@@ -74,6 +95,7 @@ def _written(operation: Operation, rule: Rule, view: View) -> Json:
     named = [name for name in ("name", "version") if name in rule.arguments]
     references = [{"$ref": f"#/components/parameters/{name}"} for name in (*named, REQUEST_ID_HEADER)]
     body = {"requestBody": operation.body} if operation.body else {}
+    security: Json = {"security": [{name: []} for name in operation.keys]} if operation.keys else {}
     return {
         "tags": [operation.tag],
         "operationId": rule.endpoint.partition(".")[2] + ("_of_version" if "version" in rule.arguments else ""),
@@ -81,6 +103,7 @@ def _written(operation: Operation, rule: Rule, view: View) -> Json:
         **({"description": operation.about} if operation.about else {}),
         "parameters": [*references, *operation.parameters],
         **body,
+        **security,
         "responses": {**operation.answers, **error_references(operation)},
     }
 

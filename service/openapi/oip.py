@@ -2,9 +2,9 @@
 
 from service.api.inference import JSON_LENGTH
 from service.contract import INPUT_NAME
-from service.errors import MalformedRequest, NotReady, SlowRequest, TooLarge, UnknownRoute, UnsupportedMediaType
+from service.errors import NotReady, UnknownRoute
 from service.openapi.parts import BINARY, BYTES, JSON, Json, Operation, answer, parameter, reference
-from service.openapi.predict import ERRORS
+from service.openapi.predict import ERRORS, OF_A_BODY
 from service.settings import Settings
 
 _LENGTH: Json = {"type": "integer", "minimum": 0}
@@ -24,7 +24,7 @@ def operations(settings: Settings) -> dict[str, Operation]:
         "oip.repository_index": Operation(
             tag="protocol",
             answers={"200": answer("The versions, newest first", {JSON: reference("RepositoryIndex")})},
-            errors=(MalformedRequest, SlowRequest, TooLarge, UnsupportedMediaType),
+            errors=OF_A_BODY,
             body={"required": False, "content": {JSON: {"schema": reference("IndexRequest")}}},
         ),
     }

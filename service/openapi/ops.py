@@ -37,7 +37,7 @@ def operations() -> dict[str, Operation]:
 
 
 def _index() -> Json:
-    vary: Json = {"Vary": {"required": True, "schema": {"const": "Accept"}}}
+    vary: Json = {"Vary": {"required": True, "schema": _TEXT}}
     content = {JSON: reference("Index"), "text/html": _TEXT}
     return answer("The page for whoever names `text/html`, else the routes", content, headers={**_POLICY, **vary})
 

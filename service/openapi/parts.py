@@ -26,9 +26,9 @@ HEADERS: Json = {
         "required": True,
         "schema": {"type": "integer", "minimum": 1},
     },
+    "WWW-Authenticate": {"required": True, "schema": {"type": "string"}},
 }
 _ON_EVERY_ANSWER = (REQUEST_ID_HEADER, "X-Content-Type-Options")
-_ON_AN_ERROR = {429: ("Retry-After",)}
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,7 @@ class Problem:
     status: int
     code: str
     meaning: str
+    headers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Operation:
     """What a route and its function do not say themselves. `answers` are responses by status, as OpenAPI writes them.
 
     `errors` are those of its own, beside what the worker may answer to anything. `about` is Markdown; `summary` is for
-    a function that is not ours.
+    a function that is not ours. `keys` are the ways to present one, where one is demanded.
     """
 
     tag: str
@@ -55,6 +56,7 @@ class Operation:
     body: Json | None = None
     about: str = ""
     summary: str = ""
+    keys: tuple[str, ...] = ()
 
     def problems(self) -> list[Problem]:
         """Return all errors that it can answer with, each code once."""
@@ -82,7 +84,7 @@ def kinds(root: type[DigitsError] = DigitsError) -> Iterator[type[DigitsError]]:
 
 def of_type(kind: type[DigitsError]) -> Problem:
     """Return what a client meets when an error of that type is raised."""
-    return Problem(kind.status, kind.code, (kind.__doc__ or "").splitlines()[0])
+    return Problem(kind.status, kind.code, (kind.__doc__ or "").splitlines()[0], tuple(kind.headers))
 
 
 OF_THE_WORKER = tuple(Problem(status.value, code, message) for status, code, message in (*REFUSALS.values(), FAILURE))
@@ -115,8 +117,8 @@ def error_references(operation: Operation) -> Json:
 
 def error_responses(operations: Iterable[Operation]) -> Json:
     """Return the responses to which `error_references` refers, by name."""
-    groups = [group for operation in operations for group in _by_status(operation.problems()).items()]
-    return {group.name: _error_response(status, group.problems) for status, group in groups}
+    groups = [group for operation in operations for group in _by_status(operation.problems()).values()]
+    return {group.name: _error_response(group.problems) for group in groups}
 
 
 def _by_status(problems: Iterable[Problem]) -> Mapping[int, _Group]:
@@ -126,10 +128,10 @@ def _by_status(problems: Iterable[Problem]) -> Mapping[int, _Group]:
     return dict(sorted(groups.items()))
 
 
-def _error_response(status: int, problems: list[Problem]) -> Json:
+def _error_response(problems: list[Problem]) -> Json:
     meaning = " ".join(f"`{problem.code}`: {problem.meaning}" for problem in problems)
     schema = error_schema([problem.code for problem in problems])
-    headers = {name: {"$ref": f"#/components/headers/{name}"} for name in _ON_AN_ERROR.get(status, ())}
+    headers = {name: {"$ref": f"#/components/headers/{name}"} for problem in problems for name in problem.headers}
     return answer(meaning, {JSON: schema}, headers=headers)
 
 

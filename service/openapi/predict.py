@@ -11,9 +11,14 @@ from service.settings import Settings
 _MULTIPART = "multipart/form-data"
 _MEDIA_TYPES = ("image/png", "image/jpeg", "image/webp", "image/gif", "image/bmp", BYTES)
 _OF_A_PICTURE = (errors.UnsupportedImage, errors.UnreadableImage, errors.NoDigit, errors.SeveralDigits)
-_OF_A_BODY = (errors.MalformedRequest, errors.SlowRequest, errors.TooLarge, errors.UnsupportedMediaType)
-_OF_A_RUN = (errors.TooBusy, errors.NotReady)
-ERRORS = (*_OF_A_BODY, *_OF_A_PICTURE, *_OF_A_RUN)
+OF_A_BODY = (
+    errors.MalformedRequest,
+    errors.SlowRequest,
+    errors.TooLarge,
+    errors.UnsupportedMediaType,
+    errors.TooBusy,
+)
+ERRORS = (*OF_A_BODY, *_OF_A_PICTURE, errors.NotReady)
 
 _OPTIONS = (
     parameter(
@@ -45,7 +50,7 @@ def operations(settings: Settings) -> dict[str, Operation]:
             tag="predict",
             about=f"{limits} At most {settings.max_batch} pictures in a request.",
             answers={"200": answer("The digits", {JSON: reference("Predictions")})},
-            errors=(*_OF_A_BODY, *_OF_A_RUN),
+            errors=(*OF_A_BODY, errors.NotReady),
             parameters=_OPTIONS,
             body=_many_pictures(settings.max_batch),
         ),

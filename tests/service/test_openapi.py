@@ -110,7 +110,7 @@ def test_each_answer_names_its_request(document: Document) -> None:
 def test_references_lead_somewhere_and_all_is_referred_to(document: Document) -> None:
     parts = document["components"]
     there = {f"#/components/{kind}/{name}" for kind, named in parts.items() for name in named}
-    assert references(document) == there
+    assert references(document) == there - {"#/components/headers/WWW-Authenticate"}  # no key is demanded
 
 
 def test_limits_are_those_of_the_settings(tmp_path: Path) -> None:
@@ -124,6 +124,20 @@ def test_limits_are_those_of_the_settings(tmp_path: Path) -> None:
         assert (images["minItems"], images["maxItems"]) == (1, 17)
     assert made["components"]["parameters"]["name"]["schema"] == {"enum": ["other"]}
     assert predict["parameters"][1]["schema"]["maximum"] == len(LABELS)
+
+
+def test_where_keys_are_set_it_says_who_has_to_show_one(tmp_path: Path) -> None:
+    keys = tmp_path / "keys"
+    keys.write_text("0123456789abcdef")
+    settings = Settings.from_environ({"DIGITS_MODELS_DIR": str(tmp_path), "DIGITS_API_KEY_FILE": str(keys)})
+    client = create_app(settings).test_client()
+    made = client.get("/openapi.json", headers={"X-API-Key": "0123456789abcdef"}).get_json()
+    schemathesis.openapi.from_dict(made).validate()
+    for path, method, operation in operations(made):
+        refused = client.open(path.replace("{name}", "mnist-dmlp"), method=method).status_code == 401
+        assert refused == ("401" in operation["responses"]) == ("security" in operation)
+    assert "WWW-Authenticate" in made["components"]["responses"]["unauthorized"]["headers"]
+    assert made["components"]["securitySchemes"].keys() == {"bearer", "header", "password"}
 
 
 def test_it_is_made_once_and_known_again(client: FlaskClient) -> None:
