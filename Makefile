@@ -7,7 +7,7 @@ DEV := .venv/dev/bin/python
 LOCKS := $(addprefix requirements/,$(addsuffix .txt,dev serve serve-cuda train train-cuda))
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test train measure lint lock compose-test clean python FORCE
+.PHONY: help serve test train measure bench lint lock compose-test clean python FORCE
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,6 +24,9 @@ train: .venv/dev  ## train and publish the next version, such as ARGS="--data DI
 
 measure: .venv/dev  ## measure on pictures as people send them, such as ARGS="--data DIR --short"
 	$(DEV) -m tests.benchmarks.robustness $(ARGS)
+
+bench: .venv/dev  ## measure beside other servers, with wrk; ARGS=--short asks this one alone, to see that it works
+	$(DEV) -m tests.benchmarks.serving $(ARGS)
 
 lint: .venv/dev  ## check the style, the layout of the code and the types
 	$(DEV) -m ruff check .

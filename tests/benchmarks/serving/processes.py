@@ -1,0 +1,94 @@
+"""A server with all its processes: started on one processor, measured, and ended as a whole.
+
+Some servers leave workers behind when their first process is ended, in groups and sessions of their own. Such a worker
+would slow down all that is measured after it, so each process of a server is known by a mark in its environment.
+"""
+
+import os
+import re
+import secrets
+import signal
+import subprocess
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+_MARK = "BENCHMARKED_SERVER"
+_TICK = os.sysconf("SC_CLK_TCK")
+
+
+class Tree:
+    """The processes that carry one mark."""
+
+    def __init__(self, mark: str) -> None:
+        self._entry = f"{_MARK}={mark}".encode()
+
+    def pids(self) -> list[int]:
+        """Return those that live."""
+        return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit() and self._owns(entry)]
+
+    def _owns(self, entry: Path) -> bool:
+        try:
+            return self._entry in (entry / "environ").read_bytes().split(b"\0")
+        except OSError:  # it has ended, or is not ours
+            return False
+
+    def cpu_seconds(self) -> float:
+        """Return the processor time that those that live have used, in user space and in the kernel."""
+        ticks = 0
+        for pid in self.pids():
+            fields = Path(f"/proc/{pid}/stat").read_text("ascii", "replace").rpartition(")")[2].split()
+            ticks += int(fields[11]) + int(fields[12])
+        return ticks / _TICK
+
+    def megabytes(self) -> tuple[float, float]:
+        """Return the PSS of all together, and the RSS of the largest."""
+        found = [_memory(pid) for pid in self.pids()]
+        return sum(pss for pss, _ in found), max(rss for _, rss in found)
+
+    def end(self, patience: float = 5) -> None:
+        """End them, those that do not obey by force, and see that none is left."""
+        for sent in (signal.SIGTERM, signal.SIGKILL):
+            for pid in self.pids():
+                try:
+                    os.kill(pid, sent)
+                except ProcessLookupError:
+                    continue
+            deadline = time.monotonic() + patience
+            while self.pids():
+                if time.monotonic() > deadline:
+                    break
+                time.sleep(0.02)
+        assert not self.pids(), f"these processes do not end: {self.pids()}"
+
+
+def _memory(pid: int) -> tuple[float, float]:
+    text = Path(f"/proc/{pid}/smaps_rollup").read_text("ascii")
+    pss, rss = (
+        int(re.findall(rf"^{name}: +([0-9]+) kB$", text, re.MULTILINE)[0]) * 1024 / 1e6 for name in ("Pss", "Rss")
+    )
+    return pss, rss
+
+
+@contextmanager
+def started(
+    command: Sequence[str], environ: Mapping[str, str], core: int, log: IO[bytes], root: Path
+) -> Iterator[Tree]:
+    """Run a server on the processor `core` from the directory `root`, and leave no process of it behind."""
+    mark = secrets.token_hex(8)
+    process = subprocess.Popen(
+        ["taskset", "--cpu-list", str(core), *command],
+        cwd=root,
+        env={**environ, _MARK: mark},
+        stdout=log,
+        stderr=log,
+        start_new_session=True,
+    )
+    tree = Tree(mark)
+    try:
+        yield tree
+    finally:
+        tree.end()
+        process.wait()
