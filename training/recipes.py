@@ -36,7 +36,7 @@ class Mixture:
 
     share: float = 1 / 3
     renderings: int = 60_000
-    forms: int = 20_000
+    forms: int = 28_000
     outliers: int = 12_000
     held_out: int = 2_000
 

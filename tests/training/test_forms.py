@@ -58,10 +58,10 @@ def test_every_drawing_has_ink_and_none_at_the_border() -> None:
     assert border.max() == 0
 
 
-def test_ones_and_sevens_are_drawn_most() -> None:
+def test_what_is_mistaken_for_one_another_is_drawn_most() -> None:
     labels = [forms.draw_one(np.random.default_rng([1, number]), side=28)[1] for number in range(900)]
     counts = np.bincount(labels, minlength=10)
-    assert set(np.argsort(counts)[-2:]) == {1, 7}
+    assert set(np.argsort(counts)[-3:]) == {1, 4, 7}
     assert counts.min() > 0.03 * len(labels)
 
 
@@ -107,6 +107,10 @@ def test_the_bar_of_a_7_crosses_its_stem(form: Form) -> None:
         (0, "open at the top", 0),
         (1, "long up-stroke, foot", 0),
         (4, "open", 0),
+        (4, "stem under the bar", 0),
+        (4, "lightning", 0),
+        (6, "spiral", 0),
+        (9, "flat foot", 1),
         (4, "open, crossed", 0),
         (4, "closed, crossed", 1),
         (4, "one stroke", 1),
@@ -120,7 +124,7 @@ def test_loops_are_open_or_closed(label: int, name: str, expected: int) -> None:
 
 
 def test_a_foot_lies_under_the_stem() -> None:
-    for form in (form for form in FORMS if "foot" in form.name):
+    for form in (form for form in FORMS if form.label == 1 and "foot" in form.name):
         for stem, foot in zip(placed(form), placed(form, 1), strict=True):
             assert foot[0, 0] < stem[-1, 0] < foot[-1, 0]
             assert np.abs(foot[:, 1] - stem[-1, 1]).max() < 0.15
