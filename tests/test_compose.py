@@ -1,26 +1,25 @@
-"""The deployment for real: both images built, the compose file run, and the service spoken to from outside.
-
-Everything happens in a Compose project of its own, on a free port, and is removed again, volumes and images included.
-"""
+"""The deployment for real: both images built, the compose file run, and the service spoken to from outside."""
 
 import json
 import os
 import re
+import socket
 import subprocess
+import threading
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
 from service.contract import MODEL_NAME
 from service.settings import Settings
 from tests import drawing
-from tests.server import ROOT, free_port
+from tests.deployment import Deployment, Published, deployed, missing, run, until
+from tests.server import free_port
 
 UID = 10001
 
@@ -28,114 +27,25 @@ UID = 10001
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(1500)]
 
 
-def run(*command: str, env: dict[str, str] | None = None) -> str:
-    """Return what `command` printed; where it fails, the error shows all that it said."""
-    result = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
-    assert result.returncode == 0, f"{' '.join(command)}\n{result.stdout}{result.stderr}"
-    return result.stdout
-
-
-def until(condition: Callable[[], Any], seconds: float, what: str) -> Any:
-    """Return the first true answer of `condition`."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if answer := condition():
-            return answer
-        time.sleep(0.2)
-    raise AssertionError(f"{what}: not within {seconds} s")
-
-
-@dataclass(frozen=True)
-class Server:
-    """A service that listens on a port of this machine."""
-
-    port: int
-
-    def ask(self, path: str, body: bytes | None = None) -> tuple[int, Any]:
-        """Return the status and the JSON of the answer; a body is POSTed as a PNG. Status 0: nobody listens yet."""
-        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", body, {"Content-Type": "image/png"})
-        try:
-            with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=10) as answer:
-                return answer.status, json.load(answer)
-        except urllib.error.HTTPError as error:
-            with error:
-                return error.code, json.load(error)
-        except OSError:
-            return 0, None
-
-    def status(self, path: str) -> int:
-        return self.ask(path)[0]
-
-    def predict(self, picture: bytes) -> Any:
-        status, answer = self.ask("/predict", picture)
-        assert status == 200, answer
-        return answer
-
-
-@dataclass(frozen=True)
-class Deployment(Server):
-    """What `docker compose up` started."""
-
-    project: str
-
-    def compose(self, *arguments: str) -> str:
-        settings = {name: value for name, value in os.environ.items() if not name.startswith(("COMPOSE_", "DIGITS_"))}
-        settings["SERVICE_PORT"] = f"127.0.0.1:{self.port}"
-        settings["DATA_DIR"] = str(Path(os.environ.get("MNIST_DIR") or "data").resolve())
-        command = ("docker", "compose", "--project-name", self.project, "--profile", "training", *arguments)
-        return run(*command, env=settings)
-
-    def python(self, code: str) -> Any:
-        """Return the JSON that `code`, run inside the service's container, prints."""
-        return json.loads(self.compose("exec", "-T", "service", "python", "-c", code))
-
-    def inspect(self) -> Any:
-        container = self.compose("ps", "--all", "--quiet", "service").strip()
-        return json.loads(run("docker", "inspect", container))[0]
-
-
-def need_engine() -> None:
-    """Skip where no engine answers, or where the base image is neither here nor to be had."""
-    base = re.findall(r"^FROM (\S+) AS base$", (ROOT / "Dockerfile").read_text(encoding="utf-8"), re.MULTILINE)[0]
-    for why, *commands in (
-        ("no Docker engine answers", "docker info"),
-        ("Docker Compose v2 is not installed", "docker compose version"),
-        (f"{base} is not here and no registry gives it", f"docker image inspect {base}", f"docker pull {base}"),
-    ):
-        if not any(succeeds(*command.split()) for command in commands):
-            pytest.skip(f"{why}: `{commands[-1]}` fails")
-
-
-def succeeds(*command: str) -> bool:
-    try:
-        return subprocess.run(command, capture_output=True, check=False, timeout=300).returncode == 0
-    except FileNotFoundError:
-        return False
-
-
 @pytest.fixture(scope="module")
 def deployment() -> Iterator[Deployment]:
-    need_engine()
-    deployment = Deployment(free_port(), f"digits-test-{os.getpid()}")
-    try:
-        deployment.compose("up", "--build", "--detach", "--wait", "--wait-timeout", "60", "service")
-        yield deployment
-    finally:
-        print(deployment.compose("logs", "--no-color"))  # shown where something fails
-        deployment.compose("down", "--volumes", "--remove-orphans", "--rmi", "local", "--timeout", "5")
+    if why := missing():
+        pytest.skip(why)
+    with deployed() as started:
+        yield started
 
 
 @pytest.fixture
-def alone(deployment: Deployment) -> Iterator[Callable[..., tuple[str, Server]]]:
+def alone(deployment: Deployment) -> Iterator[Callable[..., tuple[str, Published]]]:
     """Start the service's image without Compose; returns the container and its server."""
     containers = []
 
-    def start(*options: str) -> tuple[str, Server]:
+    def start(*options: str) -> tuple[str, Published]:
         port = free_port()
         publish = ("--publish", f"127.0.0.1:{port}:8000")
         image = f"{deployment.project}-service"
         containers.append(run("docker", "run", "--detach", *publish, *options, image).strip())
-        return containers[-1], Server(port)
+        return containers[-1], Published(port)
 
     yield start
     for container in containers:
@@ -171,14 +81,138 @@ print(json.dumps([directory for directory in ("/", "/app", "/app/service", "/opt
                   if writable(directory)]))
 """
     assert deployment.python(code) == ["/app/models", "/tmp"]
-    assert deployment.inspect()["HostConfig"]["ReadonlyRootfs"]
 
 
-def test_has_limits(deployment: Deployment) -> None:
-    limits = deployment.inspect()["HostConfig"]
-    assert 0 < limits["Memory"] <= 4 << 30
-    assert 0 < limits["PidsLimit"] <= 1024
-    assert limits["CpuQuota"] == 2 * limits["CpuPeriod"] > 0
+def test_every_container_is_confined(deployment: Deployment) -> None:
+    containers = deployment.containers()
+    assert len(containers) == 3
+    for container in containers:
+        limits = container["HostConfig"]
+        assert int(container["Config"]["User"].partition(":")[0]) > 0
+        assert limits["ReadonlyRootfs"]
+        assert limits["CapDrop"] == ["ALL"]
+        assert not limits["CapAdd"]
+        assert not limits["Privileged"]
+        assert limits["SecurityOpt"] == ["no-new-privileges:true"]
+        assert 0 < limits["Memory"] <= 4 << 30
+        assert 0 < limits["PidsLimit"] <= 1024
+        assert limits["CpuQuota"] == 2 * limits["CpuPeriod"] > 0
+
+
+def addresses_outside() -> list[str]:
+    """Return addresses beyond this machine that it knows: name servers, and the gateway."""
+    servers = re.findall(r"^nameserver ([\d.]+)$", Path("/etc/resolv.conf").read_text(encoding="utf-8"), re.MULTILINE)
+    routes = [line.split() for line in Path("/proc/net/route").read_text(encoding="ascii").splitlines()[1:]]
+    gateways = [socket.inet_ntoa(bytes.fromhex(route[2])[::-1]) for route in routes if route[1] == "00000000"]
+    return [address for address in (*servers, *gateways) if not address.startswith("127.")]
+
+
+def reaches(*command: str, address: str) -> bool:
+    """Return whether a container gets an answer from an address, be it that nobody listens there."""
+    script = f"timeout 3 bash -c '</dev/tcp/{address}/53'; test $? != 124 -a $? != 2"
+    result = subprocess.run([*command, "bash", "-c", script], capture_output=True, text=True, check=False, timeout=60)
+    return result.returncode == 0 and "unreachable" not in result.stderr
+
+
+def test_there_is_no_way_out(deployment: Deployment) -> None:
+    ordinary = ("docker", "run", "--rm", f"{deployment.project}-service")
+    outside = [address for address in addresses_outside() if reaches(*ordinary, address=address)]
+    if not outside:
+        pytest.skip("an ordinary container gets no answer from outside here either")
+    for container in deployment.containers():
+        for address in outside:
+            assert not reaches("docker", "exec", container["Id"], address=address)
+    ask = "import json, socket; print(json.dumps(socket.getaddrinfo('{}', 80)[0][4][0]))"
+    assert deployment.python(ask.format("service"))
+    with pytest.raises(AssertionError, match="gaierror"):  # nor does Docker's name server ask others for it
+        deployment.python(ask.format("example.org"))
+
+
+def test_both_replicas_are_asked(deployment: Deployment) -> None:
+    names = [uuid4().hex for _ in range(20)]
+    for name in names:
+        assert deployment.send("POST", "/predict", drawing.png(7), X_Request_ID=name)[0] == 200
+    assert len({line["replica"] for name in names for line in deployment.log_of(name)}) == 2
+
+
+def test_a_request_keeps_its_name_and_its_client(deployment: Deployment) -> None:
+    name = uuid4().hex
+    claimed = {"X_Request_ID": name, "X_Forwarded_For": "192.0.2.7"}
+    status, headers, _ = deployment.send("POST", "/predict", drawing.png(7), **claimed)
+    assert (status, headers.get_all("X-Request-ID")) == (200, [name])
+    [outside] = deployment.log_of(name)
+    [inside] = [line for line in deployment.compose("logs", "--no-color", "service").splitlines() if name in line]
+    assert outside["remote"] != "192.0.2.7"  # which anybody may claim
+    assert f"from {outside['remote']} " in inside
+
+
+def test_what_the_proxy_refuses_has_our_shape(deployment: Deployment) -> None:
+    limit = Settings().max_upload_bytes
+    assert deployment.send("POST", "/predict", bytes(limit))[0] == 415  # by the service
+    for status, (found, headers, body) in [
+        (413, deployment.send("POST", "/predict", bytes(limit + 1))),
+        (414, deployment.send("GET", "/" + "a" * 9000)),
+        (431, deployment.send("GET", "/", X_Long="a" * 40000)),
+        (405, deployment.send("TRACE", "/")),
+        (400, deployment.send("GET", "/", Host="a b")),
+    ]:
+        assert (found, headers["Content-Type"]) == (status, "application/json")
+        assert set(json.loads(body)) == {"error", "code"}
+        assert headers["X-Request-ID"]
+
+
+@contextmanager
+def asking(deployment: Deployment) -> Iterator[list[int]]:
+    """Ask all the time, as four clients; yield the statuses of the answers as they come."""
+    statuses: list[int] = []
+    stop = threading.Event()
+
+    def ask() -> None:
+        while not stop.is_set():
+            statuses.append(deployment.send("POST", "/predict", drawing.png(7))[0])
+
+    clients = [threading.Thread(target=ask) for _ in range(4)]
+    [client.start() for client in clients]
+    try:
+        yield statuses
+    finally:
+        stop.set()
+        [client.join() for client in clients]
+
+
+def test_a_replica_that_dies_costs_no_request(deployment: Deployment) -> None:
+    with asking(deployment) as statuses:
+        for container in deployment.containers("service"):
+            asked = len(statuses)
+            run("docker", "kill", container["Id"])
+            until(lambda asked=asked: len(statuses) > asked + 20, 30, "20 answers from the other")
+            run("docker", "start", container["Id"])
+            deployment.wait_for_replicas(2)
+    assert set(statuses) == {200}
+
+
+def test_replicas_may_come_and_go(deployment: Deployment) -> None:
+    with asking(deployment) as statuses:
+        for count in (3, 2):
+            deployment.compose("up", "--detach", "--no-recreate", "--scale", f"service={count}", "service")
+            deployment.wait_for_replicas(count)
+            replicas = set()
+            for name in (uuid4().hex for _ in range(30)):
+                assert deployment.send("GET", "/livez", X_Request_ID=name)[0] == 200
+                replicas |= {line["replica"] for line in deployment.log_of(name)} if len(replicas) < count else set()
+            assert len(replicas) == count
+    assert set(statuses) == {200}
+
+
+def test_that_nobody_is_there_is_said_in_our_shape(deployment: Deployment) -> None:
+    deployment.compose("stop", "service")
+    try:
+        status, headers, body = deployment.send("GET", "/readyz")
+        assert (status, headers["Retry-After"]) == (503, "1")
+        assert json.loads(body)["code"] == "not_ready"
+    finally:
+        deployment.compose("start", "service")
+        deployment.wait_for_replicas(2)
 
 
 def test_service_image_holds_what_it_serves_with_and_no_more(deployment: Deployment) -> None:
@@ -200,18 +234,19 @@ def test_gpu_profile_asks_for_cuda_beside_the_service(deployment: Deployment) ->
     assert gpu["environment"]["DIGITS_PROVIDER"] == "cuda"
     assert gpu["build"]["args"] == {"EXTRA": "serve-cuda"}
     assert gpu["deploy"]["resources"]["reservations"]["devices"][0]["driver"] == "nvidia"
-    assert gpu["ports"][0]["published"] == "8001"
+    assert services["proxy-gpu"]["ports"][0]["published"] == "8001"
+    assert gpu["networks"] == {"inside-gpu": {"aliases": ["service"]}}  # where its proxy looks for it
     shared = ("read_only", "cap_drop", "security_opt", "volumes", "pids_limit", "cpu_quota")
     assert [gpu[key] for key in shared] == [services["service"][key] for key in shared]
 
 
-def test_image_alone_serves(alone: Callable[..., tuple[str, Server]]) -> None:
+def test_image_alone_serves(alone: Callable[..., tuple[str, Published]]) -> None:
     _, server = alone("--read-only", "--tmpfs", "/tmp")
     until(lambda: server.status("/readyz") == 200, 30, "ready")
     assert server.predict(drawing.png(7))["digit"] == 7
 
 
-def test_without_a_model_it_is_unhealthy_and_lives(alone: Callable[..., tuple[str, Server]]) -> None:
+def test_without_a_model_it_is_unhealthy_and_lives(alone: Callable[..., tuple[str, Published]]) -> None:
     often = ("--health-interval", "1s", "--health-start-period", "1s", "--health-retries", "2")
     container, server = alone("--tmpfs", "/app/models", *often)
 
@@ -244,4 +279,4 @@ def test_stops_within_the_grace_time(deployment: Deployment) -> None:
     started = time.monotonic()
     deployment.compose("stop", "service")
     assert time.monotonic() - started < Settings().grace_seconds
-    assert deployment.inspect()["State"]["ExitCode"] == 0
+    assert [container["State"]["ExitCode"] for container in deployment.containers("service")] == [0, 0]

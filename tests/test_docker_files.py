@@ -1,15 +1,18 @@
 """The Docker files agree with each other and with the settings. No engine is needed for that."""
 
+import json
 import re
 from pathlib import Path
 
 import pytest
 
+from service.errors import MalformedRequest, NotReady, SlowRequest, TooBusy, TooLarge, WrongMethod
 from service.settings import Settings, table
 
 ROOT = Path(__file__).parent.parent
 DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
 COMPOSE = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
+NGINX = (ROOT / "deploy" / "nginx" / "nginx.conf").read_text(encoding="utf-8")
 IGNORED = (ROOT / ".dockerignore").read_text(encoding="utf-8")
 STAGES = re.findall(r"^FROM \S+ AS (\S+)$", DOCKERFILE, re.MULTILINE)
 
@@ -40,6 +43,26 @@ def test_compose_waits_longer_than_the_service_does() -> None:
     period = re.search(r"stop_grace_period: (\d+)s", COMPOSE)
     assert period
     assert int(period[1]) > Settings().grace_seconds
+
+
+def test_proxy_takes_what_the_service_takes_and_finds_it_where_it_listens() -> None:
+    size = re.search(r"client_max_body_size (\d+);", NGINX)
+    assert size
+    assert int(size[1]) == Settings().max_upload_bytes
+    assert "http://service:8000" in NGINX
+    assert "DIGITS_BIND=0.0.0.0:8000" in DOCKERFILE
+
+
+def test_proxy_speaks_of_errors_as_the_service_does() -> None:
+    said = re.findall(r"^ +(\d{3}) '(\{.*\})';$", NGINX, re.MULTILINE)
+    codes = {int(status): json.loads(body)["code"] for status, body in said}
+    ours = {
+        kind.status: kind.code for kind in (MalformedRequest, WrongMethod, SlowRequest, TooLarge, TooBusy, NotReady)
+    }
+    assert {status: codes[status] for status in ours} == ours
+    pages = {int(status) for line in re.findall(r"error_page ([\d ]+)", NGINX) for status in line.split()}
+    made_into_others = {494, 500, 501, 502, 504, 505}
+    assert {status for status in pages if status not in codes} == made_into_others
 
 
 def test_both_images_run_as_the_same_user() -> None:

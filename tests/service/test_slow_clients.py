@@ -58,9 +58,8 @@ def test_a_hundred_that_stop_half_way_hold_nobody_up(server: Server, sent: bytes
         started = time.monotonic()
         for _ in range(10):
             assert server.request("POST", "/predict", drawing.png(5), content_type="image/png")[0] == 200
-        assert (
-            time.monotonic() - started < 2
-        )  # the clients' own deadline, after which there would be nobody to wait for
+        # Afterwards the half-sent bodies would be refused, and there would be nobody left to wait for.
+        assert time.monotonic() - started < 2
 
 
 def test_a_body_that_does_not_come_is_refused(server: Server) -> None:

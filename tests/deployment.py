@@ -1,0 +1,145 @@
+"""The deployment for real: images built and the compose file run, in a Compose project of its own, on a free port."""
+
+import http.client
+import json
+import os
+import re
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.server import ROOT, free_port
+
+
+def run(*command: str, env: dict[str, str] | None = None) -> str:
+    """Return what `command` printed; where it fails, the error shows all that it said."""
+    result = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, f"{' '.join(command)}\n{result.stdout}{result.stderr}"
+    return result.stdout
+
+
+def until(condition: Callable[[], Any], seconds: float, what: str) -> Any:
+    """Return the first true answer of `condition`."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if answer := condition():
+            return answer
+        time.sleep(0.2)
+    raise AssertionError(f"{what}: not within {seconds} s")
+
+
+@dataclass(frozen=True)
+class Published:
+    """A service that listens on a port of this machine."""
+
+    port: int
+
+    def ask(self, path: str, body: bytes | None = None) -> tuple[int, Any]:
+        """Return the status and the JSON of the answer; a body is POSTed as a PNG. Status 0: nobody listens yet."""
+        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", body, {"Content-Type": "image/png"})
+        try:
+            with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=10) as answer:
+                return answer.status, json.load(answer)
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, json.load(error)
+        except OSError:
+            return 0, None
+
+    def send(self, method: str, path: str, body: bytes | None = None, **headers: str) -> tuple[int, Any, bytes]:
+        """Return the status, the headers and the body of the answer to a request; a body is sent as a PNG."""
+        with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)) as connection:
+            named = {name.replace("_", "-"): value for name, value in headers.items()}
+            connection.request(method, path, body, {"Content-Type": "image/png", **named})
+            answer = connection.getresponse()
+            return answer.status, answer.headers, answer.read()
+
+    def status(self, path: str) -> int:
+        """Return the status of the answer to a GET."""
+        return self.ask(path)[0]
+
+    def predict(self, picture: bytes) -> Any:
+        """Return the answer to a picture that can be read."""
+        status, answer = self.ask("/predict", picture)
+        assert status == 200, answer
+        return answer
+
+
+@dataclass(frozen=True)
+class Deployment(Published):
+    """What `docker compose up` started."""
+
+    project: str
+
+    def compose(self, *arguments: str) -> str:
+        """Run `docker compose` on this project; return what it printed."""
+        settings = {name: value for name, value in os.environ.items() if not name.startswith(("COMPOSE_", "DIGITS_"))}
+        settings["SERVICE_PORT"] = f"127.0.0.1:{self.port}"
+        settings["DATA_DIR"] = str(Path(os.environ.get("MNIST_DIR") or "data").resolve())
+        command = ("docker", "compose", "--project-name", self.project, "--profile", "training", *arguments)
+        return run(*command, env=settings)
+
+    def python(self, code: str) -> Any:
+        """Return the JSON that `code`, run inside the service's container, prints."""
+        return json.loads(self.compose("exec", "-T", "service", "python", "-c", code))
+
+    def containers(self, *services: str) -> list[Any]:
+        """Return what Docker says of the containers of these services, of all where none is named."""
+        names = self.compose("ps", "--all", "--quiet", *services).split()
+        return list(json.loads(run("docker", "inspect", *names)))
+
+    def wait_for_replicas(self, count: int) -> None:
+        """Return when so many replicas of the service are healthy, and no others are there."""
+
+        def all_are_healthy() -> bool:
+            states = [container["State"] for container in self.containers("service")]
+            return [state["Running"] and state["Health"]["Status"] for state in states] == ["healthy"] * count
+
+        until(all_are_healthy, 60, f"{count} healthy replicas")
+
+    def log_of(self, request_id: str) -> list[Any]:
+        """Return the lines in which the proxy names a request."""
+        lines = self.compose("logs", "--no-log-prefix", "--no-color", "proxy").splitlines()
+        return [json.loads(line[line.index("{") :]) for line in lines if request_id in line]
+
+
+def missing() -> str:
+    """Return what a deployment needs and this machine lacks, empty where it can be had."""
+    base = re.findall(r"^FROM (\S+) AS base$", (ROOT / "Dockerfile").read_text(encoding="utf-8"), re.MULTILINE)[0]
+    for why, *commands in (
+        ("no Docker engine answers", "docker info"),
+        ("Docker Compose v2 is not installed", "docker compose version"),
+        *(_image(name) for name in (base, "nginx:stable")),
+    ):
+        if not any(_succeeds(*command.split()) for command in commands):
+            return f"{why}: `{commands[-1]}` fails"
+    return ""
+
+
+def _image(name: str) -> tuple[str, ...]:
+    return f"{name} is not here and no registry gives it", f"docker image inspect {name}", f"docker pull {name}"
+
+
+def _succeeds(*command: str) -> bool:
+    try:
+        return subprocess.run(command, capture_output=True, check=False, timeout=300).returncode == 0
+    except FileNotFoundError:
+        return False
+
+
+@contextmanager
+def deployed() -> Iterator[Deployment]:
+    """Build and start the deployment; at the end remove it, volumes and images included."""
+    deployment = Deployment(free_port(), f"digits-test-{os.getpid()}")
+    try:
+        deployment.compose("up", "--build", "--detach", "--wait", "--wait-timeout", "90", "proxy")
+        yield deployment
+    finally:
+        print(deployment.compose("logs", "--no-color"))  # shown where something fails
+        deployment.compose("down", "--volumes", "--remove-orphans", "--rmi", "local", "--timeout", "5")
