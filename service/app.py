@@ -15,7 +15,8 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from service import cors
 from service.access import demand_key
 from service.admission import Admission
-from service.api import EXTENSION, Service, answers, docs, oip, ops, pages, predict, refused
+from service.api import EXTENSION, NO_SNIFFING, Service, answers, docs, oip, ops, pages, predict, refused
+from service.api.direct import FAILED, Direct
 from service.engine import open_version
 from service.errors import (
     DigitsError,
@@ -95,7 +96,8 @@ def create_app(
     if store.serving is None:
         log.warning("No model serves yet. %s", store.reason)
     app = DigitsFlask("service", static_folder=None)
-    app.extensions[EXTENSION] = Service(settings, store, metrics, Admission(settings.max_in_flight, settings.threads))
+    here = Service(settings, store, metrics, Admission(settings.max_in_flight, settings.threads))
+    app.extensions[EXTENSION] = here
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.config.update(
         MAX_CONTENT_LENGTH=settings.max_upload_bytes,
@@ -109,9 +111,12 @@ def create_app(
     app.register_blueprint(docs.blueprint)
     _render_errors(app)
     demand_key(app, settings.api_key_file)
+    app.before_request(_raise_what_failed)
     app.before_request(_refuse_compressed)
     cors.allow(app, settings.cors_origins)
     app.after_request(_secure)
+    if not (settings.api_key_file or settings.cors_origins):  # those are Flask's
+        app.wsgi_app = Direct(app.wsgi_app, here)  # type: ignore[method-assign]
     if settings.trusted_proxies:
         app.wsgi_app = ProxyFix(app.wsgi_app, settings.trusted_proxies, 0)  # type: ignore[method-assign]
     app.wsgi_app = Observed(app.wsgi_app, metrics)  # type: ignore[method-assign]
@@ -172,6 +177,13 @@ def _of_a_defect(error: Exception) -> ResponseReturnValue:
     return _of_ours(DigitsError("The service failed at this request; its log says why. Report it."))
 
 
+def _raise_what_failed() -> None:
+    """Raise the error with which a request failed before it came to Flask, so that one place renders all errors."""
+    error = request.environ.get(FAILED)
+    if error is not None:
+        raise error
+
+
 def _refuse_compressed() -> None:
     """Refuse a body that would have to be unpacked: nothing bounds what comes out of a few bytes.
 
@@ -183,5 +195,5 @@ def _refuse_compressed() -> None:
 
 
 def _secure(response: Response) -> Response:
-    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers.set(*NO_SNIFFING)
     return response

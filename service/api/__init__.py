@@ -15,6 +15,7 @@ from service.settings import Settings
 from service.store import ModelStore, Serving
 
 EXTENSION = "digits"
+NO_SNIFFING = ("X-Content-Type-Options", "nosniff")  # a header of every answer
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -29,6 +30,17 @@ class Service:
     metrics: Metrics
     admission: Admission
     draining: Callable[[], bool] = lambda: False
+
+    def serving(self) -> Serving:
+        """Return the model that serves at this moment.
+
+        Raises:
+            NotReady: there is none.
+        """
+        found = self.store.serving
+        if found is None:
+            raise NotReady("No model is ready to answer: GET /readyz says why; try again when it answers 200.")
+        return found
 
 
 def service() -> Service:
@@ -56,18 +68,6 @@ def refused(code: str) -> None:
     service().metrics.refused(code)
     if notes := current.get():
         notes.code = code
-
-
-def serving() -> Serving:
-    """Return the model that serves at this moment.
-
-    Raises:
-        NotReady: there is none.
-    """
-    found = service().store.serving
-    if found is None:
-        raise NotReady("No model is ready to answer: GET /readyz says why; try again when it answers 200.")
-    return found
 
 
 def ready() -> Serving:

@@ -60,6 +60,11 @@ def prediction(probabilities: Probabilities, digit: Grey, manifest: Manifest, op
     return answer
 
 
+def single(probabilities: Probabilities, digit: Grey, manifest: Manifest, options: Options) -> dict[str, Any]:
+    """Return the answer to a request with one picture, which names the model too; the arguments are `prediction`'s."""
+    return {**prediction(probabilities, digit, manifest, options), "model": model(manifest)}
+
+
 def decimals(probabilities: Probabilities) -> list[float]:
     """Return float32 [N] as the shortest decimals that stand for the same numbers.
 

@@ -9,7 +9,7 @@ from flask import Blueprint, Response, current_app, jsonify, request
 from flask.typing import ResponseReturnValue
 
 from service import __version__
-from service.api import admitted, ready, service, serving
+from service.api import Service, admitted, ready, service
 from service.api.inference import JSON_LENGTH, Inference, flag, read_fields, read_inference, shown
 from service.api.reading import read_digit, run
 from service.api.tensors import Tensor, elements, pixels, write_output
@@ -96,11 +96,12 @@ def model_config(name: str, version: str | None = None) -> ResponseReturnValue:
 @admitted
 def infer(name: str, version: str | None = None) -> ResponseReturnValue:
     """Answer for a batch of images. One that cannot be read refuses all."""
+    here = service()
     model = _model(name, version)
     inference = read_inference(
-        request.get_data(cache=False), request.headers.get(JSON_LENGTH), most=service().settings.max_batch
+        request.get_data(cache=False), request.headers.get(JSON_LENGTH), most=here.settings.max_batch
     )
-    return _answer(name, model, inference, run(model, _images(inference.images)))
+    return _answer(name, model, inference, run(here, model, _images(here, inference.images)))
 
 
 @blueprint.post("/repository/index")
@@ -133,7 +134,7 @@ def _model(name: str, version: str | None) -> Serving:
     here = service()
     if name != here.settings.model_name:
         raise UnknownRoute(f"No model {shown(name)} is served: ask for {here.settings.model_name!r}.")
-    model = serving()
+    model = here.serving()
     if version in (None, model.manifest.version):
         return model
     reasons = {str(known.number): known.reason for known in here.store.versions()}
@@ -142,16 +143,16 @@ def _model(name: str, version: str | None) -> Serving:
     raise UnknownRoute(f"There is no version {shown(version)}: ask for {model.manifest.version}.")
 
 
-def _images(tensor: Tensor) -> Images:
+def _images(here: Service, tensor: Tensor) -> Images:
     if tensor.datatype == "BYTES":
-        return np.stack([_digit(index, element) for index, element in enumerate(elements(tensor))])
+        return np.stack([_digit(here, index, element) for index, element in enumerate(elements(tensor))])
     return pixels(tensor)
 
 
-def _digit(index: int, element: object) -> Grey:
+def _digit(here: Service, index: int, element: object) -> Grey:
     """Return the digit in an encoded picture, bytes or their base64, or name the picture in the refusal."""
     try:
-        return read_digit(element if isinstance(element, bytes) else from_base64(element))
+        return read_digit(here, element if isinstance(element, bytes) else from_base64(element))
     except RequestError as error:
         raise type(error)(f"{INPUT_NAME}[{index}]: {error}") from error
 

@@ -4,7 +4,7 @@ import numpy as np
 from flask import Blueprint, jsonify, request
 from flask.typing import ResponseReturnValue
 
-from service.api import admitted, answers, service, serving
+from service.api import Service, admitted, answers, service
 from service.api.reading import read_digit, run
 from service.api.uploads import Upload, many_pictures, one_picture
 from service.errors import RequestError
@@ -18,11 +18,11 @@ blueprint = Blueprint("predict", __name__)
 def predict() -> ResponseReturnValue:
     """Answer for one picture."""
     options = answers.Options.of(request)
-    model = serving()
-    digit = read_digit(one_picture(request))
-    probabilities = run(model, digit[np.newaxis])[0]
-    answer = answers.prediction(probabilities, digit, model.manifest, options)
-    return jsonify({**answer, "model": answers.model(model.manifest)})
+    here = service()
+    model = here.serving()
+    digit = read_digit(here, one_picture(request))
+    probabilities = run(here, model, digit[np.newaxis])[0]
+    return jsonify(answers.single(probabilities, digit, model.manifest, options))
 
 
 @blueprint.post("/predict/batch")
@@ -30,10 +30,11 @@ def predict() -> ResponseReturnValue:
 def predict_batch() -> ResponseReturnValue:
     """Answer for each picture of a batch, or say what is wrong with that one. The model runs once for all."""
     options = answers.Options.of(request)
-    model = serving()
-    digits = [_try_to_read(upload) for upload in many_pictures(request, service().settings.max_batch)]
+    here = service()
+    model = here.serving()
+    digits = [_try_to_read(here, upload) for upload in many_pictures(request, here.settings.max_batch)]
     readable = [digit for digit in digits if not isinstance(digit, RequestError)]
-    rows = iter(run(model, np.stack(readable)) if readable else ())
+    rows = iter(run(here, model, np.stack(readable)) if readable else ())
     predictions = [
         answers.error(digit)
         if isinstance(digit, RequestError)
@@ -43,11 +44,11 @@ def predict_batch() -> ResponseReturnValue:
     return jsonify({"predictions": predictions, "model": answers.model(model.manifest)})
 
 
-def _try_to_read(upload: Upload) -> Grey | RequestError:
+def _try_to_read(here: Service, upload: Upload) -> Grey | RequestError:
     try:
         if isinstance(upload, RequestError):
             raise upload
-        return read_digit(upload)
+        return read_digit(here, upload)
     except RequestError as error:
-        service().metrics.refused(error.code)
+        here.metrics.refused(error.code)
         return error

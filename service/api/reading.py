@@ -2,7 +2,7 @@
 
 from time import perf_counter
 
-from service.api import service
+from service.api import Service
 from service.canonical import canonical_digit
 from service.engine import Images, Probabilities
 from service.images import decode
@@ -11,13 +11,12 @@ from service.logs import current
 from service.store import Serving
 
 
-def read_digit(content: bytes) -> Grey:
+def read_digit(here: Service, content: bytes) -> Grey:
     """Return the digit in the bytes of an image file as the model wants it, uint8 [28, 28].
 
     Raises:
         RequestError: the bytes are no picture that is read, or there is no digit in it.
     """
-    here = service()
     started = perf_counter()
     grey = decode(content, max_pixels=here.settings.max_pixels)
     decoded = perf_counter()
@@ -26,12 +25,12 @@ def read_digit(content: bytes) -> Grey:
     return digit
 
 
-def run(model: Serving, images: Images) -> Probabilities:
+def run(here: Service, model: Serving, images: Images) -> Probabilities:
     """Return the probabilities, float32 [N, 10], of `images`, uint8 [N, 28, 28]."""
     started = perf_counter()
     probabilities = model.engine.run(images)
     seconds = perf_counter() - started
-    service().metrics.ran(images, probabilities, model.manifest.certain_from, seconds)
+    here.metrics.ran(images, probabilities, model.manifest.certain_from, seconds)
     if notes := current.get():
         notes.pictures += len(images)
     return probabilities
