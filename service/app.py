@@ -12,12 +12,11 @@ from gunicorn.http.errors import NoMoreData, ParseException
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from service import cors
+from service import answers, cors
 from service.access import demand_key
 from service.admission import Admission
-from service.api import EXTENSION, NO_SNIFFING, Service, answers, docs, oip, ops, pages, predict, refused
+from service.api import EXTENSION, NO_SNIFFING, Service, docs, oip, ops, pages, predict, refused
 from service.api.direct import FAILED, Direct
-from service.engine import open_version
 from service.errors import (
     DigitsError,
     MalformedRequest,
@@ -30,7 +29,7 @@ from service.errors import (
 from service.metrics import Metrics
 from service.observe import REQUEST, Observed
 from service.settings import Settings
-from service.store import ModelStore
+from service.store import ModelStore, model_store
 
 log = logging.getLogger(__name__)
 
@@ -94,7 +93,7 @@ def create_app(
     store.report = metrics.model
     store.refresh()
     if store.serving is None:
-        log.warning("No model serves yet. %s", store.reason)
+        log.warning("No model serves yet. %s Models are looked for in %s.", store.reason, settings.models_dir)
     app = DigitsFlask("service", static_folder=None)
     here = Service(settings, store, metrics, Admission(settings.max_in_flight, settings.threads))
     app.extensions[EXTENSION] = here
@@ -121,17 +120,6 @@ def create_app(
         app.wsgi_app = ProxyFix(app.wsgi_app, settings.trusted_proxies, 0)  # type: ignore[method-assign]
     app.wsgi_app = Observed(app.wsgi_app, metrics)  # type: ignore[method-assign]
     return app
-
-
-def model_store(settings: Settings) -> ModelStore:
-    """Return the store of the model that the settings name; nothing is opened yet."""
-    return ModelStore(
-        settings.models_dir / settings.model_name,
-        version=settings.model_version,
-        open_engine=lambda directory, manifest: open_version(
-            directory, manifest, provider=settings.provider, threads=settings.intra_op_threads
-        ),
-    )
 
 
 def _render_errors(app: Flask) -> None:

@@ -24,7 +24,7 @@ from service.board import Board, Key, Row
 from service.contract import CONTRACT_VERSION, IMAGE_SIDE, LABELS
 from service.engine import Images, Probabilities
 from service.logs import UNMATCHED
-from service.store import Serving
+from service.store import REFUSALS, Serving
 
 _SECONDS = (
     1e-5,
@@ -101,7 +101,12 @@ DEFINITIONS = {
             "1 for the model that serves; two stand here only while the workers change over.",
             ("name", "version", "provider", "file"),
         ),
-        Definition("digits_model_loads_total", "counter", "Versions taken or refused, by each worker.", ("result",)),
+        Definition(
+            "digits_model_loads_total",
+            "counter",
+            "Versions taken or refused, by each worker, and why.",
+            ("result", "reason"),
+        ),
         Definition("digits_workers", "gauge", "Workers that live."),
         Definition("digits_workers_ready", "gauge", "Workers in which a model serves."),
         Definition("digits_worker_starts_total", "counter", "Workers started since the server started."),
@@ -164,9 +169,9 @@ class Metrics(Collector):
         for label in LABELS:
             for certain in (True, False):
                 self._prediction(label, certain)
-        self._loads = {
-            taken: self._cell("digits_model_loads_total", "success" if taken else "failure") for taken in (True, False)
-        }
+        self._taken = self._cell("digits_model_loads_total", "success", "")
+        for code in REFUSALS:
+            self._cell("digits_model_loads_total", "failure", code)
         self._ready = self._cell("digits_workers_ready")
         self._model = self._ready  # nothing serves yet
 
@@ -263,11 +268,12 @@ class Metrics(Collector):
         for (digit, sure), count in Counter(zip(digits.tolist(), certain.tolist(), strict=True)).items():
             self._values[self._prediction(LABELS[digit], sure)] += count
 
-    def model(self, serving: Serving | None) -> None:
-        """Count a version that was taken and serves from now on, or, with None, one that was refused."""
-        self._add(self._loads[serving is not None])
-        if serving is None:
+    def model(self, serving: Serving | str) -> None:
+        """Count a version that was taken and serves from now on, or the code of the error for which one was refused."""
+        if isinstance(serving, str):
+            self._add(self._cell("digits_model_loads_total", "failure", serving))
             return
+        self._add(self._taken)
         manifest, engine = serving.manifest, serving.engine
         taken = self._cell("digits_model_info", manifest.name, manifest.version, engine.provider, engine.file)
         with self._counting:

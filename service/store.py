@@ -13,12 +13,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from service.contract import Manifest
-from service.engine import Engine
-from service.errors import ModelError
+from service.engine import Engine, open_version
+from service.errors import DigitsError, ModelError, ProviderError
+from service.settings import Settings
 
 log = logging.getLogger(__name__)
 
 _VERSION = re.compile(r"[1-9][0-9]{0,8}")
+_FOLDERS = re.compile(r"(?<![\w.])/(?:[^\s/:'\"]+/)+")
+_RETRY_SECONDS = 60.0
+
+#: The codes of the errors for which a version may be refused; the last is that of what nobody foresaw.
+REFUSALS = (*(kind.code for kind in ModelError.__subclasses__()), DigitsError.code)
 
 Stamp = tuple[tuple[str, int, int, int], ...]
 Opener = Callable[[Path, Manifest], Engine]
@@ -32,7 +38,7 @@ class Serving:
     manifest: Manifest
 
 
-Report = Callable[[Serving | None], None]  # told of each version that is taken, and with None of each refused
+Report = Callable[[Serving | str], None]  # told of each version that is taken, and of the code of each refusal
 
 
 @dataclass(frozen=True)
@@ -42,6 +48,15 @@ class Version:
     number: int
     serves: bool
     reason: str
+
+
+@dataclass(frozen=True)
+class _Refusal:
+    """Why the files of a version are not served, and until when there is no use in another try."""
+
+    stamp: Stamp
+    reason: str
+    until: float
 
 
 class ModelStore:
@@ -57,7 +72,7 @@ class ModelStore:
         self._open_engine = open_engine
         self._serving: Serving | None = None
         self._taken: tuple[int, Stamp] | None = None
-        self._refused: dict[int, tuple[Stamp, str]] = {}
+        self._refused: dict[int, _Refusal] = {}
         self.report: Report = lambda _serving: None
 
     @property
@@ -72,10 +87,11 @@ class ModelStore:
             return ""
         refused = sorted(self._refused.items(), reverse=True)
         if refused:
-            return f"Version {refused[0][0]} is refused. {refused[0][1][1]}"
+            return f"Version {refused[0][0]} is refused. {refused[0][1].reason}"
+        name = self._directory.name
         if self._wanted != "latest":
-            return f"{self._directory} has no version {self._wanted}: publish it, or set DIGITS_MODEL_VERSION=latest."
-        return f"{self._directory} has no model: run `python -m training`, or set DIGITS_MODELS_DIR."
+            return f"{name} has no version {self._wanted}: publish it, or set DIGITS_MODEL_VERSION=latest."
+        return f"{name} has no version: run `python -m training`, or set DIGITS_MODELS_DIR."
 
     def versions(self) -> list[Version]:
         """Return the versions in the directory, and the one that serves though its files be gone, newest first."""
@@ -87,7 +103,7 @@ class ModelStore:
 
     def _why(self, number: int, serving: int) -> str:
         if number in self._refused:
-            return self._refused[number][1]
+            return self._refused[number].reason
         if number == serving:
             return ""
         if self._wanted not in ("latest", str(number)):
@@ -97,8 +113,8 @@ class ModelStore:
     def refresh(self) -> None:
         """Let the newest version that works serve. Never raises.
 
-        A version is opened once, and again only after its files have changed. What serves goes on serving after its
-        directory is gone, until another version is there.
+        A version is opened once, and again after its files have changed, or some time after a refusal that may have
+        passed. What serves goes on serving after its directory is gone, until another version is there.
         """
         numbers = self._candidates()
         self._refused = {number: refusal for number, refusal in self._refused.items() if number in numbers}
@@ -106,7 +122,9 @@ class ModelStore:
             stamp = _stamp(self._directory / str(number))
             if self._taken == (number, stamp):
                 return
-            if self._refused.get(number, (None, ""))[0] != stamp and self._take(number, stamp):
+            refusal = self._refused.get(number)
+            known = refusal is not None and refusal.stamp == stamp and time.monotonic() < refusal.until
+            if not known and self._take(number, stamp):
                 return
 
     def watch(self, seconds: float = 1.0) -> None:
@@ -133,26 +151,51 @@ class ModelStore:
     def _take(self, number: int, stamp: Stamp) -> bool:
         directory = self._directory / str(number)
         try:
-            manifest = Manifest.read(directory)
-            serving = Serving(self._open_engine(directory, manifest), manifest)
-        except ModelError as error:
-            self._refuse(number, stamp, str(error))
-            return False
+            serving = self._open(directory)
         except Exception as error:  # a worker that raises while it boots takes the whole server down with it
-            log.debug("Version %d", number, exc_info=True)
-            self._refuse(number, stamp, f"{type(error).__name__}: {error}")
+            self._refuse(number, stamp, error)
             return False
         self._serving, self._taken = serving, (number, stamp)
-        log.info(
-            "Serving %s version %s on %s (%s)", manifest.name, number, serving.engine.provider, serving.engine.file
-        )
+        engine = serving.engine
+        log.info("Serving %s version %s on %s (%s)", serving.manifest.name, number, engine.provider, engine.file)
         self.report(serving)
         return True
 
-    def _refuse(self, number: int, stamp: Stamp, why: str) -> None:
-        self._refused = {**self._refused, number: (stamp, why)}  # a new one, because requests read it meanwhile
-        log.error("Version %d is refused: %s", number, why)
-        self.report(None)
+    def _open(self, directory: Path) -> Serving:
+        manifest = Manifest.read(directory)
+        manifest.check_place(directory)
+        return Serving(self._open_engine(directory, manifest), manifest)
+
+    def _refuse(self, number: int, stamp: Stamp, error: Exception) -> None:
+        why = str(error) if isinstance(error, ModelError) else f"{type(error).__name__}: {error}"
+        until = time.monotonic() + _RETRY_SECONDS if _may_pass(error) else float("inf")
+        refusal = _Refusal(stamp, self._without_paths(why), until)
+        before = self._refused.get(number)
+        self._refused = {**self._refused, number: refusal}  # a new one, because requests read it meanwhile
+        if before is None or (before.stamp, before.reason) != (stamp, refusal.reason):
+            log.error("Version %d is refused: %s", number, why)
+            log.debug("Version %d", number, exc_info=error)
+        self.report(error.code if isinstance(error, ModelError) else DigitsError.code)
+
+    def _without_paths(self, text: str) -> str:
+        """Return the text for clients, whom the server's directories do not concern."""
+        return _FOLDERS.sub("", text.replace(str(self._directory), self._directory.name))
+
+
+def model_store(settings: Settings) -> ModelStore:
+    """Return the store of the model that the settings name; nothing is opened yet."""
+    return ModelStore(
+        settings.models_dir / settings.model_name,
+        version=settings.model_version,
+        open_engine=lambda directory, manifest: open_version(
+            directory, manifest, provider=settings.provider, threads=settings.intra_op_threads
+        ),
+    )
+
+
+def _may_pass(error: Exception) -> bool:
+    """Tell whether a version may be sound that was refused: memory, files or the GPU were short at that moment."""
+    return not isinstance(error, ModelError) or isinstance(error, ProviderError) or isinstance(error.__cause__, OSError)
 
 
 def _stamp(directory: Path) -> Stamp:

@@ -1,10 +1,11 @@
 """A tiny real model that speaks the contract: it recognises the digits that `tests.drawing` prints.
 
-The nearest of ten templates wins: the logits are minus the squared distance to each, as one affine layer.
+The nearest template wins: the logits are minus the squared distance to each, as one affine layer, and the probability
+of a digit is the sum over its templates. The service's own specimens are among them, for without those no model serves.
 """
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ from service.contract import (
     SelfTest,
 )
 from service.engine import Engine, self_test_inputs
+from service.specimens import specimens
 from tests import drawing
 
 _PIXELS = IMAGE_SIDE * IMAGE_SIDE
@@ -39,24 +41,35 @@ _SHARPNESS = 0.5  # squared distances are about ten: a factor that leaves the an
 
 @cache
 def templates() -> npt.NDArray[np.float32]:
-    """Return each digit as the service sees it, float32 [10, 784] in [0, 1]."""
+    """Return each printed digit as the service sees it, float32 [10, 784] in [0, 1]."""
     digits = [canonical_digit(np.asarray(drawing.digit(label))) for label in range(len(LABELS))]
     return np.stack(digits).reshape(len(LABELS), _PIXELS).astype(np.float32) / 255
 
 
-def graph(*, side: int = IMAGE_SIDE, output: str = OUTPUT_NAME, batch: str | int = "N") -> onnx.ModelProto:
-    """Return the template matcher as ONNX; the arguments break the contract."""
-    weights = 2 * _SHARPNESS * templates().T / 255
-    biases = -_SHARPNESS * (templates() ** 2).sum(axis=1)
+def graph(
+    *,
+    side: int = IMAGE_SIDE,
+    output: str = OUTPUT_NAME,
+    batch: str | int = "N",
+    order: Sequence[int] = range(len(LABELS)),
+) -> onnx.ModelProto:
+    """Return the template matcher as ONNX; the arguments break the contract, or give digits another's place."""
+    images, labels = specimens()
+    known = np.concatenate([templates(), images.reshape(-1, _PIXELS) / 255])
+    weights = 2 * _SHARPNESS * known.T / 255
+    biases = -_SHARPNESS * (known**2).sum(axis=1)
+    members = np.eye(len(LABELS))[[*range(len(LABELS)), *labels]][:, order]
     nodes = [
         helper.make_node("Cast", [INPUT_NAME], ["pixels"], to=TensorProto.FLOAT),
         helper.make_node("Flatten", ["pixels"], ["flat"]),
         helper.make_node("Gemm", ["flat", "weights", "biases"], ["logits"]),
-        helper.make_node("Softmax", ["logits"], [output]),
+        helper.make_node("Softmax", ["logits"], ["templates"]),
+        helper.make_node("MatMul", ["templates", "members"], [output]),
     ]
     constants = [
-        numpy_helper.from_array(np.resize(weights, (side * side, len(LABELS))).astype(np.float32), "weights"),
+        numpy_helper.from_array(np.resize(weights, (side * side, len(known))).astype(np.float32), "weights"),
         numpy_helper.from_array(biases.astype(np.float32), "biases"),
+        numpy_helper.from_array(members.astype(np.float32), "members"),
     ]
     inputs = [helper.make_tensor_value_info(INPUT_NAME, TensorProto.UINT8, [batch, side, side])]
     outputs = [helper.make_tensor_value_info(output, TensorProto.FLOAT, [batch, len(LABELS)])]
@@ -67,11 +80,30 @@ def graph(*, side: int = IMAGE_SIDE, output: str = OUTPUT_NAME, batch: str | int
     )
 
 
+def changed(**constants: npt.NDArray[Any]) -> onnx.ModelProto:
+    """Return the template matcher with other numbers in it."""
+    proto = graph()
+    for tensor in proto.graph.initializer:
+        if tensor.name in constants:
+            tensor.CopyFrom(numpy_helper.from_array(constants[tensor.name].astype(np.float32), tensor.name))
+    return proto
+
+
+def untrained(seed: int) -> onnx.ModelProto:
+    """Return the template matcher with the weights that a network has before its training (Glorot uniform)."""
+    shape = _PIXELS, len(LABELS) + len(specimens()[0])
+    bound = np.sqrt(6 / sum(shape)) / 255
+    return changed(weights=np.random.default_rng(seed).uniform(-bound, bound, shape), biases=np.zeros(shape[1]))
+
+
 def model(*, contract: str = CONTRACT_VERSION, labels: str = ",".join(LABELS), **broken: Any) -> bytes:
     """Return the bytes of `model.onnx`; the arguments break the contract."""
-    proto = graph(**broken)
-    metadata = {METADATA_CONTRACT: contract, METADATA_LABELS: labels, METADATA_RECIPE: "{}"}
-    helper.set_model_props(proto, metadata)
+    return content_of(graph(**broken), contract=contract, labels=labels)
+
+
+def content_of(proto: onnx.ModelProto, *, contract: str = CONTRACT_VERSION, labels: str = ",".join(LABELS)) -> bytes:
+    """Return the bytes of `model.onnx` that holds a graph, with the contract's metadata."""
+    helper.set_model_props(proto, {METADATA_CONTRACT: contract, METADATA_LABELS: labels, METADATA_RECIPE: "{}"})
     return bytes(proto.SerializeToString())
 
 
@@ -80,17 +112,19 @@ def publish(
     version: int = 1,
     *,
     content: bytes | None = None,
+    promised: bytes | None = None,
     certain_from: float = 0.9,
     edit: Callable[[dict[str, Any]], None] = lambda _fields: None,
 ) -> Path:
     """Write a version into `models`/NAME, whole at once, and return its directory.
 
-    `content` replaces the model, unseen by the self-test; `edit` changes the fields of the manifest.
+    `content` replaces the model, unseen by the self-test, which expects what `promised` answers; `edit` changes the
+    fields of the manifest.
     """
     directory = models / MODEL_NAME / str(version)
     staging = directory.with_name(f".{version}.tmp")
     staging.mkdir(parents=True)
-    good = model()
+    good = promised or model()
     written = good if content is None else content
     (staging / FLOAT32_FILE).write_bytes(written)
     fields = _manifest_fields(version, good, written, certain_from)

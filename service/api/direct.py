@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from service.api import NO_SNIFFING, Service, answers
+from service import answers
+from service.api import NO_SNIFFING, Service
 from service.api.reading import read_digit, run
 from service.api.uploads import FIELD
 from service.logs import NOTES

@@ -4,7 +4,8 @@ from flask import Blueprint, Response, jsonify, request
 from flask.typing import ResponseReturnValue
 from prometheus_client.exposition import choose_encoder
 
-from service.api import answers, ready, service
+from service import answers
+from service.api import ready, service
 
 blueprint = Blueprint("ops", __name__)
 

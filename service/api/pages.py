@@ -5,7 +5,8 @@ from pathlib import Path
 from flask import Blueprint, Response, current_app, jsonify, request
 from flask.typing import ResponseReturnValue
 
-from service.api import answers, service
+from service import answers
+from service.api import service
 
 STATIC = Path(__file__).parent.parent / "static"
 

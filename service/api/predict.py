@@ -4,7 +4,8 @@ import numpy as np
 from flask import Blueprint, jsonify, request
 from flask.typing import ResponseReturnValue
 
-from service.api import Service, admitted, answers, service
+from service import answers
+from service.api import Service, admitted, service
 from service.api.reading import read_digit, run
 from service.api.uploads import Upload, many_pictures, one_picture
 from service.errors import RequestError

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from service.api import answers
+from service import answers
 from service.contract import IMAGE_SIDE, LABELS, OUTPUT_NAME
 from service.engine import Images, Probabilities
 from service.errors import MalformedRequest

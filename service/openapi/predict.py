@@ -1,7 +1,7 @@
 """`/predict` and `/predict/batch`."""
 
 from service import errors
-from service.api.answers import FLAGS
+from service.answers import FLAGS
 from service.api.uploads import FIELD
 from service.contract import LABELS
 from service.openapi.parts import BINARY, BYTES, JSON, Json, Operation, answer, parameter, record, reference

@@ -20,8 +20,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from service.app import model_store
 from service.settings import Settings
+from service.store import model_store
 from tests.server import ROOT, Server, running
 
 Images = npt.NDArray[np.uint8]

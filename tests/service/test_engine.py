@@ -16,10 +16,10 @@ from tests import factory
 
 
 def by_hand(images: Any) -> Any:
-    weights, biases = (numpy_helper.to_array(tensor) for tensor in factory.graph().graph.initializer)
+    weights, biases, members = (numpy_helper.to_array(tensor) for tensor in factory.graph().graph.initializer)
     logits = images.reshape(len(images), -1).astype(np.float64) @ weights + biases
     powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return powers / powers.sum(axis=1, keepdims=True)
+    return powers / powers.sum(axis=1, keepdims=True) @ members
 
 
 @pytest.mark.parametrize("count", [1, 3, 512])

@@ -196,3 +196,34 @@ def test_a_worker_that_dies_is_replaced(models: Path) -> None:
             time.sleep(0.05)
         server.wait_for("/readyz")
         assert server.workers() != [worker]
+
+
+def test_a_worker_that_dies_comes_back_with_what_the_others_serve(models: Path, tmp_path: Path) -> None:
+    shutil.copytree(models, tmp_path, dirs_exist_ok=True)
+    factory.publish(tmp_path, 2)
+    factory.publish(tmp_path, 3, promised=factory.content_of(factory.untrained(1)))
+    with running(MODELS_DIR=tmp_path, WORKERS=2) as server:
+        server.wait_for("/readyz")
+        for _ in range(3):
+            workers = server.workers()
+            os.kill(workers[0], signal.SIGKILL)
+            while len(server.workers()) < 2 or set(workers) == set(server.workers()):
+                assert server.process.poll() is None
+                time.sleep(0.02)
+            for _ in range(20):
+                assert server.wait_for("/readyz")["model"]["version"] == "2"
+
+
+def test_workers_that_die_while_versions_come_are_all_on_the_last(models: Path, tmp_path: Path) -> None:
+    shutil.copytree(models, tmp_path, dirs_exist_ok=True)
+    with running(MODELS_DIR=tmp_path, WORKERS=2) as server:
+        server.wait_for("/readyz")
+        for version in range(2, 6):
+            factory.publish(tmp_path, version)
+            os.kill(server.workers()[version % 2], signal.SIGKILL)
+            time.sleep(0.3)
+        deadline = time.monotonic() + 5
+        served: set[str] = set()
+        while served != {"5"} and time.monotonic() < deadline:
+            served = {server.wait_for("/readyz")["model"]["version"] for _ in range(20)}
+        assert served == {"5"}

@@ -232,6 +232,7 @@ def test_loads_of_models(tmp_path: Path) -> None:
     samples = scraped(client)
     assert of(samples, "digits_model_loads_total", result="success") == 2
     assert of(samples, "digits_model_loads_total", result="failure") == 1
+    assert of(samples, "digits_model_loads_total", result="failure", reason="contract_error") == 1
     assert of(samples, "digits_workers_ready") == 1
     infos = [dict(labels) for name, labels in samples if name == "digits_model_info"]
     assert infos == [{"name": "mnist-dmlp", "version": "2", "provider": "cpu", "file": "model.onnx"}]

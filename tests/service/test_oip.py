@@ -542,3 +542,18 @@ def test_repository_index_of_what_serves_without_its_files(client: FlaskClient, 
 @pytest.mark.parametrize("body", [b"{", b"[]", b'{"ready": 1}', b'{"ready": "true"}'])
 def test_bad_index_request(client: FlaskClient, body: bytes) -> None:
     assert refusal(client.post("/v2/repository/index", data=body))[:2] == (400, "malformed_request")
+
+
+@pytest.mark.parametrize("path", ["models/mnist-dmlp/load", "models/mnist-dmlp/unload", "models/mnist-dmlp"])
+def test_nothing_loads_or_unloads_at_a_clients_word(client: FlaskClient, path: str) -> None:
+    assert refusal(client.post(f"/v2/repository/{path}", json={}))[:2] == (404, "not_found")
+    assert client.get("/readyz").status_code == 200
+
+
+def test_the_reasons_in_the_index_name_no_directory_of_the_server(models_dir: Path, settings: Settings) -> None:
+    (factory.publish(models_dir, 2) / "manifest.json").unlink()
+    factory.publish(models_dir, 3, edit=lambda fields: fields.update(version="4"))
+    rows = create_app(settings).test_client().post("/v2/repository/index").get_json()
+    assert [row["state"] for row in rows] == ["UNAVAILABLE", "UNAVAILABLE", "READY"]
+    assert "manifest.json cannot be read" in rows[1]["reason"]
+    assert not [row for row in rows if str(models_dir.parent) in row["reason"]]

@@ -7,10 +7,9 @@ from typing import Any
 
 import pytest
 
-from service.app import model_store
 from service.contract import FLOAT32_FILE, MANIFEST_FILE, MODEL_NAME
 from service.settings import Settings
-from service.store import ModelStore
+from service.store import ModelStore, model_store
 from tests import factory
 
 

@@ -11,10 +11,10 @@ import pytest
 from tritonclient.http import InferenceServerClient, InferInput, InferRequestedOutput
 from tritonclient.utils import InferenceServerException
 
-from service.app import model_store
 from service.canonical import canonical_digit
 from service.engine import Engine
 from service.settings import Settings
+from service.store import model_store
 from tests import drawing, factory
 from tests.server import Server, running
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from service.api import answers
+from service import answers
 from service.canonical import canonical_digit
 from service.contract import MODEL_NAME, Manifest
 from service.engine import Engine, open_version

@@ -3,15 +3,17 @@
 import base64
 from dataclasses import dataclass
 from io import BytesIO
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from flask import Request
 from PIL import Image
 
 from service.contract import LABELS, Manifest
 from service.engine import Probabilities
 from service.errors import DigitsError, MalformedRequest
 from service.light import Grey
+
+if TYPE_CHECKING:
+    from flask import Request
 
 _TOP_K = {str(k): k for k in range(1, len(LABELS) + 1)}
 FLAGS = {"true": True, "True": True, "1": True, "false": False, "False": False, "0": False}
@@ -25,7 +27,7 @@ class Options:
     seen: bool = False
 
     @classmethod
-    def of(cls, request: Request) -> "Options":
+    def of(cls, request: "Request") -> "Options":
         """Read the query of a request.
 
         Raises:
