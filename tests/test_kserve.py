@@ -186,9 +186,16 @@ def test_container_is_as_confined_as_in_the_deployment() -> None:
 
 
 def test_probes_ask_what_the_service_answers(models_dir: Path, tmp_path: Path) -> None:
-    """KServe calls an InferenceService ready when its pods are: with this model, in the protocol's own words."""
-    ready = create_app(Settings(models_dir=models_dir, provider="cpu")).test_client()
-    empty = create_app(Settings(models_dir=tmp_path / "none", provider="cpu")).test_client()
+    """KServe calls an InferenceService ready when its pods are. A probe has no key, even where one is demanded."""
+    key = tmp_path / "keys"
+    key.write_text("a-key-of-forty-characters-for-this-test\n")
+    environ = {"DIGITS_PROVIDER": "cpu", "DIGITS_API_KEY_FILE": str(key)}
+    (tmp_path / "none").mkdir()
+    ready, empty = (
+        create_app(Settings.from_environ({**environ, "DIGITS_MODELS_DIR": str(models)})).test_client()
+        for models in (models_dir, tmp_path / "none")
+    )
+    assert ready.get(f"/v2/models/{MODEL_NAME}").status_code == 401
     for name, path in probes(runtime_container()):
         assert path.startswith("/v2/")
         assert ready.get(path).status_code == 200
