@@ -1,44 +1,87 @@
-"""`python -m service`: check the settings, then run gunicorn in this process."""
+"""`python -m service`: check the settings, then run gunicorn in this process, or a command that needs no server."""
 
+import argparse
 import errno
 import os
+import signal
 import socket
 import sys
 import textwrap
+from typing import NoReturn
 
-from service.errors import SettingsError
+from service.errors import NotReady, SettingsError
 from service.settings import Settings, table
 
-USAGE = "usage: python -m service [--help]"
+PROG = "python -m service"
+
+
+class Parser(argparse.ArgumentParser):
+    """Complains in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong with the arguments, and end with status 2."""
+        self.exit(2, f"{self.prog}: {message}; `{PROG} --help` says what there is.\n")
 
 
 def main(arguments: list[str]) -> int:
-    """Run the service until it is told to stop; return the exit status."""
-    if arguments in (["--help"], ["-h"]):
-        print(help_text())
-        return 0
-    if arguments:
-        return _complain(f"{USAGE}: unknown argument {arguments[0]!r}; settings are environment variables.", 2)
+    """Serve, or run the command that is given; return the exit status."""
+    reader = parser()
+    if arguments and arguments[0].startswith("-") and arguments[0] not in ("-h", "--help"):
+        reader.error(f"unknown argument {arguments[0]!r}, settings are environment variables")
+    given = reader.parse_args(arguments)
     try:
         settings = Settings.from_environ(os.environ)
     except SettingsError as error:
         return _complain(str(error), 2)
+    return _serve(settings) if given.command is None else _run(given, settings)
+
+
+def parser() -> Parser:
+    """Return what reads the arguments; the settings stand in its help."""
+    made = Parser(PROG, description="Serves handwritten digits over HTTP. Without a server:", epilog=_settings_help())
+    made.formatter_class = argparse.RawDescriptionHelpFormatter
+    commands = made.add_subparsers(dest="command", metavar="COMMAND", title="commands", parser_class=Parser)
+    predict = commands.add_parser("predict", help="read pictures", description=_PREDICT)
+    predict.add_argument("files", nargs="+", metavar="FILE", help="a picture, or - for stdin")
+    models = commands.add_parser("models", help="list the versions of the model", description=_MODELS)
+    for command in (predict, models):
+        command.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    return made
+
+
+_PREDICT = "Prints the digit in each picture. The exit status is 1 if one could not be read; stderr says why."
+_MODELS = "Opens each version and prints which would serve. The exit status is 1 if none would."
+
+
+def _settings_help() -> str:
+    lines = ["The settings are environment variables:", ""]
+    for variable, default, allowed, meaning in table():
+        lines += [f"{variable}={default}", textwrap.indent(f"{meaning} ({allowed})", "    ")]
+    return "\n".join(lines)
+
+
+def _serve(settings: Settings) -> int:
     refusal = address_refusal(settings.bind)
     if refusal:
         return _complain(f"DIGITS_BIND={settings.bind}: {refusal}.", 1)
     from gunicorn.app.wsgiapp import WSGIApplication
 
     sys.argv[1:] = ["--config", "python:service.gunicorn_conf"]  # WSGIApplication reads its arguments there
-    WSGIApplication(prog="python -m service").run()
+    WSGIApplication(prog=PROG).run()
     return 0
 
 
-def help_text() -> str:
-    """Return the usage and the table of settings."""
-    lines = [USAGE, "", "Serves handwritten digits over HTTP. The settings are environment variables:", ""]
-    for variable, default, allowed, meaning in table():
-        lines += [f"{variable}={default}", textwrap.indent(f"{meaning} ({allowed})", "    ")]
-    return "\n".join(lines)
+def _run(given: argparse.Namespace, settings: Settings) -> int:
+    for unheard in (signal.SIGINT, signal.SIGPIPE):  # end as other tools do, not with a traceback
+        signal.signal(unheard, signal.SIG_DFL)
+    from service import commands
+
+    try:
+        if given.command == "predict":
+            return commands.predict(settings, given.files, as_json=given.json)
+        return commands.models(settings, as_json=given.json)
+    except NotReady as error:
+        return _complain(str(error), 1)
 
 
 def address_refusal(bind: str) -> str:

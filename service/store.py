@@ -8,7 +8,7 @@ import logging
 import re
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,6 +48,20 @@ class Version:
     number: int
     serves: bool
     reason: str
+
+
+@dataclass(frozen=True)
+class Examined:
+    """A version that was opened only to see whether it could serve; `serving` is None where it could not.
+
+    `reason` says why it does not serve, `bytes` is what its files take.
+    """
+
+    number: int
+    serves: bool
+    serving: Serving | None
+    reason: str
+    bytes: int
 
 
 @dataclass(frozen=True)
@@ -110,6 +124,16 @@ class ModelStore:
             return f"DIGITS_MODEL_VERSION={self._wanted} is served."
         return f"Version {serving} is newer and serves." if number < serving else "It has not been opened yet."
 
+    def examine(self) -> Iterator[Examined]:
+        """Open each version in turn, newest first. What serves stays as it is."""
+        for version in self.versions():
+            directory = self._directory / str(version.number)
+            size = sum(entry[2] for entry in _stamp(directory))
+            try:
+                yield Examined(version.number, version.serves, self._open(directory), version.reason, size)
+            except Exception as error:
+                yield Examined(version.number, version.serves, None, self._without_paths(_why(error)), size)
+
     def refresh(self) -> None:
         """Let the newest version that works serve. Never raises.
 
@@ -167,7 +191,7 @@ class ModelStore:
         return Serving(self._open_engine(directory, manifest), manifest)
 
     def _refuse(self, number: int, stamp: Stamp, error: Exception) -> None:
-        why = str(error) if isinstance(error, ModelError) else f"{type(error).__name__}: {error}"
+        why = _why(error)
         until = time.monotonic() + _RETRY_SECONDS if _may_pass(error) else float("inf")
         refusal = _Refusal(stamp, self._without_paths(why), until)
         before = self._refused.get(number)
@@ -191,6 +215,10 @@ def model_store(settings: Settings) -> ModelStore:
             directory, manifest, provider=settings.provider, threads=settings.intra_op_threads
         ),
     )
+
+
+def _why(error: Exception) -> str:
+    return str(error) if isinstance(error, ModelError) else f"{type(error).__name__}: {error}"
 
 
 def _may_pass(error: Exception) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from service.__main__ import address_refusal, main
+from service.__main__ import address_refusal
 from service.settings import Settings
 
 ROOT = Path(__file__).parent.parent.parent
@@ -22,9 +22,12 @@ def start(*arguments: str, **environ: str) -> "subprocess.CompletedProcess[str]"
     )
 
 
-def test_help_shows_each_setting_with_its_default(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["--help"]) == 0
-    shown = capsys.readouterr().out
+def test_help_shows_each_command_and_each_setting_with_its_default() -> None:
+    result = start("--help")
+    assert (result.returncode, result.stderr) == (0, "")
+    shown = result.stdout
+    assert "\n    predict " in shown
+    assert "\n    models " in shown
     for field in fields(Settings):
         assert f"DIGITS_{field.name.upper()}={field.metadata['default']}\n" in shown
         assert field.metadata["help"] in shown

@@ -1,0 +1,143 @@
+"""`python -m service predict` and `python -m service models`: what the service would say, without a server."""
+
+import json
+import logging
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from service import answers
+from service.canonical import canonical_digit
+from service.errors import DigitsError, NotReady, RequestError, TooLarge
+from service.images import decode
+from service.settings import Settings
+from service.store import Examined, Serving, model_store
+
+STDIN = "-"
+
+_COLUMNS = ("version", "state", "accuracy", "size", "made", "file", "reason")
+
+
+class UnreadableFile(RequestError):
+    """A file could not be read from the disk, whatever is in it."""
+
+    code = "unreadable_file"
+
+
+def predict(settings: Settings, files: list[str], *, as_json: bool) -> int:
+    """Print the digit in each of `files`, of which `-` is stdin; return 0 if all could be read, else 1.
+
+    What is wrong with a file stands on stderr, a line each.
+
+    Raises:
+        NotReady: no version of the model serves.
+    """
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    store = model_store(settings)
+    store.refresh()
+    if store.serving is None:
+        raise NotReady(store.reason)
+    said = _complaining(_predictions(settings, store.serving, files))
+    if as_json:
+        found = list(said)
+        print(json.dumps({"predictions": found, "model": answers.model(store.serving.manifest)}))
+    else:
+        found = list(_printed(said, max(4, *map(len, files))))
+    return int(any("error" in answer for answer in found))
+
+
+def models(settings: Settings, *, as_json: bool) -> int:
+    """Print the versions that there are, and which of them would serve; return 0 if one would, else 1."""
+    logging.disable(logging.CRITICAL)  # the reasons for which versions are refused are printed below
+    store = model_store(settings)
+    store.refresh()
+    versions = [_version(examined) for examined in store.examine()]
+    if as_json:
+        serves = None if store.serving is None else store.serving.manifest.version
+        print(json.dumps({"model": settings.model_name, "serves": serves, "versions": versions}))
+    elif versions:
+        print(_table([_COLUMNS, *(_row(version) for version in versions)]))
+    if store.serving is None:
+        print(store.reason, file=sys.stderr)
+    return int(store.serving is None)
+
+
+def _predictions(settings: Settings, model: Serving, files: list[str]) -> Iterator[dict[str, Any]]:
+    for file in files:
+        try:
+            digit = canonical_digit(decode(_content(file, settings.max_upload_bytes), max_pixels=settings.max_pixels))
+        except DigitsError as error:
+            yield {"file": file, **answers.error(error)}
+            continue
+        probabilities = model.engine.run(digit[np.newaxis])[0]
+        yield {"file": file, **answers.prediction(probabilities, digit, model.manifest, answers.Options())}
+
+
+def _content(file: str, most: int) -> bytes:
+    """Return the bytes of a file.
+
+    Raises:
+        UnreadableFile: there is no such file, or it is none that can be read.
+        TooLarge: it has more than `most` bytes.
+    """
+    try:
+        if file == STDIN:
+            content = sys.stdin.buffer.read(most + 1)
+        else:
+            with Path(file).open("rb") as opened:
+                content = opened.read(most + 1)
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise UnreadableFile(f"It cannot be read ({why}): name a picture, or - for stdin.") from error
+    if len(content) > most:
+        raise TooLarge(f"It has more than {most:,} bytes: send a smaller picture, or raise DIGITS_MAX_UPLOAD_BYTES.")
+    return content
+
+
+def _complaining(said: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    for answer in said:
+        if "error" in answer:
+            print(f"{answer['file']}: {answer['error']}", file=sys.stderr, flush=True)
+        yield answer
+
+
+def _printed(said: Iterable[dict[str, Any]], width: int) -> Iterator[dict[str, Any]]:
+    """Print each answer as soon as it is there."""
+    print(f"{'file':<{width}}  digit  confidence  certain")
+    for answer in said:
+        if "error" not in answer:
+            confidence = int(1e4 * answer["confidence"]) / 1e4  # cut off, for 1 would be certainty
+            certain = "yes" if answer["certain"] else "no"
+            print(f"{answer['file']:<{width}}  {answer['digit']:<5}  {confidence:<10.4f}  {certain}", flush=True)
+        yield answer
+
+
+def _version(examined: Examined) -> dict[str, Any]:
+    sound = examined.serving
+    refused = "refused" if sound is None else "sound"
+    return {
+        "version": str(examined.number),
+        "state": "serves" if examined.serves else refused,
+        "accuracy": None if sound is None else sound.manifest.accuracy(sound.engine.file),
+        "bytes": examined.bytes,
+        "created": None if sound is None else sound.manifest.created,
+        "file": None if sound is None else sound.engine.file,
+        "reason": examined.reason,
+    }
+
+
+def _row(version: dict[str, Any]) -> tuple[str, ...]:
+    accuracy = "-" if version["accuracy"] is None else f"{version['accuracy']:.2%}"
+    size = f"{version['bytes'] / 1e6:.1f} MB"
+    made, file = (version["created"] or "-")[:10], version["file"] or "-"
+    return version["version"], version["state"], accuracy, size, made, file, version["reason"]
+
+
+def _table(rows: list[tuple[str, ...]]) -> str:
+    """Return rows in columns as wide as their widest cell, none wider than need be."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)) for row in rows)
+    return "\n".join(line.rstrip() for line in lines)
