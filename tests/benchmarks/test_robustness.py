@@ -102,6 +102,17 @@ def test_condition_leaves_the_digit_to_be_seen(cell: Cell) -> None:
     assert rows.max() - rows.min() + 1 >= least
 
 
+@pytest.mark.parametrize("side", [28, 300])
+def test_wide_ink_is_drawn_smaller_and_not_cut_off(side: int) -> None:
+    wide = np.zeros((28, 28), np.uint8)
+    wide[12:16, 4:24] = 255
+    look = replace(BASE, side=(side, side), aspect=(1, 1), height=(0.95, 0.95), margin=0, pen=None, vary=0, noise=0)
+    picture = shown(picture_of(look, wide, random()))
+    ink = picture < picture[0, 0] - 100
+    assert ink.any(axis=0).mean() > 0.7
+    assert not ink[:, [0, -1]].any()
+
+
 def test_names_are_of_one_thing_each() -> None:
     names = [cell.name for cell in cells()]
     others = [*non_digits(), *NUMBERS, *FORMS, FONT_DIGITS, MNIST]

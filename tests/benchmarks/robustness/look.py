@@ -1,6 +1,6 @@
-"""How a digit is drawn and taken: `Look` says it, `render` does it."""
+"""How a digit is drawn and taken: `Look` says it, `picture_of` does it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -64,14 +64,21 @@ def picture_of_lines(look: Look, lines: Lines, rng: Random) -> bytes:
 def picture_of_ink(look: Look, draw: Callable[[float], Ink], rng: Random) -> bytes:
     """Return a file with the ink that `draw` returns for a height in pixels."""
     shape = _frame(look, rng)
-    ink = draw(rng.uniform(*look.height) * shape[0])
     room = [max(1, round(length - 2 * look.margin * min(shape))) for length in shape]
-    if ink.shape[0] > room[0] or ink.shape[1] > room[1]:
-        ink = draw(ink.shape[0] * min(room[0] / ink.shape[0], room[1] / ink.shape[1]))
+    ink = _fitting(draw, rng.uniform(*look.height) * shape[0], room)
     top, left = (_start(*lengths, look.margin * min(shape), rng) for lengths in zip(shape, ink.shape, strict=True))
     box = Box(left, top, ink.shape[1], ink.shape[0])
     picture = _drawn(look, shape, ink, box, rng)
     return look.encode(camera.pixels(picture))
+
+
+def _fitting(draw: Callable[[float], Ink], height: float, room: Sequence[int]) -> Ink:
+    """Return the ink for `height`, or for the most that leaves it within `room`, rows and columns: none is cut off."""
+    ink = draw(height)
+    while (excess := max(ink.shape[0] / room[0], ink.shape[1] / room[1])) > 1 and height > 1:
+        height /= max(excess, 1.01)
+        ink = draw(height)
+    return ink
 
 
 def _drawn(look: Look, shape: tuple[int, int], ink: Ink, box: Box, rng: Random) -> Picture:
