@@ -16,7 +16,7 @@ from service import answers, cors
 from service.access import demand_key
 from service.admission import Admission
 from service.api import EXTENSION, NO_SNIFFING, Service, docs, oip, ops, pages, predict, refused
-from service.api.direct import FAILED, Direct
+from service.api.direct import FAILED, Direct, is_open
 from service.errors import (
     DigitsError,
     MalformedRequest,
@@ -114,7 +114,7 @@ def create_app(
     app.before_request(_refuse_compressed)
     cors.allow(app, settings.cors_origins)
     app.after_request(_secure)
-    if not (settings.api_key_file or settings.cors_origins):  # those are Flask's
+    if is_open(settings):
         app.wsgi_app = Direct(app.wsgi_app, here)  # type: ignore[method-assign]
     if settings.trusted_proxies:
         app.wsgi_app = ProxyFix(app.wsgi_app, settings.trusted_proxies, 0)  # type: ignore[method-assign]

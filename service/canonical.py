@@ -48,13 +48,20 @@ def canonical_digit(grey: Grey) -> Grey:
         NoDigit: the picture is blank, or holds nothing like the strokes of a digit.
         SeveralDigits: it holds more than one figure.
     """
-    if grey.shape == (IMAGE_SIDE, IMAGE_SIDE):
-        ink = ink_on_black(grey)
-        if in_mnist_form(ink):
-            return ink
+    ink = canonical_already(grey)
+    if ink is not None:
+        return ink
     if min(grey.shape) < _MIN_SIDE:
         raise NoDigit("The picture is only a line wide: send one digit with some background around it.")
     return centre(fit(find(grey).ink))
+
+
+def canonical_already(grey: Grey) -> Grey | None:
+    """Return what `canonical_digit` does where the image is in MNIST's form already, None where it is not."""
+    if grey.shape != (IMAGE_SIDE, IMAGE_SIDE):
+        return None
+    ink = ink_on_black(grey)
+    return ink if in_mnist_form(ink) else None
 
 
 def ink_on_black(grey: Grey) -> Grey:
@@ -64,6 +71,8 @@ def ink_on_black(grey: Grey) -> Grey:
     touch its border. Ink is on that side of it, lighter or darker, on which more lies; differences count squared, so
     that a little ink outweighs much shading.
     """
+    if 2 * np.count_nonzero(grey) < grey.size:  # the background is 0, and so is its noise
+        return grey
     background = _median(grey)
     noise = round(_NOISE * _median(np.maximum(grey, background) - np.minimum(grey, background)))
     low, high = max(background - noise, 0), min(background + noise, 255)
@@ -76,11 +85,11 @@ def in_mnist_form(ink: Grey) -> bool:
     """Tell whether an image is 28x28 with a digit that fills the box of 20x20 and is centred by its mass."""
     if ink.shape != (IMAGE_SIDE, IMAGE_SIDE):
         return False
-    rows, columns = ink.sum(axis=1, dtype=np.float64), ink.sum(axis=0, dtype=np.float64)
-    longest = max(_extent(rows), _extent(columns))
-    if not BOX_SIDE - 1 <= longest <= BOX_SIDE or ink.max() < _MNIST_INK:
+    _, _, width, height = cv2.boundingRect(ink)
+    if not BOX_SIDE - 1 <= max(width, height) <= BOX_SIDE or ink.max() < _MNIST_INK:
         return False
-    return all(abs(_centre_of_mass(profile) - CENTRE) <= 0.55 for profile in (rows, columns))
+    mass = cv2.moments(ink)
+    return all(abs(mass[moment] / mass["m00"] - CENTRE) <= 0.55 for moment in ("m10", "m01"))
 
 
 def find(grey: Grey) -> Figure:
@@ -219,11 +228,6 @@ def _offset(profile: npt.NDArray[np.float64]) -> int:
 
 def _centre_of_mass(profile: npt.NDArray[np.float64]) -> float:
     return float(profile @ np.arange(len(profile)) / profile.sum())
-
-
-def _extent(profile: npt.NDArray[np.float64]) -> int:
-    inked = np.flatnonzero(profile)
-    return int(inked[-1] - inked[0] + 1) if inked.size else 0
 
 
 def _energy(difference: Grey) -> float:

@@ -128,7 +128,8 @@ class Connection:
 
     def next_request(self) -> None:
         """Begin the next request on this connection, with what has come of it already."""
-        ahead = self.parser.unreader.take_buffered() + bytes(self.arrival.content)
+        read_ahead = self.parser.unreader.take_buffered() if self.parser else b""
+        ahead = read_ahead + bytes(self.arrival.content)
         self.arrival = Arrival(self._max_body, ahead)
         self.sock = Wire(self.arrival)
         self.parser = None

@@ -29,9 +29,11 @@ from gunicorn.util import write_nonblock
 from gunicorn.workers.gthread import ThreadWorker
 from werkzeug.exceptions import RequestTimeout
 
+from service.api.direct import is_open
 from service.connection import Connection
 from service.errors import TooBusy
 from service.logs import REQUEST_ID_HEADER, Notes, current
+from service.quick import MOST_TOGETHER, Quick
 
 
 class SlowHead(ParseException):  # type: ignore[misc]
@@ -96,6 +98,9 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         settings = self.wsgi.extensions["digits"].settings
         self._max_body = settings.max_upload_bytes
         self._body_seconds = settings.request_seconds
+        here = self.wsgi.extensions["digits"]
+        self._quick = Quick(here, self.wsgi.wsgi_app.ids, self.log) if is_open(settings) else None
+        self._together: list[Connection] = []
         self.poller.register(self.method_queue.fileno(), selectors.EVENT_READ, self.method_queue.run_callbacks)
         while self.alive and self.is_parent_alive():
             self.notify()
@@ -110,6 +115,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
     def _turn(self) -> None:
         self.wait_for_and_dispatch_events(_TICK_SECONDS)
+        self._answer_together()
         now = monotonic()
         if now >= self._next_tick:
             self._next_tick = now + _TICK_SECONDS
@@ -144,6 +150,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
     def _await(self, connection: Connection, events: int, then: Callable[[Connection], None]) -> None:
         """Call `then` when the socket is ready; what is to happen if it never is, `_expire` knows."""
+        if connection in self._waiting and connection.waiting_for == then:
+            return
         if connection in self._waiting:
             self.poller.modify(connection.socket, events, lambda _: then(connection))
         else:
@@ -184,10 +192,35 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             connection.due_in(self._body_seconds)
         if not arrival.whole and self._buffered > _BUFFERED * self._max_body:
             arrival.refusal = TooBusy("Too much is being sent at once: try again after the seconds in `Retry-After`.")
-        if arrival.whole or arrival.refusal:
+        if arrival.whole and self.alive and self._quick and self._quick.may_take(arrival.content):
+            self._together.append(connection)
+        elif arrival.whole or arrival.refusal:
             self._hand_over(connection)
         elif arrival.wants_continue:
             connection.go_on()
+
+    def _answer_together(self) -> None:
+        """Answer at once what can be, of the requests that have arrived since the last time; hand the others over."""
+        while self._together:
+            some, self._together = self._together[:MOST_TOGETHER], self._together[MOST_TOGETHER:]
+            self._answer_some(some)
+
+    def _answer_some(self, together: list[Connection]) -> None:
+        try:
+            answers = self._quick.answer(together) if self._quick else []
+        except Exception:  # whatever it is, the usual way knows how to say so
+            self.log.exception("Failed at %d requests together", len(together))
+            answers = [None] * len(together)
+        for connection, answer in zip(together, answers, strict=True):
+            if answer is None:
+                self._hand_over(connection)
+            else:
+                self._forget(connection)
+                connection.arrival.content.clear()
+                connection.sock.sendall(answer)
+                connection.keep = True
+                connection.due_in(self._body_seconds)
+                self._on_writable(connection)
 
     def _count(self, connection: Connection) -> None:
         self._buffered += len(connection.arrival.content) - connection.counted

@@ -16,7 +16,10 @@ from service import answers
 from service.api import NO_SNIFFING, Service
 from service.api.reading import read_digit, run
 from service.api.uploads import FIELD
+from service.engine import Images
 from service.logs import NOTES
+from service.settings import Settings
+from service.store import Serving
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -70,10 +73,20 @@ class Direct:
         here = self._here
         with here.admission.prediction():
             model = here.serving()
-            digit = read_digit(here, picture)
-            probabilities = run(here, model, digit[np.newaxis])[0]
-            answer = answers.single(probabilities, digit, model.manifest, _NOTHING_ASKED_FOR)
-        return _to_json(answer).encode("ascii") + b"\n"
+            return predictions(here, model, read_digit(here, picture)[np.newaxis])[0]
+
+
+def is_open(settings: Settings) -> bool:
+    """Tell whether requests may be answered without Flask, which alone asks for keys and knows of other sites."""
+    return not (settings.api_key_file or settings.cors_origins)
+
+
+def predictions(here: Service, model: Serving, digits: Images) -> list[bytes]:
+    """Return the answer, JSON, to a plain request for each of `digits`, uint8 [N, 28, 28], of one run of the model."""
+    return [
+        _to_json(answers.single(probabilities, digit, model.manifest, _NOTHING_ASKED_FOR)).encode("ascii") + b"\n"
+        for probabilities, digit in zip(run(here, model, digits), digits, strict=True)
+    ]
 
 
 def plain_length(environ: "WSGIEnvironment") -> int:
