@@ -17,22 +17,27 @@ import numpy as np
 import numpy.typing as npt
 
 from service.contract import IMAGE_SIDE
-from service.errors import NoDigit, RequestError, SeveralDigits
+from service.errors import NoDigit, SeveralDigits
 from service.figure import Figure, find_figure
-from service.ink import to_ink
-from service.light import Floats, Grey, even_contrast, sheet, uneven_contrast
+from service.ink import bitmap_ink, to_ink
+from service.light import EvenLight, Floats, Grey, Light, Mask, UnevenLight
+from service.sheet import filled_up, find_sheet
 
 BOX_SIDE = 20
 # Over the training images the centre of mass lies between 13.5 and 14.5 in 99.9% of them, counted from the middle of
 # the first pixel: MNIST's centre is the middle of pixel 14, reached by whole pixels.
 CENTRE = 14
 
-LONGEST_SIDE, SHORTEST_SIDE = 512, 128  # pixels of the working copy's longer side
+LONGEST_SIDE, SHORTEST_SIDE = 256, 128  # pixels of the working copy's longer side
 _MIN_SIDE = 3
+_BITMAP = 40  # pixels: so small a picture holds one digit and nothing else
+_SQUARES, _ROWS = 3, 16  # pixels, the least of a magnified bitmap's squares; rows in which they are looked for
+_COARSEST = 7  # pixels: coarser squares are a drawing of lines and not a bitmap
+_ENCLOSING = 4  # times as much counts what has the other reading's figure between its strokes
+_NOISE_LIKE = 0.75
 _NOISE = 4.5  # median absolute deviations; three standard deviations of Gaussian noise
 _MNIST_INK = 240  # the whitest pixel of a digit of MNIST is never below 253
-_STROKE_WIDTHS = 0.06, 0.12, 0.24, 0.48  # of the working copy: the widest stroke of each reading in uneven light
-_CLEARLY = 1.5  # times the ink of a narrower reading: what shows only among wider strokes is mostly shadow
+_STROKE_WIDTHS = 0.08, 0.16, 0.34  # of the working copy: the widest stroke of each reading in uneven light
 _FINE = 4  # the stroke weight is set at this multiple of the box's resolution
 # Pixels of the box. Over the training images the mean width lies between 1.7 and 3.9 in 90% of them.
 _THINNEST, _BOLDEST = 2.0, 3.25
@@ -53,7 +58,7 @@ def canonical_digit(grey: Grey) -> Grey:
         return ink
     if min(grey.shape) < _MIN_SIDE:
         raise NoDigit("The picture is only a line wide: send one digit with some background around it.")
-    return centre(fit(find(grey).ink))
+    return centre(fit(find(grey)))
 
 
 def canonical_already(grey: Grey) -> Grey | None:
@@ -92,64 +97,123 @@ def in_mnist_form(ink: Grey) -> bool:
     return all(abs(mass[moment] / mass["m00"] - CENTRE) <= 0.55 for moment in ("m10", "m01"))
 
 
-def find(grey: Grey) -> Figure:
-    """Return the figure in a picture, from the reading of its light that shows strokes most clearly.
+def find(grey: Grey) -> Floats:
+    """Return the ink of the figure in a picture, float32 [height, width], from the reading that shows it most clearly.
 
     Raises:
         NoDigit, SeveralDigits: as `canonical_digit`.
     """
-    inside = sheet(working_copy(grey))
-    picture = grey if inside is None else inside
-    small = max(picture.shape) < SHORTEST_SIDE
-    scaled = working_copy(picture)
-    best, refusal = None, None
-    for reading in _readings(picture, scaled):
-        if isinstance(reading, RequestError):
-            refusal = refusal if isinstance(refusal, SeveralDigits) else reading
-            continue
-        if best is None or reading.sure or reading.weight > _CLEARLY * best.weight:
-            best = reading
-        if best.sure:
-            break
-    if best is None or not (best.weight or best.sure or small):
-        raise refusal or NoDigit("Nothing in the picture looks like strokes of a digit: send one digit on its own.")
+    picture = unmagnified(grey)
+    best = _found_in_bitmap(picture) if max(picture.shape) <= _BITMAP else _found(picture)
+    if best is None:
+        raise NoDigit("Nothing in the picture looks like strokes of a digit: send one digit on its own.")
+    if best.several:
+        raise SeveralDigits("The picture shows several figures: send one digit at a time.")
+    return best.ink
+
+
+def unmagnified(grey: Grey) -> Grey:
+    """Return a bitmap in its own resolution, if that is what the picture shows with every pixel as a square."""
+    times = min(_magnification(grey), _magnification(grey.T))
+    if times < _SQUARES or min(grey.shape) < _COARSEST * times:
+        return grey
+    bitmap = np.ascontiguousarray(grey[::times, ::times])
+    return bitmap if np.array_equal(np.repeat(np.repeat(bitmap, times, 0), times, 1), grey) else grey
+
+
+def _magnification(grey: Grey) -> int:
+    """Return how many columns at least are alike next to each other, seen in a few rows."""
+    width = grey.shape[1]
+    rows = grey[:: max(1, len(grey) // _ROWS)]
+    changes = np.flatnonzero((rows[:, 1:] != rows[:, :-1]).any(axis=0)) + 1
+    return int(np.gcd.reduce(changes, initial=width))
+
+
+def _found_in_bitmap(grey: Grey) -> Figure | None:
+    """Return the figure in a bitmap, which has no room for shadows or for two, and often none for paper around it."""
+    if _roughness(grey) > _NOISE_LIKE:
+        return None
+    scaled = working_copy(grey)
+    light = EvenLight.of(grey, strict=False)
+    return None if light is None else _attempt(light, scaled, np.zeros_like(scaled), alone=True)
+
+
+def _roughness(grey: Grey) -> float:
+    """Return how different neighbours are, beside pixels anywhere: 1 is noise (von Neumann 1941, the ratio halved)."""
+    levels = grey.astype(np.float64)
+    steps = np.concatenate([np.diff(levels, axis=0).ravel(), np.diff(levels, axis=1).ravel()])
+    return float(np.mean(steps * steps) / 2 / max(levels.var(), 1e-9))
+
+
+def _found(grey: Grey) -> Figure | None:
+    """Return the figure in a picture: on the sheet in it, if there is one, else anywhere."""
+    scaled = working_copy(grey)
+    if min(scaled.shape) < _MIN_SIDE:
+        return None
+    sheet = find_sheet(scaled)
+    whole = sheet is not None and sheet.whole
+    best = None if whole else _best(grey, scaled, _border(scaled))
+    if sheet is not None and (best is None or not best.apart):
+        best = _better(best, _best(*_sheet(grey, sheet.inside)))
+        if best is not None and whole and not best.apart:
+            best = _better(best, _best(grey, scaled, _border(scaled)))
     return best
 
 
-def _readings(picture: Grey, scaled: Grey) -> Iterator[Figure | RequestError]:
-    """Read the picture in even light, then in uneven light with ever wider strokes, ink dark and light each."""
-    bitmap = max(picture.shape) < SHORTEST_SIDE
-    contrast = even_contrast(picture if bitmap else scaled, scaled)
-    if contrast is not None:
-        figure = _attempt(contrast, None)
-        yield figure
-        # A bitmap has no room for shadows, and often none for paper around the digit.
-        if bitmap or isinstance(figure, SeveralDigits):
-            return
+def _better(one: Figure | None, other: Figure | None) -> Figure | None:
+    if one is None or other is None:
+        return one or other
+    one_counts, other_counts = (a.score * (_ENCLOSING if a.encloses(b) else 1) for a, b in ((one, other), (other, one)))
+    return one if one_counts >= other_counts else other
+
+
+def _sheet(grey: Grey, inside: Mask) -> tuple[Grey, Grey, Mask]:
+    """Return the part of a picture in which the sheet lies, its working copy without what is outside, and its rim."""
+    left, top, width, height = cv2.boundingRect(inside)
+    across, down = (large / small for large, small in zip(grey.shape[::-1], inside.shape[::-1], strict=True))
+    rows = slice(round(top * down), round((top + height) * down))
+    columns = slice(round(left * across), round((left + width) * across))
+    scaled = working_copy(grey[rows, columns])
+    part = inside[top : top + height, left : left + width]
+    within = np.asarray(cv2.resize(part, scaled.shape[::-1], interpolation=cv2.INTER_NEAREST), np.uint8)
+    outside = np.asarray(cv2.dilate(1 - within, np.ones((3, 3), np.uint8)), np.uint8)
+    return grey[rows, columns], filled_up(scaled, within), _border(scaled) | outside
+
+
+def _border(grey: Grey) -> Mask:
+    rim = np.ones(grey.shape, np.uint8)
+    rim[1:-1, 1:-1] = 0
+    return rim
+
+
+def _best(picture: Grey, scaled: Grey, rim: Mask) -> Figure | None:
+    """Return the figure of the clearest reading, if any shows strokes."""
+    best = None
+    for light in _lights(picture, scaled):
+        best = _better(best, _attempt(light, scaled, rim))
+        if best is not None and best.sure:
+            break
+    return best
+
+
+def _lights(picture: Grey, scaled: Grey) -> Iterator[Light]:
+    """Yield even light, if the picture is so lit, then uneven light with ever wider strokes, dark and light each."""
+    even = EvenLight.of(picture if max(picture.shape) < SHORTEST_SIDE else scaled)
+    if even is not None:
+        yield even
     for share in _STROKE_WIDTHS:
-        widest = max(3, int(share * max(scaled.shape)))
-        dark, light = (
-            _attempt(uneven_contrast(scaled, widest, light_ink=light_ink), widest) for light_ink in (False, True)
-        )
-        yield _outer(dark, light)
+        for light_ink in (False, True):
+            yield UnevenLight(max(3, int(share * max(scaled.shape))), light_ink)
 
 
-def _attempt(contrast: Floats, widest: int | None) -> Figure | RequestError:
+def _attempt(light: Light, scaled: Grey, rim: Mask, *, alone: bool = False) -> Figure | None:
     try:
-        return find_figure(to_ink(contrast, even=widest is None), widest=widest)
-    except RequestError as error:
-        return error
-
-
-def _outer(dark: Figure | RequestError, light: Figure | RequestError) -> Figure | RequestError:
-    """Return the reading that is ink: what lies between strokes lies within their bounds, never around them."""
-    if isinstance(dark, RequestError) or isinstance(light, RequestError):
-        return light if isinstance(dark, RequestError) else dark
-    small, large = sorted((dark, light), key=lambda figure: figure.box.area)
-    larger = min(dark.weight, light.weight) > 0 and large.box.area > 1.1 * small.box.area
-    if larger and large.box.common_area(small.box) > 0.6 * small.box.area:
-        return large
-    return max(dark, light, key=lambda figure: figure.weight)
+        contrast = light.contrast(scaled)
+        ink = bitmap_ink(contrast.levels) if alone else to_ink(contrast.levels, even=light.widest is None)
+        figure = find_figure(ink, contrast, rim, widest=light.widest, alone=alone)
+    except NoDigit:
+        return None
+    return figure if figure.likely or alone else None
 
 
 def working_copy(grey: Grey) -> Grey:

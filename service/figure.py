@@ -1,16 +1,18 @@
 """Ink -> the one figure in the picture: which strokes belong together, and which are something else."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from functools import reduce
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from service.errors import NoDigit, SeveralDigits
+from service.errors import NoDigit
 from service.ink import Ink
-from service.light import Floats, Mask
+from service.light import Contrast, Floats, Mask
 from service.ruling import without_lines
+from service.sheet import is_panel
 
 Labels = npt.NDArray[np.int32]  # [height, width], 0 = paper
 
@@ -20,11 +22,23 @@ _FAINTEST = 0.12
 _SMALLEST = 0.04  # of the picture's longer side
 _SURE_SIZE = 0.07
 _WIDEST = 3.0  # times its height: no digit is wider
-_SOLID, _STOUT = 0.55, 0.36  # widest place of the strokes by the figure's longer side: no strokes; beyond bold
+_SOLID, _BLOT, _STOUT = (
+    0.55,
+    0.75,
+    0.36,
+)  # widest place of the strokes by the figure's longer side: no strokes; nor of a bitmap; beyond bold
 _FREE = 0.85  # of its longer side: so little of a figure lies along the border
+_LOOSE = 0.5  # of its longer side: what lies so far along the border is no part of a figure away from it
+_SPECK = 1.5  # times its own length: no piece belongs to a figure that is further away
+_EDGED, _CUT, _BARELY = 0.8, 0.85, 0.6  # of the outline is an edge: surely strokes; cut off strokes; perhaps strokes
+_LEAST = 0.04  # of all ink: less is a speck, where there is room for one figure only
+_INNER, _OUTER = 0.6, 1.1  # of the inner figure's bounds: so much is within the other's, which are larger
+_GAP = 0.5  # how much less a gap between strokes counts
+_PIECES, _LARGEST = 12, 0.25  # more pieces than this, and no more of the ink in the largest: a texture
+_AROUND = 0.12  # of its longer side: the paper around a figure
+_WHOLE_STEP = 0.5  # of the ink's darkness: an edge with such a step is a clear one
 
 _UNREADABLE = "Nothing in the picture looks like strokes of a digit: send one digit on a plain background."
-_SEVERAL = "The picture shows several figures: send one digit at a time."
 
 
 class Box(NamedTuple):
@@ -44,6 +58,11 @@ class Box(NamedTuple):
     def area(self) -> int:
         """Width times height."""
         return self.width * self.height
+
+    def slices(self, room: int) -> tuple[slice, slice]:
+        """Return the rows and columns of the rectangle and `room` pixels around it."""
+        top, left = max(0, self.top - room), max(0, self.left - room)
+        return slice(top, self.top + self.height + room), slice(left, self.left + self.width + room)
 
     def common_area(self, other: "Box") -> int:
         """Return the area that both cover."""
@@ -66,7 +85,7 @@ class Box(NamedTuple):
 
 @dataclass(frozen=True)
 class _Group:
-    """Strokes that lie together: the labels of their pieces, their bounds, their ink, their pixels on the border."""
+    """Strokes that lie together: the labels of their pieces, their bounds, their ink, their pixels on the rim."""
 
     pieces: tuple[int, ...]
     box: Box
@@ -75,7 +94,7 @@ class _Group:
 
     @property
     def free(self) -> float:
-        """The share of the longer side that does not lie along the border."""
+        """The share of the longer side that does not lie along the rim."""
         return max(0.0, 1 - self.contact / self.box.longer)
 
     def joined(self, other: "_Group") -> "_Group":
@@ -85,93 +104,171 @@ class _Group:
 
 @dataclass(frozen=True)
 class Figure:
-    """The figure found: `ink` is float32 [height, width], 0 to 1, cut to its `box`, with nothing else in it.
+    """The figure found: `ink` is float32 [height, width], 0 to 1, cut to its `box` and a pixel around.
 
-    `weight` compares readings of one picture: ink times contrast, 0 where the strokes are no strokes.
-    `sure` says that no other reading need be tried.
+    `score` compares readings of one picture: ink times contrast, less where the outline is no edge in the picture.
+    `sure` says that no other reading need be tried, `likely` that it is strokes at all, and `several` that there is
+    another figure of about the same size; `apart` that it does not lie along the rim.
     """
 
     ink: Floats
     box: Box
-    weight: float
+    score: float
     sure: bool
+    likely: bool
+    several: bool
+    apart: bool
+    edged: float = 0
+
+    def encloses(self, other: "Figure") -> bool:
+        """Tell whether another figure lies within the bounds of this one, as what is between its strokes does."""
+        within = self.box.common_area(other.box) > _INNER * other.box.area
+        return within and self.box.area > _OUTER * other.box.area
 
 
-def find_figure(ink: Ink, *, widest: int | None = None) -> Figure:
+def find_figure(ink: Ink, contrast: Contrast, rim: Mask, *, widest: int | None = None, alone: bool = False) -> Figure:
     """Return the figure in `ink`.
 
-    `widest` is the widest stroke, in pixels, that could be seen; None where any could.
+    `contrast` is what the ink was made of; `rim` are the pixels at which the paper ends; `widest` is the widest
+    stroke, in pixels, that could be seen, None where any could; `alone` says that there is room for one figure only.
 
     Raises:
         NoDigit: there are no strokes, or too many.
-        SeveralDigits: there is more than one figure of about the same size.
     """
     count, found, boxes, _ = cv2.connectedComponentsWithStats(without_lines(ink.strokes, ink.traces))
     labels = np.asarray(found, np.int32)
     amount = np.clip(ink.amount, 0, 1)
     weights = np.bincount(labels.ravel(), amount.ravel(), count)
     cores = np.bincount(labels.ravel(), ink.cores.ravel(), count)
-    contact = np.bincount(_border(labels), minlength=count)
+    contact = np.bincount(labels[rim > 0], minlength=count)
     pieces = [int(i) for i in np.argsort(-weights)[: _MOST_PIECES + 1] if i and cores[i]]
-    groups = _grouped([_Group((i,), Box(*map(int, boxes[i][:4])), float(weights[i]), int(contact[i])) for i in pieces])
-    groups = sorted(groups, key=_rank, reverse=True)
+    parts = [_Group((i,), Box(*map(int, boxes[i][:4])), float(weights[i]), int(contact[i])) for i in pieces]
+    groups = _together(parts) if alone else sorted(_grouped(parts), key=_rank, reverse=True)
     share = groups[0].ink / weights[1:].sum() if groups else 0.0
-    _check(groups, labels, crowded=share < _CROWD_SHARE and count > _CROWD)
-    return _figure(groups[0], amount, labels, share, ink.contrast, widest)
+    crowded = share < _CROWD_SHARE and count > _CROWD
+    _check(groups, labels, crowded=crowded or (bool(groups) and _scattered(groups[0].pieces, weights)))
+    member = np.isin(labels, groups[0].pieces).astype(np.uint8)
+    edged = _edged(member, amount, contrast.steps / np.float32(ink.contrast), groups[0])
+    if widest is not None and _between_strokes(member, contrast, groups[0].box):
+        edged *= _GAP
+    return _figure(groups, member, amount, edged, share, ink.contrast, widest, alone=alone)
+
+
+def _together(groups: list[_Group]) -> list[_Group]:
+    """Join all but specks."""
+    ink = sum(group.ink for group in groups)
+    joined = [group for group in groups if group.ink > _LEAST * ink]
+    return [reduce(_Group.joined, joined)] if joined else []
 
 
 def _grouped(groups: list[_Group]) -> list[_Group]:
     """Join what belongs together, until nothing more does."""
     for i, group in enumerate(groups):
         for j in range(i + 1, len(groups)):
-            if _belong(group.box, groups[j].box):
+            if _belong(group, groups[j]):
                 joined = group.joined(groups[j])
                 return _grouped([*groups[:i], joined, *groups[i + 1 : j], *groups[j + 1 :]])
     return groups
 
 
-def _belong(one: Box, other: Box) -> bool:
-    """Tell whether strokes so placed are of one figure: a bar above a 5, the halves of an open 4, a broken line."""
-    large, small = (one, other) if one.longer >= other.longer else (other, one)
-    across, down = one.gaps(other)
+def _belong(one: _Group, other: _Group) -> bool:
+    """Tell whether strokes are of one figure: a bar above a 5, the halves of an open 4, a broken line."""
+    if (one.contact == 0 and other.free < _LOOSE) or (other.contact == 0 and one.free < _LOOSE):
+        return False
+    large, small = (one.box, other.box) if one.box.longer >= other.box.longer else (other.box, one.box)
+    across, down = large.gaps(small)
     gap = float(np.hypot(max(across, 0), max(down, 0)))
     if small.longer < 0.45 * large.longer:
-        return gap <= 0.15 * large.longer
-    if across > 0 and min(one.height, other.height) > 0.75 * large.longer:
+        return gap <= min(0.15 * large.longer, _SPECK * small.longer)
+    if across > 0 and min(large.height, small.height) > 0.75 * large.longer:
         return gap <= 0.03 * large.longer
-    if -across >= 0.25 * min(one.width, other.width):
+    if -across >= 0.25 * min(large.width, small.width):
         return down <= 0.2 * large.longer
     return gap <= 0.09 * large.longer
 
 
 def _rank(group: _Group) -> float:
-    """Return how likely a group is the figure: by its ink, less what lies along the border, never a horizontal bar."""
+    """Return how likely a group is the figure: by its ink, less what lies along the rim, never a horizontal bar."""
     return group.ink * (group.free**2 + 0.001) * (0.02 if group.box.width > 7 * group.box.height else 1)
 
 
 def _check(groups: list[_Group], labels: Labels, *, crowded: bool) -> None:
     if not groups or crowded:
         raise NoDigit(_UNREADABLE)
-    box, ink = groups[0].box, groups[0].ink
+    box = groups[0].box
     if box.longer < _SMALLEST * max(labels.shape) or box.width > _WIDEST * box.height:
         raise NoDigit(_UNREADABLE)
+
+
+def _scattered(pieces: tuple[int, ...], weights: npt.NDArray[Any]) -> bool:
+    inks = weights[list(pieces)]
+    return len(pieces) > _PIECES and inks.max() < _LARGEST * inks.sum()
+
+
+def _several(groups: list[_Group]) -> bool:
+    box, ink = groups[0].box, groups[0].ink
     rivals = (group for group in groups[1:] if group.free > _FREE and group.box.width < 4 * group.box.height)
-    if any(rival.box.longer >= 0.5 * box.longer and rival.ink >= 0.25 * ink for rival in rivals):
-        raise SeveralDigits(_SEVERAL)
+    return any(rival.box.longer >= 0.5 * box.longer and rival.ink >= 0.25 * ink for rival in rivals)
 
 
-def _figure(group: _Group, amount: Floats, labels: Labels, share: float, contrast: float, widest: int | None) -> Figure:
-    member = np.isin(labels, group.pieces).astype(np.uint8)
-    longer, thickest = group.box.longer, _thickest(member)
-    if thickest > _SOLID * longer:
+def _edged(member: Mask, amount: Floats, steps: Floats, group: _Group) -> float:
+    """Return the share of the outline that is an edge in the picture: of ink all, of what the light made up less."""
+    part = group.box.slices(3)
+    inside, darkness = member[part], amount[part] * member[part]
+    outline = cv2.dilate(inside, np.ones((3, 3), np.uint8)) > inside
+    wanted = _WHOLE_STEP * cv2.dilate(darkness, np.ones((5, 5), np.uint8))[outline]
+    clear = np.minimum(steps[part][outline] / np.maximum(wanted, 1e-3), 1)
+    return float(clear.sum() / (clear.size + group.contact))
+
+
+def _between_strokes(member: Mask, contrast: Contrast, box: Box) -> bool:
+    """Tell whether what is around a figure is like it rather than like its paper: then it is a gap between strokes."""
+    part = box.slices(max(3, round(_AROUND * box.longer)))
+    around = np.ones(member.shape, bool)
+    around[box.slices(1)] = False
+    inside, ring = member[part] > 0, contrast.pixels[part][around[part]]
+    if ring.size == 0:
+        return False
+    level, paper = np.median(contrast.pixels[part][inside]), np.median(contrast.paper[part][inside])
+    return bool(abs(np.median(ring) - level) < abs(np.median(ring) - paper))
+
+
+def _figure(
+    groups: list[_Group],
+    member: Mask,
+    amount: Floats,
+    edged: float,
+    share: float,
+    contrast: float,
+    widest: int | None,
+    *,
+    alone: bool,
+) -> Figure:
+    group = groups[0]
+    longer, thickest = group.box.longer, _thickest(member[group.box.slices(1)])
+    if thickest > (_BLOT if alone else _SOLID) * longer or (
+        2 * cv2.countNonZero(member) > group.box.area and is_panel(member)
+    ):
         raise NoDigit(_UNREADABLE)
     slender, apart = thickest < _STOUT * longer, group.free > _FREE
     if widest is None:
-        clear = (slender and share > 0.7) or share > 0.9 if apart else slender and share > 0.9
+        clear = apart and (share > 0.7 if slender else share > 0.95 and edged > 0.95)
     else:
         clear = slender and apart and longer > 1.4 * widest and thickest < 0.65 * widest
-    sure = clear and longer > _SURE_SIZE * max(labels.shape)
-    return Figure(_cut(amount, member, group.box), group.box, group.ink * contrast if slender else 0.0, sure)
+    return Figure(
+        _cut(amount, member, group.box),
+        group.box,
+        group.ink
+        * contrast
+        * edged**8
+        * (1 if slender else 0.5 if widest is None else 0.1)
+        * max(group.free, 0.1) ** 3,
+        sure=clear and edged > _EDGED and longer > _SURE_SIZE * max(member.shape),
+        likely=(edged > _BARELY or widest is None) if apart else edged > _CUT,
+        several=_several(groups),
+        apart=apart,
+        edged=edged,
+    )
 
 
 def _thickest(member: Mask) -> float:
@@ -182,12 +279,8 @@ def _thickest(member: Mask) -> float:
 
 def _cut(amount: Floats, member: Mask, box: Box) -> Floats:
     """Return the ink of the members with their soft edges, and a pixel of paper around."""
-    edges = cv2.dilate(member, np.ones((3, 3), np.uint8))
-    ink = np.where(edges > 0, amount, 0)
+    part = box.slices(1)
+    edges = cv2.dilate(member[part], np.ones((3, 3), np.uint8))
+    ink = np.where(edges > 0, amount[part], 0)
     ink[ink < _FAINTEST] = 0
-    top, left = max(0, box.top - 1), max(0, box.left - 1)
-    return np.asarray(ink[top : box.top + box.height + 1, left : box.left + box.width + 1], np.float32)
-
-
-def _border(labels: Labels) -> Labels:
-    return np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
+    return np.asarray(ink, np.float32)

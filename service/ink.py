@@ -9,10 +9,11 @@ import numpy.typing as npt
 from service.errors import NoDigit
 from service.light import Floats, Histogram, Mask
 
-_CALM, _NOISY = 0.8, 1.8  # pixels: standard deviations of the smoothing
+_CALM, _NOISY = 0.6, 1.3  # pixels: standard deviations of the smoothing
 _MIN_CONTRAST = 9.0  # grey levels; pencil on paper has about 40
 _NOISE_FROM = 0.05  # of the strongest contrast: noise that asks for more smoothing
 _WEAK, _STRONG, _TRACE = 0.3, 0.55, 0.12  # of the ink's own darkness
+_WEAKEST_OF_BITMAP = 0.5
 
 _FAINT = "The picture is blank or too faint: send one digit that stands out from its background."
 
@@ -62,6 +63,18 @@ def to_ink(contrast: Floats, *, even: bool) -> Ink:
     if full < max(_MIN_CONTRAST, 5 * noise):
         raise NoDigit(_FAINT)
     return Ink(calm / np.float32(full), noise / full, full)
+
+
+def bitmap_ink(contrast: Floats) -> Ink:
+    """Scale the contrast of a small bitmap: much of its ink is an edge, and half of an edge is paper.
+
+    Raises:
+        NoDigit: nothing stands out.
+    """
+    full = float(np.median(contrast[contrast >= contrast.max() / 2]))
+    if full < _MIN_CONTRAST:
+        raise NoDigit(_FAINT)
+    return Ink(contrast / np.float32(full), _WEAKEST_OF_BITMAP / 4, full)
 
 
 def _smoothed(contrast: Floats, deviation: float, even: bool) -> tuple[Floats, float, float]:

@@ -6,7 +6,8 @@ morphological closing, or opening for light ink (Serra 1982, "Image Analysis and
 It keeps slopes and straight edges as they are, so that neither a gradient nor the edge of a shadow counts as ink.
 """
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -20,6 +21,8 @@ cv2.setNumThreads(1)  # a request has a thread of its own already
 
 _MIN_STEP = 30  # grey levels between paper and ink; with less, noise and light have to be told apart from ink
 _EVEN = 0.2  # of that step: so far may the middle 70% of the paper spread; the rest may be edges of strokes
+_SMOOTH = 0.8  # pixels: standard deviation
+_AROUND = 5  # pixels: of so wide an edge the whole step is seen
 _DARKEST_PAPER = 24  # grey levels: in deeper shadow than this the contrast is not scaled up further
 
 
@@ -49,91 +52,98 @@ class Histogram:
         return int(np.argmax(gap * gap / np.maximum(below * above, 1)))
 
 
-def even_contrast(grey: Grey, scaled: Grey) -> Floats | None:
-    """Return the contrast of `scaled`, float32 in grey levels, if `grey` has one even paper; None otherwise.
+class Contrast(NamedTuple):
+    """How far each pixel stands out from its paper, and the steps between levels around it, float32 in grey levels.
 
-    `grey` is judged in its own resolution: enlarging a bitmap blurs its two levels into many.
-    The paper is the class that holds more of the picture and of its border together.
+    `pixels` are the levels of the picture, turned so that ink is dark, and `paper` those of the paper under them.
     """
-    histogram = Histogram(grey)
-    split = histogram.split()
-    share = histogram.counts[: split + 1].sum() / grey.size
-    if share == 1:
-        return None
-    dark_paper = share + np.mean(_border(grey) <= split) > 1
-    paper, ink = ((0, split + 1), (split + 1, 256)) if dark_paper else ((split + 1, 256), (0, split + 1))
-    level = histogram.quantile(0.5, *paper)
-    step = abs(histogram.quantile(0.5, *ink) - level)
-    spread = histogram.quantile(0.85, *paper) - histogram.quantile(0.15, *paper)
-    if step < _MIN_STEP or spread > _EVEN * step:
-        return None
-    return (scaled - np.float32(level)) * np.float32(1 if dark_paper else -1)
+
+    levels: Floats
+    steps: Floats
+    pixels: Grey
+    paper: Floats
 
 
-def uneven_contrast(grey: Grey, widest: int, *, light_ink: bool) -> Floats:
-    """Return the contrast of strokes up to `widest` pixels wide, float32 in grey levels of the brightest paper.
+@dataclass(frozen=True)
+class EvenLight:
+    """Paper of one level, and ink that is lighter (`sign` 1) or darker (-1)."""
 
-    Beyond its border the picture goes on as it ends: a dark frame is then as wide as paper, and no stroke.
-    """
-    # The paper has to be as smooth as the picture that it is taken from, or every edge of a shadow would stand out.
-    pixels = cv2.GaussianBlur(255 - grey if light_ink else grey, (0, 0), 1)
-    padded = cv2.copyMakeBorder(pixels, widest, widest, widest, widest, cv2.BORDER_REPLICATE)
-    closed = cv2.morphologyEx(padded, cv2.MORPH_CLOSE, np.ones((widest | 1, widest | 1), np.uint8))
-    paper = closed[widest:-widest, widest:-widest].astype(np.float32)
-    contrast = paper - pixels
-    if not light_ink:  # light multiplies: in half the light ink stands out half as far
-        contrast *= paper.max() / np.maximum(paper, _DARKEST_PAPER)
-    return np.asarray(contrast, np.float32)
+    level: float
+    sign: int
 
+    widest = None
 
-def sheet(grey: Grey) -> Grey | None:
-    """Return the inside of a sheet with something on it that lies before another ground; None where there is none.
+    @classmethod
+    def of(cls, grey: Grey, *, strict: bool = True) -> "EvenLight | None":
+        """Return the light of a picture that has one even paper, None of any other.
 
-    A sheet is one region with four corners, alone in its class, that something else surrounds.
-    """
-    split = Histogram(grey).split()
-    for region in (grey > split, grey <= split):
-        opened = cv2.morphologyEx(region.view(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
-        inside = _four_corners(np.asarray(opened, np.uint8))
-        if inside is not None:
-            return _cut(grey, inside)
-    return None
+        The paper is the class that holds more of the picture and of its border together. Where it is not `strict`
+        the paper may be of many levels, as in a small bitmap, in which most pixels are an edge of something.
+        """
+        histogram = Histogram(grey)
+        split = histogram.split()
+        share = histogram.counts[: split + 1].sum() / grey.size
+        if share == 1:
+            return None
+        dark_paper = share + np.mean(border(grey) <= split) > 1
+        paper, ink = ((0, split + 1), (split + 1, 256)) if dark_paper else ((split + 1, 256), (0, split + 1))
+        level = histogram.quantile(0.5, *paper)
+        step = abs(histogram.quantile(0.5, *ink) - level)
+        spread = histogram.quantile(0.85, *paper) - histogram.quantile(0.15, *paper)
+        if step < _MIN_STEP or (strict and spread > _EVEN * step):
+            return None
+        return cls(level, 1 if dark_paper else -1)
 
-
-def _four_corners(region: Mask) -> Mask | None:
-    outlines, _ = cv2.findContours(region, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    if not outlines:
-        return None
-    outline = max(outlines, key=cv2.contourArea)
-    area, hull = cv2.contourArea(outline), cv2.convexHull(outline)
-    if not 0.12 < area / region.size < 0.97 or area < 0.95 * cv2.contourArea(hull):
-        return None
-    corners = cv2.approxPolyDP(hull, 0.03 * cv2.arcLength(hull, True), True)
-    if len(corners) > 5 or cv2.contourArea(corners) < 0.93 * cv2.contourArea(hull):
-        return None
-    inside = np.zeros_like(region)
-    cv2.drawContours(inside, [outline], -1, 1, -1)
-    return _without_edge(region, inside)
+    def contrast(self, grey: Grey) -> Contrast:
+        """Return the contrast of a picture so lit."""
+        pixels = 255 - grey if self.sign > 0 else grey
+        paper = np.full(grey.shape, 255 - self.level if self.sign > 0 else self.level, np.float32)
+        return Contrast(paper - pixels, _steps(grey).astype(np.float32), pixels, paper)
 
 
-def _without_edge(region: Mask, inside: Mask) -> Mask | None:
-    """Shrink `inside` past its own edge, if it is mostly paper, holds something, and has no like around it."""
-    if inside.all() or region[inside == 0].mean() > 0.15 or region[inside > 0].mean() < 0.55:
-        return None
-    edge = int(0.03 * max(inside.shape)) | 1
-    inner = cv2.erode(inside, np.ones((edge, edge), np.uint8))
-    if inner.mean() < 0.05 or np.mean(region[inner > 0] == 0) < 0.002:
-        return None
-    return np.asarray(inner, np.uint8)
+@dataclass(frozen=True)
+class UnevenLight:
+    """Any light, and strokes of at most `widest` pixels, lighter or darker than their paper."""
+
+    widest: int
+    light_ink: bool
+
+    def contrast(self, grey: Grey) -> Contrast:
+        """Return the contrast of strokes, in grey levels of the brightest paper.
+
+        Beyond its border the picture goes on as it ends: a dark frame is then as wide as paper, and no stroke.
+        """
+        # The paper has to be as smooth as the picture that it is taken from, or every edge of a shadow would stand out.
+        pixels = np.asarray(cv2.GaussianBlur(255 - grey if self.light_ink else grey, (0, 0), _SMOOTH), np.uint8)
+        room = self.widest
+        padded = cv2.copyMakeBorder(pixels, room, room, room, room, cv2.BORDER_REPLICATE)
+        closed = np.asarray(
+            cv2.morphologyEx(padded, cv2.MORPH_CLOSE, np.ones((room | 1, room | 1), np.uint8)), np.uint8
+        )
+        paper = closed[room:-room, room:-room].astype(np.float32)
+        # Where strokes are wider than that they end inside, at a step of what is taken for paper.
+        levels, steps = paper - pixels, cv2.subtract(_steps(pixels), _steps(closed)[room:-room, room:-room])
+        if not self.light_ink:  # light multiplies: in half the light ink stands out half as far
+            gain = paper.max() / np.maximum(paper, _DARKEST_PAPER)
+            levels, steps = levels * gain, steps * gain
+        return Contrast(np.asarray(levels, np.float32), np.asarray(steps, np.float32), pixels, paper)
 
 
-def _cut(grey: Grey, inside: Mask) -> Grey:
-    left, top, width, height = cv2.boundingRect(inside)
-    part = np.s_[top : top + height, left : left + width]
-    pixels, outside = grey[part].copy(), inside[part] == 0
-    pixels[outside] = int(Histogram(pixels[~outside]).quantile(0.5))
-    return pixels
+Light = EvenLight | UnevenLight
 
 
-def _border(grey: Grey) -> Grey:
+def _steps(grey: Grey) -> Grey:
+    """Return by how much the levels around each pixel differ, beyond what they differ all over the picture."""
+    around = np.ones((_AROUND, _AROUND), np.uint8)
+    steps = np.asarray(cv2.morphologyEx(grey, cv2.MORPH_GRADIENT, around), np.uint8)
+    return np.maximum(steps, median(steps)) - np.uint8(median(steps))
+
+
+def median(levels: Grey) -> int:
+    """Return the middle level."""
+    return int(Histogram(levels).quantile(0.5))
+
+
+def border(grey: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return the outermost pixels."""
     return np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
