@@ -30,8 +30,12 @@ class Wire:
         content = self._arrival.content
         if not content and self._arrival.refusal:
             raise self._arrival.refusal
-        piece = bytes(content[:size])
-        del content[:size]
+        if len(content) <= size:
+            piece = bytes(content)
+            content.clear()
+        else:
+            piece = bytes(content[:size])
+            del content[:size]
         return piece
 
     def sendall(self, data: bytes) -> None:

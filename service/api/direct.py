@@ -1,19 +1,19 @@
-"""`POST /predict` as nearly everybody sends it, answered without Flask, which takes longer than reading the digit.
+"""`POST /predict` and inference as nearly everybody asks for them, without Flask, which takes longer than the model.
 
-That is one picture, as the body or as the one file of a form, with a length, and nothing asked for in the query.
+That is a body with a length, and nothing asked for in the query; a picture is the body or the one file of a form.
 Everything else is Flask's, and so is whatever goes wrong: only there is it known how to say so.
 """
 
-import json
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from io import BytesIO
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from service import answers
-from service.api import NO_SNIFFING, Service
+from service.api import NO_SNIFFING, Service, oip
+from service.api.inference import JSON_LENGTH
 from service.api.reading import read_digit, run
 from service.api.uploads import FIELD
 from service.engine import Images
@@ -38,7 +38,12 @@ _HEAD = re.compile(
     re.IGNORECASE,
 )
 _NOTHING_ASKED_FOR = answers.Options()
-_to_json = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
+_JSON_LENGTH = "HTTP_" + JSON_LENGTH.upper().replace("-", "_")
+_JSON = {"Content-Type": "application/json"}
+
+_Answer = tuple[bytes, dict[str, str]]  # and its headers
+_Way = Callable[[Service, bytes, "WSGIEnvironment"], _Answer]
+_NOTHING: _Answer = (b"", {})
 
 
 class Direct:
@@ -48,32 +53,44 @@ class Direct:
         """Answer for the service `here`."""
         self._application = application
         self._here = here
+        inference = f"{oip.blueprint.url_prefix}{oip.INFER}"
+        self._ways: dict[str, tuple[str, _Way]] = {
+            RULE: (RULE, _predict),
+            inference.replace("<name>", here.settings.model_name): (inference, _infer),
+        }
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         """Answer a request."""
-        length = plain_length(environ)
+        rule, way = self._ways.get(environ["PATH_INFO"], ("", _predict))
+        length = plain_length(environ) if rule else 0
         if not 0 < length <= self._here.settings.max_upload_bytes:
             return self._application(environ, start_response)
         try:
             body = environ["wsgi.input"].read(length)
-            picture = plain_picture(body, environ.get("CONTENT_TYPE", "")) if len(body) == length else b""
-            text = self._answer(picture) if picture else b""
+            content, headers = way(self._here, body, environ) if len(body) == length else _NOTHING
         except Exception as error:
             environ[FAILED] = error
             return self._application(environ, start_response)
-        if not text:
+        if not content:
             environ["wsgi.input"] = BytesIO(body)
             return self._application(environ, start_response)
-        environ[NOTES].route = RULE
-        headers = [("Content-Type", "application/json"), ("Content-Length", str(len(text))), NO_SNIFFING]
-        start_response("200 OK", headers)
-        return [text]
+        environ[NOTES].route = rule
+        start_response("200 OK", [*headers.items(), ("Content-Length", str(len(content))), NO_SNIFFING])
+        return [content]
 
-    def _answer(self, picture: bytes) -> bytes:
-        here = self._here
-        with here.admission.prediction():
-            model = here.serving()
-            return predictions(here, model, read_digit(here, picture)[np.newaxis])[0]
+
+def _predict(here: Service, body: bytes, environ: "WSGIEnvironment") -> _Answer:
+    picture = plain_picture(body, environ.get("CONTENT_TYPE", ""))
+    if not picture:
+        return _NOTHING
+    with here.admission.prediction():
+        model = here.serving()
+        return predictions(here, model, read_digit(here, picture)[np.newaxis])[0], _JSON
+
+
+def _infer(here: Service, body: bytes, environ: "WSGIEnvironment") -> _Answer:
+    with here.admission.prediction():
+        return oip.inferred(here, here.serving(), body, environ.get(_JSON_LENGTH))
 
 
 def is_open(settings: Settings) -> bool:
@@ -84,14 +101,14 @@ def is_open(settings: Settings) -> bool:
 def predictions(here: Service, model: Serving, digits: Images) -> list[bytes]:
     """Return the answer, JSON, to a plain request for each of `digits`, uint8 [N, 28, 28], of one run of the model."""
     return [
-        _to_json(answers.single(probabilities, digit, model.manifest, _NOTHING_ASKED_FOR)).encode("ascii") + b"\n"
+        answers.text(answers.single(probabilities, digit, model.manifest, _NOTHING_ASKED_FOR))
         for probabilities, digit in zip(run(here, model, digits), digits, strict=True)
     ]
 
 
 def plain_length(environ: "WSGIEnvironment") -> int:
     """Return how many bytes the body of a plain request has, 0 if the request is none."""
-    if environ["PATH_INFO"] != RULE or environ["REQUEST_METHOD"] != "POST" or environ["QUERY_STRING"]:
+    if environ["REQUEST_METHOD"] != "POST" or environ["QUERY_STRING"]:
         return 0
     if "HTTP_CONTENT_ENCODING" in environ or "HTTP_TRANSFER_ENCODING" in environ:
         return 0

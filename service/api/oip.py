@@ -5,17 +5,17 @@ form. BYTES are pictures in files, which are read and brought into that form as 
 """
 
 import numpy as np
-from flask import Blueprint, Response, current_app, jsonify, request
+from flask import Blueprint, Response, jsonify, request
 from flask.typing import ResponseReturnValue
 
-from service import __version__
+from service import __version__, answers
 from service.api import Service, admitted, ready, service
-from service.api.inference import JSON_LENGTH, Inference, flag, read_fields, read_inference, shown
+from service.api.inference import JSON_LENGTH, flag, read_fields, read_inference, shown
 from service.api.reading import read_digit, run
 from service.api.tensors import Tensor, elements, pixels, write_output
 from service.api.uploads import from_base64
 from service.contract import IMAGE_SIDE, INPUT_NAME, LABELS, OUTPUT_NAME
-from service.engine import Images, Probabilities
+from service.engine import Images
 from service.errors import RequestError, UnknownRoute
 from service.light import Grey
 from service.store import Serving
@@ -27,6 +27,7 @@ EXTENSIONS = ("binary_tensor_data", "classification", "model_configuration", "mo
 PLATFORM = "onnxruntime_onnx"  # what Triton says of the same directory
 
 _OF_MODEL = ("/models/<name>", "/models/<name>/versions/<version>")
+INFER = _OF_MODEL[0] + "/infer"
 
 
 @blueprint.get("")
@@ -52,7 +53,7 @@ def server_ready() -> ResponseReturnValue:
 @blueprint.get(_OF_MODEL[1])
 def model_metadata(name: str, version: str | None = None) -> ResponseReturnValue:
     """Describe the model: its version that can be asked, its input and its output."""
-    model = _model(name, version)
+    model = _model(service(), name, version)
     return jsonify(
         {
             "name": name,
@@ -68,7 +69,7 @@ def model_metadata(name: str, version: str | None = None) -> ResponseReturnValue
 @blueprint.get(_OF_MODEL[1] + "/ready")
 def model_ready(name: str, version: str | None = None) -> ResponseReturnValue:
     """Answer 200 while this model, or this version of it, serves."""
-    _model(name, version)
+    _model(service(), name, version)
     ready()
     return jsonify({"name": name, "ready": True})
 
@@ -77,7 +78,7 @@ def model_ready(name: str, version: str | None = None) -> ResponseReturnValue:
 @blueprint.get(_OF_MODEL[1] + "/config")
 def model_config(name: str, version: str | None = None) -> ResponseReturnValue:
     """Describe the model in the words of Triton's configuration, in which the batch stands apart from the shapes."""
-    model = _model(name, version)
+    model = _model(service(), name, version)
     return jsonify(
         {
             "name": name,
@@ -91,17 +92,33 @@ def model_config(name: str, version: str | None = None) -> ResponseReturnValue:
     )
 
 
-@blueprint.post(_OF_MODEL[0] + "/infer")
+@blueprint.post(INFER)
 @blueprint.post(_OF_MODEL[1] + "/infer")
 @admitted
 def infer(name: str, version: str | None = None) -> ResponseReturnValue:
     """Answer for a batch of images. One that cannot be read refuses all."""
     here = service()
-    model = _model(name, version)
-    inference = read_inference(
-        request.get_data(cache=False), request.headers.get(JSON_LENGTH), most=here.settings.max_batch
-    )
-    return _answer(name, model, inference, run(here, model, _images(here, inference.images)))
+    model = _model(here, name, version)
+    content, headers = inferred(here, model, request.get_data(cache=False), request.headers.get(JSON_LENGTH))
+    return Response(content, headers=headers)
+
+
+def inferred(here: Service, model: Serving, body: bytes, json_length: str | None) -> tuple[bytes, dict[str, str]]:
+    """Return the answer to an inference with this body and this value of the header `JSON_LENGTH`, and its headers.
+
+    Raises:
+        RequestError: the body is no inference, or one of its images cannot be read.
+    """
+    inference = read_inference(body, json_length, most=here.settings.max_batch)
+    probabilities = run(here, model, _images(here, inference.images))
+    output, content = write_output(probabilities, binary=inference.binary, classes=inference.classes)
+    answer: dict[str, object] = {"model_name": here.settings.model_name, "model_version": model.manifest.version}
+    if inference.id is not None:
+        answer["id"] = inference.id
+    text = answers.text({**answer, "outputs": [output]})
+    if not inference.binary:
+        return text, {"Content-Type": "application/json"}
+    return text + content, {"Content-Type": "application/octet-stream", JSON_LENGTH: str(len(text))}
 
 
 @blueprint.post("/repository/index")
@@ -124,14 +141,13 @@ def repository_index() -> ResponseReturnValue:
     )
 
 
-def _model(name: str, version: str | None) -> Serving:
+def _model(here: Service, name: str, version: str | None) -> Serving:
     """Return the model of that name, which serves, in the version that is asked for.
 
     Raises:
         NotReady: no version of it serves.
         UnknownRoute: another model is asked for, or another version.
     """
-    here = service()
     if name != here.settings.model_name:
         raise UnknownRoute(f"No model {shown(name)} is served: ask for {here.settings.model_name!r}.")
     model = here.serving()
@@ -155,16 +171,3 @@ def _digit(here: Service, index: int, element: object) -> Grey:
         return read_digit(here, element if isinstance(element, bytes) else from_base64(element))
     except RequestError as error:
         raise type(error)(f"{INPUT_NAME}[{index}]: {error}") from error
-
-
-def _answer(name: str, model: Serving, inference: Inference, probabilities: Probabilities) -> Response:
-    output, content = write_output(probabilities, binary=inference.binary, classes=inference.classes)
-    answer = {"model_name": name, "model_version": model.manifest.version}
-    if inference.id is not None:
-        answer["id"] = inference.id
-    response = jsonify({**answer, "outputs": [output]})
-    if inference.binary:
-        text = response.get_data()
-        response = current_app.response_class(text + content, mimetype="application/octet-stream")
-        response.headers[JSON_LENGTH] = str(len(text))
-    return response

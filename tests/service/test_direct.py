@@ -1,5 +1,6 @@
 """What is answered without Flask is what Flask would have answered."""
 
+import json
 from typing import Any
 
 import pytest
@@ -82,8 +83,6 @@ def test_other_content_types_are_left_to_flask(content_type: str) -> None:
     ("path", "headers"),
     [
         ("/predict?seen=true", {}),
-        ("/predict/", {}),
-        ("/predict/batch", {}),
         ("/predict", {"Content-Encoding": "identity"}),
         ("/predict", {"Transfer-Encoding": "chunked"}),
     ],
@@ -116,3 +115,31 @@ def test_answers_are_flasks_answers(client: FlaskClient, by_flask: FlaskClient, 
     ours.headers.remove("X-Request-ID")
     theirs.headers.remove("X-Request-ID")
     assert sorted(ours.headers) == sorted(theirs.headers)
+
+
+def inference(data: object, **fields: object) -> bytes:
+    tensor = {"name": "images", "datatype": "UINT8", "shape": [1, 28, 28], "data": data}
+    return json.dumps({"inputs": [tensor], **fields}).encode()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        inference([7] * 784),
+        inference([7] * 784, id="mine"),
+        inference([7] * 784, parameters={"binary_data_output": True}),
+        inference([7] * 783),
+        b"no JSON",
+    ],
+)
+def test_inferences_are_flasks(client: FlaskClient, by_flask: FlaskClient, body: bytes) -> None:
+    path = "/v2/models/mnist-dmlp/infer"
+    ours, theirs = (each.post(path, data=body, content_type="application/json") for each in (client, by_flask))
+    assert (ours.status, ours.data) == (theirs.status, theirs.data)
+    ours.headers.remove("X-Request-ID")
+    theirs.headers.remove("X-Request-ID")
+    assert sorted(ours.headers) == sorted(theirs.headers)
+    assert (
+        f'digits_requests_total{{method="POST",route="/v2/models/<name>/infer",status="{ours.status_code}"}} 1.0'
+        in (client.get("/metrics").text)
+    )
