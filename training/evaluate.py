@@ -15,6 +15,7 @@ Floats = npt.NDArray[np.floating[Any]]
 
 _CALIBRATION_BINS = 15
 _CERTAIN_SHARE = 0.99
+_TEMPERATURES = (0.01, 1e4)  # the classic recipes give outputs between 0 and 1, and logits in the thousands
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ def fit_temperature(logits: Floats, labels: Bytes) -> float:
     def loss(log_temperature: float) -> float:
         return float(-log_softmax(logits / np.exp(log_temperature), axis=1)[rows, labels].mean())
 
-    best = minimize_scalar(loss, bounds=(np.log(0.05), np.log(20.0)), method="bounded")
+    best = minimize_scalar(loss, bounds=np.log(_TEMPERATURES), method="bounded")
     return float(np.exp(best.x))
 
 

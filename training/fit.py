@@ -3,6 +3,7 @@
 import json
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ from training.recipes import Recipe
 
 _MOST_STEPS_PER_EXECUTION = 32  # batches that one call into TensorFlow trains on; more gains nothing
 _EPOCHS = "epochs"  # the attribute of a checkpoint that says after how many it was written
+# What a run has in a field of the recipe that came after it: whatever is added has for default what was done before.
+_DEFAULTS = json.loads(json.dumps(Recipe(name="", summary="").to_dict()))
 
 
 @dataclass(frozen=True)
@@ -140,6 +143,7 @@ class Run:
     def _check_same(self, found: dict[str, Any] | None) -> None:
         if found is None:
             raise RunError(f"{self.directory} holds no run to resume: leave --resume out to start one.")
+        found = found | {"recipe": _DEFAULTS | found.get("recipe", {})}
         differing = [key for key, value in self.identity.items() if found.get(key) != value]
         if differing:
             raise RunError(
@@ -149,11 +153,20 @@ class Run:
 
 
 def fit(
-    recipe: Recipe, data: Mnist, run: Run, *, seed: int, epochs: int, strategy: Any, pool: Part | None = None
+    recipe: Recipe,
+    data: Mnist,
+    run: Run,
+    *,
+    seed: int,
+    epochs: int,
+    strategy: Any,
+    pool: Part | None = None,
+    callbacks: Sequence[Any] = (),
 ) -> Fitted:
     """Train `recipe` on `data.train_*` for `epochs` from the checkpoint of `run`, or from the start.
 
     `pool` is what the recipe mixes in. An epoch shows each training digit once, and the pool's pictures beside them.
+    `callbacks` are Keras', to look on with.
 
     The validation split is looked at after each epoch and decides nothing here: the weights are those of the last
     epoch, where the learning rate has come down to zero.
@@ -170,6 +183,7 @@ def fit(
             steps_per_execution=_steps_per_execution(steps, strategy.num_replicas_in_sync),
         )
         first_epoch = run.restore(model)
+        network.skip(model, first_epoch * steps)
     history = run.read_history()[:first_epoch]
     clock = batches.WaitClock()
     dataset = batches.batches(
@@ -187,6 +201,7 @@ def fit(
             callbacks=[
                 _Recorder(run, history, clock, images_per_epoch=steps * recipe.batch_size),
                 keras.callbacks.TensorBoard(run.directory / "tensorboard", write_graph=False),
+                *callbacks,
             ],
             verbose=1 if sys.stdout.isatty() else 2,
         )
@@ -210,7 +225,7 @@ def _in_float32_on_cpu(model: Any, recipe: Recipe) -> Any:
     with tf.distribute.OneDeviceStrategy("/CPU:0").scope():
         copy = network.build(recipe, precision="float32")
     copy.set_weights(model.get_weights())
-    return copy
+    return network.pooled(copy)
 
 
 class _Recorder(keras.callbacks.Callback):  # type: ignore[misc]

@@ -13,7 +13,8 @@ matplotlib.use("Agg")  # no screen is needed, and none is there in a container
 import matplotlib.pyplot as plt
 
 from service.contract import CARD_FILE, FLOAT32_FILE, IMAGE_SIDE, INT8_FILE, LABELS
-from training.recipes import Deformation, Mixture, Recipe
+from training import words
+from training.recipes import Recipe
 from training.verify import MOST_BATCH_DIFFERENCE, MOST_DIFFERENCE, Verification, Verified
 
 CURVES_FILE = "curves.png"
@@ -71,10 +72,12 @@ def write_card(
         name=name,
         version=version,
         side=IMAGE_SIDE,
-        network="-".join(map(str, (IMAGE_SIDE**2, *recipe.hidden, len(LABELS)))),
+        network=words.network(recipe, figures["weights"]),
+        output=words.output(recipe),
         recipe=recipe,
-        deformation=_deformation_words(recipe.deformation),
-        mixture=_mixture_words(recipe.mixture, figures),
+        learning=words.learning(recipe),
+        deformation=words.deformation(recipe.deformation),
+        mixture=words.mixture(recipe.mixture, figures),
         pictures=_picture_words(figures),
         limits=_LIMITS_OF_MNIST if recipe.mixture is None else _LIMITS_WITH_MIXTURE,
         figures=figures,
@@ -125,28 +128,6 @@ def _confusion_table(confusion: Sequence[Sequence[int]]) -> str:
     return "\n".join([head, "|---" * (1 + len(LABELS)) + "|", *rows])
 
 
-def _deformation_words(deformation: Deformation | None) -> str:
-    if deformation is None:
-        return "none"
-    return (
-        f"each time anew: rotation to {deformation.rotation_degrees:g} degrees, scale to {deformation.scale:.0%} an "
-        f"axis, shear to {deformation.shear:g}, shift to {deformation.translation_pixels:g} pixels, elastic field "
-        f"(Simard 2003) of alpha {deformation.elastic_alpha:g} and sigma {deformation.elastic_sigma:g} pixels"
-    )
-
-
-def _mixture_words(mixture: Mixture | None, figures: Mapping[str, Any]) -> str:
-    if mixture is None:
-        return "nothing"
-    counts = {kind: found["count"] for kind, found in figures["pool"].items() if kind != "seconds"}
-    return (
-        f"{mixture.share:.0%} of each batch are pictures in the service's canonical form, made before training: "
-        f"{counts['renderings']:,} training digits as they are photographed, scanned, brought to small bitmaps; "
-        f"{counts['forms']:,} digits drawn in the forms of other countries, such as a 1 with a long up-stroke; "
-        f"{counts['outliers']:,} letters, signs and doodles, for which each answer shall be equally likely"
-    )
-
-
 def _picture_words(figures: Mapping[str, Any]) -> str:
     if "validation_rendered" not in figures:
         return ""
@@ -169,8 +150,8 @@ It knows digits only: whatever else it is given it calls a digit, as a rule with
 _CARD = """# {name}, version {version}
 
 Reads one handwritten digit: a uint8 image of {side}x{side} pixels, 0 = background and 255 = ink, in MNIST's form, to
-ten probabilities. A plain multi-layer perceptron, {network}, {recipe.activation}, {figures[weights]:,} weights.
-Scaling, temperature calibration and softmax are inside the graph.
+ten probabilities. {network}
+Scaling, temperature calibration and softmax are inside the graph.{output}
 
 ## Figures
 {graphs}
@@ -193,8 +174,7 @@ Digits of the test set, a row each, by what `model.onnx` read.
   temperature ({figures[temperature]:.3f}) and the threshold of certainty were fitted.{remarks}
 - Mixed in: {mixture}.
 - Deformation: {deformation}.
-- {recipe.kernel_initializer} weights, {recipe.bias_initializer} biases, Adam to {recipe.learning_rate:g} with
-  {recipe.warmup_epochs:g} epoch of warm-up and cosine decay to zero, batch {recipe.batch_size},
+- {learning}, batch {recipe.batch_size},
   {figures[epochs]} epochs, seed {figures[seed]}. One run.
 - {figures[seconds_per_epoch]:.1f} s an epoch (median), of which {figures[waiting_share]:.1%} waiting for data, on
   {figures[device]}, {figures[machine]}.

@@ -248,3 +248,30 @@ def test_the_epochs_behind_a_checkpoint_are_no_matter_of_the_optimizer(tmp_path:
     assert run.restore(fresh) == 2
     assert fresh.optimizer.iterations.numpy() == 58
     assert json.loads((tmp_path / "history.json").read_text()) == [{"epoch": 1.0}, {"epoch": 2.0}]
+
+
+def test_dropout_goes_on_where_it_was(tmp_path: Path, recipe: Recipe) -> None:
+    recipe = replace(recipe, dropout=0.4, deformation=None)
+    whole = train(start(tmp_path / "whole", recipe=recipe), recipe)
+    interrupt(start(tmp_path / "parts", recipe=recipe), recipe=recipe)
+    check_same_weights(train(start(tmp_path / "parts", recipe=recipe, resume=True), recipe), whole)
+
+
+def test_an_ensemble_resumes_to_the_same_answers(tmp_path: Path, recipe: Recipe, data: Mnist) -> None:
+    recipe = replace(recipe, members=2)
+    whole = train(start(tmp_path / "whole", recipe=recipe), recipe)
+    interrupt(start(tmp_path / "parts", recipe=recipe), recipe=recipe)
+    check_same_weights(train(start(tmp_path / "parts", recipe=recipe, resume=True), recipe), whole)
+    assert whole.model.output_shape == (None, 10)
+    assert accuracy(whole.model, data) > 0.85
+
+
+def test_a_run_is_resumed_that_is_older_than_a_field_of_its_recipe(tmp_path: Path, recipe: Recipe) -> None:
+    start(tmp_path)
+    path = tmp_path / "run.json"
+    written = json.loads(path.read_text())
+    del written["recipe"]["members"]
+    path.write_text(json.dumps(written))
+    start(tmp_path, resume=True)
+    with pytest.raises(RunError, match="another recipe"):
+        start(tmp_path, recipe=replace(recipe, members=2), resume=True)

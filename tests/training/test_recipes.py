@@ -2,6 +2,7 @@ import json
 
 import pytest
 
+from service.contract import MODEL_NAME
 from training import recipes
 from training.errors import TrainingError
 
@@ -43,3 +44,15 @@ def test_a_fixed_number_of_each_batch_comes_from_the_pool(share: float, expected
     mixed = recipes.Recipe(name="mixed", summary="", batch_size=256, mixture=recipes.Mixture(share=share))
     assert mixed.pool_per_batch == expected
     assert recipes.Recipe(name="plain", summary="").pool_per_batch == 0
+
+
+def test_a_lesson_is_published_under_its_own_name() -> None:
+    assert recipes.find(recipes.DEFAULT).model_name == recipes.find("smoke").model_name == MODEL_NAME
+    lessons = [recipe for recipe in recipes.RECIPES.values() if recipe.lesson]
+    assert len(lessons) > 15
+    assert all(recipe.model_name == recipe.name != MODEL_NAME for recipe in lessons)
+
+
+def test_each_lesson_stands_in_a_comparison_and_each_comparison_has_known_recipes() -> None:
+    compared = {name for names in recipes.COMPARISONS.values() for name in names}
+    assert compared == {recipe.name for recipe in recipes.RECIPES.values() if recipe.lesson}
