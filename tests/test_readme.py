@@ -9,7 +9,7 @@ import pytest
 from service.app import create_app
 from service.errors import NotReady, RequestError
 from service.settings import Settings, table
-from training.__main__ import _parser
+from training.__main__ import _comparison_parser, _parser
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -38,7 +38,8 @@ def test_published_model_answers_the_readmes_picture_as_the_readme_says() -> Non
 
 
 def test_every_option_of_the_training_is_in_the_readme() -> None:
-    options = {option for action in _parser()._actions for option in action.option_strings if option.startswith("--")}
+    actions = [*_parser()._actions, *_comparison_parser()._actions]
+    options = {option for action in actions for option in action.option_strings if option.startswith("--")}
     assert {option for option in options - {"--help"} if f"`{option}" not in README} == set()
 
 

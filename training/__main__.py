@@ -8,7 +8,6 @@ from pathlib import Path
 # Before TensorFlow is imported: its start-up notes would bury the line that matters.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-from service.contract import MODEL_NAME
 from training import dataset, recipes
 from training.errors import TrainingError
 
@@ -31,6 +30,31 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _comparison_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m training compare",
+        description="Train recipes side by side, judge them on the validation split, and write a report with plots. "
+        "What is finished is kept: the same command goes on where it was cut off.",
+        epilog="recipes: " + ", ".join(recipes.RECIPES),
+    )
+    parser.add_argument("recipes", nargs="+", metavar="RECIPE", help="what to compare")
+    parser.add_argument("--data", type=Path, metavar="DIR", help="MNIST's IDX files; default: Keras' download")
+    parser.add_argument(
+        "--epochs", type=_positive, default=10, metavar="N", help="of each recipe; default: %(default)s"
+    )
+    parser.add_argument("--seeds", type=_positive, default=2, metavar="K", help="seeds 1 to K; default: %(default)s")
+    parser.add_argument("--device", choices=("auto", "cpu", "gpu"), default="auto", help="default: %(default)s")
+    parser.add_argument(
+        "--run-dir",
+        type=Path,
+        default=Path("runs/compare"),
+        metavar="DIR",
+        help="what is finished; default: %(default)s",
+    )
+    parser.add_argument("--report", type=Path, metavar="DIR", help="default: report/ in the run directory")
+    return parser
+
+
 def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a positive whole number")
@@ -44,24 +68,13 @@ def _seed(text: str) -> int:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the pipeline as told on the command line; return the exit code."""
-    given = _parser().parse_args(arguments)
+    """Run the pipeline, or a comparison, as told on the command line; return the exit code."""
+    given = sys.argv[1:] if arguments is None else arguments
     try:
-        recipe = recipes.find(given.recipe)
-        data = dataset.load(given.data)
-        from training import pipeline  # after the cheap mistakes: TensorFlow takes seconds
-
-        options = pipeline.Options(
-            name=MODEL_NAME,
-            epochs=given.epochs or recipe.epochs,
-            seed=given.seed,
-            device=given.device,
-            mixed_precision=given.mixed_precision,
-            models=given.models,
-            run_dir=given.run_dir or Path("runs") / f"{recipe.name}-seed{given.seed}",
-            resume=given.resume,
-        )
-        pipeline.run(recipe, data, options)
+        if given[:1] == ["compare"]:
+            _compare(_comparison_parser().parse_args(given[1:]))
+        else:
+            _train(_parser().parse_args(given))
     except TrainingError as error:
         return _fail(str(error))
     except OSError as error:
@@ -70,6 +83,39 @@ def main(arguments: list[str] | None = None) -> int:
         print("\ntraining: interrupted; --resume goes on from the last whole epoch.", file=sys.stderr)
         return 130
     return 0
+
+
+def _train(given: argparse.Namespace) -> None:
+    recipe = recipes.find(given.recipe)
+    data = dataset.load(given.data)
+    from training import pipeline  # after the cheap mistakes: TensorFlow takes seconds
+
+    options = pipeline.Options(
+        name=recipe.model_name,
+        epochs=given.epochs or recipe.epochs,
+        seed=given.seed,
+        device=given.device,
+        mixed_precision=given.mixed_precision,
+        models=given.models,
+        run_dir=given.run_dir or Path("runs") / f"{recipe.name}-seed{given.seed}",
+        resume=given.resume,
+    )
+    pipeline.run(recipe, data, options)
+
+
+def _compare(given: argparse.Namespace) -> None:
+    chosen = [recipes.find(name) for name in dict.fromkeys(given.recipes)]
+    data = dataset.load(given.data)
+    from training import compare  # as above
+
+    options = compare.Options(
+        epochs=given.epochs,
+        seeds=given.seeds,
+        device=given.device,
+        directory=given.run_dir,
+        report=given.report or given.run_dir / "report",
+    )
+    compare.run(chosen, data, options)
 
 
 def _fail(message: str) -> int:
