@@ -11,12 +11,15 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 from training import dataset, recipes
 from training.errors import TrainingError
 
+_RESUME = "--resume goes on from the last whole epoch"
+
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m training",
         description="Train a digit model, prove its export, and publish it as the next version.",
-        epilog="recipes: " + "; ".join(f"{recipe.name}: {recipe.summary}" for recipe in recipes.RECIPES.values()),
+        epilog=_recipe_list(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--data", type=Path, metavar="DIR", help="MNIST's IDX files; default: Keras' download")
     parser.add_argument("--recipe", default=recipes.DEFAULT, help="default: %(default)s")
@@ -33,9 +36,10 @@ def _parser() -> argparse.ArgumentParser:
 def _comparison_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m training compare",
-        description="Train recipes side by side, judge them on the validation split, and write a report with plots. "
+        description="Train recipes side by side, judge them on the validation split, and write a report with plots.\n"
         "What is finished is kept: the same command goes on where it was cut off.",
-        epilog="recipes: " + ", ".join(recipes.RECIPES),
+        epilog=_recipe_list(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("recipes", nargs="+", metavar="RECIPE", help="what to compare")
     parser.add_argument("--data", type=Path, metavar="DIR", help="MNIST's IDX files; default: Keras' download")
@@ -55,6 +59,12 @@ def _comparison_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _recipe_list() -> str:
+    width = max(map(len, recipes.RECIPES))
+    lines = [f"  {recipe.name:<{width}}  {recipe.summary}" for recipe in recipes.RECIPES.values()]
+    return "\n".join(["recipes:", *lines])
+
+
 def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a positive whole number")
@@ -70,17 +80,19 @@ def _seed(text: str) -> int:
 def main(arguments: list[str] | None = None) -> int:
     """Run the pipeline, or a comparison, as told on the command line; return the exit code."""
     given = sys.argv[1:] if arguments is None else arguments
+    comparing = given[:1] == ["compare"]
+    further = "the same command goes on with what is not finished" if comparing else _RESUME
     try:
-        if given[:1] == ["compare"]:
+        if comparing:
             _compare(_comparison_parser().parse_args(given[1:]))
         else:
             _train(_parser().parse_args(given))
     except TrainingError as error:
         return _fail(str(error))
     except OSError as error:
-        return _fail(f"{error}. Nothing was published; --resume goes on from the last whole epoch.")
+        return _fail(f"{error}. Nothing was published; {further}.")
     except KeyboardInterrupt:
-        print("\ntraining: interrupted; --resume goes on from the last whole epoch.", file=sys.stderr)
+        print(f"\ntraining: interrupted; {further}.", file=sys.stderr)
         return 130
     return 0
 

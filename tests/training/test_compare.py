@@ -162,3 +162,15 @@ def test_a_bad_command_is_explained(capsys: pytest.CaptureFixture[str], argument
         main(["compare", *arguments])
     assert caught.value.code == 2
     assert "python -m training compare" in capsys.readouterr().err
+
+
+def test_interrupted_on_the_command_line_it_says_how_to_go_on(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def interrupted(*_arguments: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("training.dataset.load", lambda _directory: drawn.mnist())
+    monkeypatch.setattr(compare, "run", interrupted)
+    assert main(["compare", "dmlp-relu", "--run-dir", str(tmp_path)]) == 130
+    assert capsys.readouterr().err == "\ntraining: interrupted; the same command goes on with what is not finished.\n"
