@@ -12,7 +12,7 @@ Json = dict[str, Any]
 
 JSON = "application/json"
 BYTES = "application/octet-stream"
-BINARY: Json = {"type": "string", "format": "binary"}
+BINARY: Json = {"type": "string", "format": "binary", "minLength": 1}
 
 HEADERS: Json = {
     REQUEST_ID_HEADER: {

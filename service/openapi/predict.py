@@ -27,7 +27,12 @@ _OPTIONS = (
         "Answer with so many of the likeliest digits too.",
         {"type": "integer", "minimum": 1, "maximum": len(LABELS)},
     ),
-    parameter("query", "seen", "Answer with the picture that the model was given too.", {"enum": list(FLAGS)}),
+    parameter(
+        "query",
+        "seen",
+        "Answer with the picture that the model was given too.",
+        {"type": "string", "enum": list(FLAGS)},
+    ),
 )
 
 
