@@ -1,0 +1,94 @@
+"""Machines and money for so many requests a second, from the measured cost of one and from named assumptions."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+RATES = (1_000, 100_000, 10_000_000)
+
+
+@dataclass(frozen=True)
+class Cost:
+    """A request as `cost` measured it; `images` are in one, and `rate` below counts images."""
+
+    name: str
+    cpu_seconds: float
+    bytes_in: int
+    bytes_out: int
+    images: int = 1
+
+
+@dataclass(frozen=True)
+class Assumptions:
+    """What is not measured here; deploy/CAPACITY.md gives sources and dates. Put in your own."""
+
+    busy: float = 0.6  # of what a worker, a proxy or a network card could carry, so that queues stay short
+    vcpus: int = 64  # of a machine
+    nic_gigabits: float = 30  # of a machine, each way
+    usd_vcpu_hour: float = 0.041
+    usd_gigabyte_balanced: float = 0.006
+    usd_gigabyte_sent: float = 0.09
+    hours_a_month: float = 730
+    proxy_requests: float = 20_000  # a second and core, small ones, with TLS
+    proxy_bytes: float = 240e6  # a second and core
+    wrapping: int = 300  # bytes of TCP, IP and TLS that a small request and its answer take besides, half of it each
+
+
+COSTS = (
+    Cost("tensor, 1", 0.82e-3, 1_104, 465),
+    Cost("tensor, 256", 5.25e-3, 201_032, 10_672, 256),
+    Cost("28x28 PNG", 3.89e-3, 281, 468),
+    Cost("512x512 PNG", 75.5e-3, 364_780, 469),
+    Cost("12 MP JPEG", 62.5e-3, 489_979, 468),
+)
+
+
+def rows(assumed: Assumptions) -> Iterator[str]:
+    """Yield the lines of the table, a rate and a kind each."""
+    yield "| images/s | sent as | service: vCPUs, machines | proxies | Gbit/s in | USD a month: both, balancer, sent |"
+    yield "|---|---|---|---|---|---|"
+    for rate in RATES:
+        for cost in COSTS:
+            yield _row(rate, cost, assumed)
+
+
+def _row(rate: int, cost: Cost, assumed: Assumptions) -> str:
+    requests = rate / cost.images
+    transferred = cost.bytes_in + cost.bytes_out + assumed.wrapping
+    gigabits = requests * (cost.bytes_in + assumed.wrapping / 2) * 8 / 1e9
+    service = requests * cost.cpu_seconds / assumed.busy
+    proxy = requests * (1 / assumed.proxy_requests + transferred / assumed.proxy_bytes) / assumed.busy
+    machines = [_machines(vcpus, gigabits, assumed) for vcpus in (service, proxy)]
+    money = ", ".join(
+        f"{_rounded(value):,}" for value in _usd(requests, transferred, cost.bytes_out, machines, assumed)
+    )
+    return (
+        f"| {rate:,} | {cost.name} | {_rounded(service):,}, {_rounded(machines[0]):,} "
+        f"| {_rounded(proxy):,}, {_rounded(machines[1]):,} | {_shown(gigabits)} | {money} |"
+    )
+
+
+def _machines(vcpus: float, gigabits: float, assumed: Assumptions) -> float:
+    """Return how many machines, or which part of one, the processors take, or the network card where that is more."""
+    return max(vcpus / assumed.vcpus, gigabits / (assumed.nic_gigabits * assumed.busy))
+
+
+def _usd(
+    requests: float, transferred: float, bytes_out: int, machines: list[float], assumed: Assumptions
+) -> tuple[float, float, float]:
+    gigabytes = requests / 1e9 * 3600 * assumed.hours_a_month
+    return (
+        sum(machines) * assumed.vcpus * assumed.usd_vcpu_hour * assumed.hours_a_month,
+        gigabytes * transferred * assumed.usd_gigabyte_balanced,
+        gigabytes * (bytes_out + assumed.wrapping / 2) * assumed.usd_gigabyte_sent,
+    )
+
+
+def _rounded(value: float) -> int:
+    """Round up to two figures: the rest would be a false promise."""
+    step = 10 ** max(0, math.floor(math.log10(max(value, 1))) - 1)
+    return math.ceil(value / step) * step
+
+
+def _shown(value: float) -> str:
+    return f"{_rounded(value):,}" if value >= 10 else f"{value:.2g}"
