@@ -97,6 +97,7 @@ class Bench:
             figures.add(contestant.name, **{f"{form}_{name}": number for name, number in found.items()})
         pss, rss = tree.megabytes()
         half = loads["multipart"]["rate"] / 2
+        print(f"  {contestant.name}: {2 * half:,.0f} a second", file=sys.stderr, flush=True)
         calm = open_loop(port, asked["multipart"], self.seconds, self.cores[1], half)
         figures.add(contestant.name, pss=pss, rss=rss, half_p50=calm.p50, half_p99=calm.p99)
         if contestant is US:
