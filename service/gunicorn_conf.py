@@ -21,6 +21,10 @@ _row = 0  # of the board, this worker's
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 wsgi_app = "service.gunicorn_conf:application()"
+# Threads, for decoding a large picture and running the model take most of the time and release the interpreter: with an
+# event loop (gevent) the slowest percent of small requests waited ten times as long for the others. The sync worker
+# keeps no connection. What is small the worker answers in its main thread, see `service.quick`. gunicorn's parser in C
+# (gunicorn_h1c) saves 5 of 410 us; the version that gunicorn 27 asks for could not be had when this was measured.
 worker_class = "service.worker.Worker"
 logger_class = "service.logs.GunicornLogger"
 

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from gunicorn.util import http_date
+from werkzeug.http import parse_list_header
 
 from service.api import NO_SNIFFING, Service
 from service.api.direct import RULE, plain_picture, predictions
@@ -32,7 +33,6 @@ _LINE = f"POST {RULE} HTTP/1.1".encode()
 _HEADER = re.compile(r"([A-Za-z0-9-]{1,64}): ([!-~](?:[ -~]{0,1022}[!-~])?)")
 # A request with one of these is not plain; Host, which has to be there, is gunicorn's to miss.
 _UNUSUAL = frozenset(("transfer-encoding", "content-encoding", "expect", "upgrade", "http2-settings", "te", "trailer"))
-_FORWARDED = "x-forwarded-for"
 
 
 class Question(NamedTuple):
@@ -40,6 +40,7 @@ class Question(NamedTuple):
 
     notes: Notes
     digit: Grey
+    forwarded_for: str  # by proxies, as they say it
     bytes_in: int
     started: float
 
@@ -59,7 +60,6 @@ class Quick:
         self._here = here
         self._ids = ids
         self._log = log
-        self._unusual = _UNUSUAL | ({_FORWARDED} if here.settings.trusted_proxies else set())
 
     def may_take(self, content: bytearray) -> bool:
         """Tell at a glance whether it is worth the while to look at a request."""
@@ -84,7 +84,7 @@ class Quick:
         started = perf_counter()
         head, _, body = content.partition(b"\r\n\r\n")
         headers = plain_headers(head.decode("latin-1"))
-        if not headers or self._unusual & headers.keys():
+        if not headers or _UNUSUAL & headers.keys():
             return None
         if headers.get("connection", "keep-alive").lower() != "keep-alive":
             return None
@@ -94,20 +94,19 @@ class Quick:
         if digit is None:
             return None
         notes = Notes(self._ids.name(headers.get("x-request-id", "")), RULE, pictures=1)
-        return Question(notes, digit, len(body), started)
+        return Question(notes, digit, headers.get("x-forwarded-for", ""), len(body), started)
 
     def _finish(self, question: Question, text: bytes, connection: Connection) -> bytes:
         """Count and log an answer, and return it with its head."""
         seconds = perf_counter() - question.started
         self._here.metrics.started()
         self._here.metrics.ended(RULE, "POST", "200", seconds)
-        client = connection.client
         environ = {
             NOTES: question.notes,
             "REQUEST_METHOD": "POST",
             "RAW_URI": RULE,
             "CONTENT_LENGTH": question.bytes_in,
-            "REMOTE_ADDR": client if isinstance(client, str) else client[0],
+            "REMOTE_ADDR": self._remote(question.forwarded_for, connection.client),
         }
         self._log.access(Answered("200 OK", len(text)), None, environ, timedelta(seconds=seconds))
         return b"%b%b: %b\r\nContent-Length: %d\r\n\r\n%b" % (
@@ -117,6 +116,14 @@ class Quick:
             len(text),
             text,
         )
+
+    def _remote(self, forwarded_for: str, client: Any) -> str:
+        """Return who asks: the peer, or whom the trusted proxies name, counted from the last as Werkzeug does."""
+        trusted = self._here.settings.trusted_proxies
+        named = parse_list_header(forwarded_for) if trusted else []
+        if trusted and len(named) >= trusted:
+            return named[-trusted]
+        return client if isinstance(client, str) else str(client[0])
 
 
 def plain_headers(head: str) -> dict[str, str]:

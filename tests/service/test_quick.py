@@ -5,6 +5,7 @@ import json
 import socket
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -135,12 +136,18 @@ def test_it_is_counted_and_logged(quick: Quick, app: Flask) -> None:
     )
 
 
-def test_headers_of_a_proxy_that_is_trusted_are_gunicorns_to_read(app: Flask) -> None:
+@pytest.mark.parametrize(
+    ("trusted", "remote"), [(0, "127.0.0.1"), (1, "192.0.2.2"), (2, "192.0.2.1"), (3, "127.0.0.1")]
+)
+def test_the_client_is_whom_trusted_proxies_name(app: Flask, trusted: int, remote: str) -> None:
     here = app.extensions["digits"]
-    content = request(canonical_png(2), "Content-Type: image/png", "X-Forwarded-For: 192.0.2.1")
-    assert ask(Quick(here, RequestIds(), Log()), content) != [None]
-    object.__setattr__(here.settings, "trusted_proxies", 1)
-    assert ask(Quick(here, RequestIds(), Log()), content) == [None]
+    here.settings = replace(here.settings, trusted_proxies=trusted)
+    log = Log()
+    ask(
+        Quick(here, RequestIds(), log),
+        request(canonical_png(2), "Content-Type: image/png", "X-Forwarded-For: 192.0.2.1, 192.0.2.2"),
+    )
+    assert log.seen[0][2]["REMOTE_ADDR"] == remote
 
 
 def test_plain_headers_are_found_by_their_names_in_small_letters() -> None:
