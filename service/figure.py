@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from service.errors import NoDigit
+from service.frame import without_frames
 from service.ink import Ink
 from service.light import Contrast, Floats, Mask
 from service.ruling import without_lines
@@ -135,7 +136,7 @@ def find_figure(ink: Ink, contrast: Contrast, rim: Mask, *, widest: int | None =
     Raises:
         NoDigit: there are no strokes, or too many.
     """
-    count, found, boxes, _ = cv2.connectedComponentsWithStats(without_lines(ink.strokes, ink.traces))
+    count, found, boxes, _ = cv2.connectedComponentsWithStats(without_lines(without_frames(ink.strokes), ink.traces))
     labels = np.asarray(found, np.int32)
     amount = np.clip(ink.amount, 0, 1)
     weights = np.bincount(labels.ravel(), amount.ravel(), count)
