@@ -93,16 +93,23 @@ def _is_box(sides: list[_Side], borders: tuple[bool, ...]) -> bool:
 
 
 def _without(box: Mask, sides: list[_Side]) -> Mask:
-    """Return a box without its sides, but with the strokes that cross them."""
-    kept = box.copy()
-    for number, (whole, view) in enumerate(zip(_turns(box), _turns(kept), strict=True)):
-        side, above = sides[number], sides[(number + 1) % 4]
-        if not side.drawn:
-            continue
-        view[:, : side.reach] &= _runs(whole, side.thickness + 3)[:, : side.reach]
-        if above.drawn:
-            view[: above.reach, : side.reach] = 0  # where the two sides cross each other
-    return kept
+    """Return a box without its sides, but with the strokes that cross them or run beside them."""
+    gone, lines = np.zeros((2, *box.shape), np.uint8)
+    for side, turned, gone_there, lines_there in zip(sides, *map(_turns, (box, gone, lines)), strict=True):
+        if side.drawn:
+            line = _outermost(turned, side)
+            gone_there |= line & (1 - _runs(turned, side.thickness + 3))
+            gone_there |= line & lines_there  # where two sides cross each other
+            lines_there |= line
+    return box & (1 - gone)
+
+
+def _outermost(box: Mask, side: _Side) -> Mask:
+    """Return the first pixels of each row from the left, as many as the line there is thick, and one for its edge."""
+    first = np.where(box.any(axis=1), box.argmax(axis=1), side.reach)[:, None]
+    column = np.arange(box.shape[1])
+    line = (column >= first) & (column <= first + side.thickness) & (first < side.reach)
+    return np.asarray(box & line, np.uint8)
 
 
 def _runs(mask: Mask, length: int) -> Mask:
