@@ -1,5 +1,6 @@
 """gunicorn's configuration, made from the settings. `python -m service` runs gunicorn with this."""
 
+import gc
 import itertools
 import os
 from typing import TYPE_CHECKING, Any
@@ -78,3 +79,5 @@ def post_worker_init(worker: Any) -> None:
     here.draining = lambda: not worker.alive
     here.store.watch()
     here.metrics.watch()
+    gc.collect()
+    gc.freeze()  # what is here now stays: to look for garbage in it would take 15 ms, in the midst of a request

@@ -225,13 +225,18 @@ class Metrics(Collector):
 
     def flush(self) -> None:
         """Count what has been noted."""
+        if not (self._answers or self._reads or self._runs):
+            return
         with self._counting:
             self._count_answers(_taken(self._answers))
             self._count_reads(_taken(self._reads))
             self._count_runs(_taken(self._runs))
 
-    def watch(self, seconds: float = 1.0) -> None:
-        """Flush every so many seconds from now on, from a thread of its own. Call this after the fork."""
+    def watch(self, seconds: float = 0.1) -> None:
+        """Flush every so many seconds from now on, from a thread of its own. Call this after the fork.
+
+        Counting takes 3 us a request and holds up all others: what a busy second leaves would take 10 ms at once.
+        """
         threading.Thread(target=self._watch, args=(seconds,), name="metrics", daemon=True).start()
 
     def _watch(self, seconds: float) -> None:

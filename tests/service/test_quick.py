@@ -195,9 +195,9 @@ def test_it_does_not_matter_how_a_request_arrives(server: Server) -> None:
                 connection.sendall(piece)
                 connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             for _ in range(len(b"".join(pieces)) // len(content)):
-                response = http.client.HTTPResponse(connection)
-                response.begin()
-                assert (response.status, json.loads(response.read())["digit"]) == (200, 6)
+                with closing(http.client.HTTPResponse(connection)) as response:
+                    response.begin()
+                    assert (response.status, json.loads(response.read())["digit"]) == (200, 6)
 
 
 def test_a_failure_goes_the_usual_way(server: Server) -> None:
