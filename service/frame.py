@@ -101,7 +101,7 @@ def _without(box: Mask, sides: list[_Side]) -> Mask:
             gone_there |= line & (1 - _runs(turned, side.thickness + 3))
             gone_there |= line & lines_there  # where two sides cross each other
             lines_there |= line
-    return box & (1 - gone)
+    return np.asarray(box & (1 - gone), np.uint8)
 
 
 def _outermost(box: Mask, side: _Side) -> Mask:
