@@ -205,8 +205,8 @@ def start_filling(models: Path, volume: Path) -> subprocess.Popen[bytes]:
 def test_pods_that_start_at_once_fill_the_volume_with_the_model_of_the_image(tmp_path: Path) -> None:
     volume = tmp_path / "volume"
     volume.mkdir()
-    running = [start_filling(ROOT / "models", volume) for _ in range(6)]
-    assert [process.wait(60) for process in running] == [0] * 6
+    running = [start_filling(ROOT / "models", volume) for _ in range(12)]
+    assert [process.wait(60) for process in running] == [0] * 12
     versions = volume / MODEL_NAME
     assert sorted(path.name for path in versions.iterdir()) == sorted(
         p.name for p in (ROOT / "models" / MODEL_NAME).iterdir()
