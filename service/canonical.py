@@ -7,7 +7,7 @@ Applied to Document Recognition", section III.A). The same is done here to pictu
     already MNIST's form: done
     otherwise: working_copy -> sheet -> contrast -> ink -> figure (the best of several readings) -> fit -> centre
 
-`docs/canonical.png` shows pictures before and after.
+`docs/canonical.png` shows pictures before and after; `python -m tests.canonical_picture` draws it.
 """
 
 from collections.abc import Iterator
@@ -34,7 +34,9 @@ _BITMAP = 40  # pixels: so small a picture holds one digit and nothing else
 _SQUARES, _ROWS = 3, 16  # pixels, the least of a magnified bitmap's squares; rows in which they are looked for
 _COARSEST = 7  # pixels: coarser squares are a drawing of lines and not a bitmap
 _ENCLOSING = 4  # times as much counts what has the other reading's figure between its strokes
-_NOISE_LIKE = 0.75
+_NOISE_LIKE = 0.75  # roughness of a bitmap of 8x8 with a digit in it may be as much
+_NEAR, _LEAST_PAPER = 0.06, 0.4  # of the levels' range; of the pixels so near to the paper's level
+_COARSE = 144  # pixels in all: with more a digit's strokes are smooth
 _NOISE = 4.5  # median absolute deviations; three standard deviations of Gaussian noise
 _MNIST_INK = 240  # the whitest pixel of a digit of MNIST is never below 253
 _STROKE_WIDTHS = 0.08, 0.16, 0.34  # of the working copy: the widest stroke of each reading in uneven light
@@ -131,11 +133,18 @@ def _magnification(grey: Grey) -> int:
 
 def _found_in_bitmap(grey: Grey) -> Figure | None:
     """Return the figure in a bitmap, which has no room for shadows or for two, and often none for paper around it."""
-    if _roughness(grey) > _NOISE_LIKE:
+    light = EvenLight.of(grey, strict=False)
+    if light is None or _is_noise(grey, light.level):
         return None
     scaled = working_copy(grey)
-    light = EvenLight.of(grey, strict=False)
-    return None if light is None else _attempt(light, scaled, np.zeros_like(scaled), alone=True)
+    return _attempt(light, scaled, np.zeros_like(scaled), alone=True)
+
+
+def _is_noise(grey: Grey, paper: float) -> bool:
+    """Tell whether neighbours are as different as pixels anywhere, and, in a coarse bitmap, few pixels are paper."""
+    near = np.abs(grey - np.float32(paper)) < _NEAR * np.ptp(grey)
+    paper_is_rare = grey.size > _COARSE or float(near.mean()) < _LEAST_PAPER
+    return paper_is_rare and _roughness(grey) > _NOISE_LIKE
 
 
 def _roughness(grey: Grey) -> float:

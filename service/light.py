@@ -83,7 +83,7 @@ class EvenLight:
         histogram = Histogram(grey)
         split = histogram.split()
         share = histogram.counts[: split + 1].sum() / grey.size
-        if share == 1:
+        if share in (0, 1):
             return None
         dark_paper = share + np.mean(border(grey) <= split) > 1
         paper, ink = ((0, split + 1), (split + 1, 256)) if dark_paper else ((split + 1, 256), (0, split + 1))

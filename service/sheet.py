@@ -16,6 +16,7 @@ _STOUT, _FULL = (
     2.2,
     0.75,
 )  # times its width: what is longer is a bar, as a 1 may be; of its area, what is left beside what is on it
+_CORNERS = 6  # at most: the picture's border may cut off some
 _NOTCHED = 0.85  # of its hull, a panel whose edge something crosses
 
 
@@ -70,11 +71,15 @@ def _four_corners(region: Mask, *, alone: bool) -> Mask | None:
 
 
 def _is_polygon(outline: npt.NDArray[Any], least: float = 0.95) -> bool:
-    """Tell whether an outline has straight sides and five corners at most, and fills at least so much of its hull."""
+    """Tell whether an outline has straight sides and few corners, and fills at least so much of its hull."""
     hull = cv2.convexHull(outline)
     area = cv2.contourArea(hull)
     corners = cv2.approxPolyDP(hull, 0.03 * cv2.arcLength(hull, True), True)
-    return cv2.contourArea(outline) >= least * area and len(corners) <= 5 and cv2.contourArea(corners) >= 0.93 * area
+    return (
+        cv2.contourArea(outline) >= least * area
+        and len(corners) <= _CORNERS
+        and cv2.contourArea(corners) >= 0.93 * area
+    )
 
 
 def _is_bar(outline: npt.NDArray[Any]) -> bool:

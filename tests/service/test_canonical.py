@@ -17,10 +17,11 @@ from service.canonical import (
     in_mnist_form,
     ink_on_black,
     stroke_width,
+    unmagnified,
     working_copy,
 )
 from service.errors import NoDigit, RequestError, SeveralDigits
-from tests import drawing
+from tests import drawing, scenes
 
 Array = npt.NDArray[np.uint8]
 
@@ -190,6 +191,40 @@ def test_centre_stays_inside_however_lopsided() -> None:
     ink = np.zeros((20, 20), np.float32)
     ink[0], ink[-1, -1] = 1, 0.01
     assert centre(ink).sum() == pytest.approx(255 * 20 + 3, abs=1)
+
+
+@pytest.mark.parametrize("label", range(10))
+@pytest.mark.parametrize("name", scenes.CONDITIONS)
+def test_conditions_of_the_documentation(name: str, label: int) -> None:
+    written = canonical_digit(scenes.levels(scenes.page(scenes.ink(label))))
+    assert likeness(canonical_digit(scenes.CONDITIONS[name](label)), written) > 0.7
+
+
+def test_magnified_bitmap_is_the_bitmap() -> None:
+    bitmap = scenes.bitmap(scenes.ink(6), 16)
+    np.testing.assert_array_equal(unmagnified(np.kron(bitmap, np.ones((9, 9), np.uint8))), bitmap)
+    picture = scenes.levels(scenes.page(scenes.ink(6)))
+    assert unmagnified(picture) is picture
+
+
+@pytest.mark.parametrize("side", [8, 12, 16, 40, 100])
+def test_small_noise_is_no_bitmap_of_a_digit(side: int) -> None:
+    for seed in range(20):
+        with pytest.raises(NoDigit):
+            canonical_digit(np.random.default_rng(seed).integers(0, 256, (side, side), np.uint8))
+
+
+def test_empty_sheet_on_a_table() -> None:
+    for degrees in (0, 12):
+        empty = scenes.on_table(scenes.page(np.zeros((scenes.HEIGHT, scenes.WIDTH))), degrees) * scenes.slope(0.5, 1)
+        with pytest.raises(NoDigit):
+            canonical_digit(scenes.levels(empty, 2))
+
+
+def test_several_digits_in_uneven_light() -> None:
+    both = np.maximum(scenes.ink(3, left=0.2), scenes.ink(7, left=0.75))
+    with pytest.raises(SeveralDigits):
+        canonical_digit(scenes.levels(scenes.page(both) * scenes.slope(0.6, 0.5), 2))
 
 
 def page(label: int, side: int = 400) -> npt.NDArray[np.float64]:
