@@ -81,7 +81,8 @@ def _side(box: Mask) -> _Side:
     covered = box[:, :depth].any(axis=1)
     # Half of the side at least has nothing written across it.
     thickness = int(np.median(np.count_nonzero(box[covered, : 3 * depth], axis=1))) if covered.any() else 0
-    return _Side(bool(covered.mean() >= _COVERED), thickness, depth + thickness)
+    drawn = covered.mean() >= _COVERED and thickness <= depth + 2  # what is thicker is a stroke of a bold 0
+    return _Side(bool(drawn), thickness, depth + thickness)
 
 
 def _is_box(sides: list[_Side], borders: tuple[bool, ...]) -> bool:
