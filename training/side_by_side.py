@@ -35,7 +35,7 @@ def write(directory: Path, records: Records) -> Path:
         _draw_layers(plots / layers, chosen)
         parts.append(_section(title, chosen, f"{PLOTS}/{accuracy}", f"{PLOTS}/{layers}"))
     path = directory / REPORT_FILE
-    path.write_text("\n".join(parts), encoding="utf-8")
+    path.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
     return path
 
 
@@ -161,24 +161,21 @@ def _save(figure: Any, path: Path) -> None:
 
 _HEAD = """# Recipes side by side
 
-{recipes} recipes, {epochs} epochs each, {seeds}, on {machines}. {tools}.
+{recipes} recipes, {epochs} epochs each, {seeds}, on {machines}: {tools}.
 
-Accuracy is that on the {validation:,} validation digits after the last epoch; the test set was not read.{spread} A time
-is the median over the epochs of what an epoch took, validation left out. A ReLU unit is dead that answers zero to every
-validation digit; those are counted before the training and after it.
+Accuracy is that on the {validation:,} validation digits after the last epoch; the test set was not read.{spread}
+A time is the median over the epochs of what an epoch took, validation left out. A ReLU unit is dead that answers zero
+to every validation digit; those are counted before the training and after it, outputs included where they are ReLU's.
 
 The plots of the layers are of seed 1. A row is a recipe: the Euclidean norm of the loss's gradient by each kernel, over
 1,000 training digits, before the training (epoch 0) and after each epoch; then of each layer the share of its answers
-to the validation digits by their size, before the training and after it. Of an ensemble they show the first member.
-"""
+to the validation digits by their size, before the training and after it. Of an ensemble they show the first member."""
 
-_SECTION = """
-## {title}
+_SECTION = """## {title}
 | recipe | is | weights | validation accuracy | an epoch | dead ReLU units, start | end |
 |---|---|---|---|---|---|---|
 {rows}
 
 ![Validation error by epoch]({errors})
 
-![Gradients by epoch, and answers of each layer at the start and the end]({layers})
-"""
+![Gradients by epoch, and answers of each layer at the start and the end]({layers})"""

@@ -15,9 +15,9 @@ from training.__main__ import main
 from training.dataset import Mnist
 from training.errors import RunError
 
-pytestmark = pytest.mark.usefixtures("precision_policy")
+pytestmark = [pytest.mark.usefixtures("precision_policy"), pytest.mark.timeout(900)]  # seven trainings to begin with
 
-NAMES = ("dmlp-relu", "dmlp-tanh-glorot", "dmlp-zeros", "dmlp-ensemble")
+NAMES = ("dmlp-relu", "dmlp-tanh-glorot", "dmlp-zeros")
 RECIPES = [replace(recipes.find(name), hidden=(32, 16), batch_size=50) for name in NAMES]
 
 
@@ -103,14 +103,14 @@ def test_the_table_says_what_the_records_say(compared: Path, report: str) -> Non
 
 def test_recipes_stand_in_the_comparisons_that_have_two_of_them(report: str) -> None:
     titles = re.findall("^## (.*)$", report, re.MULTILINE)
-    assert titles == ["Initial weights under ReLU", "Defences against overfitting", "Others"]
-    assert report.count("| `dmlp-relu` |") == 2
+    assert titles == ["Initial weights under ReLU", "Others"]
+    assert report.count("| `dmlp-relu` |") == 1
     assert report.count("| `dmlp-tanh-glorot` |") == 1
 
 
 def test_every_plot_is_there_and_is_a_picture(compared: Path, report: str) -> None:
     named = re.findall(r"!\[[^]]*\]\(([^)]*)\)", report)
-    assert len(named) == 6
+    assert len(named) == 4
     for name in named:
         with Image.open(compared / "report" / name) as picture:
             picture.load()
