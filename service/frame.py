@@ -10,6 +10,7 @@ from service.light import Mask
 
 _LEAST = 0.2  # of the picture's longer side: no smaller box holds a digit that is looked for
 _DEPTH = 0.08  # of a box's shorter side: so far from its bounds its sides lie, also a little turned
+_THICKEST = 0.16  # of a box's shorter side; strokes of a bold 0 are thicker
 _COVERED = 0.9  # of a side: with less ink along it the bounds are no line; a round 0 has a half
 _LONG = 0.6  # of a component: so long is a line that may be a box's side
 _HELD = 0.25  # of a box's height: so high is at least what was written into it
@@ -81,7 +82,7 @@ def _side(box: Mask) -> _Side:
     covered = box[:, :depth].any(axis=1)
     # Half of the side at least has nothing written across it.
     thickness = int(np.median(np.count_nonzero(box[covered, : 3 * depth], axis=1))) if covered.any() else 0
-    drawn = covered.mean() >= _COVERED and thickness <= depth + 2  # what is thicker is a stroke of a bold 0
+    drawn = covered.mean() >= _COVERED and thickness <= _THICKEST * min(box.shape)
     return _Side(bool(drawn), thickness, depth + thickness)
 
 
