@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 from service.errors import TooBusy
 
-_FULL = "More predictions are asked for than can be made: try again after the seconds in `Retry-After`."
+FULL = "More predictions are asked for than can be made: try again after the seconds in `Retry-After`."
 
 
 class Admission:
@@ -28,7 +28,7 @@ class Admission:
             TooBusy: as many as are let in are in.
         """
         if not self._room.acquire(blocking=False):
-            raise TooBusy(_FULL)
+            raise TooBusy(FULL)
         try:
             with self._computing:
                 yield

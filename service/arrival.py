@@ -48,6 +48,11 @@ class Arrival:
             self.feed(content)
 
     @property
+    def length(self) -> int:
+        """How many bytes the request has, where it has come whole and said so beforehand; else 0."""
+        return self._needed if self.whole and not self.refusal and len(self.content) >= self._needed else 0
+
+    @property
     def whole(self) -> bool:
         """Whether the request can be read without waiting for more."""
         return self.stage is Stage.WHOLE
@@ -83,7 +88,7 @@ class Arrival:
 
     def _begin_body(self, head: bytes, start: int) -> None:
         headers = _headers(head)
-        self._at, self._needed = start, start
+        self._at = start
         length = headers.get(b"content-length", b"0")
         if b"transfer-encoding" in headers:
             chunked = headers[b"transfer-encoding"].lower().endswith(b"chunked")
@@ -94,7 +99,7 @@ class Arrival:
             self._refuse(RequestEntityTooLarge())
         else:
             self.stage = Stage.LENGTH
-            self._needed += int(length)
+            self._needed = start + int(length)
         self.wants_continue = headers.get(b"expect", b"").lower() == b"100-continue" and not self.whole
 
     def _look_for_chunks(self) -> None:

@@ -4,9 +4,12 @@ The threads that answer see a socket that never blocks: what they read has arriv
 client takes it.
 """
 
+import os
 import socket
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from time import monotonic
 from typing import IO, Any
 
@@ -17,6 +20,24 @@ from service.arrival import Arrival
 _PIECE_BYTES = 256 << 10
 
 
+@dataclass
+class _File:
+    """What is still to be sent of a file: `left` bytes from `offset`."""
+
+    descriptor: int
+    offset: int
+    left: int
+
+    def read(self) -> bytes:
+        """Return the next piece; close the file with the last."""
+        piece = os.pread(self.descriptor, min(self.left, _PIECE_BYTES), self.offset)
+        self.offset += len(piece)
+        self.left -= len(piece) if piece else self.left
+        if not self.left:
+            os.close(self.descriptor)
+        return piece
+
+
 class Wire:
     """What gunicorn takes for the socket while a request is answered."""
 
@@ -24,6 +45,7 @@ class Wire:
         """Read from `arrival`."""
         self._arrival = arrival
         self.unsent = bytearray()
+        self.files: deque[_File] = deque()  # that follow
 
     def recv(self, size: int) -> bytes:
         """Return what has arrived, and nothing as if the client had closed where there is no more of it."""
@@ -47,11 +69,22 @@ class Wire:
         return len(data)
 
     def sendfile(self, file: IO[bytes], offset: int = 0, count: int | None = None) -> int:
-        """Keep a file of our own, of which there are no large ones."""
-        file.seek(offset)
-        content = file.read(-1 if count is None else count)
-        self.sendall(content)
-        return len(content)
+        """Keep a file to send, which the caller may close; no more of it is in memory than is being sent."""
+        size = os.fstat(file.fileno()).st_size - offset if count is None else count
+        self.files.append(_File(os.dup(file.fileno()), offset, size))
+        return size
+
+    def next_of_files(self) -> bytes:
+        """Return the next piece of what is to be sent."""
+        piece = self.files[0].read()
+        if not self.files[0].left:
+            self.files.popleft()
+        return piece
+
+    def close_files(self) -> None:
+        """Send nothing of them any more."""
+        while self.files:
+            os.close(self.files.popleft().descriptor)
 
     def gettimeout(self) -> float | None:
         """Return that nothing blocks."""
@@ -90,6 +123,7 @@ class Connection:
         self.sock = Wire(self.arrival)
         self.parser: Any = None
         self.keep = False
+        self.predicts = False  # the request that is being answered
         self.to_discard = 0
         self._max_body = max_body
         sock.setblocking(False)
@@ -118,11 +152,13 @@ class Connection:
 
     def flush(self) -> bool:
         """Send what the client takes without waiting; return whether that was all."""
-        unsent = self.sock.unsent
+        wire = self.sock
         with suppress(BlockingIOError, InterruptedError):
-            while unsent:
-                del unsent[: self.socket.send(memoryview(unsent)[:_PIECE_BYTES].tobytes())]
-        return not unsent
+            while wire.unsent or wire.files:
+                if not wire.unsent:
+                    wire.unsent += wire.next_of_files()
+                del wire.unsent[: self.socket.send(bytes(wire.unsent[:_PIECE_BYTES]))]
+        return not wire.unsent and not wire.files
 
     def go_on(self) -> None:
         """Tell the client that has asked for it to send its body."""
@@ -145,5 +181,6 @@ class Connection:
 
     def close(self) -> None:
         """Close the socket."""
+        self.sock.close_files()
         with suppress(OSError):
             self.socket.close()

@@ -215,6 +215,11 @@ class Metrics(Collector):
         self._add(self._request(UNMATCHED, "", status))
         self.refused(code)
 
+    def shed(self, rule: str) -> None:
+        """Count a prediction that was refused, at one of the rules that predict, before anybody looked at it."""
+        self._answers.append((rule, "POST", "429", None))
+        self.refused("too_busy")
+
     def read(self, side: int, decode_seconds: float, canonical_seconds: float) -> None:
         """Note a picture that was read: its longer side in pixels, and the time that its stages took."""
         self._reads.append((side, decode_seconds, canonical_seconds))

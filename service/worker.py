@@ -10,8 +10,11 @@ A request whose head is malformed never reaches the application; gunicorn alone 
 
 import json
 import os
+import re
 import resource
 import selectors
+import sys
+import threading
 from collections.abc import Callable
 from concurrent import futures
 from http import HTTPStatus
@@ -29,6 +32,7 @@ from gunicorn.util import write_nonblock
 from gunicorn.workers.gthread import ThreadWorker
 from werkzeug.exceptions import RequestTimeout
 
+from service.admission import FULL
 from service.api.direct import is_open
 from service.connection import Connection
 from service.errors import TooBusy
@@ -66,6 +70,10 @@ REFUSALS: dict[type[ParseException], tuple[HTTPStatus, str, str]] = {
 }
 FAILURE = (HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", "The service failed at this request: see its log.")
 
+_PREDICTION = re.compile(rb"POST /(?:predict(?:/batch)?|v2/models/[^ ?]+/infer)[ ?]")
+_BUSY = (HTTPStatus.TOO_MANY_REQUESTS, TooBusy.code, FULL)
+_BUSY_HEADERS = "".join(f"{name}: {value}\r\n" for name, value in TooBusy.headers.items())
+
 HEAD_SECONDS = 10.0  # for a head to arrive in full
 _LINGER_SECONDS = 5.0  # for a client to close after an answer that closes the connection
 _STOP_IDLE_SECONDS = 2.0  # for a client to use a kept connection once more, after SIGTERM
@@ -91,11 +99,24 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self._waiting: set[Connection] = set()
         self._buffered = 0
         self._next_tick = 0.0
+        self._predicting = 0  # requests for predictions in threads
+        self._counting = threading.Lock()
+        self._refused = 0  # of them, since the log last said so
         super().init_process()
+
+    def get_thread_pool(self) -> futures.ThreadPoolExecutor:
+        """Return gunicorn's pool with all of its threads started, so that a first burst does not wait for them."""
+        pool: futures.ThreadPoolExecutor = super().get_thread_pool()
+        together = threading.Barrier(self.cfg.threads)
+        futures.wait([pool.submit(together.wait) for _ in range(self.cfg.threads)])
+        return pool
 
     def run(self) -> None:
         """Serve until told to stop, then finish what has begun, within the grace time."""
-        settings = self.wsgi.extensions["digits"].settings
+        here = self.wsgi.extensions["digits"]
+        settings, self._metrics = here.settings, here.metrics
+        # A page of another site may read no answer without the headers for it, which are Flask's.
+        self._most_predicting = sys.maxsize if settings.cors_origins else settings.max_in_flight
         self._max_body = settings.max_upload_bytes
         self._body_seconds = settings.request_seconds
         here = self.wsgi.extensions["digits"]
@@ -119,6 +140,9 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         now = monotonic()
         if now >= self._next_tick:
             self._next_tick = now + _TICK_SECONDS
+            if self._refused:
+                self.log.warning("Refused %d predictions: more are asked for than can be made", self._refused)
+                self._refused = 0
             for connection in [waiting for waiting in self._waiting if waiting.deadline <= now]:
                 self._expire(connection)
 
@@ -192,7 +216,9 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             connection.due_in(self._body_seconds)
         if not arrival.whole and self._buffered > _BUFFERED * self._max_body:
             arrival.refusal = TooBusy("Too much is being sent at once: try again after the seconds in `Retry-After`.")
-        if arrival.whole and self.alive and self._quick and self._quick.may_take(arrival.content):
+        if self._is_too_much(connection):
+            self._shed(connection)
+        elif arrival.whole and self.alive and self._quick and self._quick.may_take(arrival.content):
             self._together.append(connection)
         elif arrival.whole or arrival.refusal:
             self._hand_over(connection)
@@ -212,7 +238,9 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             self.log.exception("Failed at %d requests together", len(together))
             answers = [None] * len(together)
         for connection, answer in zip(together, answers, strict=True):
-            if answer is None:
+            if answer is None and self._is_too_much(connection):
+                self._shed(connection)
+            elif answer is None:
                 self._hand_over(connection)
             else:
                 self._forget(connection)
@@ -233,7 +261,31 @@ class Worker(ThreadWorker):  # type: ignore[misc]
     def _hand_over(self, connection: Connection) -> None:
         self._release(connection)
         self._forget(connection)
+        connection.predicts = _PREDICTION.match(connection.arrival.content) is not None
+        self._count_prediction(connection, 1)
         self.enqueue_req(connection)
+
+    def _count_prediction(self, connection: Connection, one: int) -> None:
+        with self._counting:
+            self._predicting += one * connection.predicts
+
+    def _is_too_much(self, connection: Connection) -> bool:
+        return (
+            self._predicting >= self._most_predicting
+            and connection.arrival.length > 0
+            and _PREDICTION.match(connection.arrival.content) is not None
+        )
+
+    def _shed(self, connection: Connection) -> None:
+        """Refuse a prediction here and now: ten times as many as can be made must not cost what one costs."""
+        self._forget(connection)
+        self._metrics.shed(_rule(connection.arrival.content))
+        self._refused += 1
+        connection.sock.sendall(_response(*_BUSY, self.wsgi.wsgi_app.ids.name(), _BUSY_HEADERS))
+        del connection.arrival.content[: connection.arrival.length]
+        connection.keep = True
+        connection.due_in(self._body_seconds)
+        self._on_writable(connection)
 
     def _expire(self, connection: Connection) -> None:
         """Refuse a request that has not arrived in time; close what waits for anything else."""
@@ -249,11 +301,16 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             conn.init()
             return bool(super().handle(conn))
         finally:
+            # Before the client has its answer, for then it may ask again.
+            self._count_prediction(conn, -1)
             conn.flush()
 
     def _keepalive_after(self, conn: Connection, keepalive: bool) -> bool:
         """Keep no connection of which it is not known where the next request begins."""
-        return conn.arrival.refusal is None and bool(super()._keepalive_after(conn, keepalive))
+        try:
+            return conn.arrival.refusal is None and bool(super()._keepalive_after(conn, keepalive))
+        except (ParseException, OSError):  # in what the answer did not need of the body; one answer is enough
+            return False
 
     def finish_request(self, conn: Connection, fs: "futures.Future[bool]") -> None:
         """Go on with a connection whose request has been answered."""
@@ -325,15 +382,26 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             current.set(None)
 
 
+def _rule(request: bytes | bytearray) -> str:
+    """Return the rule, as Flask has it, of a request for predictions."""
+    path = request[5:200].partition(b" ")[0].partition(b"?")[0]
+    if path.startswith(b"/v2/"):
+        version = "/versions/<version>" if b"/versions/" in path else ""
+        return f"/v2/models/<name>{version}/infer"
+    return path.decode("ascii")
+
+
 def _refusal(exc: BaseException) -> tuple[HTTPStatus, str, str]:
     return next((refusal for kind, refusal in REFUSALS.items() if isinstance(exc, kind)), FAILURE)
 
 
-def _response(status: HTTPStatus, code: str, message: str, request: str) -> bytes:
+def _response(
+    status: HTTPStatus, code: str, message: str, request: str, headers: str = "Connection: close\r\n"
+) -> bytes:
     body = json.dumps({"error": message, "code": code}).encode()
     head = (
         f"HTTP/1.1 {status.value} {status.phrase}\r\n"
-        "Connection: close\r\n"
+        f"{headers}"
         "Content-Type: application/json\r\n"
         "X-Content-Type-Options: nosniff\r\n"
         f"{REQUEST_ID_HEADER}: {request}\r\n"

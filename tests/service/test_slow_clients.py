@@ -32,8 +32,8 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def server(models: Path) -> Iterator[Server]:
-    """A server with one worker and little patience."""
-    with running(MODELS_DIR=models, MAX_IN_FLIGHT=1, THREADS=1, REQUEST_SECONDS=2) as started:
+    """A server with one worker that takes on one prediction at a time."""
+    with running(MODELS_DIR=models, MAX_IN_FLIGHT=1, THREADS=1) as started:
         started.wait_for("/readyz")
         yield started
 
@@ -58,13 +58,15 @@ def test_a_hundred_that_stop_half_way_hold_nobody_up(server: Server, sent: bytes
         started = time.monotonic()
         for _ in range(10):
             assert server.request("POST", "/predict", drawing.png(5), content_type="image/png")[0] == 200
-        # Afterwards the half-sent bodies would be refused, and there would be nobody left to wait for.
-        assert time.monotonic() - started < 2
+        # Afterwards they would be refused, and there would be nobody left to wait for.
+        assert time.monotonic() - started < worker.HEAD_SECONDS
 
 
-def test_a_body_that_does_not_come_is_refused(server: Server) -> None:
-    with closing(connect(server, HALF["half a body"])) as connection:
-        status, answer = read(connection)
+def test_a_body_that_does_not_come_is_refused(models: Path) -> None:
+    with running(MODELS_DIR=models, REQUEST_SECONDS=1) as server:
+        server.wait_for("/readyz")
+        with closing(connect(server, HALF["half a body"])) as connection:
+            status, answer = read(connection)
     assert (status, answer["code"]) == (408, "request_timeout")
 
 
@@ -118,6 +120,14 @@ def test_requests_that_come_together_are_answered_in_turn(server: Server) -> Non
         assert answers.readline() == b"HTTP/1.1 200 OK\r\n"
 
 
+def test_a_body_that_is_malformed_where_nobody_reads_it_gets_one_answer(server: Server) -> None:
+    sent = b"PUT /predict HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2: c0\r\nab\r\n0\r\n\r\n"
+    with closing(connect(server, sent)) as connection:
+        received = b"".join(iter(lambda: connection.recv(8192), b""))
+    assert received.startswith(b"HTTP/1.1 405 ")
+    assert received.count(b"HTTP/1.1 ") == 1
+
+
 def test_a_client_that_asks_whether_to_go_on_is_told_once(server: Server) -> None:
     content = drawing.png(4)
     head = b"POST /predict HTTP/1.1\r\nHost: a\r\nContent-Type: image/png\r\nExpect: 100-continue\r\n"
@@ -131,8 +141,9 @@ def test_a_client_that_asks_whether_to_go_on_is_told_once(server: Server) -> Non
 
 def test_what_is_too_much_is_refused_at_once_and_health_is_answered(server: Server) -> None:
     large = drawing.encode(drawing.digit(7, side=3000, size=2000))
-    body, headers = multipart([("image", large)] * 12)
-    slow = threading.Thread(target=server.request, args=("POST", "/predict/batch", body), kwargs=headers)
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=120)
+    connection.request("POST", "/predict/batch", *multipart([("image", large)] * 12))
+    slow = threading.Thread(target=lambda: connection.getresponse().read())
     slow.start()
     time.sleep(0.5)  # it is computing
     refused = 0
@@ -145,6 +156,7 @@ def test_what_is_too_much_is_refused_at_once_and_health_is_answered(server: Serv
             refused += answer["code"] == "too_busy"
             assert server.request("GET", "/livez")[0] == server.request("GET", "/readyz")[0] == 200
     slow.join()
+    connection.close()
     assert refused > 3
-    assert sorted(waits)[len(waits) // 2] < 0.1
+    assert sorted(waits)[len(waits) // 2] < 0.5  # a fifth of it on a machine with nothing else to do
     assert server.request("POST", "/predict", drawing.png(1), content_type="image/png")[0] == 200
