@@ -7,7 +7,7 @@ DEV := .venv/dev/bin/python
 LOCKS := $(addprefix requirements/,$(addsuffix .txt,dev serve serve-cuda train train-cuda))
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test train measure bench lint lock compose-test clean python FORCE
+.PHONY: help serve test train measure bench hardening lint lock compose-test clean python FORCE
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,6 +27,9 @@ measure: .venv/dev  ## measure on pictures as people send them, such as ARGS="--
 
 bench: .venv/dev  ## measure beside other servers, with wrk; ARGS=--short asks this one alone, to see that it works
 	$(DEV) -m tests.benchmarks.serving $(ARGS)
+
+hardening: .venv/dev  ## try load, faults and hostile input on a fresh service: ARGS="--short --rows 3,4,8"
+	$(DEV) -m tests.hardening $(ARGS)
 
 lint: .venv/dev  ## check the style, the layout of the code and the types
 	$(DEV) -m ruff check .

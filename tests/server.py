@@ -32,14 +32,14 @@ def multipart(files: list[tuple[str, bytes]]) -> tuple[bytes, dict[str, str]]:
 
 
 class Server:
-    """`python -m service` on a free port. `settings` are the variables without their prefix."""
+    """`python -m service`, or another module, on a free port. `settings` are the variables without their prefix."""
 
-    def __init__(self, log: IO[bytes], **settings: object) -> None:
+    def __init__(self, log: IO[bytes], module: str = "service", **settings: object) -> None:
         self.port = free_port()
         given = {"BIND": f"127.0.0.1:{self.port}", "PROVIDER": "cpu", "WORKERS": 1, **settings}
         self.log = log
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "service"],
+            [sys.executable, "-m", module],
             cwd=ROOT,
             env={**_without_settings(), **{f"DIGITS_{name}": str(value) for name, value in given.items()}},
             stdout=log,
@@ -95,10 +95,10 @@ def _without_settings() -> dict[str, str]:
 
 
 @contextmanager
-def running(**settings: object) -> Iterator[Server]:
+def running(module: str = "service", **settings: object) -> Iterator[Server]:
     """Start a server, and leave none behind."""
     with tempfile.TemporaryFile() as log:
-        server = Server(log, **settings)
+        server = Server(log, module, **settings)
         try:
             yield server
         finally:

@@ -1,0 +1,91 @@
+"""Pictures in every format and mode that are read, and what becomes of them when bytes go wrong."""
+
+import random
+import struct
+from collections.abc import Callable
+
+import numpy as np
+from PIL import Image
+
+from tests import drawing
+
+_MODES = {
+    "PNG": ("1", "L", "LA", "P", "RGB", "RGBA", "I;16"),
+    "JPEG": ("L", "RGB", "CMYK"),
+    "GIF": ("1", "L", "P"),
+    "BMP": ("1", "L", "P", "RGB"),
+    "WEBP": ("RGB", "RGBA"),
+}
+_HEAD = 64  # bytes in which formats say how large a picture is, and how it is stored
+_LIES = (b"\x00" * 4, b"\xff" * 4, b"\x7f\xff\xff\xff", b"\x00\x00\xc3\x50", b"\x00\x01", b"\xff\xff", b"\x80")
+
+Mutation = Callable[[random.Random, bytes, bytes], bytes]
+
+
+def originals() -> list[bytes]:
+    """Return a digit in each format and mode, progressive and interlaced ones among them."""
+    grey = drawing.digit(7)
+    plain = [
+        drawing.encode(_in_mode(grey, mode), form, **({"lossless": mode == "RGBA"} if form == "WEBP" else {}))
+        for form, modes in _MODES.items()
+        for mode in modes
+    ]
+    frames = [drawing.digit(label) for label in range(3)]
+    return [
+        *plain,
+        drawing.encode(grey, "JPEG", progressive=True, exif=_turned()),
+        drawing.encode(frames[0], "GIF", save_all=True, append_images=frames[1:]),
+        drawing.encode(frames[0].convert("RGB"), "WEBP", save_all=True, append_images=frames[1:]),
+        drawing.encode(frames[0], "PNG", save_all=True, append_images=frames[1:]),
+    ]
+
+
+def mutate(rng: random.Random, content: bytes, other: bytes) -> bytes:
+    """Return a picture to which one to three things have happened; `other` is a second one to splice it with."""
+    for _ in range(rng.randint(1, 3)):
+        content = rng.choice(_MUTATIONS)(rng, content, other) or content[:1]
+    return content
+
+
+def _in_mode(grey: Image.Image, mode: str) -> Image.Image:
+    return Image.fromarray(np.asarray(grey).astype(np.uint16) * 257) if mode == "I;16" else grey.convert(mode)
+
+
+def _turned() -> Image.Exif:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    return exif
+
+
+def _flip(rng: random.Random, content: bytes, other: bytes) -> bytes:  # noqa: ARG001
+    found = bytearray(content)
+    for _ in range(rng.choice((1, 2, 8, 32))):
+        found[rng.randrange(len(found))] ^= 1 << rng.randrange(8)
+    return bytes(found)
+
+
+def _truncate(rng: random.Random, content: bytes, other: bytes) -> bytes:  # noqa: ARG001
+    return content[: rng.randrange(1, len(content) + 1)]
+
+
+def _splice(rng: random.Random, content: bytes, other: bytes) -> bytes:
+    return content[: rng.randrange(1, len(content) + 1)] + other[rng.randrange(len(other)) :]
+
+
+def _lie(rng: random.Random, content: bytes, other: bytes) -> bytes:  # noqa: ARG001
+    lie = rng.choice(_LIES) if rng.random() < 0.5 else struct.pack("<I", rng.getrandbits(32))
+    at = rng.randrange(min(_HEAD, len(content)))
+    return content[:at] + lie + content[at + len(lie) :]
+
+
+def _repeat(rng: random.Random, content: bytes, other: bytes) -> bytes:  # noqa: ARG001
+    start = rng.randrange(len(content))
+    return content[:start] + content[start : start + rng.randrange(1, 200)] * rng.choice((2, 50)) + content[start:]
+
+
+def _remove(rng: random.Random, content: bytes, other: bytes) -> bytes:  # noqa: ARG001
+    start = rng.randrange(len(content))
+    return content[:start] + content[start + rng.randrange(1, 64) :]
+
+
+_MUTATIONS: tuple[Mutation, ...] = (_flip, _truncate, _splice, _lie, _repeat, _remove)

@@ -1,0 +1,79 @@
+"""Very many requests of mixed kinds: does anything grow?"""
+
+import json
+import random
+from base64 import b64encode
+
+from tests import drawing
+from tests.hardening import load, pictures, processes
+from tests.hardening.score import Plan, Score
+from tests.hardening.target import service
+from tests.server import Server, multipart
+
+TITLE = "a long run of mixed requests"
+HOLDS = "memory grows by under 10 MB once warm; descriptors and threads flat; a planted leak is caught"
+
+_BYTES = 10 << 20
+_CLIENTS = 4
+_LEAKING_REQUESTS = 2000
+
+
+def run(plan: Plan) -> Score:
+    """Ask the service, then one that leaks."""
+    score, warm, count = Score(), plan.choose(2500, 100_000), plan.choose(2500, 900_000)
+    requests = _mixture(random.Random(plan.seed))
+    with service() as server:
+        begun, grown, lost = _grow(server, requests, warm, count)
+        score.tried, score.passed = warm + count, warm + count - lost
+        score.losses += [f"{lost} requests without an answer, or with a 5xx"] * bool(lost)
+        flat = grown.files <= 2 and grown.threads <= 0
+        score.hold(grown.memory < _BYTES, f"memory grew by {processes.mebi(grown.memory)}")
+        score.hold(flat, f"descriptors grew by {grown.files}, threads by {grown.threads}")
+        more = f"{processes.mebi(grown.memory)} more after {count:,} more"
+        score.note(f"after {warm:,} requests {processes.mebi(begun.memory)}, {more}")
+    with service(module="tests.hardening.leaky") as server:
+        _, grown, _ = _grow(server, requests, warm // 4, _LEAKING_REQUESTS)
+        score.hold(grown.memory >= _BYTES, f"the planted leak is not caught: {processes.mebi(grown.memory)}")
+        score.note(f"with a leak planted: {processes.mebi(grown.memory)} more after {_LEAKING_REQUESTS:,}")
+    return score
+
+
+def _grow(server: Server, requests: list[bytes], warm: int, count: int) -> tuple[processes.Usage, processes.Usage, int]:
+    """Return what was taken after the first `warm`, by how much it grew after `count` more, and how many were lost."""
+    lost = _ask(server, requests, warm)
+    before = processes.usage(server)
+    lost += _ask(server, requests, count)
+    after = processes.usage(server)
+    grown = [getattr(after, name) - getattr(before, name) for name in ("memory", "files", "threads")]
+    return before, processes.Usage(*grown), lost
+
+
+def _ask(server: Server, requests: list[bytes], count: int) -> int:
+    clients = load.Load(server.port, requests, _CLIENTS)
+    clients.run(count)
+    processes.wait_until_quiet(server)
+    return sum(not 200 <= answer.status < 500 for answer in clients.answers)
+
+
+def _mixture(rng: random.Random) -> list[bytes]:
+    """Return requests to ask in turn: most for a digit, some for others, some that are refused."""
+    originals = pictures.originals()
+    body, headers = multipart([("image", drawing.png(label)) for label in range(4)])
+    tensor = {"name": "images", "datatype": "BYTES", "shape": [1], "data": [b64encode(drawing.png(3)).decode()]}
+    others = [
+        post_json({"image": b64encode(drawing.png(5)).decode()}),
+        load.post(body, "/predict/batch", headers["Content-Type"]),
+        post_json({"inputs": [tensor]}, "/v2/models/mnist-dmlp/infer"),
+        *(load.get(path) for path in ("/livez", "/readyz", "/metrics", "/", "/static/style.css", "/nothing", "/v2")),
+        post_json({}),
+        load.post(b"", "/livez"),
+        *(load.post(pictures.mutate(rng, rng.choice(originals), rng.choice(originals))) for _ in range(100)),
+    ]
+    requests = [*others, *(load.post(rng.choice(originals)) for _ in range(4 * len(others)))]
+    rng.shuffle(requests)
+    return requests
+
+
+def post_json(fields: object, path: str = "/predict") -> bytes:
+    """Return a request with a body of JSON."""
+    return load.post(json.dumps(fields).encode(), path, "application/json")
