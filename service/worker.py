@@ -30,7 +30,6 @@ from gunicorn.http.errors import (
 )
 from gunicorn.util import write_nonblock
 from gunicorn.workers.gthread import ThreadWorker
-from werkzeug.exceptions import RequestTimeout
 
 from service.admission import FULL
 from service.api.direct import is_open
@@ -40,16 +39,24 @@ from service.logs import REQUEST_ID_HEADER, Notes, current
 from service.quick import MOST_TOGETHER, Quick
 
 
-class SlowHead(ParseException):  # type: ignore[misc]
-    """The head of a request took too long to arrive."""
+class Late(ParseException):  # type: ignore[misc]
+    """A request took too long to arrive."""
 
     def __str__(self) -> str:
         """Return what the log says."""
-        return "the head took too long to arrive"
+        return "it took too long to arrive"
+
+
+class CutOff(ParseException):  # type: ignore[misc]
+    """A request ended before its end."""
+
+    def __str__(self) -> str:
+        """Return what the log says."""
+        return "its client closed before its end"
 
 
 REFUSALS: dict[type[ParseException], tuple[HTTPStatus, str, str]] = {
-    SlowHead: (HTTPStatus.REQUEST_TIMEOUT, "request_timeout", "The request took too long to arrive: send it again."),
+    Late: (HTTPStatus.REQUEST_TIMEOUT, "request_timeout", "The request took too long to arrive: send it again."),
     LimitRequestLine: (HTTPStatus.REQUEST_URI_TOO_LONG, "uri_too_long", "The address is too long: shorten it."),
     LimitRequestHeaders: (
         HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
@@ -203,6 +210,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         elif data is not None and connection.idle:
             self._close(connection)
         elif data is not None:
+            connection.arrival.refusal = CutOff()
             self._hand_over(connection)
 
     def _take(self, connection: Connection, data: bytes) -> None:
@@ -261,7 +269,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]
     def _hand_over(self, connection: Connection) -> None:
         self._release(connection)
         self._forget(connection)
-        connection.predicts = _PREDICTION.match(connection.arrival.content) is not None
+        whole = connection.arrival.refusal is None
+        connection.predicts = whole and _PREDICTION.match(connection.arrival.content) is not None
         self._count_prediction(connection, 1)
         self.enqueue_req(connection)
 
@@ -292,12 +301,15 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         if connection.waiting_for != self._on_request or connection.idle:
             self._close(connection)
         else:
-            connection.arrival.refusal = SlowHead() if connection.arrival.in_head else RequestTimeout()
+            connection.arrival.refusal = Late()
             self._hand_over(connection)
 
     def handle(self, conn: Connection) -> bool:
         """Answer a request, in a thread, and send of the answer what the client takes at once."""
         try:
+            if isinstance(conn.arrival.refusal, Late | CutOff):
+                self.handle_error(None, conn.sock, conn.client, conn.arrival.refusal)
+                return False
             conn.init()
             return bool(super().handle(conn))
         finally:
