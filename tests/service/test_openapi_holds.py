@@ -45,6 +45,7 @@ def positive(path: str, statuses: list[int]) -> dict[str, Any]:
 
 
 CONFIGURATION = {
+    "request-timeout": 60,  # the machine may be busy
     "generation": {"max-examples": int(LONG or 20), "deterministic": not LONG},
     "checks": {
         "positive_data_acceptance": {"expected-statuses": [200, 304, 404]},
