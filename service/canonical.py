@@ -5,7 +5,8 @@ into 28x28 so that their centre of mass is at the centre (LeCun, Bottou, Bengio,
 Applied to Document Recognition", section III.A). The same is done here to pictures of any size, a stage a function:
 
     already MNIST's form: done
-    otherwise: working_copy -> sheet -> contrast -> ink -> figure (the best of several readings) -> fit -> centre
+    otherwise: unmagnified -> working_copy -> sheet -> light -> ink -> figure (the best of several readings)
+               -> fit -> centre
 
 `docs/canonical.png` shows pictures before and after; `python -m tests.canonical_picture` draws it.
 """
