@@ -119,7 +119,6 @@ class Figure:
     likely: bool
     several: bool
     apart: bool
-    edged: float = 0
 
     def encloses(self, other: "Figure") -> bool:
         """Tell whether another figure lies within the bounds of this one, as what is between its strokes does."""
@@ -268,7 +267,6 @@ def _figure(
         likely=(edged > _BARELY or widest is None) if apart else edged > _CUT,
         several=_several(groups),
         apart=apart,
-        edged=edged,
     )
 
 
