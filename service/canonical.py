@@ -36,8 +36,8 @@ _SQUARES, _ROWS = 3, 16  # pixels, the least of a magnified bitmap's squares; ro
 _COARSEST = 7  # pixels: coarser squares are a drawing of lines and not a bitmap
 _ENCLOSING = 4  # times as much counts what has the other reading's figure between its strokes
 _NOISE_LIKE = 0.75  # roughness of a bitmap of 8x8 with a digit in it may be as much
-_NEAR, _LEAST_PAPER = 0.06, 0.4  # of the levels' range; of the pixels so near to the paper's level
-_COARSE = 144  # pixels in all: with more a digit's strokes are smooth
+_NEAR, _FAR = 0.06, 0.4  # of the levels' range: as the paper, surely not as the paper
+_LEAST_PAPER, _MOST_LINES, _ONE_LINE = 0.4, 0.38, 0.6  # of the pixels: as the paper, not; of these, in one piece
 _NOISE = 4.5  # median absolute deviations; three standard deviations of Gaussian noise
 _MNIST_INK = 240  # the whitest pixel of a digit of MNIST is never below 253
 _STROKE_WIDTHS = 0.08, 0.16, 0.34  # of the working copy: the widest stroke of each reading in uneven light
@@ -142,10 +142,17 @@ def _found_in_bitmap(grey: Grey) -> Figure | None:
 
 
 def _is_noise(grey: Grey, paper: float) -> bool:
-    """Tell whether neighbours are as different as pixels anywhere, and, in a coarse bitmap, few pixels are paper."""
-    near = np.abs(grey - np.float32(paper)) < _NEAR * np.ptp(grey)
-    paper_is_rare = grey.size > _COARSE or float(near.mean()) < _LEAST_PAPER
-    return paper_is_rare and _roughness(grey) > _NOISE_LIKE
+    """Tell whether neighbours are as different as pixels anywhere, and not because of lines a pixel wide."""
+    return _roughness(grey) > _NOISE_LIKE and not _is_line_drawing(grey, paper)
+
+
+def _is_line_drawing(grey: Grey, paper: float) -> bool:
+    """Tell whether much is as the paper, and most of what is not hangs together: so it hardly ever is in noise."""
+    away = np.abs(grey - np.float32(paper)) / max(1, int(np.ptp(grey)))
+    _, _, pieces, _ = cv2.connectedComponentsWithStats((away > _FAR).astype(np.uint8))
+    areas = pieces[1:, cv2.CC_STAT_AREA]
+    one_line = areas.max(initial=0) > _ONE_LINE * areas.sum() and areas.sum() < _MOST_LINES * grey.size
+    return bool(one_line and np.mean(away < _NEAR) > _LEAST_PAPER)
 
 
 def _roughness(grey: Grey) -> float:

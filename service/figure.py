@@ -23,6 +23,7 @@ _FAINTEST = 0.12
 _SMALLEST = 0.04  # of the picture's longer side
 _SURE_SIZE = 0.07
 _WIDEST = 3.0  # times its height: no digit is wider
+_TALL = 1.5  # times its width: a bitmap of a bold 1 is a mere bar
 _SOLID, _BLOT, _STOUT = (
     0.55,
     0.75,
@@ -54,6 +55,11 @@ class Box(NamedTuple):
     def longer(self) -> int:
         """The longer side."""
         return max(self.width, self.height)
+
+    @property
+    def is_tall(self) -> bool:
+        """Whether it may be the bounds of a bold 1."""
+        return self.height > _TALL * self.width
 
     @property
     def area(self) -> int:
@@ -247,7 +253,7 @@ def _figure(
     group = groups[0]
     longer, thickest = group.box.longer, _thickest(member[group.box.slices(1)])
     if thickest > (_BLOT if alone else _SOLID) * longer or (
-        2 * cv2.countNonZero(member) > group.box.area and is_panel(member)
+        2 * cv2.countNonZero(member) > group.box.area and not (alone and group.box.is_tall) and is_panel(member)
     ):
         raise NoDigit(_UNREADABLE)
     slender, apart = thickest < _STOUT * longer, group.free > _FREE

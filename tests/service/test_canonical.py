@@ -331,3 +331,41 @@ def test_filled_disc_is_no_digit() -> None:
     ImageDraw.Draw(image).ellipse((50, 50, 150, 150), fill=0)
     with pytest.raises(NoDigit):
         canonical_digit(grey(image))
+
+
+def line_drawing(side: int) -> npt.NDArray[np.uint8]:
+    """Return a 9 drawn with a pen of one pixel, of 0 and 255."""
+    bitmap = np.zeros((side, side), np.uint8)
+    cv2.circle(bitmap, (side // 2, side // 3), side // 4, 255, 1)
+    cv2.line(bitmap, (side // 2 + side // 4, side // 3), (side // 2, side - 2), 255, 1)
+    return bitmap
+
+
+@pytest.mark.parametrize("side", [16, 24, 32])
+@pytest.mark.parametrize("times", [1, 5])
+def test_a_line_of_one_pixel_is_no_noise(side: int, times: int) -> None:
+    bitmap = np.kron(line_drawing(side), np.ones((times, times), np.uint8))
+    for polarity in (bitmap, 255 - bitmap):
+        assert np.count_nonzero(canonical_digit(polarity)) > 60
+
+
+@pytest.mark.parametrize("share", [0.1, 0.2, 0.5])
+def test_dots_anywhere_are_noise(share: float) -> None:
+    for seed in range(20):
+        dots = np.random.default_rng(seed).random((32, 32)) < share
+        with pytest.raises(NoDigit):
+            canonical_digit((dots * 255).astype(np.uint8))
+
+
+def test_a_bold_bar_in_a_bitmap_is_a_1() -> None:
+    bar = np.zeros((32, 32), np.uint8)
+    bar[1:31, 8:23] = 255
+    bar[1:31:3, 8] = 0
+    assert np.count_nonzero(canonical_digit(bar)) > 60
+
+
+def test_a_square_in_a_bitmap_is_no_digit() -> None:
+    square = np.zeros((32, 32), np.uint8)
+    square[6:26, 6:26] = 255
+    with pytest.raises(NoDigit):
+        canonical_digit(square)
