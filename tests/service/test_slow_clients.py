@@ -142,15 +142,16 @@ def test_a_client_that_asks_whether_to_go_on_is_told_once(server: Server) -> Non
 def test_what_is_too_much_is_refused_at_once_and_health_is_answered(server: Server) -> None:
     large = drawing.encode(drawing.digit(7, side=3000, size=2000))
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=120)
-    connection.request("POST", "/predict/batch", *multipart([("image", large)] * 12))
+    connection.request("POST", "/predict/batch", *multipart([("image", large)] * 40))
     slow = threading.Thread(target=lambda: connection.getresponse().read())
     slow.start()
     time.sleep(0.5)  # it is computing
+    picture = drawing.encode(drawing.digit(1, side=200))  # one in MNIST's form would take no place
     refused = 0
     waits = []
     while slow.is_alive():
         started = time.monotonic()
-        status, answer = server.request("POST", "/predict", drawing.png(1), content_type="image/png")
+        status, answer = server.request("POST", "/predict", picture, content_type="image/png")
         if status == 429:
             waits.append(time.monotonic() - started)
             refused += answer["code"] == "too_busy"

@@ -1,4 +1,4 @@
-"""What a lesson leads to: a version that the service's own store opens and serves, with its card."""
+"""What a lesson leads to: a version with its card that the service's own engine opens."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from service.app import create_app, model_store
-from service.contract import FLOAT32_FILE, INPUT_NAME, MODEL_NAME, OUTPUT_NAME, Manifest
+from service.contract import FLOAT32_FILE, MODEL_NAME, Manifest
+from service.engine import Engine
 from service.settings import Settings
+from service.store import model_store
 from tests.training import drawn
 from training import pipeline, recipes
 from training.errors import VerificationError
@@ -44,34 +45,31 @@ def publish(directory: Path, recipe: Recipe, epochs: int) -> Path:
         ("dmlp-zeros", 1, 0.05, "It is a lesson"),
     ],
 )
-def test_a_lesson_is_verified_and_served(tmp_path: Path, name: str, epochs: int, floor: float, said: str) -> None:
+def test_a_lesson_is_verified_and_can_be_run(tmp_path: Path, name: str, epochs: int, floor: float, said: str) -> None:
     data = drawn.mnist()
     models = publish(tmp_path, replace(recipes.find(name), **SMALL, accuracy_floor=floor), epochs)
     version = models / name / "1"
     assert said in (version / "README.md").read_text(encoding="utf-8")
 
-    settings = Settings(models_dir=models, model_name=name, provider="cpu", max_batch=300)
-    store = model_store(settings)
-    store.refresh()  # the hashes, the contract and the self-test hold
-    assert store.serving is not None, store.reason
-    client = create_app(settings).test_client()
-    tensor = {
-        "name": INPUT_NAME,
-        "datatype": "UINT8",
-        "shape": [300, 28, 28],
-        "data": data.test_images.ravel().tolist(),
-    }
-    answer = client.post(f"/v2/models/{name}/infer", json={"inputs": [tensor]})
-    assert answer.status_code == 200, answer.text
-    assert answer.json is not None
-    (found,) = [output for output in answer.json["outputs"] if output["name"] == OUTPUT_NAME]
-    probabilities = np.array(found["data"]).reshape(300, 10)
+    manifest = Manifest.read(version)
+    engine = Engine.open(manifest.read_file(version, FLOAT32_FILE))  # so few drawn digits teach no one to read
+    engine.self_test(manifest)
+    probabilities = engine.run(data.test_images)
+    assert probabilities.shape == (300, 10)
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-5)
     assert probabilities.min() >= 0
-    verified = Manifest.read(version).metrics["verified"]
+    verified = manifest.metrics["verified"]
     errors = int(np.sum(probabilities.argmax(axis=1) != data.test_labels))
     assert errors in {figures["test"]["errors"] for figures in verified.values()}
     assert verified[FLOAT32_FILE]["test"]["errors"] <= (1 - floor) * 300
+
+
+def test_a_service_refuses_a_lesson_that_has_learnt_nothing(tmp_path: Path) -> None:
+    models = publish(tmp_path, replace(recipes.find("dmlp-zeros"), **SMALL, accuracy_floor=0), 1)
+    store = model_store(Settings(models_dir=models, model_name="dmlp-zeros", provider="cpu"))
+    store.refresh()
+    assert store.serving is None
+    assert "it is no trained model of digits" in str(store.reason)
 
 
 def test_a_service_takes_no_lesson_unasked(tmp_path: Path) -> None:
