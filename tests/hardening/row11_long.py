@@ -20,7 +20,7 @@ _LEAKING_REQUESTS = 2000
 
 def run(plan: Plan) -> Score:
     """Ask the service, then one that leaks."""
-    score, warm, count = Score(), plan.choose(2500, 100_000), plan.choose(2500, 900_000)
+    score, warm, count = Score(), plan.choose(20_000, 100_000), plan.choose(5000, 900_000)
     requests = _mixture(random.Random(plan.seed))
     with service() as server:
         begun, grown, lost = _grow(server, requests, warm, count)
@@ -32,7 +32,7 @@ def run(plan: Plan) -> Score:
         more = f"{processes.mebi(grown.memory)} more after {count:,} more"
         score.note(f"after {warm:,} requests {processes.mebi(begun.memory)}, {more}")
     with service(module="tests.hardening.leaky") as server:
-        _, grown, _ = _grow(server, requests, warm // 4, _LEAKING_REQUESTS)
+        _, grown, _ = _grow(server, requests, 500, _LEAKING_REQUESTS)
         score.hold(grown.memory >= _BYTES, f"the planted leak is not caught: {processes.mebi(grown.memory)}")
         score.note(f"with a leak planted: {processes.mebi(grown.memory)} more after {_LEAKING_REQUESTS:,}")
     return score
@@ -65,6 +65,7 @@ def _mixture(rng: random.Random) -> list[bytes]:
         load.post(body, "/predict/batch", headers["Content-Type"]),
         post_json({"inputs": [tensor]}, "/v2/models/mnist-dmlp/infer"),
         *(load.get(path) for path in ("/livez", "/readyz", "/metrics", "/", "/static/style.css", "/nothing", "/v2")),
+        load.post(drawing.encode(drawing.digit(7, side=2000, size=1500))),
         post_json({}),
         load.post(b"", "/livez"),
         *(load.post(pictures.mutate(rng, rng.choice(originals), rng.choice(originals))) for _ in range(100)),
