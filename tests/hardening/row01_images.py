@@ -16,7 +16,7 @@ def run(plan: Plan) -> Score:
     score, count = Score(), plan.choose(400, 10_000)
     rng, originals = random.Random(plan.seed), pictures.originals()
     with service() as server:
-        load.Load(server.port, _warm_up(originals), 4).run(plan.choose(300, 1000))
+        load.Load(server.port, _warm_up(originals), 4).run(plan.choose(1500, 5000))
         processes.wait_until_quiet(server)
         workers, before = server.workers(), processes.usage(server).memory
         sent = [pictures.mutate(rng, rng.choice(originals), rng.choice(originals)) for _ in range(count)]

@@ -54,6 +54,10 @@ def _cut(path: Path, size: int) -> None:
     path.write_bytes(path.read_bytes()[:size])
 
 
+def _append(path: Path, more: bytes) -> None:
+    path.write_bytes(path.read_bytes() + more)
+
+
 def _empty(directory: Path) -> None:
     for path in directory.iterdir():
         path.unlink()
@@ -82,7 +86,7 @@ _FILES = (
     Way("an empty model", lambda version: _cut(version / FLOAT32_FILE, 0)),
     Way("half a manifest", lambda version: _cut(version / MANIFEST_FILE, 300)),
     Way("half a model", lambda version: _cut(version / FLOAT32_FILE, 9000)),
-    Way("a model a byte longer", lambda version: (version / FLOAT32_FILE).open("ab").write(b"x")),
+    Way("a model a byte longer", lambda version: _append(version / FLOAT32_FILE, b"x")),
     Way("a manifest that is a list", lambda version: (version / MANIFEST_FILE).write_text("[]")),
     Way("a manifest that is null", lambda version: (version / MANIFEST_FILE).write_text("null")),
     Way("a manifest of bytes", lambda version: (version / MANIFEST_FILE).write_bytes(bytes(range(256)))),
