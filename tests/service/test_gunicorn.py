@@ -152,6 +152,16 @@ def test_a_version_is_taken_while_requests_are_answered(models: Path, tmp_path: 
         assert set(versions) == {"1", "2"}
 
 
+def test_each_worker_ends_by_itself(models: Path) -> None:
+    with running(MODELS_DIR=models, WORKERS=2) as server:
+        server.wait_for("/readyz")
+        assert server.request("POST", "/predict", drawing.png(9), content_type="image/png")[0] == 200
+        assert server.stop() == 0
+        log = server.read_log()
+    assert log.count("Worker exiting") == 2
+    assert "was sent" not in log, "a signal, which is how gunicorn reports a crash"
+
+
 def test_sigterm_finishes_what_was_begun(models: Path) -> None:
     with running(MODELS_DIR=models, GRACE_SECONDS=5) as server:
         server.wait_for("/readyz")
