@@ -106,8 +106,8 @@ def post_worker_init(worker: Any) -> None:
 def worker_exit(server: Any, worker: Any) -> None:  # noqa: ARG001
     """End a worker that has finished its work at once.
 
-    Interpreter and libraries would take themselves apart first, and join threads of the master's which a fork leaves
-    behind: that ended each worker with a segmentation fault.
+    ONNX Runtime starts a thread when it is imported, which the master does so that the workers share its pages: 20 MB
+    of each. A fork leaves the thread behind, and a worker that took the library apart would crash as it joins it.
     """
     leaving = sys.exc_info()[1]
     if isinstance(leaving, SystemExit) and leaving.code == 0:

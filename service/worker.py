@@ -126,7 +126,6 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self._most_predicting = sys.maxsize if settings.cors_origins else settings.max_in_flight
         self._max_body = settings.max_upload_bytes
         self._body_seconds = settings.request_seconds
-        here = self.wsgi.extensions["digits"]
         self._quick = Quick(here, self.wsgi.wsgi_app.ids, self.log) if is_open(settings) else None
         self._together: list[Connection] = []
         self.poller.register(self.method_queue.fileno(), selectors.EVENT_READ, self.method_queue.run_callbacks)
