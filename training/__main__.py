@@ -27,6 +27,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=_seed, default=1, metavar="N", help="default: %(default)s")
     parser.add_argument("--device", choices=("auto", "cpu", "gpu"), default="auto", help="default: %(default)s")
     parser.add_argument("--mixed-precision", action="store_true", help="compute in float16; for GPUs")
+    parser.add_argument(
+        "--teacher", type=Path, metavar="DIR", help="run directory of the recipe's teacher; default: train one"
+    )
     parser.add_argument("--models", type=Path, default=Path("models"), metavar="DIR", help="default: %(default)s")
     parser.add_argument("--run-dir", type=Path, metavar="DIR", help="default: runs/RECIPE-seedN")
     parser.add_argument("--resume", action="store_true", help="go on with the interrupted run in the run directory")
@@ -111,6 +114,7 @@ def _train(given: argparse.Namespace) -> None:
         models=given.models,
         run_dir=given.run_dir or Path("runs") / f"{recipe.name}-seed{given.seed}",
         resume=given.resume,
+        teacher=given.teacher,
     )
     pipeline.run(recipe, data, options)
 

@@ -5,7 +5,7 @@ Each recipe and seed that is finished leaves a file, so that a comparison that w
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -16,8 +16,8 @@ import keras
 from service.errors import first_line
 from training import device, fit, pool, probe, report, side_by_side
 from training.dataset import Mnist
-from training.errors import RunError
-from training.recipes import Recipe
+from training.errors import RunError, TrainingError
+from training.recipes import Recipe, completed
 
 _NO_MATTER = ("summary", "accuracy_floor", "lesson")  # of a recipe, to what is compared
 
@@ -39,6 +39,7 @@ def run(recipes: Sequence[Recipe], data: Mnist, options: Options) -> Path:
     Raises:
         TrainingError: the directory holds another comparison, or a file in it cannot be read.
     """
+    _check_no_pupil(recipes)
     strategy = device.strategy(options.device)
     options.directory.mkdir(parents=True, exist_ok=True)
     records: dict[str, list[dict[str, Any]]] = {recipe.name: [] for recipe in recipes}
@@ -52,12 +53,22 @@ def run(recipes: Sequence[Recipe], data: Mnist, options: Options) -> Path:
     return path
 
 
+def _check_no_pupil(recipes: Sequence[Recipe]) -> None:
+    for recipe in recipes:
+        if recipe.teacher is not None:
+            raise TrainingError(
+                f"{recipe.name} learns from a teacher, which a comparison does not train: "
+                f"leave it out, or train it by itself with --recipe {recipe.name}."
+            )
+
+
 def _read_or_train(recipe: Recipe, data: Mnist, options: Options, seed: int, strategy: Any) -> dict[str, Any]:
     path = options.directory / f"{recipe.name}-seed{seed}.json"
     identity = _identity(recipe, data, options.epochs, seed)
     if not path.exists():
         _write(path, identity | _train(recipe, data, options, seed, strategy))
     found = _read(path)
+    found["recipe"] = _what_matters(completed(found.get("recipe", {})))
     differing = [key for key, value in identity.items() if found.get(key) != value]
     if differing:
         raise RunError(
@@ -84,11 +95,15 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _identity(recipe: Recipe, data: Mnist, epochs: int, seed: int) -> dict[str, Any]:
-    what = {key: value for key, value in recipe.to_dict().items() if key not in _NO_MATTER}
+    what = _what_matters(recipe.to_dict())
     found: dict[str, Any] = json.loads(
         json.dumps({"recipe": what, "epochs": epochs, "seed": seed, "data": dict(data.sha256)})
     )
     return found
+
+
+def _what_matters(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in fields.items() if key not in _NO_MATTER}
 
 
 def _train(recipe: Recipe, data: Mnist, options: Options, seed: int, strategy: Any) -> dict[str, Any]:

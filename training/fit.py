@@ -13,16 +13,15 @@ import keras
 import tensorflow as tf
 
 from service.errors import first_line
-from training import batches, network
+from training import batches, distill, network
 from training.dataset import Mnist
 from training.errors import RunError
 from training.pool import Part
-from training.recipes import Recipe
+from training.recipes import Recipe, completed
 
 _MOST_STEPS_PER_EXECUTION = 32  # batches that one call into TensorFlow trains on; more gains nothing
+_IDENTITY = "run.json"
 _EPOCHS = "epochs"  # the attribute of a checkpoint that says after how many it was written
-# What a run has in a field of the recipe that came after it: whatever is added has for default what was done before.
-_DEFAULTS = json.loads(json.dumps(Recipe(name="", summary="").to_dict()))
 
 
 @dataclass(frozen=True)
@@ -69,7 +68,7 @@ class Run:
         found = run._read_identity()
         if resume:
             run._check_same(found)
-        elif found is not None and not found.get("published") and run.weights.exists():
+        elif found is not None and not found.get("finished") and run.weights.exists():
             raise RunError(
                 f"{directory} holds a run that was not finished: go on with --resume, "
                 "or name another --run-dir, or delete it."
@@ -78,10 +77,20 @@ class Run:
             run._start()
         return run
 
+    @staticmethod
+    def is_in(directory: Path) -> bool:
+        """Tell whether a run was started in `directory`."""
+        return (directory / _IDENTITY).exists()
+
     @property
     def weights(self) -> Path:
         """The checkpoint: weights and optimizer state after the last complete epoch."""
         return self.directory / "checkpoint.weights.h5"
+
+    @property
+    def teacher(self) -> Path:
+        """The directory of the run that trains the teacher, where the recipe names one."""
+        return self.directory / "teacher"
 
     @property
     def pool(self) -> Path:
@@ -121,13 +130,13 @@ class Run:
             raise _unreadable(self.weights, error) from error
         return epochs
 
-    def mark_published(self, version: str) -> None:
+    def mark_finished(self, how: str) -> None:
         """Record that nothing of this run is left to do, so that the next one may start over."""
-        content = json.dumps(self.identity | {"published": version}, indent=1)
-        _replace(self.directory / "run.json", lambda path: path.write_text(content))
+        content = json.dumps(self.identity | {"finished": how}, indent=1)
+        _replace(self.directory / _IDENTITY, lambda path: path.write_text(content))
 
     def _read_identity(self) -> dict[str, Any] | None:
-        path = self.directory / "run.json"
+        path = self.directory / _IDENTITY
         found = _read_json(path)
         if found is not None and not isinstance(found, dict):
             raise _unreadable(path, ValueError("it is no JSON object"))
@@ -138,12 +147,12 @@ class Run:
         self.weights.unlink(missing_ok=True)
         self.pool.unlink(missing_ok=True)
         (self.directory / "history.json").unlink(missing_ok=True)
-        _replace(self.directory / "run.json", lambda path: path.write_text(json.dumps(self.identity, indent=1)))
+        _replace(self.directory / _IDENTITY, lambda path: path.write_text(json.dumps(self.identity, indent=1)))
 
     def _check_same(self, found: dict[str, Any] | None) -> None:
         if found is None:
             raise RunError(f"{self.directory} holds no run to resume: leave --resume out to start one.")
-        found = found | {"recipe": _DEFAULTS | found.get("recipe", {})}
+        found = found | {"recipe": completed(found.get("recipe", {}))}
         differing = [key for key, value in self.identity.items() if found.get(key) != value]
         if differing:
             raise RunError(
@@ -161,12 +170,13 @@ def fit(
     epochs: int,
     strategy: Any,
     pool: Part | None = None,
+    teacher: Any = None,
     callbacks: Sequence[Any] = (),
 ) -> Fitted:
     """Train `recipe` on `data.train_*` for `epochs` from the checkpoint of `run`, or from the start.
 
-    `pool` is what the recipe mixes in. An epoch shows each training digit once, and the pool's pictures beside them.
-    `callbacks` are Keras', to look on with.
+    `pool` is what the recipe mixes in, `teacher` the trained model that it learns from, where it has one. An epoch
+    shows each training digit once, and the pool's pictures beside them. `callbacks` are Keras', to look on with.
 
     The validation split is looked at after each epoch and decides nothing here: the weights are those of the last
     epoch, where the learning rate has come down to zero.
@@ -175,6 +185,8 @@ def fit(
     keras.utils.set_random_seed(seed)
     with strategy.scope():
         model = network.build(recipe)
+        if teacher is not None:
+            model = distill.Pupil(model, _copy(teacher), recipe.teacher_temperature)
         network.compile_for(
             model,
             recipe,
@@ -217,6 +229,13 @@ def _steps_per_execution(steps: int, replicas: int) -> int:
     if replicas > 1:
         return 1
     return max(count for count in range(1, _MOST_STEPS_PER_EXECUTION + 1) if steps % count == 0)
+
+
+def _copy(model: Any) -> Any:
+    """Return a copy of `model` where the strategy in scope computes."""
+    copy = keras.models.clone_model(model)
+    copy.set_weights(model.get_weights())
+    return copy
 
 
 def _in_float32_on_cpu(model: Any, recipe: Recipe) -> Any:

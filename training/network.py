@@ -36,6 +36,7 @@ def _member(recipe: Recipe, precision: str | None, name: str) -> Any:
     layers = [
         keras.Input((IMAGE_SIDE, IMAGE_SIDE), name="images"),
         keras.layers.Rescaling(1 / 255, dtype=precision, name="scale"),
+        *_convolutions(recipe, precision),
         keras.layers.Flatten(dtype=precision, name="flatten"),
     ]
     for number, units in enumerate(recipe.hidden, start=1):
@@ -46,6 +47,28 @@ def _member(recipe: Recipe, precision: str | None, name: str) -> Any:
     # float32 also under mixed precision: a loss in float16 underflows
     layers.append(_dense(recipe, len(LABELS), recipe.output_activation, "float32", "logits"))
     return keras.Sequential(layers, name=name)
+
+
+def _convolutions(recipe: Recipe, precision: str | None) -> list[Any]:
+    layers: list[Any] = []
+    if recipe.convolutions:
+        layers.append(keras.layers.Reshape((IMAGE_SIDE, IMAGE_SIDE, 1), dtype=precision, name="one_channel"))
+    for number, maps in enumerate(recipe.convolutions, start=1):
+        layers += [
+            keras.layers.Conv2D(
+                maps,
+                kernel_size=5 if number == 1 else 3,
+                strides=2 if number % 2 else 1,
+                padding="same",
+                use_bias=False,  # the normalisation has one
+                kernel_initializer=_initializer(recipe.kernel_initializer),
+                dtype=precision,
+                name=f"convolution_{number}",
+            ),
+            keras.layers.BatchNormalization(dtype=precision, name=f"normalisation_{number}"),
+            keras.layers.ReLU(dtype=precision, name=f"relu_{number}"),
+        ]
+    return layers
 
 
 def _dense(recipe: Recipe, units: int, activation: Any, precision: str | None, name: str) -> Any:

@@ -4,7 +4,7 @@ import errno
 import hashlib
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
@@ -17,7 +17,7 @@ from service.engine import Engine, self_test_inputs
 from training import device, evaluate, export, fit, pool, publish, report, triton, verify
 from training.dataset import Mnist
 from training.errors import TrainingError
-from training.recipes import Recipe
+from training.recipes import Recipe, find
 
 _SELF_TEST_IMAGES = 16
 # Kernels for other processors round otherwise; in int8 one step of rounding can move a probability visibly.
@@ -26,7 +26,7 @@ _FLOAT32_TOLERANCE, _INT8_TOLERANCE = 1e-4, 0.1
 
 @dataclass(frozen=True)
 class Options:
-    """What a run is told besides its recipe and its data."""
+    """What a run is told besides its recipe and its data; `teacher` is the run directory of a teacher that is there."""
 
     name: str
     epochs: int
@@ -36,6 +36,7 @@ class Options:
     models: Path
     run_dir: Path
     resume: bool
+    teacher: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -74,30 +75,18 @@ def run(recipe: Recipe, data: Mnist, options: Options) -> str:
         resume=options.resume,
     )
     pictures = _pool(recipe, data, state, options.seed)
-    _say(
-        "fit",
-        f"{recipe.name}, {options.epochs} epochs, seed {options.seed}, on {device.describe(strategy)}; "
-        f"run directory {options.run_dir}",
-    )
-    fitted = fit.fit(
-        recipe,
-        data,
-        state,
-        seed=options.seed,
-        epochs=options.epochs,
-        strategy=strategy,
-        pool=None if pictures is None else pictures.training,
-    )
-    _say_speed(fitted.history)
+    teacher = _teacher(recipe, data, state, pictures, strategy, options)
+    fitted = _fit(recipe, data, state, pictures, strategy, options, teacher=None if teacher is None else teacher.model)
     calibrated = _calibrate(fitted, data, pictures)
     _say("export", "to ONNX, float32 and int8")
     float32 = export.export_float32(fitted.model, calibrated.temperature, recipe)
     int8 = export.export_int8(float32, data.train_images)
     verification = _verify(float32, int8, recipe, calibrated, data)
     figures = _figures(calibrated, verification, options, device.describe(strategy), pictures)
+    figures["teacher"] = None if teacher is None else _teacher_figures(teacher, data)
     triton.write(options.models / options.name, options.name)  # before the version that it describes
     version = publish.publish(options.models, options.name, _writer(recipe, data, options.name, figures, verification))
-    state.mark_published(version)
+    state.mark_finished(f"published as version {version}")
     _say("publish", str(options.models / options.name / version))
     return version
 
@@ -131,6 +120,57 @@ def _pool(recipe: Recipe, data: Mnist, state: fit.Run, seed: int) -> pool.Pool |
     refused = sum(part.refused for part in made.parts.values())
     _say("pool", f"{counts}; {refused:,} that the service would refuse are left out; made in {made.seconds:.0f} s")
     return made
+
+
+def _teacher(
+    pupil: Recipe, data: Mnist, of_pupil: fit.Run, pictures: pool.Pool | None, strategy: Any, options: Options
+) -> fit.Fitted | None:
+    """Return the trained teacher of `pupil`, if it has one: from the run given, or from one beside the pupil's."""
+    if pupil.teacher is None:
+        return None
+    recipe = find(pupil.teacher)
+    directory = options.teacher or of_pupil.teacher
+    state = fit.Run.open(
+        directory,
+        recipe,
+        recipe.epochs if options.teacher else min(recipe.epochs, options.epochs),
+        options.seed,
+        data,
+        mixed_precision=options.mixed_precision,
+        resume=options.teacher is not None or (options.resume and fit.Run.is_in(directory)),
+    )
+    fitted = _fit(recipe, data, state, pictures, strategy, replace(options, epochs=state.identity["epochs"]))
+    state.mark_finished(f"taught {pupil.name}")
+    return fitted
+
+
+def _fit(
+    recipe: Recipe,
+    data: Mnist,
+    state: fit.Run,
+    pictures: pool.Pool | None,
+    strategy: Any,
+    options: Options,
+    *,
+    teacher: Any = None,
+) -> fit.Fitted:
+    _say(
+        "fit",
+        f"{recipe.name}, {options.epochs} epochs, seed {options.seed}, on {device.describe(strategy)}; "
+        f"run directory {state.directory}",
+    )
+    fitted = fit.fit(
+        recipe,
+        data,
+        state,
+        seed=options.seed,
+        epochs=options.epochs,
+        strategy=strategy,
+        pool=None if pictures is None else pictures.training,
+        teacher=teacher,
+    )
+    _say_speed(fitted.history)
+    return fitted
 
 
 def _calibrate(fitted: fit.Fitted, data: Mnist, pictures: pool.Pool | None) -> _Calibrated:
@@ -219,6 +259,17 @@ def _figures(
         "device": trained_on + (" (mixed precision)" if options.mixed_precision else ""),
         "machine": report.machine(),
         "history": history,
+    }
+
+
+def _teacher_figures(teacher: fit.Fitted, data: Mnist) -> dict[str, Any]:
+    last = teacher.history[-1]
+    return {
+        "recipe": teacher.model.name.replace("_", "-"),
+        "weights": teacher.model.count_params(),
+        "epochs": len(teacher.history),
+        "validation_errors": round((1 - last["val_accuracy"]) * len(data.validation_labels)),
+        "seconds_per_epoch": median(entry["seconds"] for entry in teacher.history),
     }
 
 

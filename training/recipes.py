@@ -1,5 +1,6 @@
 """Every named recipe, in one table: the network and all that decides how it is trained."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -62,6 +63,10 @@ class Recipe:
     `final_rate` of it by the end of `epochs`.
     `dropout` is the share of hidden units that a training step leaves out (Srivastava et al. 2014); `weight_decay` the
     share of a kernel that a step takes off, times the learning rate (Loshchilov and Hutter 2019).
+    `convolutions` stand before the hidden layers: so many maps each, with batch normalisation (Ioffe and Szegedy 2015)
+    and ReLU; the first looks at 5x5 pixels, the others at 3x3, and every other one, from the first, halves the side.
+    A `teacher` is the name of another recipe, which is trained first, on the same mixture; what it answers at
+    `teacher_temperature` is then what is learnt, in place of the labels.
     Where there are several `members` they learn side by side, each for itself, and the mean of their probabilities is
     the answer. `accuracy_floor` is the share of test digits below which nothing is published. A `lesson` is published
     under its own name, so that a service takes it for its model only if told to.
@@ -69,6 +74,7 @@ class Recipe:
 
     name: str
     summary: str
+    convolutions: tuple[int, ...] = ()
     hidden: tuple[int, ...] = (1024, 512, 512, 512)
     activation: str = "relu"
     negative_slope: float = 0.0
@@ -76,6 +82,8 @@ class Recipe:
     kernel_initializer: str | Normal = "glorot_uniform"
     bias_initializer: str | Normal = "zeros"
     members: int = 1
+    teacher: str | None = None
+    teacher_temperature: float = 3.0
     loss: str = "cross_entropy"
     optimizer: str = "adam"
     momentum: float = 0.0
@@ -165,6 +173,27 @@ _ALL = (
         deformation=Deformation(),
         mixture=Mixture(),
         accuracy_floor=0.993,
+    ),
+    Recipe(
+        name="dmlp-distilled",
+        summary="the network of the default, taught for longer by a convolutional teacher",
+        teacher="cnn-teacher",
+        epochs=240,
+        deformation=Deformation(),
+        mixture=Mixture(),
+        accuracy_floor=0.993,
+    ),
+    Recipe(
+        name="cnn-teacher",
+        summary="a convolutional network, to teach dmlp-distilled",
+        convolutions=(32, 32, 64, 64),
+        hidden=(128,),
+        kernel_initializer="he_uniform",
+        epochs=40,
+        deformation=Deformation(),
+        mixture=Mixture(),
+        accuracy_floor=0.99,
+        lesson=True,
     ),
     Recipe(
         name="smoke",
@@ -282,6 +311,15 @@ COMPARISONS: Mapping[str, tuple[str, ...]] = {
         "dmlp-ensemble",
     ),
 }
+
+
+def completed(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the `fields` of a recipe that were written to JSON, with those that recipes did not have then.
+
+    Whatever is added to `Recipe` has for default what was done before.
+    """
+    defaults: dict[str, Any] = json.loads(json.dumps(Recipe(name="", summary="").to_dict()))
+    return defaults | dict(fields)
 
 
 def find(name: str) -> Recipe:

@@ -76,6 +76,7 @@ def write_card(
         output=words.output(recipe),
         recipe=recipe,
         learning=words.learning(recipe),
+        teacher=words.teacher(recipe, figures.get("teacher")),
         deformation=words.deformation(recipe.deformation),
         mixture=words.mixture(recipe.mixture, figures),
         pictures=_picture_words(figures),
@@ -175,7 +176,7 @@ Digits of the test set, a row each, by what `model.onnx` read.
 - Mixed in: {mixture}.
 - Deformation: {deformation}.
 - {learning}, batch {recipe.batch_size},
-  {figures[epochs]} epochs, seed {figures[seed]}. One run.
+  {figures[epochs]} epochs, seed {figures[seed]}. One run.{teacher}
 - {figures[seconds_per_epoch]:.1f} s an epoch (median), of which {figures[waiting_share]:.1%} waiting for data, on
   {figures[device]}, {figures[machine]}.
 - {tools}.

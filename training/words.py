@@ -15,6 +15,10 @@ def network(recipe: Recipe, weights: int) -> str:
     kind = "A plain multi-layer perceptron"
     if recipe.members > 1:
         kind = f"The mean of the probabilities of {recipe.members} plain multi-layer perceptrons"
+    if recipe.convolutions:
+        maps = ", ".join(map(str, recipe.convolutions))
+        kind = f"Convolutions of {maps} maps, normalised over the batch, before a multi-layer perceptron"
+        layers = "-".join(map(str, (*recipe.hidden, len(LABELS))))
     return f"{kind}, {layers}, {activation}{slope}, {weights:,} weights."
 
 
@@ -45,6 +49,18 @@ def learning(recipe: Recipe) -> str:
     if recipe.weight_decay:
         said.append(f"decoupled weight decay of {recipe.weight_decay:g}")
     return ", ".join(said)
+
+
+def teacher(recipe: Recipe, figures: Mapping[str, Any] | None) -> str:
+    """Return from whom the network learnt; `figures` are the teacher's in the manifest."""
+    if figures is None:
+        return ""
+    return (
+        f"\n- In place of the labels it learnt what a teacher answers to the same images, at the temperature "
+        f"{recipe.teacher_temperature:g}\n  (Hinton et al. 2015): recipe `{figures['recipe']}`, "
+        f"{figures['weights']:,} weights, {figures['epochs']} epochs of {figures['seconds_per_epoch']:.1f} s, "
+        f"{figures['validation_errors']} validation errors."
+    )
 
 
 def _steps(recipe: Recipe) -> str:

@@ -13,7 +13,7 @@ from tests.training import drawn
 from training import compare, fit, recipes, side_by_side
 from training.__main__ import main
 from training.dataset import Mnist
-from training.errors import RunError
+from training.errors import RunError, TrainingError
 
 pytestmark = [pytest.mark.usefixtures("precision_policy"), pytest.mark.timeout(900)]  # seven trainings to begin with
 
@@ -138,6 +138,20 @@ def test_other_words_or_another_floor_do_not_matter(compared: Path, blind: Mnist
     recipe = replace(RECIPES[0], summary="in other words", accuracy_floor=0.5)
     compare.run([recipe], blind, options(compared, report=compared / "other"))
     assert "in other words" in (compared / "other" / side_by_side.REPORT_FILE).read_text()
+
+
+def test_what_is_older_than_a_field_of_its_recipe_is_taken(compared: Path, blind: Mnist) -> None:
+    path = compared / "run" / "dmlp-relu-seed1.json"
+    record = json.loads(path.read_text())
+    del record["recipe"]["convolutions"]
+    path.write_text(json.dumps(record))
+    compare.run(RECIPES, blind, options(compared, report=compared / "older"))
+    assert json.loads(path.read_text()) == record, "it is not trained again"
+
+
+def test_a_recipe_that_has_a_teacher_is_not_compared(tmp_path: Path, blind: Mnist) -> None:
+    with pytest.raises(TrainingError, match="leave it out, or train it by itself with --recipe dmlp-distilled"):
+        compare.run([*RECIPES, recipes.find("dmlp-distilled")], blind, options(tmp_path))
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff"])

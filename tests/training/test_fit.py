@@ -185,7 +185,7 @@ def test_a_run_that_is_not_finished_is_not_overwritten(run: fit.Run) -> None:
 def test_a_run_that_was_published_makes_room(tmp_path: Path) -> None:
     run = start(tmp_path)
     run.weights.write_bytes(b"")
-    run.mark_published("1")
+    run.mark_finished("published as version 1")
     assert not start(tmp_path).weights.exists()
 
 

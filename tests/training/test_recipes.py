@@ -35,8 +35,8 @@ def test_to_dict_is_complete_and_fit_for_json() -> None:
     fields = json.loads(json.dumps(recipe.to_dict()))
     deformation = recipes.Deformation(**fields.pop("deformation"))
     mixture = recipes.Mixture(**fields.pop("mixture"))
-    nested = {"hidden": tuple(fields["hidden"]), "deformation": deformation, "mixture": mixture}
-    assert recipes.Recipe(**fields | nested) == recipe
+    layers = {name: tuple(fields[name]) for name in ("convolutions", "hidden")}
+    assert recipes.Recipe(**fields | layers | {"deformation": deformation, "mixture": mixture}) == recipe
 
 
 @pytest.mark.parametrize(("share", "expected"), [(0.0, 0), (1 / 3, 85), (0.5, 128)])
@@ -55,4 +55,12 @@ def test_a_lesson_is_published_under_its_own_name() -> None:
 
 def test_each_lesson_stands_in_a_comparison_and_each_comparison_has_known_recipes() -> None:
     compared = {name for names in recipes.COMPARISONS.values() for name in names}
-    assert compared == {recipe.name for recipe in recipes.RECIPES.values() if recipe.lesson}
+    teachers = {recipe.teacher for recipe in recipes.RECIPES.values()}
+    assert compared == {recipe.name for recipe in recipes.RECIPES.values() if recipe.lesson} - teachers
+
+
+def test_a_teacher_is_a_recipe_and_learns_the_same_mixture() -> None:
+    taught = [recipe for recipe in recipes.RECIPES.values() if recipe.teacher is not None]
+    assert taught
+    for recipe in taught:
+        assert recipes.find(str(recipe.teacher)).mixture == recipe.mixture
