@@ -17,6 +17,7 @@ from service.access import demand_key
 from service.admission import Admission
 from service.api import EXTENSION, NO_SNIFFING, Service, docs, oip, ops, pages, predict, refused
 from service.api.direct import FAILED, Direct, is_open
+from service.api.reading import make_batcher
 from service.errors import (
     DigitsError,
     MalformedRequest,
@@ -95,7 +96,8 @@ def create_app(
     if store.serving is None:
         log.warning("No model serves yet. %s Models are looked for in %s.", store.reason, settings.models_dir)
     app = DigitsFlask("service", static_folder=None)
-    here = Service(settings, store, metrics, Admission(settings.max_in_flight, settings.threads))
+    admission = Admission(settings.max_in_flight, settings.threads)
+    here = Service(settings, store, metrics, admission, make_batcher(settings, metrics))
     app.extensions[EXTENSION] = here
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.config.update(

@@ -5,6 +5,7 @@ Create engines after a fork, never before: a session owns threads, and threads d
 
 import logging
 import os
+import re
 from pathlib import Path
 from typing import Literal
 
@@ -53,14 +54,22 @@ class Engine:
         self.file = file
 
     @classmethod
-    def open(cls, model: bytes, *, provider: Provider = "cpu", threads: int = 1, file: str = FLOAT32_FILE) -> "Engine":
-        """Open the ONNX graph `model` on `provider` with `threads` threads for one run.
+    def open(
+        cls,
+        model: bytes,
+        *,
+        provider: Provider = "cpu",
+        threads: int = 1,
+        gpu_memory_mb: int = 1024,
+        file: str = FLOAT32_FILE,
+    ) -> "Engine":
+        """Open the ONNX graph `model` on `provider` with `threads` threads for one run, or so much of a GPU's memory.
 
         Raises:
             ProviderError: the provider cannot run it here. There is no fallback to another one.
             ContractError: the graph is no ONNX, or not the graph that the contract describes.
         """
-        session = _open_session(model, provider, threads)
+        session = _open_session(model, provider, threads, gpu_memory_mb)
         _check_contract(session)
         return cls(session, provider, file)
 
@@ -68,6 +77,21 @@ class Engine:
         """Return the probabilities, float32 [N, 10], of `images`, uint8 [N, 28, 28], 0 = background, 255 = ink."""
         probabilities: Probabilities = self._session.run([OUTPUT_NAME], {INPUT_NAME: images})[0]
         return probabilities
+
+    def warm_up(self, most: int) -> None:
+        """Run each batch size that `batch_sizes(most)` names, so that no request pays for the first run of its size.
+
+        Raises:
+            ProviderError: there is not memory enough for the largest.
+        """
+        for size in batch_sizes(most):
+            try:
+                self.run(np.zeros((size, IMAGE_SIDE, IMAGE_SIDE), np.uint8))
+            except Exception as error:  # ONNX Runtime's exceptions have no common base
+                raise ProviderError(
+                    f"{self.provider} cannot run {size} images at a time: raise DIGITS_GPU_MEMORY_MB, "
+                    f"or lower DIGITS_MAX_BATCH. {_reason(error)}."
+                ) from error
 
     def self_test(self, manifest: Manifest) -> None:
         """Run the manifest's self-test, which also warms the session up.
@@ -125,38 +149,55 @@ def self_test_inputs(seed: int, count: int) -> Images:
     return np.frombuffer(self_test_images(seed, count), np.uint8).reshape(count, IMAGE_SIDE, IMAGE_SIDE)
 
 
+def batch_sizes(most: int) -> list[int]:
+    """Return the batch sizes to warm up with: the powers of two below `most`, near enough to all others, and `most`."""
+    return [*(1 << power for power in range((most - 1).bit_length())), most]
+
+
 def open_version(
-    directory: Path, manifest: Manifest, *, provider: Literal["auto", "cpu", "cuda"], threads: int = 1
+    directory: Path,
+    manifest: Manifest,
+    *,
+    provider: Literal["auto", "cpu", "cuda"],
+    threads: int = 1,
+    gpu_memory_mb: int = 1024,
+    max_batch: int = 1,
 ) -> Engine:
     """Open the graph of a published version that suits the provider, and self-test it.
 
-    CUDA runs float32; a CPU runs int8 where the version has it. `auto` takes CUDA where it works and says so where
-    it does not.
+    CUDA runs float32, and is warmed up for batches of up to `max_batch`; a CPU runs int8 where the version has it.
+    `auto` takes CUDA where it works and says so where it does not.
 
     Raises:
         ModelError: the version cannot be served; the leaf of the tree says why.
     """
     if provider == "cpu" or (provider == "auto" and "CUDAExecutionProvider" not in ort.get_available_providers()):
-        return _open_file(directory, manifest, "cpu", threads)
+        return _open_on_cpu(directory, manifest, threads)
     try:
-        return _open_file(directory, manifest, "cuda", threads)
+        model = manifest.read_file(directory, FLOAT32_FILE)
+        engine = Engine.open(model, provider="cuda", threads=threads, gpu_memory_mb=gpu_memory_mb)
+        engine.warm_up(max_batch)
+        return _tested(engine, manifest)
     except ProviderError as error:
         if provider == "cuda":
             raise
         log.warning("CUDA cannot serve, the CPU does: %s", error)
-        return _open_file(directory, manifest, "cpu", threads)
+        return _open_on_cpu(directory, manifest, threads)
 
 
-def _open_file(directory: Path, manifest: Manifest, provider: Provider, threads: int) -> Engine:
-    file = INT8_FILE if provider == "cpu" and INT8_FILE in manifest.files else FLOAT32_FILE
+def _open_on_cpu(directory: Path, manifest: Manifest, threads: int) -> Engine:
+    file = INT8_FILE if INT8_FILE in manifest.files else FLOAT32_FILE
     model = manifest.read_file(directory, file)
-    engine = Engine.open(model, provider=provider, threads=threads, file=file)
+    return _tested(Engine.open(model, threads=threads, file=file), manifest)
+
+
+def _tested(engine: Engine, manifest: Manifest) -> Engine:
     engine.self_test(manifest)
     engine.read_specimens()
     return engine
 
 
-def _open_session(model: bytes, provider: Provider, threads: int) -> ort.InferenceSession:
+def _open_session(model: bytes, provider: Provider, threads: int, gpu_memory_mb: int) -> ort.InferenceSession:
     wanted = _ORT_PROVIDERS[provider]
     # ONNX Runtime only warns about a provider that is not built in, and goes on without it.
     if wanted not in ort.get_available_providers():
@@ -167,10 +208,16 @@ def _open_session(model: bytes, provider: Provider, threads: int) -> ort.Inferen
     if provider == "cuda":
         ort.preload_dlls()
     try:
-        session = ort.InferenceSession(model, _session_options(threads), providers=[wanted], enable_fallback=False)
+        session = ort.InferenceSession(
+            model,
+            _session_options(threads),
+            providers=[wanted],
+            provider_options=[_cuda_options(gpu_memory_mb) if provider == "cuda" else {}],
+            enable_fallback=False,
+        )
     except Exception as error:  # ONNX Runtime's exceptions have no common base
         if provider == "cuda" and _opens_on_cpu(model):
-            raise ProviderError(f"CUDA cannot run the model here: {first_line(error)}.") from error
+            raise ProviderError(f"CUDA cannot run the model here: {_reason(error)}.") from error
         raise ContractError(f"ONNX Runtime cannot load the model: {first_line(error)}.") from error
     # The list of available providers and the one asked for are wishes; only this is what runs.
     if session.get_providers()[0] != wanted:
@@ -194,9 +241,26 @@ def _session_options(threads: int) -> ort.SessionOptions:
     return options
 
 
+def _cuda_options(memory_mb: int) -> dict[str, str]:
+    """Return the options of the CUDA provider; onnxruntime.ai, "CUDA Execution Provider", describes them."""
+    return {
+        "gpu_mem_limit": str(memory_mb << 20),
+        # By powers of two, the last step would not fit under the limit, with up to half of it unused.
+        "arena_extend_strategy": "kSameAsRequested",
+        # TensorFloat-32, on by default, keeps ten bits of each factor: probabilities would move by some thousandths.
+        "use_tf32": "0",
+    }
+
+
+def _reason(error: Exception) -> str:
+    """Return what an error of ONNX Runtime says: of one that CUDA caused, what CUDA said, and not where."""
+    said = re.search(r"CUDA failure \d+: [^;\n]+", str(error))
+    return said[0].strip() if said else first_line(error)
+
+
 def _opens_on_cpu(model: bytes) -> bool:
     try:
-        _open_session(model, "cpu", 1)
+        _open_session(model, "cpu", 1, 0)
     except ModelError:
         return False
     return True

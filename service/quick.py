@@ -76,7 +76,7 @@ class Quick:
         digits = [question.digit for question in questions if question]
         if not digits:
             return [None] * len(connections)
-        texts = iter(predictions(self._here, model, np.stack(digits)))
+        texts = iter(predictions(self._here, model, np.stack(digits), waited=True))
         return [
             self._finish(question, next(texts), connection) if question else None
             for question, connection in zip(questions, connections, strict=True)

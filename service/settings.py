@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from hashlib import sha256
+from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
 
@@ -40,6 +41,23 @@ def _cgroup_quota(cpu_max: Path) -> int | None:
         return -(-int(quota) // int(period))
     except (OSError, ValueError):  # no cgroup v2, or "max"
         return None
+
+
+# What a GPU wants otherwise. Each process that uses one keeps a CUDA context there, some hundred megabytes, and those
+# of several take turns on it: so one process, with more threads; those that wait for a shared run compute nothing.
+_WITH_CUDA = {"workers": 1, "threads": 16, "max_in_flight": 64}
+_GPUS = ("/dev/nvidia0", "/dev/dxg")  # the driver's first device, and that of Windows' subsystem for Linux
+
+
+def expects_cuda(provider: str) -> bool:
+    """Tell whether `provider` means a GPU, as far as that shows from outside: CUDA does not survive a fork."""
+    if provider != "auto":
+        return provider == "cuda"
+    try:
+        metadata.version("onnxruntime-gpu")
+    except metadata.PackageNotFoundError:
+        return False
+    return any(Path(device).exists() for device in _GPUS)
 
 
 @dataclass(frozen=True)
@@ -110,10 +128,10 @@ _ADDRESS = _matching(r"(\[[0-9A-Fa-f:.]+\]|[^\s:]*):[0-9]{1,5}|unix:.+", "HOST:P
 
 def _setting(kind: _Kind, default: Any, help: str, shown_default: str = "") -> Any:
     shown = shown_default or str(default)
-    metadata = {"kind": kind, "help": help, "default": shown}
+    described = {"kind": kind, "help": help, "default": shown}
     if callable(default):
-        return field(default_factory=default, metadata=metadata)
-    return field(default=default, metadata=metadata)
+        return field(default_factory=default, metadata=described)
+    return field(default=default, metadata=described)
 
 
 @dataclass(frozen=True)
@@ -121,10 +139,15 @@ class Settings:
     """Everything that can be set. `from_environ` is the way to make one outside tests."""
 
     bind: str = _setting(_ADDRESS, "127.0.0.1:8000", "address to listen on; the container image sets 0.0.0.0:8000")
-    workers: int = _setting(_integer(1, 256), available_cpus, "worker processes", "the CPUs that it may use")
-    threads: int = _setting(_integer(1, 256), 4, "predictions that a worker computes at a time")
+    workers: int = _setting(
+        _integer(1, 256), available_cpus, "worker processes", "the CPUs that it may use; 1 with CUDA"
+    )
+    threads: int = _setting(_integer(1, 256), 4, "predictions that a worker computes at a time", "4; 16 with CUDA")
     max_in_flight: int = _setting(
-        _integer(1, 1024), 16, "predictions that a worker takes on at a time; it answers more with 429"
+        _integer(1, 1024),
+        16,
+        "predictions that a worker takes on at a time; it answers more with 429",
+        "16; 64 with CUDA",
     )
     request_seconds: int = _setting(
         _integer(1, 3600), 60, "time for a request to arrive, and for its answer to be taken, in seconds"
@@ -137,13 +160,21 @@ class Settings:
         _choice("auto", "cpu", "cuda"), "auto", "where the model runs; cuda serves nothing where CUDA cannot"
     )
     intra_op_threads: int = _setting(_integer(1, 256), 1, "threads that one run of the model may use")
+    gpu_memory_mb: int = _setting(
+        _integer(16, 1 << 20), 1024, "GPU memory of a version that is open, in MiB; CUDA itself takes more beside it"
+    )
+    batch_window_us: int = _setting(
+        _integer(0, 100_000),
+        0,
+        "microseconds for which a picture waits for those of other requests, to share a run of the model",
+    )
     max_upload_bytes: int = _setting(_integer(1024, 1 << 30), 16 * _MEBI, "largest request body, in bytes")
     max_pixels: int = _setting(
         _integer(784, 1 << 30),
         13_000_000,
         "largest colour picture, width times height; grey ones four times, ordinary JPEGs eight times that",
     )
-    max_batch: int = _setting(_integer(1, 65536), 256, "most pictures in one request")
+    max_batch: int = _setting(_integer(1, 65536), 256, "most pictures in one request, and in a run that requests share")
     trusted_proxies: int = _setting(
         _integer(0, 16), 0, "proxies in front, whose X-Forwarded-For says in the log who the client is"
     )
@@ -180,7 +211,8 @@ class Settings:
                 values[variable.removeprefix(PREFIX).lower()] = kinds[variable].parse(text)
             except ValueError:
                 raise SettingsError(f"{variable}={text!r} is not allowed: {kinds[variable].allowed}.") from None
-        return cls(**values)
+        with_cuda = _WITH_CUDA if expects_cuda(values.get("provider", cls.provider)) else {}
+        return cls(**{**with_cuda, **values})
 
 
 def table() -> Iterator[tuple[str, str, str, str]]:

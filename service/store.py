@@ -212,7 +212,12 @@ def model_store(settings: Settings) -> ModelStore:
         settings.models_dir / settings.model_name,
         version=settings.model_version,
         open_engine=lambda directory, manifest: open_version(
-            directory, manifest, provider=settings.provider, threads=settings.intra_op_threads
+            directory,
+            manifest,
+            provider=settings.provider,
+            threads=settings.intra_op_threads,
+            gpu_memory_mb=settings.gpu_memory_mb,
+            max_batch=settings.max_batch,
         ),
     )
 

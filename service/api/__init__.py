@@ -8,6 +8,7 @@ from typing import ParamSpec, TypeVar, cast
 from flask import current_app
 
 from service.admission import Admission
+from service.batcher import Batcher
 from service.errors import NotReady
 from service.logs import current
 from service.metrics import Metrics
@@ -29,6 +30,7 @@ class Service:
     store: ModelStore
     metrics: Metrics
     admission: Admission
+    batcher: Batcher[Serving]
     draining: Callable[[], bool] = lambda: False
 
     def serving(self) -> Serving:

@@ -98,11 +98,11 @@ def is_open(settings: Settings) -> bool:
     return not (settings.api_key_file or settings.cors_origins)
 
 
-def predictions(here: Service, model: Serving, digits: Images) -> list[bytes]:
+def predictions(here: Service, model: Serving, digits: Images, *, waited: bool = False) -> list[bytes]:
     """Return the answer, JSON, to a plain request for each of `digits`, uint8 [N, 28, 28], of one run of the model."""
     return [
         answers.text(answers.single(probabilities, digit, model.manifest, _NOTHING_ASKED_FOR))
-        for probabilities, digit in zip(run(here, model, digits), digits, strict=True)
+        for probabilities, digit in zip(run(here, model, digits, waited=waited), digits, strict=True)
     ]
 
 

@@ -3,6 +3,7 @@
 from time import perf_counter
 
 from service.api import Service
+from service.batcher import Batcher
 from service.canonical import canonical_already, canonical_digit
 from service.contract import IMAGE_SIDE
 from service.engine import Images, Probabilities
@@ -10,6 +11,8 @@ from service.errors import RequestError
 from service.images import decode
 from service.light import Grey
 from service.logs import current
+from service.metrics import Metrics
+from service.settings import Settings
 from service.store import Serving
 
 
@@ -41,12 +44,27 @@ def read_canonical(here: Service, content: bytes) -> Grey | None:
     return digit
 
 
-def run(here: Service, model: Serving, images: Images) -> Probabilities:
-    """Return the probabilities, float32 [N, 10], of `images`, uint8 [N, 28, 28]."""
-    started = perf_counter()
-    probabilities = model.engine.run(images)
-    seconds = perf_counter() - started
-    here.metrics.ran(images, probabilities, model.manifest.certain_from, seconds)
+def run(here: Service, model: Serving, images: Images, *, waited: bool = False) -> Probabilities:
+    """Return the probabilities, float32 [N, 10], of `images`, uint8 [N, 28, 28], which may have `waited` for others."""
+    probabilities = here.batcher.run(model, images, waited=waited)
     if notes := current.get():
         notes.pictures += len(images)
     return probabilities
+
+
+def make_batcher(settings: Settings, metrics: Metrics) -> Batcher[Serving]:
+    """Return what runs the model for the requests of a worker, each run measured."""
+
+    def compute(model: Serving, images: Images) -> Probabilities:
+        started = perf_counter()
+        probabilities = model.engine.run(images)
+        seconds = perf_counter() - started
+        metrics.ran(images, probabilities, model.manifest.certain_from, seconds)
+        return probabilities
+
+    return Batcher(
+        compute,
+        window=settings.batch_window_us / 1e6,
+        most=settings.max_batch,
+        patience=settings.request_seconds,
+    )

@@ -10,7 +10,7 @@ import pytest
 from onnx import numpy_helper
 
 from service.contract import INT8_FILE, FileRecord, Manifest
-from service.engine import Engine, open_version, self_test_inputs
+from service.engine import Engine, _reason, batch_sizes, open_version, self_test_inputs
 from service.errors import ContractError, ProviderError, SelfTestError
 from tests import factory
 
@@ -92,3 +92,40 @@ def test_self_test_images_are_the_same_everywhere() -> None:
     assert (images.shape, images.dtype) == ((2, 28, 28), np.uint8)
     assert images[0, ::4, ::4].tolist() == self_test_inputs(7, 5)[0, ::4, ::4].tolist()
     assert 0.2 < (images > 0).mean() < 0.6
+
+
+@pytest.mark.parametrize(
+    ("most", "sizes"),
+    [(1, [1]), (2, [1, 2]), (3, [1, 2, 3]), (6, [1, 2, 4, 6]), (256, [1, 2, 4, 8, 16, 32, 64, 128, 256])],
+)
+def test_warming_up_runs_the_powers_of_two_and_the_most(most: int, sizes: list[int]) -> None:
+    assert batch_sizes(most) == sizes
+    session = Remembering()
+    Engine(session, "cpu", "model.onnx").warm_up(most)
+    assert session.sizes == sizes
+
+
+def test_a_gpu_with_too_little_memory_is_no_provider() -> None:
+    with pytest.raises(ProviderError, match=r"run 4 images at a time: raise DIGITS_GPU_MEMORY_MB, .* Out of memory\.$"):
+        Engine(Remembering(largest=3), "cuda", "model.onnx").warm_up(8)
+
+
+class Remembering:
+    """In the place of a session: keeps the size of each batch, and fails at those above `largest`."""
+
+    def __init__(self, largest: int = 1 << 16) -> None:
+        self.sizes: list[int] = []
+        self._largest = largest
+
+    def run(self, names: list[str], given: dict[str, Any]) -> list[Any]:
+        size = len(given["images"])
+        self.sizes.append(size)
+        if size > self._largest:
+            raise RuntimeError("Out of memory.\nat some place")
+        return [np.zeros((size, len(names) * 10), np.float32)]
+
+
+def test_what_cuda_says_is_told_without_where_it_was_said() -> None:
+    said = "provider.cc:154 CudaCall(ERRTYPE) CUDA failure 35: driver too old ; GPU=-1 ; hostname=h ; file=/a.cc ;\n"
+    assert _reason(RuntimeError(said)) == "CUDA failure 35: driver too old"
+    assert _reason(RuntimeError("It is no graph.\nmore")) == "It is no graph"

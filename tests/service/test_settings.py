@@ -1,13 +1,15 @@
 """The table of settings: what it reads, what it refuses, and in which words."""
 
 from dataclasses import fields
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from service import settings as module
 from service.errors import SettingsError
-from service.settings import Settings, _cgroup_quota, available_cpus, table
+from service.settings import Settings, _cgroup_quota, available_cpus, expects_cuda, table
 
 
 def test_defaults() -> None:
@@ -30,6 +32,8 @@ def test_defaults() -> None:
         ("PROVIDER", "cuda", "cuda"),
         ("MAX_UPLOAD_BYTES", "2048", 2048),
         ("LOG_FORMAT", "json", "json"),
+        ("BATCH_WINDOW_US", "200", 200),
+        ("GPU_MEMORY_MB", "512", 512),
         ("WORKERS", "", available_cpus()),  # as compose passes on a variable that nobody has set
     ],
 )
@@ -52,6 +56,8 @@ def test_a_variable_sets_its_setting(variable: str, text: str, value: Any) -> No
         ("PROVIDER", "CPU"),
         ("MAX_PIXELS", "-1"),
         ("LOG_LEVEL", "loud"),
+        ("BATCH_WINDOW_US", "100001"),
+        ("GPU_MEMORY_MB", "0"),
     ],
 )
 def test_a_bad_value_is_named_with_what_is_allowed(variable: str, text: str) -> None:
@@ -70,6 +76,35 @@ def test_a_misspelt_variable_is_refused_and_others_are_left_alone() -> None:
 def test_what_kubernetes_sets_for_a_service_of_the_same_name_is_left_alone() -> None:
     injected = {"DIGITS_SERVICE_HOST": "10.0.0.1", "DIGITS_PORT": "tcp://10.0.0.1:80", "DIGITS_PORT_80_TCP_PORT": "80"}
     assert Settings.from_environ(injected) == Settings()
+
+
+def test_a_gpu_gets_one_process_with_more_threads_unless_the_variables_say_otherwise() -> None:
+    found = Settings.from_environ({"DIGITS_PROVIDER": "cuda"})
+    assert (found.workers, found.threads, found.max_in_flight) == (1, 16, 64)
+    found = Settings.from_environ({"DIGITS_PROVIDER": "cuda", "DIGITS_WORKERS": "3", "DIGITS_THREADS": "5"})
+    assert (found.workers, found.threads, found.max_in_flight) == (3, 5, 64)
+    assert Settings.from_environ({"DIGITS_PROVIDER": "cpu"}) == Settings(provider="cpu")
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_auto_expects_cuda_where_there_is_a_gpu_and_what_runs_on_it(
+    there: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device = tmp_path / "nvidia0"
+    if there:
+        device.touch()
+    monkeypatch.setattr(module, "_GPUS", (str(device),))
+    assert not expects_cuda("auto") or "onnxruntime-gpu" in installed(), "the GPU alone is not enough"
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "onnxruntime_gpu-1.0.dist-info").mkdir()
+    (tmp_path / "onnxruntime_gpu-1.0.dist-info" / "METADATA").write_text("Name: onnxruntime-gpu\nVersion: 1.0\n")
+    assert expects_cuda("auto") == there
+    assert expects_cuda("cuda")
+    assert not expects_cuda("cpu")
+
+
+def installed() -> set[str]:
+    return {distribution.name for distribution in metadata.distributions()}
 
 
 def test_table_lists_each_setting() -> None:

@@ -1,0 +1,160 @@
+"""Many clients at once, each with pictures of its own, whose answers nobody else may get."""
+
+import http.client
+import json
+import random
+import re
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
+from itertools import count
+from queue import SimpleQueue
+from typing import Any, NamedTuple
+
+import numpy as np
+from onnx import numpy_helper
+from PIL import Image
+
+from service.canonical import centre, fit
+from service.engine import Engine
+from service.specimens import Hand, draw
+from tests import drawing, factory
+from tests.server import Server
+
+CLIENTS = 32
+_HEADER = "Inference-Header-Content-Length"
+_BLOCK = 500  # pictures that are compared with all others at a time
+
+
+class Answer(NamedTuple):
+    """What was answered for one picture: by which version, and its ten probabilities."""
+
+    version: str
+    probabilities: Any
+
+
+def pictures(number: int, seed: int) -> Any:
+    """Return digits in MNIST's form, uint8 [number, 28, 28], each in a hand of its own."""
+    rng = random.Random(seed)
+
+    def one(place: int) -> Any:
+        hand = Hand(rng.randint(6, 15), rng.uniform(70, 95), rng.uniform(-0.3, 0.3), rng.uniform(0.8, 1.2))
+        return centre(fit(draw(place % 10, hand)))
+
+    return np.stack([one(place) for place in range(number)])
+
+
+def at_temperature(temperature: float) -> bytes:
+    """Return the tests' model with its logits divided by `temperature`: it reads alike, and answers otherwise."""
+    parts = {tensor.name: numpy_helper.to_array(tensor) for tensor in factory.graph().graph.initializer}
+    changed = {name: parts[name] / temperature for name in ("weights", "biases")}
+    return factory.content_of(factory.changed(**changed))
+
+
+def ask(server: Server, digits: Any) -> list[Answer]:
+    """Ask `server` for all of `digits` at once, in each of the ways that a request may go; return the answers.
+
+    A third of them come as tensors, which threads answer, two or three in a request; a third as plain pictures, which
+    the main thread answers; a third as pictures that ask for more, which Flask answers.
+    """
+    free: SimpleQueue[http.client.HTTPConnection] = SimpleQueue()
+
+    def exchange(number: int, pictures: Any) -> list[Answer]:
+        connection = free.get()
+        answers = _WAYS[number % len(_WAYS)](connection, pictures)
+        free.put(connection)
+        return answers
+
+    with ExitStack() as stack:
+        for _ in range(CLIENTS):
+            free.put(stack.enter_context(closing(server.connect())))
+        pool = stack.enter_context(ThreadPoolExecutor(CLIENTS))
+        return [answer for answers in pool.map(exchange, count(), _requests(digits)) for answer in answers]
+
+
+def _requests(digits: Any) -> Iterator[Any]:
+    """Yield the pictures of each request; those whose place is a tensor's have two or three."""
+    place = number = 0
+    while place < len(digits):
+        size = 2 + number % 2 if number % len(_WAYS) == 0 else 1
+        yield digits[place : place + size]
+        place, number = place + size, number + 1
+
+
+def _as_tensor(connection: http.client.HTTPConnection, digits: Any) -> list[Answer]:
+    head = json.dumps(
+        {
+            "inputs": [
+                {
+                    "name": "images",
+                    "datatype": "UINT8",
+                    "shape": digits.shape,
+                    "parameters": {"binary_data_size": digits.size},
+                }
+            ],
+            "outputs": [{"name": "probabilities", "parameters": {"binary_data": True}}],
+        }
+    ).encode()
+    headers = {_HEADER: str(len(head)), "Content-Type": "application/octet-stream"}
+    length, content = _post(connection, "/v2/models/mnist-dmlp/infer", head + digits.tobytes(), headers)
+    version = json.loads(content[: int(length)])["model_version"]
+    rows = np.frombuffer(content[int(length) :], "<f4").reshape(-1, 10)
+    assert len(rows) == len(digits)
+    return [Answer(version, row) for row in rows]
+
+
+def _as_picture(connection: http.client.HTTPConnection, digits: Any, path: str = "/predict") -> list[Answer]:
+    png = drawing.encode(Image.fromarray(digits[0]))
+    answer = json.loads(_post(connection, path, png, {"Content-Type": "image/png"})[1])
+    return [Answer(answer["model"]["version"], np.array(answer["probabilities"], np.float32))]
+
+
+def _by_flask(connection: http.client.HTTPConnection, digits: Any) -> list[Answer]:
+    return _as_picture(connection, digits, "/predict?top_k=1")
+
+
+_WAYS = (_as_tensor, _as_picture, _by_flask)
+
+
+def _post(connection: http.client.HTTPConnection, path: str, body: bytes, headers: dict[str, str]) -> tuple[str, bytes]:
+    connection.request("POST", path, body, headers)
+    response = connection.getresponse()
+    content = response.read()
+    assert response.status == 200, content
+    return response.headers.get(_HEADER, "0"), content
+
+
+def check(answers: Sequence[Answer], digits: Any, engines: dict[str, Engine], *, tolerance: float) -> None:
+    """Hold each answer to be that of its own picture, by the version that it names, and of no other picture.
+
+    `engines` are those versions, each of which runs every picture alone. Probabilities are compared as logarithms too,
+    in which the small ones tell pictures apart that are alike in the large one.
+    """
+    assert len(answers) == len(digits)
+    found = np.stack([answer.probabilities for answer in answers])
+    versions = np.array([answer.version for answer in answers])
+    for version in set(versions.tolist()):
+        engine = engines[version]
+        expected = np.concatenate([engine.run(digits[place : place + 1]) for place in range(len(digits))])
+        mine = np.flatnonzero(versions == version)
+        np.testing.assert_allclose(found[mine], expected[mine], atol=tolerance)
+        for start in range(0, len(mine), _BLOCK):
+            block = mine[start : start + _BLOCK]
+            distances = np.abs(_logarithms(found[block])[:, None] - _logarithms(expected)[None]).max(axis=2)
+            np.testing.assert_array_equal(distances.argmin(axis=1), block)
+
+
+def _logarithms(probabilities: Any) -> Any:
+    return np.log(np.maximum(probabilities, 1e-30))
+
+
+def pictures_a_run(server: Server) -> float:
+    """Return how many pictures a run of the model has had in the mean."""
+    with closing(server.connect()) as connection:
+        connection.request("GET", "/metrics")
+        text = connection.getresponse().read().decode()
+    total, count = (
+        float(re.search(rf"^digits_batch_pictures_{part} (\S+)$", text, re.MULTILINE)[1])  # type: ignore[index]
+        for part in ("sum", "count")
+    )
+    return total / count
