@@ -12,6 +12,7 @@ Applied to Document Recognition", section III.A). The same is done here to pictu
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -22,7 +23,7 @@ from service.errors import NoDigit, SeveralDigits
 from service.figure import Figure, find_figure
 from service.ink import bitmap_ink, to_ink
 from service.light import EvenLight, Floats, Grey, Light, Mask, UnevenLight
-from service.sheet import filled_up, find_sheet
+from service.sheet import filled_up, find_outlined_sheet, find_sheet
 
 BOX_SIDE = 20
 # Over the training images the centre of mass lies between 13.5 and 14.5 in 99.9% of them, counted from the middle of
@@ -168,20 +169,27 @@ def _found(grey: Grey) -> Figure | None:
     if min(scaled.shape) < _MIN_SIDE:
         return None
     sheet = find_sheet(scaled)
-    whole = sheet is not None and sheet.whole
-    best = None if whole else _best(grey, scaled, _border(scaled))
-    if sheet is not None and (best is None or not best.apart):
-        best = _better(best, _best(*_sheet(grey, sheet.inside)))
-        if best is not None and whole and not best.apart:
-            best = _better(best, _best(grey, scaled, _border(scaled)))
-    return best
+    if sheet is None or not sheet.whole:
+        best = _best(grey, scaled, _border(scaled))
+        if best is not None and best.sure and not best.several:
+            return best
+        outlined = find_outlined_sheet(scaled)
+        if outlined is None:
+            if sheet is None or (best is not None and best.apart):
+                return best
+            return _better(best, _best(*_sheet(grey, sheet.inside)))
+        sheet = outlined
+    best = _best(*_sheet(grey, sheet.inside))
+    return best if best is None or best.apart else _better(best, _best(grey, scaled, _border(scaled)))
 
 
 def _better(one: Figure | None, other: Figure | None) -> Figure | None:
+    """Return the clearer of two readings; if the other shows the same figure and is sure, then it is sure too."""
     if one is None or other is None:
         return one or other
     one_counts, other_counts = (a.score * (_ENCLOSING if a.encloses(b) else 1) for a, b in ((one, other), (other, one)))
-    return one if one_counts >= other_counts else other
+    better, worse = (one, other) if one_counts >= other_counts else (other, one)
+    return replace(better, sure=better.sure or (worse.sure and worse.is_like(better)))
 
 
 def _sheet(grey: Grey, inside: Mask) -> tuple[Grey, Grey, Mask]:

@@ -35,6 +35,7 @@ _SPECK = 1.5  # times its own length: no piece belongs to a figure that is furth
 _EDGED, _CUT, _BARELY = 0.8, 0.85, 0.6  # of the outline is an edge: surely strokes; cut off strokes; perhaps strokes
 _LEAST = 0.04  # of all ink: less is a speck, where there is room for one figure only
 _INNER, _OUTER = 0.6, 1.1  # of the inner figure's bounds: so much is within the other's, which are larger
+_SAME = 0.9  # of the larger figure's bounds is within the other's
 _GAP = 0.5  # how much less a gap between strokes counts
 _PIECES, _LARGEST = 12, 0.25  # more pieces than this, and no more of the ink in the largest: a texture
 _AROUND = 0.12  # of its longer side: the paper around a figure
@@ -130,6 +131,10 @@ class Figure:
         """Tell whether another figure lies within the bounds of this one, as what is between its strokes does."""
         within = self.box.common_area(other.box) > _INNER * other.box.area
         return within and self.box.area > _OUTER * other.box.area
+
+    def is_like(self, other: "Figure") -> bool:
+        """Tell whether another figure has the same bounds, all but."""
+        return self.box.common_area(other.box) > _SAME * max(self.box.area, other.box.area)
 
 
 def find_figure(ink: Ink, contrast: Contrast, rim: Mask, *, widest: int | None = None, alone: bool = False) -> Figure:

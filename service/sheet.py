@@ -11,6 +11,9 @@ from service.light import Grey, Histogram, Mask, border, median
 _DISTINCT = 30  # grey levels between a sheet and what it lies on
 _WHOLE = 0.9  # of the picture's border is another ground
 _GENTLE = 2.5  # grey levels between neighbours on the same ground
+_CLEAR = 1.7, 3.4, 6.8  # times the usual step: more is an edge of a sheet in shadow; clearer than that of a shadow
+_ALONG = 0.04  # of the border: a part of the ground; a sheet reaches it with a corner at most
+_LINE, _EDGE = 11, 4  # pixels: as wide may the edge of a shadow be seen; so wide is that of a sheet
 _NEARBY = 0.15  # of the sheet: how far away levels count as nearby
 _STOUT, _FULL = (
     2.2,
@@ -35,13 +38,51 @@ def find_sheet(grey: Grey) -> Sheet | None:
     """
     split = Histogram(grey).split()
     for region, alone in ((~_ground(grey), False), (grey > split, True), (grey <= split, True)):
-        opened = cv2.morphologyEx(region.view(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
-        inside = _four_corners(np.asarray(opened, np.uint8), alone=alone)
+        inside = _four_corners(_opened(region.view(np.uint8)), alone=alone)
         if inside is not None:
-            outside = cv2.dilate(inside, np.ones((5, 5), np.uint8)) == 0
-            between = abs(median(grey[inside > 0]) - median(grey[outside])) if outside.any() else 0
-            return Sheet(inside, between > _DISTINCT and np.mean(border(outside.view(np.uint8))) > _WHOLE)
+            return Sheet(inside, _is_whole(grey, inside))
     return None
+
+
+def find_outlined_sheet(grey: Grey) -> Sheet | None:
+    """Return a sheet that lies whole on another ground, by the step at its edge alone; None where there is none.
+
+    So it is found where a shadow falls over both, and the ground in the light is as bright as the sheet in the shadow.
+    """
+    smooth = cv2.GaussianBlur(grey, (0, 0), 1)
+    steps = np.asarray(cv2.morphologyEx(smooth, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)), np.uint8)
+    usual = median(steps)
+    for times in _CLEAR:
+        calm = _opened((steps <= _GENTLE + times * usual).view(np.uint8))
+        for region, parts in ((_enclosed(calm), False), (calm, True)):
+            inside = _four_corners(region, alone=False, parts=parts)
+            if inside is not None and _is_whole(grey, inside):
+                return Sheet(inside, whole=True)
+    return None
+
+
+def _enclosed(calm: Mask) -> Mask:
+    """Return what is left without the parts of `calm` that lie along the picture's border, and the lines between them.
+
+    A shadow's edge across the sheet goes on over the ground as such a line.
+    """
+    count, labels = cv2.connectedComponents(calm, connectivity=4)
+    rim = border(labels)
+    ground = np.bincount(rim, minlength=count) > _ALONG * rim.size
+    ground[0] = False
+    within = cv2.erode((~ground[labels]).view(np.uint8), np.ones((_LINE, _LINE), np.uint8))
+    return np.asarray(cv2.dilate(within, np.ones((_LINE - _EDGE, _LINE - _EDGE), np.uint8)), np.uint8)
+
+
+def _opened(region: Mask, side: int = 3) -> Mask:
+    return np.asarray(cv2.morphologyEx(region, cv2.MORPH_OPEN, np.ones((side, side), np.uint8)), np.uint8)
+
+
+def _is_whole(grey: Grey, inside: Mask) -> bool:
+    outside = cv2.dilate(inside, np.ones((5, 5), np.uint8)) == 0
+    if np.mean(border(outside)) <= _WHOLE:
+        return False
+    return abs(median(grey[inside > 0]) - median(grey[outside])) > _DISTINCT
 
 
 def _ground(grey: Grey) -> npt.NDArray[np.bool_]:
@@ -58,16 +99,22 @@ def _ground(grey: Grey) -> npt.NDArray[np.bool_]:
     return reached[1:-1, 1:-1] > 0
 
 
-def _four_corners(region: Mask, *, alone: bool) -> Mask | None:
-    outlines, _ = cv2.findContours(region, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    if not outlines:
-        return None
-    outline = max(outlines, key=cv2.contourArea)
-    if not 0.12 < cv2.contourArea(outline) / region.size < 0.97 or _is_bar(outline) or not _is_polygon(outline):
+def _four_corners(region: Mask, *, alone: bool, parts: bool = False) -> Mask | None:
+    """Return the inside of the region's largest outline, or of the largest of its `parts` and holes that will do."""
+    mode = cv2.RETR_LIST if parts else cv2.RETR_EXTERNAL
+    outlines, _ = cv2.findContours(region, mode, cv2.CHAIN_APPROX_NONE)
+    long = [outline for outline in outlines if len(outline) > np.sqrt(region.size)]
+    largest = sorted(long, key=cv2.contourArea, reverse=True)[: None if parts else 1]
+    outline = next((outline for outline in largest if _may_be_a_sheet(outline, region.size)), None)
+    if outline is None:
         return None
     inside = np.zeros_like(region)
     cv2.drawContours(inside, [outline], -1, 1, -1)
     return _without_edge(region, inside, alone=alone)
+
+
+def _may_be_a_sheet(outline: npt.NDArray[Any], area: int) -> bool:
+    return 0.12 < cv2.contourArea(outline) / area < 0.97 and not _is_bar(outline) and _is_polygon(outline)
 
 
 def _is_polygon(outline: npt.NDArray[Any], least: float = 0.95) -> bool:
@@ -98,7 +145,10 @@ def is_panel(member: Mask) -> bool:
 
 def _without_edge(region: Mask, inside: Mask, *, alone: bool) -> Mask | None:
     """Shrink `inside` past its own edge, if it is mostly paper and, where that is asked, has no like around it."""
-    if inside.all() or region[inside > 0].mean() < 0.55 or (alone and region[inside == 0].mean() > 0.15):
+    filled, area = cv2.countNonZero(region & inside), cv2.countNonZero(inside)
+    if area == region.size or filled < 0.55 * area:
+        return None
+    if alone and cv2.countNonZero(region) - filled > 0.15 * (region.size - area):
         return None
     edge = int(0.03 * max(inside.shape)) | 1
     inner = cv2.erode(inside, np.ones((edge, edge), np.uint8))

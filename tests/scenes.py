@@ -110,6 +110,9 @@ CONDITIONS: Mapping[str, Callable[[int], Grey]] = {
     "squared paper": lambda label: levels(page(ink(label), paper=squares(36, 0.62)), 3),
     "ruled, uneven": lambda label: levels(page(ink(label), paper=squares(44, 0.6, ruled=True)) * slope(0.5, 3.8), 3),
     "sheet on a table": lambda label: levels(on_table(page(ink(label)), 17), 3),
+    "sheet in a shadow": lambda label: levels(
+        on_table(page(ink(label, left=0.55)), 10, table=0.35) * shadow(0.55, 2.1, 0.1) * slope(0.3, 3.1), 3
+    ),
     "dust": lambda label: levels(page(np.maximum(ink(label), dust(40))), 3),
     "fingers": lambda label: levels(page(np.maximum(ink(label), 0.7 * fingers())) * slope(0.3, 2), 3),
     "bold in shadow": lambda label: levels(page(ink(label, size=0.6, stroke=0.11)) * shadow(0.5, 2.4, 0.1), 3),

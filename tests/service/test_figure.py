@@ -98,6 +98,11 @@ def test_strokes_enclose_the_gap_between_them() -> None:
     assert strokes.score > gap.score
 
 
+def test_readings_of_one_figure_are_alike() -> None:
+    assert found(picture(*FOUR), widest=20).is_like(found(picture(*FOUR), widest=40))
+    assert not found(picture(*FOUR)).is_like(found(picture(*FIVE)))
+
+
 def test_stroke_wider_than_can_be_seen_makes_a_reading_unsure() -> None:
     assert not found(picture(*FOUR, thickness=20), widest=20).sure
     assert found(picture(*FOUR, thickness=20), widest=60).sure

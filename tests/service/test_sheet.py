@@ -5,7 +5,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from service.sheet import filled_up, find_sheet, is_panel
+from service.light import Mask
+from service.sheet import filled_up, find_outlined_sheet, find_sheet, is_panel
 from tests import drawing, scenes
 
 DIGITS = pytest.mark.parametrize("label", range(10))
@@ -75,3 +76,29 @@ def test_filled_up_goes_on_at_the_level_nearby() -> None:
     filled = filled_up(slope, inside)
     np.testing.assert_array_equal(filled[inside > 0], slope[inside > 0])
     np.testing.assert_allclose(filled[15, 20:80].astype(int), slope[15, 20:80], atol=25)
+
+
+def in_hard_shadow(label: int, angle: float) -> tuple[Mask, npt.NDArray[np.uint8]]:
+    """Return where a sheet is, and a picture of it on a table, with the edge of a shadow across both."""
+    covered = scenes.on_table(np.ones((scenes.HEIGHT, scenes.WIDTH)), 10, table=0) > 0
+    light = scenes.shadow(0.55, angle, 0.1) * scenes.slope(0.3, angle + 1)
+    sheet = scenes.on_table(scenes.page(scenes.ink(label, left=0.55)), 10, table=0.35)
+    return covered.view(np.uint8), scenes.levels(sheet * light, 2)
+
+
+@DIGITS
+@pytest.mark.parametrize("angle", [0.0, 2.1, 4.0])
+def test_sheet_in_a_hard_shadow_is_found_by_its_outline(label: int, angle: float) -> None:
+    covered, picture = in_hard_shadow(label, angle)
+    found = find_outlined_sheet(picture)
+    assert found is not None
+    assert found.whole
+    assert covered[found.inside > 0].all()
+    assert found.inside.sum() > 0.75 * covered.sum()
+
+
+@DIGITS
+def test_no_outlined_sheet_where_there_is_no_other_ground(label: int) -> None:
+    page = scenes.page(scenes.ink(label))
+    for light in (scenes.slope(0.6, 2.0), scenes.shadow(0.6, 0.2, 0.3)):
+        assert find_outlined_sheet(scenes.levels(page * light, 2)) is None
