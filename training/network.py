@@ -54,20 +54,19 @@ def _convolutions(recipe: Recipe, precision: str | None) -> list[Any]:
     if recipe.convolutions:
         layers.append(keras.layers.Reshape((IMAGE_SIDE, IMAGE_SIDE, 1), dtype=precision, name="one_channel"))
     for number, maps in enumerate(recipe.convolutions, start=1):
-        layers += [
+        layers.append(
             keras.layers.Conv2D(
                 maps,
                 kernel_size=5 if number == 1 else 3,
                 strides=2 if number % 2 else 1,
                 padding="same",
-                use_bias=False,  # the normalisation has one
+                activation=_activation(recipe),
                 kernel_initializer=_initializer(recipe.kernel_initializer),
+                bias_initializer=_initializer(recipe.bias_initializer),
                 dtype=precision,
                 name=f"convolution_{number}",
-            ),
-            keras.layers.BatchNormalization(dtype=precision, name=f"normalisation_{number}"),
-            keras.layers.ReLU(dtype=precision, name=f"relu_{number}"),
-        ]
+            )
+        )
     return layers
 
 

@@ -17,7 +17,7 @@ def network(recipe: Recipe, weights: int) -> str:
         kind = f"The mean of the probabilities of {recipe.members} plain multi-layer perceptrons"
     if recipe.convolutions:
         maps = ", ".join(map(str, recipe.convolutions))
-        kind = f"Convolutions of {maps} maps, normalised over the batch, before a multi-layer perceptron"
+        kind = f"Convolutions of {maps} maps before a multi-layer perceptron"
         layers = "-".join(map(str, (*recipe.hidden, len(LABELS))))
     return f"{kind}, {layers}, {activation}{slope}, {weights:,} weights."
 

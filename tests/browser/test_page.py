@@ -28,7 +28,7 @@ def test_draw_a_seven_and_read_seven(visit: Open) -> None:
     texts = page.reads(7)
     assert texts["sure"] == "Certain"
     assert texts["confidence"].endswith("% sure")
-    assert re.fullmatch(r"mnist-dmlp version 2, answered in \d+ ms", texts["facts"])
+    assert re.fullmatch(r"mnist-dmlp version \d+, answered in \d+ ms", texts["facts"])
     expect(page["status"]).to_have_text("7, certain.")
     assert page["seen"].evaluate("image => [image.naturalWidth, image.naturalHeight]") == [28, 28]
 
