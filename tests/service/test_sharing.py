@@ -74,11 +74,13 @@ def test_what_comes_while_others_are_waited_for_is_the_next_request(models: Path
     with running(MODELS_DIR=models, **{**SETTINGS, "BATCH_WINDOW_US": 100_000}) as server:
         server.wait_for("/readyz")
         first, second = (crowd.pictures(1, seed)[0] for seed in (3, 4))
-        sent = b"".join(_request(digit) for digit in (first, second))
+        one, other = _request(first), _request(second)
         with closing(socket.create_connection(("127.0.0.1", server.port), timeout=20)) as connection:
-            connection.sendall(sent[: len(_request(first))])
+            connection.sendall(one)
             time.sleep(0.03)  # of the 0.1 s that it waits for others
-            connection.sendall(sent[len(_request(first)) :])
+            connection.sendall(other[:-40])
+            time.sleep(0.3)
+            connection.sendall(other[-40:])
             answers = [_read(connection) for _ in range(2)]
     crowd.check(answers, np.stack([first, second]), {"1": Engine.open(factory.model())}, tolerance=1e-6)
 
