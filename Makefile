@@ -7,7 +7,7 @@ DEV := .venv/dev/bin/python
 LOCKS := $(addprefix requirements/,$(addsuffix .txt,dev serve serve-cuda train train-cuda))
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test train measure bench hardening lint lock compose-test clean python FORCE
+.PHONY: help serve test train measure bench hardening lint lock compose-test gpu-tests clean python FORCE
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,10 @@ lint: .venv/dev  ## check the style, the layout of the code and the types
 compose-test: .venv/dev  ## build both images and run the compose deployment; MNIST_DIR=DIR retrains in it too
 	$(DEV) -m pytest -ra tests/test_compose.py $(ARGS)
 
+gpu-tests: .venv/serve-gpu .venv/train-gpu  ## test serving and training on a GPU, against the CPU; MNIST_DIR=DIR takes all digits
+	.venv/serve-gpu/bin/python -m pytest -ra tests/gpu/test_serving.py $(ARGS)
+	.venv/train-gpu/bin/python -m pytest -ra tests/gpu/test_training.py $(ARGS)
+
 lock: .venv/dev $(LOCKS)  ## bring requirements/ up to pyproject.toml; ARGS=--upgrade takes the newest versions it allows
 	@! grep -nE 'https?://|file:|^[./-]' $(LOCKS) || { echo "make: an address or a path got into the locks"; exit 1; }
 
@@ -59,13 +63,22 @@ requirements/%.txt: FORCE | .venv/dev
 
 # An environment is made again when its lock or its Python differs from what it was made from. That is noted only once
 # it is whole, so an interrupted one is made again too.
+# $(call install,ENVIRONMENT,LOCKS,OPTIONS)
+install = { $(PYTHON) --version; cat $(2); } | cmp -s - $(1)/made-from || { set -e; \
+    echo "Installing $(2) into $(1) ..."; \
+    rm -rf $(1); \
+    $(PYTHON) -m venv $(1); \
+    $(1)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes $(3) $(addprefix -r ,$(2)); \
+    { $(PYTHON) --version; cat $(2); } >$(1)/made-from; }
+
 .venv/%: python FORCE
-	@{ $(PYTHON) --version; cat requirements/$*.txt; } | cmp -s - $@/made-from || { set -e; \
-	    echo "Installing requirements/$*.txt into $@ ..."; \
-	    rm -rf $@; \
-	    $(PYTHON) -m venv $@; \
-	    $@/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/$*.txt; \
-	    { $(PYTHON) --version; cat requirements/$*.txt; } >$@/made-from; }
+	@$(call install,$@,requirements/$*.txt)
+
+# What is developed with, and CUDA: of ONNX Runtime's and TensorFlow's, which are two, one in an environment. What `dev`
+# has of ONNX Runtime is left out, for the other lock has it, or has onnxruntime-gpu in its place.
+.venv/%-gpu: python FORCE
+	@mkdir -p .venv && awk '/^[^ #]/ { kept = !/^onnxruntime==/ } kept' requirements/dev.txt >.venv/$*-gpu.txt
+	@$(call install,$@,.venv/$*-gpu.txt requirements/$*-cuda.txt,--no-deps)
 
 python:
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || { \

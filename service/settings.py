@@ -9,7 +9,6 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from hashlib import sha256
-from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
 
@@ -46,18 +45,29 @@ def _cgroup_quota(cpu_max: Path) -> int | None:
 # What a GPU wants otherwise. Each process that uses one keeps a CUDA context there, some hundred megabytes, and those
 # of several take turns on it: so one process, with more threads; those that wait for a shared run compute nothing.
 _WITH_CUDA = {"workers": 1, "threads": 16, "max_in_flight": 64}
-_GPUS = ("/dev/nvidia0", "/dev/dxg")  # the driver's first device, and that of Windows' subsystem for Linux
+_DEVICES = Path("/dev")
+_GPUS = ("nvidia[0-9]*", "dxg")  # among them: of the driver, and of Windows' subsystem for Linux
+
+
+def has_gpu() -> bool:
+    """Tell whether a driver of NVIDIA's has found a GPU."""
+    return any(any(_DEVICES.glob(pattern)) for pattern in _GPUS)
 
 
 def expects_cuda(provider: str) -> bool:
     """Tell whether `provider` means a GPU, as far as that shows from outside: CUDA does not survive a fork."""
-    if provider != "auto":
-        return provider == "cuda"
+    if provider == "auto" and has_gpu():
+        return _is_installed("onnxruntime-gpu")
+    return provider == "cuda"
+
+
+def _is_installed(package: str) -> bool:
+    from importlib import metadata  # takes longer than all that is imported here, and few need it
+
     try:
-        metadata.version("onnxruntime-gpu")
+        return bool(metadata.version(package))
     except metadata.PackageNotFoundError:
         return False
-    return any(Path(device).exists() for device in _GPUS)
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
-"""What the tests of the service share: a models directory with a model in it, the application, a client."""
+"""What tests share: a models directory with a model in it, the application, a client; the real MNIST."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -32,3 +33,12 @@ def app(settings: Settings) -> Flask:
 @pytest.fixture
 def client(app: Flask) -> FlaskClient:
     return app.test_client()
+
+
+@pytest.fixture(scope="session")
+def mnist_dir() -> Path:
+    """The directory with the real MNIST, which is no part of this repository."""
+    directory = os.environ.get("MNIST_DIR")
+    if not directory:
+        pytest.skip("needs the real MNIST: set MNIST_DIR to the directory with its four IDX files")
+    return Path(directory)

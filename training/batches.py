@@ -15,7 +15,7 @@ from service.contract import LABELS
 from training import augment
 from training.dataset import Bytes
 from training.pool import Part
-from training.recipes import Recipe
+from training.recipes import Deformation, Recipe
 
 _SHUFFLE, _DEFORM = 0, 1  # streams of random numbers under one seed
 
@@ -39,12 +39,19 @@ _TARGETS = np.vstack([np.eye(len(LABELS)), np.full(len(LABELS), 1 / len(LABELS))
 
 
 def batches(
-    images: Bytes, labels: Bytes, recipe: Recipe, *, seed: int, first_step: int = 0, pool: Part | None = None
+    images: Bytes,
+    labels: Bytes,
+    recipe: Recipe,
+    *,
+    seed: int,
+    first_step: int = 0,
+    pool: Part | None = None,
+    deformed: bool = True,
 ) -> Any:
     """Return the endless `tf.data.Dataset` of (float32 [B, 28, 28] of 0 to 255, float32 [B, 10]) from `first_step` on.
 
     A batch holds `recipe.pool_per_batch` images of `pool`, which is shuffled by itself, and for the rest `images`; all
-    are deformed together.
+    are deformed together. Where they are not to be `deformed` here, the step follows, int64 [B], for `deforming`.
     """
     if recipe.pool_per_batch and pool is None:
         raise ValueError(f"recipe {recipe.name} mixes in a pool, and none is given")
@@ -60,12 +67,37 @@ def batches(
             more, kinds = others.take(recipe.pool_per_batch, step, lambda epoch: _seed(seed, _SHUFFLE, -1 - epoch))
             pixels, classes = tf.concat([pixels, more], 0), tf.concat([classes, kinds], 0)
         pixels = tf.cast(pixels, tf.float32)
+        wanted = tf.gather(answers, tf.cast(classes, tf.int32))
+        if not deformed:
+            return pixels, wanted, tf.fill([recipe.batch_size], step)
         if recipe.deformation is not None:
             pixels = augment.deform(pixels, _seed(seed, _DEFORM, step), recipe.deformation)
-        return pixels, tf.gather(answers, tf.cast(classes, tf.int32))
+        return pixels, wanted
 
     dataset = tf.data.Dataset.counter(first_step).map(batch, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     return dataset.prefetch(tf.data.AUTOTUNE)
+
+
+def deforming(train_step: Callable[[Any], Any], deformation: Deformation, *, seed: int) -> Callable[[Any], Any]:
+    """Return a model's `train_step` with the deformation before it: on the device that trains, as part of the step.
+
+    It takes batches that are not `deformed`. On one device they are then what they would have been; several share a
+    batch, and each draws for its own part.
+    """
+
+    def deform_and_train(batch: Any) -> Any:
+        pixels, wanted, steps = batch
+        return train_step((augment.deform(pixels, _of_replica(_seed(seed, _DEFORM, steps[0])), deformation), wanted))
+
+    return deform_and_train
+
+
+def _of_replica(seed: Any) -> Any:
+    """Return the seed of this replica: `seed` itself where there is no other."""
+    replica = tf.distribute.get_replica_context()
+    if replica.num_replicas_in_sync == 1:
+        return seed
+    return tf.random.experimental.stateless_fold_in(seed, replica.replica_id_in_sync_group)
 
 
 class _Source(NamedTuple):

@@ -37,5 +37,10 @@ def strategy(device: Device, *, mixed_precision: bool = False) -> Any:
 def describe(chosen: Any) -> str:
     """Return the devices of a strategy in words, such as "2 x GPU"."""
     devices = chosen.extended.worker_devices
-    kind = "GPU" if "GPU" in devices[0].upper() else "CPU"
+    kind = "GPU" if is_gpu(chosen) else "CPU"
     return f"{len(devices)} x {kind}" if len(devices) > 1 else kind
+
+
+def is_gpu(chosen: Any) -> bool:
+    """Tell whether a strategy trains on GPUs."""
+    return "GPU" in chosen.extended.worker_devices[0].upper()

@@ -13,7 +13,7 @@ import keras
 import tensorflow as tf
 
 from service.errors import first_line
-from training import batches, distill, network
+from training import batches, device, distill, network
 from training.dataset import Mnist
 from training.errors import RunError
 from training.pool import Part
@@ -196,10 +196,19 @@ def fit(
         )
         first_epoch = run.restore(model)
         network.skip(model, first_epoch * steps)
+    on_gpu = recipe.deformation if device.is_gpu(strategy) else None  # a CPU deforms beside the training, not in it
+    if on_gpu:
+        model.train_step = batches.deforming(model.train_step, on_gpu, seed=seed)
     history = run.read_history()[:first_epoch]
     clock = batches.WaitClock()
     dataset = batches.batches(
-        data.train_images, data.train_labels, recipe, seed=seed, first_step=first_epoch * steps, pool=pool
+        data.train_images,
+        data.train_labels,
+        recipe,
+        seed=seed,
+        first_step=first_epoch * steps,
+        pool=pool,
+        deformed=not on_gpu,
     )
     if first_epoch < epochs:
         model.fit(

@@ -90,10 +90,10 @@ def test_a_gpu_gets_one_process_with_more_threads_unless_the_variables_say_other
 def test_auto_expects_cuda_where_there_is_a_gpu_and_what_runs_on_it(
     there: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    device = tmp_path / "nvidia0"
+    (tmp_path / "nvidiactl").touch()  # which the driver makes for itself
     if there:
-        device.touch()
-    monkeypatch.setattr(module, "_GPUS", (str(device),))
+        (tmp_path / "nvidia3").touch()
+    monkeypatch.setattr(module, "_DEVICES", tmp_path)
     assert not expects_cuda("auto") or "onnxruntime-gpu" in installed(), "the GPU alone is not enough"
     monkeypatch.syspath_prepend(str(tmp_path))
     (tmp_path / "onnxruntime_gpu-1.0.dist-info").mkdir()

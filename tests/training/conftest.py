@@ -1,9 +1,7 @@
 """What the tests of the training share: drawn digits, one network trained on them, and its exports."""
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import keras
@@ -64,12 +62,3 @@ def precision_policy() -> Iterator[None]:
     """Put Keras' global policy back, which a test that chooses a precision changes."""
     yield
     keras.mixed_precision.set_global_policy("float32")
-
-
-@pytest.fixture(scope="session")
-def mnist_dir() -> Path:
-    """The directory with the real MNIST, which is no part of this repository."""
-    directory = os.environ.get("MNIST_DIR")
-    if not directory:
-        pytest.skip("needs the real MNIST: set MNIST_DIR to the directory with its four IDX files")
-    return Path(directory)

@@ -49,6 +49,18 @@ def test_a_batch_is_a_function_of_its_step(data: Mnist, recipe: Recipe) -> None:
             np.testing.assert_array_equal(found_batch[1], expected_batch[1])
 
 
+@pytest.mark.parametrize("first_step", [0, 7])
+def test_deforming_in_the_step_gives_what_the_pipeline_gives(data: Mnist, recipe: Recipe, first_step: int) -> None:
+    assert recipe.deformation is not None
+    images, labels = data.train_images[:300], data.train_labels[:300]
+    deform = batches.deforming(lambda batch: batch, recipe.deformation, seed=1)
+    plain = take(3, images, labels, recipe, first_step=first_step, deformed=False)
+    assert np.abs(plain[0][0] - plain[1][0]).max() > 0
+    for found, expected in zip(map(deform, plain), take(3, images, labels, recipe, first_step=first_step), strict=True):
+        np.testing.assert_allclose(found[0], expected[0], atol=1e-3)  # of 255
+        np.testing.assert_array_equal(found[1], expected[1])
+
+
 def test_shape_and_type(data: Mnist, recipe: Recipe) -> None:
     for chosen in (recipe, replace(recipe, deformation=None)):
         images, labels = take(1, data.train_images, data.train_labels, chosen)[0]

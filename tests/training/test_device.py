@@ -29,6 +29,7 @@ from training import device, evaluate, export, fit
 
 data, recipe = drawn.mnist(), drawn.RECIPE
 strategy = tf.distribute.MirroredStrategy(["/CPU:0", "/CPU:1"])
+device.is_gpu = lambda _: sys.argv[2] == "GPU"
 run = fit.Run.open(Path(sys.argv[1]), recipe, recipe.epochs, 1, data, resume=False)
 fitted = fit.fit(recipe, data, run, seed=1, epochs=recipe.epochs, strategy=strategy)
 graph = export.export_float32(fitted.model, 1.0, recipe)
@@ -72,10 +73,11 @@ def test_strategy_sets_the_precision_of_layers_to_come(mixed: bool, policy: str)
     assert keras.layers.Dense(1).dtype_policy.name == policy
 
 
-def test_two_devices_train_one_model(tmp_path: Path) -> None:
-    command = [sys.executable, "-c", _TWO_DEVICES, str(tmp_path)]
+@pytest.mark.parametrize("kind", ["CPU", "GPU"])
+def test_two_devices_train_one_model(tmp_path: Path, kind: str) -> None:
+    command = [sys.executable, "-c", _TWO_DEVICES, str(tmp_path), kind]
     result = subprocess.run(command, capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
     words = result.stdout.splitlines()[-1].split()
-    assert words[:4] == ["2", "x", "CPU", "4"]
+    assert words[:4] == ["2", "x", kind, "4"]
     assert float(words[4]) > 0.85

@@ -56,9 +56,9 @@ def train(
     return fit.fit(recipe, drawn.mnist(), run, seed=1, epochs=epochs or recipe.epochs, strategy=strategy, pool=pool)
 
 
-def check_same_weights(found: fit.Fitted, expected: fit.Fitted) -> None:
+def check_same_weights(found: fit.Fitted, expected: fit.Fitted, atol: float = 1e-6) -> None:
     for found_weight, expected_weight in zip(found.model.get_weights(), expected.model.get_weights(), strict=True):
-        np.testing.assert_allclose(found_weight, expected_weight, atol=1e-6)
+        np.testing.assert_allclose(found_weight, expected_weight, atol=atol)
 
 
 def accuracy(model: Any, data: Mnist) -> float:
@@ -108,6 +108,15 @@ def test_interrupted_and_resumed_gives_the_same_weights(interrupted: fit.Run, tr
     check_same_weights(resumed, trained)
     assert [entry["epoch"] for entry in resumed.history] == [1, 2, 3, 4]
     assert [entry["loss"] for entry in resumed.history] == pytest.approx([entry["loss"] for entry in trained.history])
+
+
+def test_deforming_on_the_device_trains_alike_and_resumes(
+    tmp_path: Path, trained: fit.Fitted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(device, "is_gpu", lambda _: True)
+    run = start(tmp_path)
+    interrupt(run)
+    check_same_weights(train(start(tmp_path, resume=True)), trained, atol=1e-4)
 
 
 def test_a_mixture_resumes_to_the_same_weights_and_teaches_doubt(tmp_path: Path, data: Mnist, recipe: Recipe) -> None:
