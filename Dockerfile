@@ -67,7 +67,7 @@ USER 10001:10001
 EXPOSE 8000
 STOPSIGNAL SIGTERM
 # Ready, not merely alive: a server with no usable model has to show as unhealthy, so that nothing is sent to it. Docker
-# and Compose only report this state, they do not stop what is unhealthy; give an orchestrator that does (Swarm) /livez.
+# and Compose only report this state. Swarm replaces what is unhealthy, and takes an update back with it: deploy/swarm/.
 # http.client rather than urllib.request, which would ask a proxy that the environment may name.
 HEALTHCHECK --interval=5s --timeout=3s --start-period=10s --retries=3 CMD ["python", "-c", "import http.client, sys; server = http.client.HTTPConnection('127.0.0.1', 8000, timeout=2); server.request('GET', '/readyz'); sys.exit(server.getresponse().status != 200)"]
 CMD ["python", "-m", "service"]

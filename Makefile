@@ -7,7 +7,7 @@ DEV := .venv/dev/bin/python
 LOCKS := $(addprefix requirements/,$(addsuffix .txt,dev serve serve-cuda train train-cuda))
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test train measure bench hardening lint lock compose-test gpu-tests clean python FORCE
+.PHONY: help serve test train measure bench hardening lint lock compose-test gpu-tests swarm clean python FORCE
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,6 +42,9 @@ compose-test: .venv/dev  ## build both images and run the compose deployment; MN
 gpu-tests: .venv/serve-gpu .venv/train-gpu  ## test serving and training on a GPU, against the CPU; MNIST_DIR=DIR takes all digits
 	.venv/serve-gpu/bin/python -m pytest -ra tests/gpu/test_serving.py $(ARGS)
 	.venv/train-gpu/bin/python -m pytest -ra tests/gpu/test_training.py $(ARGS)
+
+swarm: .venv/dev  ## deploy, update and break the stack on a swarm of three engines on this machine; as root, ten minutes
+	$(DEV) -m tests.swarm
 
 lock: .venv/dev $(LOCKS)  ## bring requirements/ up to pyproject.toml; ARGS=--upgrade takes the newest versions it allows
 	@! grep -nE 'https?://|file:|^[./-]' $(LOCKS) || { echo "make: an address or a path got into the locks"; exit 1; }

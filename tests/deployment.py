@@ -10,7 +10,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -36,13 +36,14 @@ def until(condition: Callable[[], Any], seconds: float, what: str) -> Any:
 
 @dataclass(frozen=True)
 class Published:
-    """A service that listens on a port of this machine."""
+    """A service that listens on a port of this machine, or of another host."""
 
     port: int
+    host: str = field(default="127.0.0.1", kw_only=True)
 
     def ask(self, path: str, body: bytes | None = None) -> tuple[int, Any]:
         """Return the status and the JSON of the answer; a body is POSTed as a PNG. Status 0: nobody listens yet."""
-        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", body, {"Content-Type": "image/png"})
+        request = urllib.request.Request(f"http://{self.host}:{self.port}{path}", body, {"Content-Type": "image/png"})
         try:
             with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=10) as answer:
                 return answer.status, json.load(answer)
@@ -54,7 +55,7 @@ class Published:
 
     def send(self, method: str, path: str, body: bytes | None = None, **headers: str) -> tuple[int, Any, bytes]:
         """Return the status, the headers and the body of the answer to a request; a body is sent as a PNG."""
-        with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)) as connection:
+        with closing(http.client.HTTPConnection(self.host, self.port, timeout=30)) as connection:
             named = {name.replace("_", "-"): value for name, value in headers.items()}
             connection.request(method, path, body, {"Content-Type": "image/png", **named})
             answer = connection.getresponse()

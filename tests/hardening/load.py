@@ -201,7 +201,7 @@ def _whole(received: bytes) -> int | None:
 
 
 @contextmanager
-def loading(port: int, requests: Sequence[bytes], clients: int, **options: float) -> Iterator[Load]:
+def loading(port: int, requests: Sequence[bytes], clients: int, **options: float | str) -> Iterator[Load]:
     """Ask all the time while the block runs."""
     load = Load(port, requests, clients, **options)  # type: ignore[arg-type]
     thread = threading.Thread(target=load.run)

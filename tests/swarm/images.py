@@ -1,0 +1,82 @@
+"""The images that are rolled out one after the other: as users make them, except that only what differs is built."""
+
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from service.contract import FLOAT32_FILE, INT8_FILE, MANIFEST_FILE, MODEL_NAME
+from tests.deployment import run
+from tests.server import ROOT
+
+PROXY = "nginx:stable"
+
+_NEW_MODEL = """
+FROM {first}
+RUN rm -r models/*
+COPY --chown=10001:10001 models models
+"""
+
+
+@dataclass(frozen=True)
+class Images:
+    """What they are called, and which version of the model the newer one serves."""
+
+    first: str
+    newer_code: str
+    newer_model: str
+    broken_model: str
+    version: str
+    newer_version: str
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All of them."""
+        return self.first, self.newer_code, self.newer_model, self.broken_model
+
+
+@contextmanager
+def built() -> Iterator[Images]:
+    """Build them with this machine's engine, and remove their names at the end."""
+    name = f"digits-swarm-{os.getpid()}"
+    newest = max(int(path.name) for path in (ROOT / "models" / MODEL_NAME).iterdir() if path.name.isdecimal())
+    images = Images(f"{name}:1", f"{name}:2", f"{name}:3", f"{name}:4", str(newest), str(newest + 1))
+    try:
+        run("docker", "build", "--quiet", "--tag", images.first, ".")
+        _build(images.newer_code, f"FROM {images.first}\nLABEL newer=true\n")
+        dockerfile = _NEW_MODEL.format(first=images.first)
+        _build(images.newer_model, dockerfile, lambda models: _renumber(models, newest, newest + 1))
+        _build(images.broken_model, dockerfile, lambda models: _break(_renumber(models, newest, newest + 2)))
+        yield images
+    finally:
+        run("docker", "image", "rm", *(image for image in images.names if run("docker", "images", "--quiet", image)))
+
+
+def _build(name: str, dockerfile: str, change: Callable[[Path], object] = lambda _models: None) -> None:
+    """Build an image from a Dockerfile and the models of this checkout, changed."""
+    with tempfile.TemporaryDirectory() as directory:
+        context = Path(directory)
+        shutil.copytree(ROOT / "models", context / "models")
+        change(context / "models")
+        (context / "Dockerfile").write_text(dockerfile, encoding="utf-8")
+        run("docker", "build", "--quiet", "--tag", name, directory)
+
+
+def _renumber(models: Path, version: int, newer: int) -> Path:
+    """Give a version another number, in its manifest too; return its directory."""
+    directory = (models / MODEL_NAME / str(version)).rename(models / MODEL_NAME / str(newer))
+    manifest = directory / MANIFEST_FILE
+    fields: dict[str, Any] = json.loads(manifest.read_text(encoding="utf-8"))
+    manifest.write_text(json.dumps({**fields, "version": str(newer)}), encoding="utf-8")
+    return directory
+
+
+def _break(directory: Path) -> None:
+    """Cut the models short, so that their hashes do not hold."""
+    for name in (FLOAT32_FILE, INT8_FILE):
+        os.truncate(directory / name, (directory / name).stat().st_size // 2)
