@@ -109,7 +109,7 @@ def find(grey: Grey) -> Floats:
     """
     picture = unmagnified(grey)
     best = _found_in_bitmap(picture) if max(picture.shape) <= _BITMAP else _found(picture)
-    if best is None:
+    if best is None or best.folds:
         raise NoDigit("Nothing in the picture looks like strokes of a digit: send one digit on its own.")
     if best.several:
         raise SeveralDigits("The picture shows several figures: send one digit at a time.")
@@ -242,7 +242,7 @@ def _attempt(light: Light, scaled: Grey, rim: Mask, *, alone: bool = False) -> F
 
 
 def working_copy(grey: Grey) -> Grey:
-    """Scale so that the longer side has 128 to 512 pixels: pictures shrink by averaging, bitmaps grow without steps."""
+    """Scale so that the longer side has 128 to 256 pixels: pictures shrink by averaging, bitmaps grow without steps."""
     height, width = grey.shape
     longest = max(grey.shape)
     if longest > LONGEST_SIDE:

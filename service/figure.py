@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from service.errors import NoDigit
+from service.fold import only_folds
 from service.frame import without_frames
 from service.ink import Ink
 from service.light import Contrast, Floats, Mask
@@ -38,6 +39,7 @@ _INNER, _OUTER = 0.6, 1.1  # of the inner figure's bounds: so much is within the
 _SAME = 0.9  # of the larger figure's bounds is within the other's
 _GAP = 0.5  # how much less a gap between strokes counts
 _PIECES, _LARGEST = 12, 0.25  # more pieces than this, and no more of the ink in the largest: a texture
+_OF_A_FOLD = 26  # grey levels: more contrast has ink
 _AROUND = 0.12  # of its longer side: the paper around a figure
 _WHOLE_STEP = 0.5  # of the ink's darkness: an edge with such a step is a clear one
 
@@ -116,7 +118,8 @@ class Figure:
 
     `score` compares readings of one picture: ink times contrast, less where the outline is no edge in the picture.
     `sure` says that no other reading need be tried, `likely` that it is strokes at all, and `several` that there is
-    another figure of about the same size; `apart` that it does not lie along the rim.
+    another figure of about the same size; `apart` that it does not lie along the rim, and `folds` that it is nothing
+    but folds of the paper.
     """
 
     ink: Floats
@@ -126,6 +129,7 @@ class Figure:
     likely: bool
     several: bool
     apart: bool
+    folds: bool
 
     def encloses(self, other: "Figure") -> bool:
         """Tell whether another figure lies within the bounds of this one, as what is between its strokes does."""
@@ -162,7 +166,8 @@ def find_figure(ink: Ink, contrast: Contrast, rim: Mask, *, widest: int | None =
     edged = _edged(member, amount, contrast.steps / np.float32(ink.contrast), groups[0])
     if widest is not None and _between_strokes(member, contrast, groups[0].box):
         edged *= _GAP
-    return _figure(groups, member, amount, edged, share, ink.contrast, widest, alone=alone)
+    folds = not alone and ink.contrast < _OF_A_FOLD and only_folds(member, rim)
+    return _figure(groups, member, amount, edged, share, ink.contrast, widest, alone=alone, folds=folds)
 
 
 def _together(groups: list[_Group]) -> list[_Group]:
@@ -254,6 +259,7 @@ def _figure(
     widest: int | None,
     *,
     alone: bool,
+    folds: bool,
 ) -> Figure:
     group = groups[0]
     longer, thickest = group.box.longer, _thickest(member[group.box.slices(1)])
@@ -278,6 +284,7 @@ def _figure(
         likely=(edged > _BARELY or widest is None) if apart else edged > _CUT,
         several=_several(groups),
         apart=apart,
+        folds=folds,
     )
 
 
