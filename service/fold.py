@@ -29,7 +29,7 @@ def only_folds(strokes: Mask, rim: Mask) -> bool:
     if len(ends) > _MOST_ENDS:
         return False
     folds = np.zeros_like(strokes)
-    broad = cv2.dilate(strokes, np.ones((5, 5), np.uint8))
+    broad = np.asarray(cv2.dilate(strokes, np.ones((5, 5), np.uint8)), np.uint8)
     for start, end in combinations(ends, 2):
         if _is_line(broad, start, end):
             first, last = (np.rint(point).astype(int).tolist() for point in (start, end))
@@ -39,8 +39,8 @@ def only_folds(strokes: Mask, rim: Mask) -> bool:
 
 def _ends(strokes: Mask, rim: Mask) -> list[Point]:
     """Return where strokes end at the edge of the paper."""
-    edge = cv2.dilate(rim, np.ones((_REACH, _REACH), np.uint8)) & cv2.dilate(1 - rim, np.ones((3, 3), np.uint8))
-    count, _, boxes, middles = cv2.connectedComponentsWithStats(strokes & edge)
+    edge = cv2.dilate(rim, np.ones((_REACH, _REACH), np.uint8)) * cv2.dilate(1 - rim, np.ones((3, 3), np.uint8))
+    count, _, boxes, middles = cv2.connectedComponentsWithStats(np.asarray(strokes * edge, np.uint8))
     widest = _WIDEST_END * max(strokes.shape)
     return [middles[i] for i in range(1, count) if max(boxes[i][2:4]) <= widest]
 
