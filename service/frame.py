@@ -11,6 +11,7 @@ from service.light import Mask
 _LEAST = 0.2  # of the picture's longer side: no smaller box holds a digit that is looked for
 _DEPTH = 0.08  # of a box's shorter side: so far from its bounds its sides lie, also a little turned
 _THICKEST = 0.16  # of a box's shorter side; strokes of a bold 0 are thicker
+_BEYOND = 3  # pixels: a side that lies so near to the picture's border may be lost in it
 _COVERED = 0.9  # of a side: with less ink along it the bounds are no line; a round 0 has a half
 _LONG = 0.6  # of a component: so long is a line that may be a box's side
 _HELD = 0.25  # of a box's height: so high is at least what was written into it
@@ -66,7 +67,12 @@ def _emptied(component: Mask, bounds: Part) -> Mask | None:
         return None
     rows, columns = bounds
     height, width = component.shape
-    borders = columns.start <= 1, rows.start <= 1, columns.stop >= width - 1, rows.stop >= height - 1
+    borders = (
+        columns.start <= _BEYOND,
+        rows.start <= _BEYOND,
+        columns.stop >= width - _BEYOND,
+        rows.stop >= height - _BEYOND,
+    )
     sides = [_side(turned) for turned in _turns(box)]
     return _without(box, sides) if _is_box(sides, borders) else None
 

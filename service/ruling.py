@@ -42,7 +42,8 @@ def _without_rows(strokes: Mask, traces: Mask) -> tuple[Mask, int]:
     thin[0] = False
     starts, ends = left <= (1 - _WHOLE) * width, left + lengths >= _WHOLE * width
     whole = thin & starts & ends
-    many = np.count_nonzero(thin & (whole | (lengths >= _LONG * width))) >= _MANY
+    # What reaches no border may be the foot of a 2; between the two sides of a box that would make three lines.
+    many = np.count_nonzero(thin & (starts | ends) & (lengths >= _LONG * width)) >= _MANY
     if many:
         whole |= thin & ((lengths >= _LONG * width) | ((starts | ends) & (lengths >= _SHORT * width)))
     if not whole.any():

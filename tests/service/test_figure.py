@@ -103,6 +103,14 @@ def test_readings_of_one_figure_are_alike() -> None:
     assert not found(picture(*FOUR)).is_like(found(picture(*FIVE)))
 
 
+def test_sides_of_a_box_and_a_stem_are_not_three_lines() -> None:
+    stem: Line = ((150, 40), (150, 175))
+    bar: Line = ((100, 40), (150, 40))
+    grey = picture(bar, stem, thickness=5)
+    cv2.rectangle(grey, (60, -10), (200, 190), 30, 4)
+    assert found(grey).box.height == pytest.approx(140, abs=6)
+
+
 def test_stroke_wider_than_can_be_seen_makes_a_reading_unsure() -> None:
     assert not found(picture(*FOUR, thickness=20), widest=20).sure
     assert found(picture(*FOUR, thickness=20), widest=60).sure

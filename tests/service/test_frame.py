@@ -36,6 +36,12 @@ def test_a_box_that_the_picture_cuts_is_one_too(bounds: tuple[int, int, int, int
     np.testing.assert_array_equal(without_frames(box(*bounds) | three()), three())
 
 
+def test_a_box_whose_side_is_lost_in_the_border_is_one_too() -> None:
+    lost = box(-20, 25, 90, 100)
+    lost[:, :3] = 0
+    np.testing.assert_array_equal(without_frames(lost | three()), three())
+
+
 @pytest.mark.parametrize("degrees", [-3, 3])
 def test_a_box_may_be_turned_a_little(degrees: float) -> None:
     turn = cv2.getRotationMatrix2D((60, 60), degrees, 1)

@@ -66,3 +66,10 @@ def test_one_line_alone_may_be_a_digit() -> None:
     one = blank()
     one[:, 120:124] = 1
     np.testing.assert_array_equal(without_lines(one, one), one)
+
+
+def test_foot_of_a_2_between_two_lines_is_no_third_one() -> None:
+    two, lines = blank(), blank()
+    cv2.polylines(two, [np.array([(40, 60), (150, 60), (60, 150), (225, 148)])], False, 1, 4)
+    lines[20:23] = lines[180:183] = 1
+    np.testing.assert_array_equal(without_lines(two | lines, two | lines), two)
