@@ -3,7 +3,8 @@
 A run of the model reads all of its 1.8 MB of weights, for one picture as for eight, and the caches forget the rest of
 the service meanwhile. So when many ask at once, eight together take little more than half the time of eight one by
 one, and nobody is made to wait for others. No thread takes part: with several, and one interpreter between them, the
-slowest percent of answers takes twice as long. With no head for gunicorn to read and no environment for Flask to make,
+slowest percent of answers takes twice as long. So nobody is waited for here, whatever window is set for the threads;
+what they have waiting is taken along. With no head for gunicorn to read and no environment for Flask to make,
 a request takes 190 us of a processor; through a thread it takes 520, and through Flask 830.
 
 What is answered here is certain to take little time: a plain request (`service.api.direct`) with a picture that is in

@@ -176,7 +176,7 @@ class Settings:
     batch_window_us: int = _setting(
         _integer(0, 100_000),
         0,
-        "microseconds for which a picture waits for those of other requests, to share a run of the model",
+        "microseconds that a thread waits for pictures of other requests, to share a run of the model; 0: none do",
     )
     max_upload_bytes: int = _setting(_integer(1024, 1 << 30), 16 * _MEBI, "largest request body, in bytes")
     max_pixels: int = _setting(

@@ -12,7 +12,6 @@ import json
 import os
 import re
 import resource
-import select
 import selectors
 import sys
 import threading
@@ -130,7 +129,6 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self._quick = Quick(here, self.wsgi.wsgi_app.ids, self.log) if is_open(settings) else None
         self._together: list[Connection] = []
         self._most_together = min(MOST_TOGETHER, settings.max_batch)
-        self._window = settings.batch_window_us / 1e6
         self.poller.register(self.method_queue.fileno(), selectors.EVENT_READ, self.method_queue.run_callbacks)
         while self.alive and self.is_parent_alive():
             self.notify()
@@ -145,7 +143,6 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
     def _turn(self) -> None:
         self.wait_for_and_dispatch_events(_TICK_SECONDS)
-        self._wait_for_others()
         self._answer_together()
         now = monotonic()
         if now >= self._next_tick:
@@ -230,20 +227,11 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         if self._is_too_much(connection):
             self._shed(connection)
         elif arrival.whole and self.alive and self._quick and self._quick.may_take(arrival.content):
-            if self._window:
-                self._release(connection)  # whatever comes of it while others are waited for is the next request's
             self._together.append(connection)
         elif arrival.whole or arrival.refusal:
             self._hand_over(connection)
         elif arrival.wants_continue:
             connection.go_on()
-
-    def _wait_for_others(self) -> None:
-        """Let a window pass, if one is set, for those to arrive that can share a run of the model."""
-        end = monotonic() + self._window
-        while 0 < len(self._together) < self._most_together and (left := end - monotonic()) > 0:
-            select.select([self.poller], [], [], left)  # the poller alone would wait for whole milliseconds
-            self.wait_for_and_dispatch_events(0)
 
     def _answer_together(self) -> None:
         """Answer at once what can be, of the requests that have arrived since the last time; hand the others over."""

@@ -96,17 +96,29 @@ def _as_tensor(connection: http.client.HTTPConnection, digits: Any) -> list[Answ
         }
     ).encode()
     headers = {_HEADER: str(len(head)), "Content-Type": "application/octet-stream"}
-    length, content = _post(connection, "/v2/models/mnist-dmlp/infer", head + digits.tobytes(), headers)
-    version = json.loads(content[: int(length)])["model_version"]
-    rows = np.frombuffer(content[int(length) :], "<f4").reshape(-1, 10)
+    connection.request("POST", "/v2/models/mnist-dmlp/infer", head + digits.tobytes(), headers)
+    response = connection.getresponse()
+    content, length = _content(response), int(response.headers[_HEADER])
+    version = json.loads(content[:length])["model_version"]
+    rows = np.frombuffer(content[length:], "<f4").reshape(-1, 10)
     assert len(rows) == len(digits)
     return [Answer(version, row) for row in rows]
 
 
 def _as_picture(connection: http.client.HTTPConnection, digits: Any, path: str = "/predict") -> list[Answer]:
-    png = drawing.encode(Image.fromarray(digits[0]))
-    answer = json.loads(_post(connection, path, png, {"Content-Type": "image/png"})[1])
-    return [Answer(answer["model"]["version"], np.array(answer["probabilities"], np.float32))]
+    send_picture(connection, digits[0], path)
+    return [receive_answer(connection)]
+
+
+def send_picture(connection: http.client.HTTPConnection, digit: Any, path: str) -> None:
+    """Ask for a digit, uint8 [28, 28], as a PNG."""
+    connection.request("POST", path, drawing.encode(Image.fromarray(digit)), {"Content-Type": "image/png"})
+
+
+def receive_answer(connection: http.client.HTTPConnection) -> Answer:
+    """Return what is answered to a picture."""
+    answer = json.loads(_content(connection.getresponse()))
+    return Answer(answer["model"]["version"], np.array(answer["probabilities"], np.float32))
 
 
 def _by_flask(connection: http.client.HTTPConnection, digits: Any) -> list[Answer]:
@@ -116,12 +128,10 @@ def _by_flask(connection: http.client.HTTPConnection, digits: Any) -> list[Answe
 _WAYS = (_as_tensor, _as_picture, _by_flask)
 
 
-def _post(connection: http.client.HTTPConnection, path: str, body: bytes, headers: dict[str, str]) -> tuple[str, bytes]:
-    connection.request("POST", path, body, headers)
-    response = connection.getresponse()
+def _content(response: http.client.HTTPResponse) -> bytes:
     content = response.read()
     assert response.status == 200, content
-    return response.headers.get(_HEADER, "0"), content
+    return content
 
 
 def check(answers: Sequence[Answer], digits: Any, engines: dict[str, Engine], *, tolerance: float) -> None:
