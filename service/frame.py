@@ -5,12 +5,14 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from service.light import Mask
 
 _LEAST = 0.2  # of the picture's longer side: no smaller box holds a digit that is looked for
 _DEPTH = 0.08  # of a box's shorter side: so far from its bounds its sides lie, also a little turned
 _THICKEST = 0.16  # of a box's shorter side; strokes of a bold 0 are thicker
+_BARE = 0.15  # of a side at least has nothing written along it, and is no corner
 _BEYOND = 3  # pixels: a side that lies so near to the picture's border may be lost in it
 _COVERED = 0.9  # of a side: with less ink along it the bounds are no line; a round 0 has a half
 _LONG = 0.6  # of a component: so long is a line that may be a box's side
@@ -86,10 +88,16 @@ def _side(box: Mask) -> _Side:
     """Look for a line along the left bound."""
     depth = max(3, round(_DEPTH * min(box.shape)))
     covered = box[:, :depth].any(axis=1)
-    # Half of the side at least has nothing written across it.
-    thickness = int(np.median(np.count_nonzero(box[covered, : 3 * depth], axis=1))) if covered.any() else 0
+    thickness = int(np.quantile(_first_runs(box[covered, : 3 * depth]), _BARE)) if covered.any() else 0
     drawn = covered.mean() >= _COVERED and thickness <= _THICKEST * min(box.shape)
     return _Side(bool(drawn), thickness, depth + thickness)
+
+
+def _first_runs(rows: Mask) -> npt.NDArray[np.intp]:
+    """Return how many pixels follow one another in each row from its first on."""
+    column, first = np.arange(rows.shape[1]), rows.argmax(axis=1)
+    past = (column > first[:, None]) & (rows == 0)
+    return np.asarray(np.where(past.any(axis=1), past.argmax(axis=1), rows.shape[1]) - first)
 
 
 def _is_box(sides: list[_Side], borders: tuple[bool, ...]) -> bool:

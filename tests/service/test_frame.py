@@ -81,3 +81,13 @@ def test_a_small_box_is_left_to_others() -> None:
 
 def test_nothing_comes_of_nothing() -> None:
     assert not without_frames(np.zeros((SIDE, SIDE), np.uint8)).any()
+
+
+@pytest.mark.parametrize("thickness", [3, 5])
+def test_strokes_along_the_sides_make_them_no_thicker(thickness: int) -> None:
+    bar = 26 + thickness
+    seven = np.zeros((SIDE, SIDE), np.uint8)
+    cv2.polylines(seven, [np.array([(48, bar), (84 - thickness, bar), (50, 90)])], False, 1, 5)
+    found = without_frames(box(30, 25, 90, 100, thickness=thickness) | seven)
+    assert found[seven > 0].mean() > 0.9
+    assert np.count_nonzero(found & (1 - cv2.dilate(seven, np.ones((5, 5), np.uint8)))) < 100
