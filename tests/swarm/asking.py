@@ -1,6 +1,5 @@
 """Clients at the proxies of several nodes, and the row of figures that they give."""
 
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -54,17 +53,14 @@ def asked(row: Row, nodes: Sequence[Engine]) -> Iterator[None]:
 
 
 @contextmanager
-def large_pictures(row: Row, nodes: Sequence[Engine], each: int) -> Iterator[None]:
-    """Ask the proxies of these nodes for so many large pictures at once, and wait for the answers in the end."""
+def large_pictures(row: Row, nodes: Sequence[Engine], clients: int) -> Iterator[None]:
+    """Have so many clients at each of these proxies ask for large pictures, so that some are always under way."""
     picture = drawing.encode(drawing.digit(7).resize((3000, 3000), Image.Resampling.BICUBIC), "JPEG")
-    request = load.post(picture, content_type="image/jpeg")
-    clients = [load.Load(PORT, [request], each, timeout=_TIMEOUT, host=node.address) for node in nodes]
-    threads = [threading.Thread(target=client.run, args=(each,)) for client in clients]
-    for thread in threads:
-        thread.start()
-    try:
+    requests = [load.post(picture, content_type="image/jpeg")]
+    options: dict[str, float | str] = {"timeout": _TIMEOUT}
+    with ExitStack() as kept:
+        asking = [
+            kept.enter_context(load.loading(PORT, requests, clients, host=node.address, **options)) for node in nodes
+        ]
         yield
-    finally:
-        for thread in threads:
-            thread.join()
-    row.answers += [answer for client in clients for answer in client.answers]
+    row.answers += [answer for client in asking for answer in client.answers]
