@@ -13,6 +13,7 @@ _LEAST = 0.2  # of the picture's longer side: no smaller box holds a digit that 
 _DEPTH = 0.08  # of a box's shorter side: so far from its bounds its sides lie, also a little turned
 _THICKEST = 0.16  # of a box's shorter side; strokes of a bold 0 are thicker
 _BARE = 0.15  # of a side at least has nothing written along it, and is no corner
+_CUT = 0.5  # of a side goes on beyond the bounds: they cut through a stroke
 _BEYOND = 3  # pixels: a side that lies so near to the picture's border may be lost in it
 _COVERED = 0.9  # of a side: with less ink along it the bounds are no line; a round 0 has a half
 _LONG = 0.6  # of a component: so long is a line that may be a box's side
@@ -65,7 +66,7 @@ def _bounds(component: Mask, whole: Part) -> Iterator[Part]:
 def _emptied(component: Mask, bounds: Part) -> Mask | None:
     """Return what is within the bounds of a component without their lines, None where they are no box's."""
     box = component[bounds]
-    if min(box.shape) < _LEAST * max(component.shape):
+    if min(box.shape) < _LEAST * max(component.shape) or _cut_through(component, bounds):
         return None
     rows, columns = bounds
     height, width = component.shape
@@ -77,6 +78,14 @@ def _emptied(component: Mask, bounds: Part) -> Mask | None:
     )
     sides = [_side(turned) for turned in _turns(box)]
     return _without(box, sides) if _is_box(sides, borders) else None
+
+
+def _cut_through(component: Mask, bounds: Part) -> bool:
+    """Tell whether ink goes on beyond a side, as a thick stroke does and a line does not."""
+    rows, columns = bounds
+    padded = np.pad(component, 1)
+    around = padded[rows.start : rows.stop + 2, columns.start : columns.stop + 2]
+    return any(turned[1:-1, 0].mean() > _CUT for turned in _turns(around))
 
 
 def _turns(box: Mask) -> list[Mask]:

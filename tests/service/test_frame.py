@@ -73,6 +73,13 @@ def test_a_ring_is_no_box() -> None:
     np.testing.assert_array_equal(without_frames(ring), ring)
 
 
+@pytest.mark.parametrize("thickness", [16, 24])
+def test_a_bold_0_with_long_sides_is_no_box(thickness: int) -> None:
+    zero = np.zeros((SIDE, SIDE), np.uint8)
+    cv2.ellipse(zero, (60, 60), (40, 52), 0, 0, 360, 1, thickness)
+    np.testing.assert_array_equal(without_frames(zero), zero)
+
+
 def test_a_small_box_is_left_to_others() -> None:
     small = box(10, 10, 24, 24)
     small[16, 16] = 1
