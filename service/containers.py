@@ -132,9 +132,11 @@ def _jpeg(content: bytes) -> Still:
             orientation = exif_orientation(content[start + 10 : end])
     if frame is None or sum(map(len, kept[:-1])) > _MOST_TABLE_BYTES:
         raise UnreadableImage(DAMAGED)
-    height, width = struct.unpack_from(">HH", content, frame[1] + 5)
+    height, width, components = struct.unpack_from(">HHB", content, frame[1] + 5)
+    if not components:
+        raise UnreadableImage(DAMAGED)
     cost = _coefficient_bytes(content, frame[1]) if _has_scans(content, *frame, start) else _JPEG_PIXEL_BYTES
-    coloured = content[frame[1] + 9] > 1
+    coloured = components > 1
     return Still("JPEG", b"".join(kept), width, height, cost, orientation, reducible=True, colours_spared=coloured)
 
 

@@ -1,5 +1,6 @@
 """What is taken out of a file: the pixels' own blocks, the size, the orientation, and nothing that has no end."""
 
+import re
 import struct
 from io import BytesIO
 
@@ -90,6 +91,16 @@ def test_a_progressive_jpeg_of_very_many_scans_is_refused() -> None:
     last = content.rindex(b"\xff\xda")
     with pytest.raises(UnreadableImage):
         still(content[:-2] + content[last:-2] * 40 + content[-2:])
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+def test_a_jpeg_without_colour_components_is_damaged(progressive: bool) -> None:
+    content = bytearray(drawing.encode(colourful(), "JPEG", progressive=progressive))
+    frame = re.search(b"\xff[\xc0\xc2]\0\x11", content)
+    assert frame is not None
+    content[frame.start() + 9] = 0
+    with pytest.raises(UnreadableImage, match="damaged"):
+        still(bytes(content))
 
 
 def test_jpegs_that_are_read_row_by_row_cost_little() -> None:
