@@ -94,7 +94,7 @@ class Connection:
         reader, writer = self._streams
         writer.write(request)
         head = await reader.readuntil(b"\r\n\r\n")
-        length = int(head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0])
+        length = int(head.lower().partition(b"\ncontent-length:")[2].partition(b"\r\n")[0])
         body = await reader.readexactly(length)
         assert head.startswith((b"HTTP/1.1 200 ", b"HTTP/1.1 429 ")), head + body
         return len(head) + length if head.startswith(b"HTTP/1.1 200 ") else 0
