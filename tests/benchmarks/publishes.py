@@ -215,7 +215,7 @@ def _publish_all(models: Path, prepared: Path, times: list[float], done: Connect
 
 def ask(server: Server, expected: dict[int, list[float]], start: float, end: float, rate: float) -> list[Answer]:
     """Send requests at `rate` a second from `start` to `end`, and return what came of them."""
-    due = iter(np.arange(start, end, 1 / rate).tolist())
+    due = (start + number / rate for number in range(round((end - start) * rate)))
     taking, answers = threading.Lock(), list[Answer]()
 
     def work() -> None:
