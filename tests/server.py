@@ -79,6 +79,15 @@ class Server:
         pid = self.process.pid
         return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii").split()]
 
+    def wait_for_workers(self, count: int, seconds: float = 20) -> list[int]:
+        """Return the process ids of the workers once there are so many: the first one answers before the others."""
+        deadline = time.monotonic() + seconds
+        while len(found := self.workers()) != count:
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                raise AssertionError(f"{len(found)} workers, not {count}; the log:\n{self.read_log()}")
+            time.sleep(0.005)
+        return found
+
     def stop(self, sent: signal.Signals = signal.SIGTERM, seconds: float = 30) -> int:
         """Send a signal, wait for the end and return the exit status."""
         self.process.send_signal(sent)

@@ -27,7 +27,7 @@ def run(plan: Plan) -> Score:
         for answer in client.answers:
             held = 200 <= answer.status < 500 and answer.seconds < 2
             score.hold(held, f"picture {answer.number}: status {answer.status} after {answer.seconds:.2f} s")
-        score.hold(server.workers() == workers, "a worker died")
+        score.hold(server.workers() == workers, f"a worker died: {workers} became {server.workers()}")
         processes.wait_until_quiet(server)
         after = processes.usage(server).memory
         score.hold(after <= 1.1 * before, f"memory: {processes.mebi(before)} before, {processes.mebi(after)} after")

@@ -58,7 +58,7 @@ def _malformed(score: Score, plan: Plan) -> None:
             held = reply.status == 0 or (reply.status < 500 and reply.of_our_shape)
             silent += reply.status == 0
             score.hold(held, f"request {number}: status {reply.status}, {reply.content_type}, to {sent[:80]!r}")
-        score.hold(server.workers() == workers, "a worker died")
+        score.hold(server.workers() == workers, f"a worker died: {workers} became {server.workers()}")
         score.hold(wire.exchange(server.port, load.post(drawing.png(7))).status == 200, "afterwards it reads no digit")
     score.note(f"malformed: {silent} closed without an answer, as they ended before their head did")
 

@@ -14,7 +14,7 @@ _BYTES = 64 << 20
 def run(plan: Plan) -> Score:  # noqa: ARG001
     """Send each by itself to a service with one worker."""
     score, read = Score(), 0
-    with service(WORKERS=1) as server:
+    with service(workers=1) as server:
         for request in bombs.warm_up():
             wire.exchange(server.port, request)
         for name, request in bombs.all_of_them():

@@ -215,7 +215,7 @@ def test_a_worker_that_dies_comes_back_with_what_the_others_serve(models: Path, 
     with running(MODELS_DIR=tmp_path, WORKERS=2) as server:
         server.wait_for("/readyz")
         for _ in range(3):
-            workers = server.workers()
+            workers = server.wait_for_workers(2)
             os.kill(workers[0], signal.SIGKILL)
             while len(server.workers()) < 2 or set(workers) == set(server.workers()):
                 assert server.process.poll() is None
@@ -230,7 +230,7 @@ def test_workers_that_die_while_versions_come_are_all_on_the_last(models: Path, 
         server.wait_for("/readyz")
         for version in range(2, 6):
             factory.publish(tmp_path, version)
-            os.kill(server.workers()[version % 2], signal.SIGKILL)
+            os.kill(server.wait_for_workers(2)[version % 2], signal.SIGKILL)
             time.sleep(0.3)
         deadline = time.monotonic() + 5
         served: set[str] = set()
