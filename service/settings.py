@@ -138,10 +138,10 @@ _ADDRESS = _matching(r"(\[[0-9A-Fa-f:.]+\]|[^\s:]*):[0-9]{1,5}|unix:.+", "HOST:P
 
 def _setting(kind: _Kind, default: Any, help: str, shown_default: str = "") -> Any:
     shown = shown_default or str(default)
-    described = {"kind": kind, "help": help, "default": shown}
+    metadata = {"kind": kind, "help": help, "default": shown}
     if callable(default):
-        return field(default_factory=default, metadata=described)
-    return field(default=default, metadata=described)
+        return field(default_factory=default, metadata=metadata)
+    return field(default=default, metadata=metadata)
 
 
 @dataclass(frozen=True)

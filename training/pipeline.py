@@ -83,7 +83,7 @@ def run(recipe: Recipe, data: Mnist, options: Options) -> str:
     int8 = export.export_int8(float32, data.train_images)
     verification = _verify(float32, int8, recipe, calibrated, data)
     figures = _figures(calibrated, verification, options, device.describe(strategy), pictures)
-    figures["teacher"] = None if teacher is None else _teacher_figures(teacher, data)
+    figures["teacher"] = None if teacher is None else _teacher_figures(recipe, teacher, data)
     triton.write(options.models / options.name, options.name)  # before the version that it describes
     version = publish.publish(options.models, options.name, _writer(recipe, data, options.name, figures, verification))
     state.mark_finished(f"published as version {version}")
@@ -262,10 +262,10 @@ def _figures(
     }
 
 
-def _teacher_figures(teacher: fit.Fitted, data: Mnist) -> dict[str, Any]:
+def _teacher_figures(pupil: Recipe, teacher: fit.Fitted, data: Mnist) -> dict[str, Any]:
     last = teacher.history[-1]
     return {
-        "recipe": teacher.model.name.replace("_", "-"),
+        "recipe": pupil.teacher,
         "weights": teacher.model.count_params(),
         "epochs": len(teacher.history),
         "validation_errors": round((1 - last["val_accuracy"]) * len(data.validation_labels)),

@@ -115,6 +115,14 @@ class Recipe:
         return asdict(self)
 
 
+_DEFAULT = Recipe(
+    name="dmlp-relu-glorot",
+    summary="the deep MLP that is published: ReLU, Glorot uniform, affine and elastic deformation",
+    deformation=Deformation(),
+    mixture=Mixture(),
+    accuracy_floor=0.993,
+)
+
 # The lessons: each network that leads to the default, as a difference from one before it.
 _SIGMOID_SGD = Recipe(
     name="sigmoid-sgd",
@@ -168,40 +176,31 @@ _DMLP_TANH = replace(
 )
 
 _ALL = (
-    Recipe(
-        name="dmlp-relu-glorot",
-        summary="the deep MLP that is published: ReLU, Glorot uniform, affine and elastic deformation",
-        deformation=Deformation(),
-        mixture=Mixture(),
-        accuracy_floor=0.993,
-    ),
-    Recipe(
+    _DEFAULT,
+    replace(
+        _DEFAULT,
         name="dmlp-distilled",
         summary="the network of the default, taught for longer by a convolutional teacher",
         teacher="cnn-teacher",
         epochs=240,
-        deformation=Deformation(),
-        mixture=Mixture(),
-        accuracy_floor=0.993,
     ),
-    Recipe(
+    replace(
+        _DEFAULT,
         name="cnn-teacher",
         summary="a convolutional network, to teach dmlp-distilled",
         convolutions=(32, 32, 64, 64),
         hidden=(128,),
         kernel_initializer="he_uniform",
         epochs=40,
-        deformation=Deformation(),
-        mixture=Mixture(),
         accuracy_floor=0.99,
         lesson=True,
     ),
-    Recipe(
+    replace(
+        _DEFAULT,
         name="smoke",
         summary="the same network for one epoch, to see the whole path work; not for use",
         epochs=1,
         warmup_epochs=0.2,
-        deformation=Deformation(),
         mixture=Mixture(renderings=1_000, forms=500, outliers=300, held_out=100),
         accuracy_floor=0.90,
     ),
@@ -290,7 +289,7 @@ _ALL = (
 )
 
 RECIPES: Mapping[str, Recipe] = {recipe.name: recipe for recipe in _ALL}
-DEFAULT = "dmlp-relu-glorot"
+DEFAULT = _DEFAULT.name
 
 #: What a report of several recipes sets side by side.
 COMPARISONS: Mapping[str, tuple[str, ...]] = {

@@ -45,7 +45,7 @@ gpu = pytest.param(
 
 def train(directory: Path, chosen: Device, *, mixed: bool = False, callbacks: Sequence[Any] = ()) -> fit.Fitted:
     """Train the drawn digits' recipe in `directory`, from the checkpoint there if there is one."""
-    data, recipe, resume = drawn.mnist(), drawn.RECIPE, (directory / "run.json").exists()
+    data, recipe, resume = drawn.mnist(), drawn.RECIPE, fit.Run.is_in(directory)
     run = fit.Run.open(directory, recipe, recipe.epochs, 1, data, mixed_precision=mixed, resume=resume)
     strategy = device.strategy(chosen, mixed_precision=mixed)
     try:

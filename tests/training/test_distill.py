@@ -9,6 +9,7 @@ from scipy.special import kl_div, softmax
 
 from service.contract import MODEL_NAME, Manifest
 from tests.training import drawn
+from tests.training.running import interrupted, options
 from training import batches, device, distill, fit, network, pipeline, recipes
 from training.dataset import Mnist
 from training.errors import RunError
@@ -41,20 +42,6 @@ def train(
 
 def answers(model: Any, images: Any) -> Any:
     return model.predict(images.astype(np.float32), verbose=0)
-
-
-def options(directory: Path, **changes: Any) -> pipeline.Options:
-    given = pipeline.Options(
-        name=MODEL_NAME,
-        epochs=PUPIL.epochs,
-        seed=1,
-        device="cpu",
-        mixed_precision=False,
-        models=directory / "models",
-        run_dir=directory / "run",
-        resume=False,
-    )
-    return replace(given, **changes)
 
 
 def test_the_divergence_is_that_of_the_softened_probabilities() -> None:
@@ -97,19 +84,10 @@ def test_validation_goes_by_the_labels(tmp_path: Path, teacher: fit.Fitted) -> N
     assert learnt.history[-1]["val_loss"] == pytest.approx(float(np.mean(expected)), rel=1e-3)
 
 
-def test_a_pupil_goes_on_where_it_was(tmp_path: Path, teacher: fit.Fitted, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_pupil_goes_on_where_it_was(tmp_path: Path, teacher: fit.Fitted) -> None:
     whole = train(PUPIL, tmp_path / "whole", teacher=teacher.model)
-    save = fit.Run.save
-
-    def save_then_stop(self: fit.Run, model: Any, history: list[dict[str, float]]) -> None:
-        save(self, model, history)
-        if len(history) == 2:
-            raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(fit.Run, "save", save_then_stop)
-        with pytest.raises(KeyboardInterrupt):
-            train(PUPIL, tmp_path / "parts", teacher=teacher.model)
+    with interrupted(after=2):
+        train(PUPIL, tmp_path / "parts", teacher=teacher.model)
     resumed = train(PUPIL, tmp_path / "parts", resume=True, teacher=teacher.model)
     for found, expected in zip(resumed.model.get_weights(), whole.model.get_weights(), strict=True):
         np.testing.assert_allclose(found, expected, atol=1e-6)
@@ -144,20 +122,10 @@ def test_a_teacher_that_is_there_is_not_trained_again(tmp_path: Path, data: Mnis
 
 
 @pytest.mark.usefixtures("known")
-def test_a_run_that_was_cut_off_while_its_teacher_learnt_goes_on(
-    tmp_path: Path, data: Mnist, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    save = fit.Run.save
-
-    def save_then_stop(self: fit.Run, model: Any, history: list[dict[str, float]]) -> None:
-        save(self, model, history)
-        raise KeyboardInterrupt
-
+def test_a_run_that_was_cut_off_while_its_teacher_learnt_goes_on(tmp_path: Path, data: Mnist) -> None:
     lax = replace(PUPIL, accuracy_floor=0)
-    with monkeypatch.context() as patch:
-        patch.setattr(fit.Run, "save", save_then_stop)
-        with pytest.raises(KeyboardInterrupt):
-            pipeline.run(lax, data, options(tmp_path))
+    with interrupted(after=1):
+        pipeline.run(lax, data, options(tmp_path))
     with pytest.raises(RunError, match="--resume"):
         pipeline.run(lax, data, options(tmp_path))
     assert pipeline.run(lax, data, options(tmp_path, resume=True)) == "1"

@@ -10,7 +10,7 @@ import h5py
 import numpy as np
 import pytest
 
-from tests.training import drawn
+from tests.training import drawn, running
 from training import device, evaluate, fit, network, pool
 from training.dataset import Mnist
 from training.errors import RunError
@@ -68,17 +68,8 @@ def accuracy(model: Any, data: Mnist) -> float:
 
 def interrupt(run: fit.Run, **options: Any) -> None:
     """Train `run` and press Ctrl-C after its second epoch."""
-    save = fit.Run.save
-
-    def save_then_stop(self: fit.Run, model: Any, history: list[dict[str, float]]) -> None:
-        save(self, model, history)
-        if len(history) == 2:
-            raise KeyboardInterrupt
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fit.Run, "save", save_then_stop)
-        with pytest.raises(KeyboardInterrupt):
-            train(run, **options)
+    with running.interrupted(after=2):
+        train(run, **options)
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from service.engine import Engine
 from service.settings import Settings
 from service.store import model_store
 from tests.training import drawn
+from tests.training.running import options
 from training import pipeline, recipes
 from training.errors import VerificationError
 from training.recipes import Recipe
@@ -22,17 +23,7 @@ SMALL = {"hidden": (64, 32), "batch_size": 50}
 
 def publish(directory: Path, recipe: Recipe, epochs: int) -> Path:
     """Train, verify and publish `recipe` on drawn digits; return the directory of the models."""
-    options = pipeline.Options(
-        name=recipe.model_name,
-        epochs=epochs,
-        seed=1,
-        device="cpu",
-        mixed_precision=False,
-        models=directory / "models",
-        run_dir=directory / "run",
-        resume=False,
-    )
-    pipeline.run(recipe, drawn.mnist(), options)
+    pipeline.run(recipe, drawn.mnist(), options(directory, name=recipe.model_name, epochs=epochs))
     return directory / "models"
 
 

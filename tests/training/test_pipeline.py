@@ -5,7 +5,6 @@ import os
 import re
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -13,26 +12,13 @@ import pytest
 from service import engine
 from service.contract import FLOAT32_FILE, INT8_FILE, MANIFEST_FILE, MODEL_NAME, Manifest
 from tests.training import drawn
+from tests.training.running import options
 from training import pipeline, report, triton
 from training.dataset import Mnist
 from training.errors import RunError, TrainingError, VerificationError
 from training.recipes import Mixture, Recipe
 
 pytestmark = pytest.mark.usefixtures("precision_policy")
-
-
-def options(directory: Path, **changes: Any) -> pipeline.Options:
-    given = pipeline.Options(
-        name=MODEL_NAME,
-        epochs=drawn.RECIPE.epochs,
-        seed=1,
-        device="cpu",
-        mixed_precision=False,
-        models=directory / "models",
-        run_dir=directory / "run",
-        resume=False,
-    )
-    return replace(given, **changes)
 
 
 def published(directory: Path) -> list[str]:

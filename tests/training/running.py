@@ -1,0 +1,44 @@
+"""How the tests of the training start a pipeline, and cut a training off."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from service.contract import MODEL_NAME
+from tests.training import drawn
+from training import fit, pipeline
+
+
+def options(directory: Path, **changes: Any) -> pipeline.Options:
+    """Return what a pipeline is told to train on a CPU in `directory`, with `changes`."""
+    given = pipeline.Options(
+        name=MODEL_NAME,
+        epochs=drawn.RECIPE.epochs,
+        seed=1,
+        device="cpu",
+        mixed_precision=False,
+        models=directory / "models",
+        run_dir=directory / "run",
+        resume=False,
+    )
+    return replace(given, **changes)
+
+
+@contextmanager
+def interrupted(after: int) -> Iterator[None]:
+    """Press Ctrl-C when a training has saved its epoch of that number, and see that it ends by that."""
+    save = fit.Run.save
+
+    def save_then_stop(self: fit.Run, model: Any, history: list[dict[str, float]]) -> None:
+        save(self, model, history)
+        if len(history) == after:
+            raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fit.Run, "save", save_then_stop)
+        with pytest.raises(KeyboardInterrupt):
+            yield
