@@ -15,6 +15,7 @@ import resource
 import selectors
 import sys
 import threading
+from collections import deque
 from collections.abc import Callable
 from concurrent import futures
 from http import HTTPStatus
@@ -128,6 +129,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self._body_seconds = settings.request_seconds
         self._quick = Quick(here, self.wsgi.wsgi_app.ids, self.log) if is_open(settings) else None
         self._together: list[Connection] = []
+        self._inferences: deque[Connection] = deque()
         self._most_together = min(MOST_TOGETHER, settings.max_batch)
         self.poller.register(self.method_queue.fileno(), selectors.EVENT_READ, self.method_queue.run_callbacks)
         while self.alive and self.is_parent_alive():
@@ -142,8 +144,9 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self.tpool.shutdown(wait=False)
 
     def _turn(self) -> None:
-        self.wait_for_and_dispatch_events(_TICK_SECONDS)
+        self.wait_for_and_dispatch_events(0 if self._inferences else _TICK_SECONDS)
         self._answer_together()
+        self._answer_an_inference()
         now = monotonic()
         if now >= self._next_tick:
             self._next_tick = now + _TICK_SECONDS
@@ -228,6 +231,9 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             self._shed(connection)
         elif arrival.whole and self.alive and self._quick and self._quick.may_take(arrival.content):
             self._together.append(connection)
+        elif arrival.whole and self.alive and self._quick and self._quick.may_infer(arrival.content):
+            self._release(connection)
+            self._inferences.append(connection)
         elif arrival.whole or arrival.refusal:
             self._hand_over(connection)
         elif arrival.wants_continue:
@@ -238,6 +244,30 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         while self._together:
             some, self._together = self._together[: self._most_together], self._together[self._most_together :]
             self._answer_some(some)
+
+    def _answer_an_inference(self) -> None:
+        """Answer one of those that have arrived, that whoever sends a small picture meanwhile waits for no more."""
+        if not self._inferences:
+            return
+        connection = self._inferences.popleft()
+        try:
+            answer = self._quick.infer(connection) if self._quick else None
+        except Exception:  # whatever it is, the usual way knows how to say so
+            self.log.exception("Failed at an inference")
+            answer = None
+        if answer is None:
+            self._hand_over(connection)
+        else:
+            self._give(connection, answer)
+
+    def _give(self, connection: Connection, answer: bytes) -> None:
+        """Answer a request, of which nothing is read any more, and keep the connection."""
+        self._forget(connection)
+        connection.arrival.content.clear()
+        connection.sock.sendall(answer)
+        connection.keep = True
+        connection.due_in(self._body_seconds)
+        self._on_writable(connection)
 
     def _answer_some(self, together: list[Connection]) -> None:
         try:
@@ -251,12 +281,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             elif answer is None:
                 self._hand_over(connection)
             else:
-                self._forget(connection)
-                connection.arrival.content.clear()
-                connection.sock.sendall(answer)
-                connection.keep = True
-                connection.due_in(self._body_seconds)
-                self._on_writable(connection)
+                self._give(connection, answer)
 
     def _count(self, connection: Connection) -> None:
         self._buffered += len(connection.arrival.content) - connection.counted
@@ -280,7 +305,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
     def _is_too_much(self, connection: Connection) -> bool:
         return (
-            self._predicting >= self._most_predicting
+            self._predicting + len(self._inferences) >= self._most_predicting
             and connection.arrival.length > 0
             and _PREDICTION.match(connection.arrival.content) is not None
         )

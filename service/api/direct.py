@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 RULE = "/predict"
+INFER_RULE = f"{oip.blueprint.url_prefix}{oip.INFER}"
+JSON = {"Content-Type": "application/json"}
 FAILED = "digits.failed"  # where the WSGI environment holds the error with which a request has already failed
 
 _PICTURE = re.compile(r"image/[A-Za-z0-9.+-]+|application/octet-stream")
@@ -39,7 +41,6 @@ _HEAD = re.compile(
 )
 _NOTHING_ASKED_FOR = answers.Options()
 _JSON_LENGTH = "HTTP_" + JSON_LENGTH.upper().replace("-", "_")
-_JSON = {"Content-Type": "application/json"}
 
 _Answer = tuple[bytes, dict[str, str]]  # and its headers
 _Way = Callable[[Service, bytes, "WSGIEnvironment"], _Answer]
@@ -53,10 +54,9 @@ class Direct:
         """Answer for the service `here`."""
         self._application = application
         self._here = here
-        inference = f"{oip.blueprint.url_prefix}{oip.INFER}"
         self._ways: dict[str, tuple[str, _Way]] = {
             RULE: (RULE, _predict),
-            inference.replace("<name>", here.settings.model_name): (inference, _infer),
+            INFER_RULE.replace("<name>", here.settings.model_name): (INFER_RULE, _infer),
         }
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
@@ -85,7 +85,7 @@ def _predict(here: Service, body: bytes, environ: "WSGIEnvironment") -> _Answer:
         return _NOTHING
     with here.admission.prediction():
         model = here.serving()
-        return predictions(here, model, read_digit(here, picture)[np.newaxis])[0], _JSON
+        return predictions(here, model, read_digit(here, picture)[np.newaxis])[0], JSON
 
 
 def _infer(here: Service, body: bytes, environ: "WSGIEnvironment") -> _Answer:

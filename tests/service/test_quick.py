@@ -4,6 +4,7 @@ import http.client
 import json
 import socket
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -17,9 +18,10 @@ from PIL import Image
 
 from service.canonical import canonical_digit
 from service.connection import Connection
+from service.engine import Engine
 from service.logs import RequestIds
-from service.quick import MOST_BYTES, Quick, plain_headers
-from tests import drawing, factory
+from service.quick import MOST_BYTES, MOST_TENSOR_BYTES, Quick, plain_headers
+from tests import crowd, drawing, factory
 from tests.server import Server, multipart, running
 
 
@@ -31,6 +33,28 @@ def request(body: bytes, *headers: str, line: str = "POST /predict HTTP/1.1", le
     given = headers or ("Content-Type: image/png",)
     size = len(body) if length is None else length
     return "\r\n".join([line, "Host: a", *given, f"Content-Length: {size}", "", ""]).encode("latin-1") + body
+
+
+INFER = "/v2/models/mnist-dmlp/infer"
+LENGTH = "Inference-Header-Content-Length"
+
+
+def digits(*labels: int) -> Any:
+    return np.stack([canonical_digit(np.asarray(drawing.digit(label))) for label in labels])
+
+
+def tensors(images: Any, **fields: Any) -> tuple[bytes, str]:
+    """Return the body of an inference in binary form, and the length of its JSON."""
+    parameters = {"binary_data_size": images.nbytes}
+    image = {"name": "images", "datatype": "UINT8", "shape": images.shape, "parameters": parameters}
+    text = json.dumps({"inputs": [image | fields], "parameters": {"binary_data_output": True}}).encode()
+    return text + images.tobytes(), str(len(text))
+
+
+def inference(images: Any, *headers: str, **fields: Any) -> bytes:
+    """Return a request for an inference, as its bytes."""
+    body, length = tensors(images, **fields)
+    return request(body, f"{LENGTH}: {length}", *headers, line=f"POST {INFER} HTTP/1.1")
 
 
 class Log:
@@ -46,6 +70,15 @@ class Log:
 @pytest.fixture
 def quick(app: Flask) -> Quick:
     return Quick(app.extensions["digits"], RequestIds(), Log())
+
+
+def infer(quick: Quick, content: bytes) -> bytes | None:
+    """Return what is answered to an inference that has arrived."""
+    ours, theirs = socket.socketpair()
+    with closing(ours), closing(theirs):
+        connection = Connection(Config(), ours, ("127.0.0.1", 1), ("127.0.0.1", 2), 1 << 20)
+        connection.arrival.feed(content)
+        return quick.infer(connection)
 
 
 def ask(quick: Quick, *contents: bytes) -> list[bytes | None]:
@@ -136,6 +169,65 @@ def test_it_is_counted_and_logged(quick: Quick, app: Flask) -> None:
     )
 
 
+def test_tensors_are_given_to_the_model_as_they_are(quick: Quick, app: Flask) -> None:
+    images = digits(3, 8, 8, 1)
+    answer = infer(quick, inference(images))
+    assert answer is not None
+    head, _, body = answer.partition(b"\r\n\r\n")
+    length = int(plain_headers(head.decode().replace("HTTP/1.1 200 OK", "\r\nHost: a"))[LENGTH.lower()])
+    expected = app.extensions["digits"].store.serving.engine.run(images)
+    np.testing.assert_array_equal(np.frombuffer(body[length:], "<f4").reshape(-1, 10), expected)
+    text = app.test_client().get("/metrics").text
+    assert 'digits_requests_total{method="POST",route="/v2/models/<name>/infer",status="200"} 1.0' in text
+    assert "digits_requests_in_flight 1.0" in text  # the scrape
+    [(_, _, environ, _)] = quick._log.seen
+    assert (environ["RAW_URI"], environ["digits.notes"].pictures) == (INFER, 4)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        inference(digits(2), datatype="BYTES", shape=[1]),
+        inference(digits(2), shape=[2, 28, 28]),
+        inference(digits(2)).replace(LENGTH.encode(), b"X-Length"),
+        inference(digits(2), "Content-Encoding: identity"),
+        inference(digits(2), "Connection: close"),
+        inference(digits(2)) + b"G",
+        request(*tensors(digits(2))[:1], f"{LENGTH}: 1234567", line=f"POST {INFER} HTTP/1.1"),
+    ],
+)
+def test_an_inference_that_is_not_plain_goes_another_way(quick: Quick, content: bytes) -> None:
+    assert quick.may_infer(bytearray(content))
+    assert infer(quick, content) is None
+    assert not quick._log.seen
+
+
+def test_threads_wait_for_a_gpu_and_for_others_to_share_a_run_with(
+    quick: Quick, app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = app.extensions["digits"]
+    content = inference(digits(2))
+    with monkeypatch.context() as patch:
+        patch.setattr(here.store.serving.engine, "provider", "cuda")
+        assert infer(quick, content) is None
+    assert infer(quick, content) is not None
+    here.settings = replace(here.settings, batch_window_us=1)
+    assert infer(quick, content) is None
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        inference(digits(2)).replace(b"dmlp", b"cnns"),
+        inference(digits(2)).replace(b"/infer", b"/versions/1/infer"),
+        bytes(MOST_TENSOR_BYTES),
+        inference(np.zeros((MOST_TENSOR_BYTES // 784 + 1, 28, 28), np.uint8)),
+    ],
+)
+def test_other_inferences_are_not_looked_at(quick: Quick, content: bytes) -> None:
+    assert not quick.may_infer(bytearray(content))
+
+
 @pytest.mark.parametrize(
     ("trusted", "remote"), [(0, "127.0.0.1"), (1, "192.0.2.2"), (2, "192.0.2.1"), (3, "127.0.0.1")]
 )
@@ -160,13 +252,15 @@ def test_plain_headers_are_found_by_their_names_in_small_letters() -> None:
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     models: Path = tmp_path_factory.mktemp("models")
     factory.publish(models)
-    with running(MODELS_DIR=models, LOG_FORMAT="json") as started:
+    with running(MODELS_DIR=models, LOG_FORMAT="json", MAX_IN_FLIGHT=64) as started:
         started.wait_for("/readyz")
         yield started
 
 
-def post(connection: http.client.HTTPConnection, body: bytes, **headers: str) -> tuple[int, dict[str, str], bytes]:
-    connection.request("POST", "/predict", body, {name.replace("_", "-"): value for name, value in headers.items()})
+def post(
+    connection: http.client.HTTPConnection, body: bytes, path: str = "/predict", **headers: str
+) -> tuple[int, dict[str, str], bytes]:
+    connection.request("POST", path, body, {name.replace("_", "-"): value for name, value in headers.items()})
     response = connection.getresponse()
     return response.status, dict(response.getheaders()), response.read()
 
@@ -185,6 +279,42 @@ def test_the_answer_is_the_same_as_the_usual_ways(server: Server, label: int) ->
     assert ours == in_a_form == theirs
     lines = [json.loads(line) for line in server.read_log().splitlines() if '"/predict"' in line][-3:]
     assert all(line.keys() == lines[0].keys() and line["pictures"] == 1 for line in lines)
+
+
+def test_an_inference_is_answered_as_the_usual_way_answers_it(server: Server) -> None:
+    body, length = tensors(digits(3, 8, 8, 1))
+    headers = {"Content_Type": "application/octet-stream", "X_Request_ID": "one", LENGTH: length}
+    with closing(server.connect()) as connection:
+        ours = post(connection, body, INFER, **headers)
+        theirs = post(connection, body, INFER, **headers, Content_Encoding="identity")
+    for found in (ours, theirs):
+        del found[1]["Date"]
+    assert ours == theirs
+    lines = [json.loads(line) for line in server.read_log().splitlines() if INFER in line][-2:]
+    assert lines[0].keys() == lines[1].keys()
+    assert all(line["pictures"] == 4 for line in lines)
+
+
+def test_many_at_once_get_their_own_answers(server: Server) -> None:
+    pictures = crowd.pictures(600, seed=2)
+    crowd.check(crowd.ask(server, pictures), pictures, {"1": Engine.open(factory.model())}, tolerance=1e-6)
+
+
+def test_more_inferences_than_are_let_in_are_refused(tmp_path: Path) -> None:
+    factory.publish(tmp_path)
+    body, length = tensors(np.zeros((250, 28, 28), np.uint8))
+    with running(MODELS_DIR=tmp_path, MAX_IN_FLIGHT=2, THREADS=2) as server:
+        server.wait_for("/readyz")
+
+        def ask_often(_: int) -> list[tuple[int, str]]:
+            with closing(server.connect()) as connection:
+                answers = [post(connection, body, INFER, **{LENGTH: length}) for _ in range(60)]
+            return [(status, "" if status == 200 else json.loads(text)["code"]) for status, _, text in answers]
+
+        with ThreadPoolExecutor(8) as pool:
+            answers = [answer for some in pool.map(ask_often, range(8)) for answer in some]
+        assert set(answers) == {(200, ""), (429, "too_busy")}
+        assert server.request("POST", "/predict", canonical_png(3), Content_Type="image/png")[1]["digit"] == 3
 
 
 class NotReadAhead:
