@@ -122,8 +122,8 @@ class Manifest:
             )
 
     def _check_figures(self, path: Path) -> None:
-        if type(self.certain_from) not in (int, float) or not self.certain_from >= 0:  # nor NaN
-            raise ManifestError(f"{path} has no number in `certain_from`: publish the version again.")
+        if type(self.certain_from) not in (int, float) or not 0 <= self.certain_from <= 1:  # nor NaN
+            raise ManifestError(f"{path} has no number from 0 to 1 in `certain_from`: publish the version again.")
         accuracy, floor = self.accuracy(FLOAT32_FILE), _number(self.recipe, "accuracy_floor")
         if accuracy is not None and floor is not None and accuracy < floor:
             raise ManifestError(

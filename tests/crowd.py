@@ -12,13 +12,12 @@ from queue import SimpleQueue
 from typing import Any, NamedTuple
 
 import numpy as np
-from onnx import numpy_helper
 from PIL import Image
 
 from service.canonical import centre, fit
 from service.engine import Engine
 from service.specimens import Hand, draw
-from tests import drawing, factory
+from tests import drawing
 from tests.server import Server
 
 CLIENTS = 32
@@ -42,13 +41,6 @@ def pictures(number: int, seed: int) -> Any:
         return centre(fit(draw(place % 10, hand)))
 
     return np.stack([one(place) for place in range(number)])
-
-
-def at_temperature(temperature: float) -> bytes:
-    """Return the tests' model with its logits divided by `temperature`: it reads alike, and answers otherwise."""
-    parts = {tensor.name: numpy_helper.to_array(tensor) for tensor in factory.graph().graph.initializer}
-    changed = {name: parts[name] / temperature for name in ("weights", "biases")}
-    return factory.content_of(factory.changed(**changed))
 
 
 def ask(server: Server, digits: Any) -> list[Answer]:

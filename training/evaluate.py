@@ -58,7 +58,7 @@ def probabilities(logits: Floats, temperature: float) -> Floats:
 
 def certain_from(predicted: Floats) -> float:
     """Return the confidence that 99% of the answers `predicted`, [N, 10], reach: the rest are for a person to check."""
-    return float(np.quantile(predicted.max(axis=1), 1 - _CERTAIN_SHARE))
+    return min(1.0, float(np.quantile(predicted.max(axis=1), 1 - _CERTAIN_SHARE)))  # rounding may go beyond
 
 
 def evaluate(predicted: Floats, labels: Bytes, certain: float) -> Metrics:

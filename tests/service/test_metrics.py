@@ -119,7 +119,7 @@ def test_a_batch_is_counted_image_by_image(count: int) -> None:
 
 
 def test_an_uncertain_answer(tmp_path: Path) -> None:
-    factory.publish(tmp_path, certain_from=1.1)
+    factory.publish(tmp_path, promised=factory.at_temperature(9), certain_from=1.0)
     client = create_app(Settings(models_dir=tmp_path, provider="cpu")).test_client()
     assert send(client) == 200
     assert of(scraped(client), "digits_predictions_total", digit="7", certain="false") == 1

@@ -81,7 +81,7 @@ def test_each_format(client: FlaskClient, format: str) -> None:
 def test_certain_follows_the_manifest(settings: Settings) -> None:
     from service.app import create_app
 
-    factory.publish(settings.models_dir, 2, certain_from=1.1)
+    factory.publish(settings.models_dir, 2, promised=factory.at_temperature(9), certain_from=1.0)
     answer = post(create_app(settings).test_client(), drawing.png(1)).get_json()
     assert (answer["certain"], answer["model"]["version"]) == (False, "2")
 

@@ -35,7 +35,7 @@ def test_each_of_thousands_gets_the_answer_to_its_own_picture(server: Server) ->
 
 
 def test_each_answer_is_of_the_version_that_it_names_while_another_is_taken(server: Server, models: Path) -> None:
-    other = crowd.at_temperature(1.5)
+    other = factory.at_temperature(1.5)
     engines = {"1": Engine.open(factory.model()), "2": Engine.open(other)}
     seen: list[str] = []
     for seed in range(40):

@@ -111,6 +111,7 @@ DAMAGED: dict[str, tuple[Callable[[Path], object], str]] = {
     "of another version": (lambda found: fields(found, version="3"), "stands in mnist-dmlp/2"),
     "of another model": (lambda found: fields(found, name="letters"), "letters/2"),
     "never certain of a number": (lambda found: fields(found, certain_from="0.9"), "certain_from"),
+    "never certain at all": (lambda found: fields(found, certain_from=1.01), "certain_from"),
     "certain from NaN": (lambda found: fields(found, certain_from=float("nan")), "certain_from"),
     "nested without an end": (lambda found: (found / MANIFEST_FILE).write_text("[" * 100_000), "damaged"),
     "under its own floor": (
