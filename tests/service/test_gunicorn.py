@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import socket
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -46,6 +47,18 @@ def test_a_connection_is_kept(server: Server) -> None:
             assert json.loads(connection.getresponse().read())["digit"] == label
             sockets.append(connection.sock)
     assert sockets[0] is sockets[1] is sockets[2] is not None
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads have a priority of their own on Linux alone")
+def test_the_main_thread_goes_before_those_that_compute(server: Server) -> None:
+    for worker in server.workers():
+        nices = {
+            task.name: int((task / "stat").read_text("ascii").rpartition(")")[2].split()[16])
+            for task in Path(f"/proc/{worker}/task").iterdir()
+        }
+        main = nices.pop(str(worker))
+        assert main == os.getpriority(os.PRIO_PROCESS, 0)
+        assert sum(nice == min(19, main + 5) for nice in nices.values()) >= 4
 
 
 def chunks(total: int) -> Iterator[bytes]:
