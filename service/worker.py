@@ -254,6 +254,20 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             some, self._together = self._together[: self._most_together], self._together[self._most_together :]
             self._answer_some(some)
 
+    def _answer_some(self, together: list[Connection]) -> None:
+        try:
+            answers = self._quick.answer(together) if self._quick else []
+        except Exception:  # whatever it is, the usual way knows how to say so
+            self.log.exception("Failed at %d requests together", len(together))
+            answers = [None] * len(together)
+        for connection, answer in zip(together, answers, strict=True):
+            if answer is None and self._is_too_much(connection):
+                self._shed(connection)
+            elif answer is None:
+                self._hand_over(connection)
+            else:
+                self._give(connection, answer)
+
     def _answer_an_inference(self) -> None:
         """Answer one of those that have arrived, that whoever sends a small picture meanwhile waits for no more."""
         if not self._inferences:
@@ -270,27 +284,13 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             self._give(connection, answer)
 
     def _give(self, connection: Connection, answer: bytes) -> None:
-        """Answer a request, of which nothing is read any more, and keep the connection."""
+        """Answer a request that no thread has seen, and keep the connection."""
         self._forget(connection)
-        connection.arrival.content.clear()
+        del connection.arrival.content[: connection.arrival.length]
         connection.sock.sendall(answer)
         connection.keep = True
         connection.due_in(self._body_seconds)
         self._on_writable(connection)
-
-    def _answer_some(self, together: list[Connection]) -> None:
-        try:
-            answers = self._quick.answer(together) if self._quick else []
-        except Exception:  # whatever it is, the usual way knows how to say so
-            self.log.exception("Failed at %d requests together", len(together))
-            answers = [None] * len(together)
-        for connection, answer in zip(together, answers, strict=True):
-            if answer is None and self._is_too_much(connection):
-                self._shed(connection)
-            elif answer is None:
-                self._hand_over(connection)
-            else:
-                self._give(connection, answer)
 
     def _count(self, connection: Connection) -> None:
         self._buffered += len(connection.arrival.content) - connection.counted
@@ -321,14 +321,9 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
     def _shed(self, connection: Connection) -> None:
         """Refuse a prediction here and now: ten times as many as can be made must not cost what one costs."""
-        self._forget(connection)
         self._metrics.shed(_rule(connection.arrival.content))
         self._refused += 1
-        connection.sock.sendall(_response(*_BUSY, self.wsgi.wsgi_app.ids.name(), _BUSY_HEADERS))
-        del connection.arrival.content[: connection.arrival.length]
-        connection.keep = True
-        connection.due_in(self._body_seconds)
-        self._on_writable(connection)
+        self._give(connection, _response(*_BUSY, self.wsgi.wsgi_app.ids.name(), _BUSY_HEADERS))
 
     def _expire(self, connection: Connection) -> None:
         """Refuse a request that has not arrived in time; close what waits for anything else."""

@@ -177,6 +177,7 @@ _DMLP_TANH = replace(
 
 _ALL = (
     _DEFAULT,
+    replace(_DEFAULT, name="dmlp-long", summary="the default, trained four times as long", epochs=600),
     replace(
         _DEFAULT,
         name="dmlp-distilled",
