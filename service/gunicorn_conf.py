@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from service.board import Board
 from service.settings import Settings
+from service.shares import Shares
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
 _settings = Settings.from_environ(os.environ)
 # Twice the workers live together while a reload changes them; some more may be added by signal.
 _board = Board(2 * _settings.workers + 8)
-_row = 0  # of the board, this worker's
+_shares = Shares(len(_board))
+_row = 0  # of both, this worker's
 
 # No matrix is multiplied in numpy here: the threads and buffers of OpenBLAS would only take memory.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -82,12 +84,14 @@ def post_fork(server: Any, worker: Any) -> None:  # noqa: ARG001
     """Remember the row in the worker."""
     global _row
     _row = worker.row
+    worker.shares, worker.place = (_shares, _row) if _row < len(_shares) else (Shares(1), 0)
 
 
 def child_exit(server: Any, worker: Any) -> None:  # noqa: ARG001
     """Take back what a worker that has ended, however it did, said of itself."""
     if worker.row < len(_board):
         _board.row(worker.row).retire()
+        _shares.leave(worker.row)
 
 
 def post_worker_init(worker: Any) -> None:

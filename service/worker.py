@@ -38,6 +38,7 @@ from service.connection import Connection
 from service.errors import TooBusy
 from service.logs import REQUEST_ID_HEADER, Notes, current
 from service.quick import MOST_TOGETHER, Quick
+from service.shares import Shares
 
 
 class Late(ParseException):  # type: ignore[misc]
@@ -86,6 +87,7 @@ HEAD_SECONDS = 10.0  # for a head to arrive in full
 _LINGER_SECONDS = 5.0  # for a client to close after an answer that closes the connection
 _STOP_IDLE_SECONDS = 2.0  # for a client to use a kept connection once more, after SIGTERM
 _TICK_SECONDS = 0.5  # how often deadlines are looked at
+_YIELD_SECONDS = 0.002  # for a worker with fewer connections to take one
 _DISCARDED = 4  # so many times the largest body are thrown away, that a client may send while it is refused
 _BUFFERED = 8  # so many times the largest body may have arrived of unfinished requests, in a worker
 _SPARE_FILES = 128
@@ -101,6 +103,9 @@ class Worker(ThreadWorker):  # type: ignore[misc]
     connection is either in `_waiting`, where the main thread watches its socket, or in a thread.
     """
 
+    shares: Shares  # of all workers, in which this one has its `place`: set after the fork
+    place: int
+
     def init_process(self) -> None:
         """Take as many files as are allowed, and as many connections as there are files for."""
         most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
@@ -108,6 +113,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         if most != resource.RLIM_INFINITY:
             self.worker_connections = max(1, min(self.cfg.worker_connections, most - _SPARE_FILES))
         self._waiting: set[Connection] = set()
+        self._yields_until = 0.0  # to a worker that holds fewer connections; 0 where no client waits
         self._buffered = 0
         self._next_tick = 0.0
         self._predicting = 0  # requests for predictions in threads
@@ -141,9 +147,10 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self._inferences: deque[Connection] = deque()
         self._most_together = min(MOST_TOGETHER, settings.max_batch)
         self.poller.register(self.method_queue.fileno(), selectors.EVENT_READ, self.method_queue.run_callbacks)
+        self.shares.hold(self.place, 0)
         while self.alive and self.is_parent_alive():
             self.notify()
-            self.set_accept_enabled(self.nr_conns < self.worker_connections)
+            self.set_accept_enabled(self.nr_conns < self.worker_connections and not self._yields_until)
             self._turn()
         self._stop_listening()
         grace = monotonic() + self.cfg.graceful_timeout
@@ -153,10 +160,14 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self.tpool.shutdown(wait=False)
 
     def _turn(self) -> None:
-        self.wait_for_and_dispatch_events(0 if self._inferences else _TICK_SECONDS)
+        self.wait_for_and_dispatch_events(self._patience())
         self._answer_together()
         self._answer_an_inference()
         now = monotonic()
+        if 0 < self._yields_until <= now:
+            self._yields_until = 0.0
+            for listener in self.sockets:
+                self._take_connection(listener)
         if now >= self._next_tick:
             self._next_tick = now + _TICK_SECONDS
             if self._refused:
@@ -165,11 +176,19 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             for connection in [waiting for waiting in self._waiting if waiting.deadline <= now]:
                 self._expire(connection)
 
+    def _patience(self) -> float:
+        """Return for how many seconds there is nothing to do but to wait for clients."""
+        if self._inferences:
+            return 0.0
+        return max(0.0, self._yields_until - monotonic()) if self._yields_until else _TICK_SECONDS
+
     def _stop_listening(self) -> None:
         """Take the connections that clients have made already, and no more: those are refused at once from now on."""
+        self.shares.leave(self.place)
+        self._yields_until = 0.0
         for listener in self.sockets:
             listener.setblocking(False)
-            while self.accept(listener):
+            while self._take_connection(listener):
                 pass
         self.set_accept_enabled(False)
         for listener in self.sockets:
@@ -179,13 +198,20 @@ class Worker(ThreadWorker):  # type: ignore[misc]
             if connection.idle:
                 connection.deadline = min(connection.deadline, soon)
 
-    def accept(self, listener: Any) -> bool:
+    def accept(self, listener: Any) -> None:
+        """Take a client's connection; where another worker holds fewer, only if that one does not within a moment."""
+        if self.shares.has_fewest(self.place):
+            self._take_connection(listener)
+        else:
+            self._yields_until = monotonic() + _YIELD_SECONDS
+
+    def _take_connection(self, listener: Any) -> bool:
         """Take a connection, if there is one, and wait for its request."""
         try:
             sock, client = listener.accept()
         except OSError:  # none, or it has gone again; with too few files it stays until there is one
             return False
-        self.nr_conns += 1
+        self._hold(1)
         connection = Connection(self.cfg, sock, client, listener.getsockname(), self._max_body)
         connection.due_in(HEAD_SECONDS)
         self._await(connection, selectors.EVENT_READ, self._on_request)
@@ -211,8 +237,13 @@ class Worker(ThreadWorker):  # type: ignore[misc]
     def _close(self, connection: Connection) -> None:
         self._release(connection)
         self._forget(connection)
-        self.nr_conns -= 1
+        self._hold(-1)
         connection.close()
+
+    def _hold(self, more: int) -> None:
+        self.nr_conns += more
+        if self.alive:
+            self.shares.hold(self.place, self.nr_conns)
 
     def _on_request(self, connection: Connection) -> None:
         """Take what has come of a request; hand it over when that is all."""

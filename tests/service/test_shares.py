@@ -1,0 +1,106 @@
+"""Connections are dealt out among the workers, and a worker that takes none stops nobody."""
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
+from pathlib import Path
+
+import pytest
+
+from service.shares import Shares
+from tests import drawing, factory
+from tests.server import Server, running
+
+WORKERS, CONNECTIONS = 3, 12
+LEAST = 2  # of its 4 takes a worker that a busy machine keeps from its processor for longer than it is waited for
+
+
+def test_a_worker_has_fewest_where_no_other_holds_fewer() -> None:
+    shares = Shares(3)
+    shares.hold(0, 2)
+    assert shares.has_fewest(0)
+    shares.hold(2, 1)
+    assert (shares.has_fewest(0), shares.has_fewest(2)) == (False, True)
+    shares.hold(2, 2)
+    assert shares.has_fewest(0)
+    assert shares.has_fewest(2)
+
+
+def test_a_worker_that_has_left_is_waited_for_by_none() -> None:
+    shares = Shares(2)
+    shares.hold(0, 1)
+    shares.hold(1, 0)
+    assert not shares.has_fewest(0)
+    shares.leave(1)
+    assert shares.has_fewest(0)
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    factory.publish(tmp_path)
+    with running(MODELS_DIR=tmp_path, WORKERS=WORKERS) as started:
+        started.wait_for("/readyz")
+        started.wait_for_workers(WORKERS)
+        time.sleep(0.5)  # each of them serves, and has closed what it was asked over
+        yield started
+
+
+def connected(server: Server) -> dict[int, int]:
+    """Return how many connections each worker has taken, by the sockets that it holds."""
+    inodes = set()
+    for line in Path("/proc/net/tcp").read_text("ascii").splitlines()[1:]:
+        fields = line.split()
+        if int(fields[1].rpartition(":")[2], 16) == server.port and fields[3] == "01":  # established
+            inodes.add(f"socket:[{fields[9]}]")
+    return {worker: sum(link in inodes for link in map(target, descriptors(worker))) for worker in server.workers()}
+
+
+def descriptors(worker: int) -> list[Path]:
+    return list(Path(f"/proc/{worker}/fd").iterdir())
+
+
+def target(descriptor: Path) -> str:
+    try:
+        return str(descriptor.readlink())
+    except FileNotFoundError:  # closed meanwhile
+        return ""
+
+
+def open_connections(server: Server, stack: ExitStack, count: int) -> None:
+    for _ in range(count):
+        connection = stack.enter_context(closing(server.connect()))
+        connection.request("POST", "/predict", drawing.png(7), {"Content-Type": "image/png"})
+        assert connection.getresponse().read()
+
+
+def test_each_worker_takes_its_share(server: Server) -> None:
+    with ExitStack() as stack:
+        open_connections(server, stack, CONNECTIONS)
+        assert min(connected(server).values()) >= LEAST
+
+
+def test_the_others_take_what_a_worker_leaves_that_has_stopped(server: Server) -> None:
+    stopped = server.workers()[1]
+    os.kill(stopped, signal.SIGSTOP)
+    try:
+        with ExitStack() as stack:
+            started = time.monotonic()
+            open_connections(server, stack, CONNECTIONS)
+            assert time.monotonic() - started < 5
+            assert connected(server)[stopped] == 0
+    finally:
+        os.kill(stopped, signal.SIGCONT)
+
+
+def test_the_worker_that_replaces_another_takes_what_comes(server: Server) -> None:
+    with ExitStack() as stack:
+        open_connections(server, stack, CONNECTIONS)
+        victim = server.workers()[0]
+        os.kill(victim, signal.SIGKILL)
+        while victim in server.workers() or len(server.workers()) < WORKERS:
+            time.sleep(0.02)
+        time.sleep(0.5)
+        open_connections(server, stack, CONNECTIONS // WORKERS)
+        assert min(connected(server).values()) >= LEAST
