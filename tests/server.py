@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -10,7 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -87,6 +88,21 @@ class Server:
                 raise AssertionError(f"{len(found)} workers, not {count}; the log:\n{self.read_log()}")
             time.sleep(0.005)
         return found
+
+    def wait_for_ready_workers(self, count: int, seconds: float = 20) -> None:
+        """Return once so many workers serve a model; who connects before that is taken by those that do already."""
+        deadline = time.monotonic() + seconds
+        while (found := self._ready_workers()) != count:
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                raise AssertionError(f"{found} workers are ready, not {count}; the log:\n{self.read_log()}")
+            time.sleep(0.01)
+
+    def _ready_workers(self) -> int:
+        with closing(self.connect()) as connection:
+            connection.request("GET", "/metrics")
+            text = connection.getresponse().read().decode()
+        found = re.search(r"^digits_workers_ready (\d+)", text, re.MULTILINE)
+        return int(found[1]) if found else 0
 
     def stop(self, sent: signal.Signals = signal.SIGTERM, seconds: float = 30) -> int:
         """Send a signal, wait for the end and return the exit status."""

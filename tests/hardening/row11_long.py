@@ -4,6 +4,12 @@ import json
 import random
 from base64 import b64encode
 
+import numpy as np
+from PIL import Image
+
+from service.api.inference import JSON_LENGTH
+from service.canonical import canonical_digit
+from service.engine import Images
 from tests import drawing
 from tests.hardening import load, pictures, processes
 from tests.hardening.score import Plan, Score
@@ -56,8 +62,16 @@ def _ask(server: Server, requests: list[bytes], count: int) -> int:
 
 
 def _mixture(rng: random.Random) -> list[bytes]:
-    """Return requests to ask in turn: most for a digit, some for others, some that are refused."""
+    """Return requests to ask in turn: most are answered by the main thread, some by others, some are refused."""
     originals = pictures.originals()
+    digits = [canonical_digit(np.asarray(drawing.digit(label))) for label in range(10)]
+    files = [drawing.encode(Image.fromarray(digit)) for digit in digits]
+    forms = [multipart([("image", file)]) for file in files]
+    small = [
+        *map(load.post, files),
+        *(load.post(body, "/predict", headers["Content-Type"]) for body, headers in forms),
+        *(_inference(np.stack(digits)[:count]) for count in range(1, 11)),
+    ]
     body, headers = multipart([("image", drawing.png(label)) for label in range(4)])
     tensor = {"name": "images", "datatype": "BYTES", "shape": [1], "data": [b64encode(drawing.png(3)).decode()]}
     others = [
@@ -70,9 +84,22 @@ def _mixture(rng: random.Random) -> list[bytes]:
         load.post(b"", "/livez"),
         *(load.post(pictures.mutate(rng, rng.choice(originals), rng.choice(originals))) for _ in range(100)),
     ]
-    requests = [*others, *(load.post(rng.choice(originals)) for _ in range(4 * len(others)))]
+    requests = [
+        *others,
+        *(load.post(rng.choice(originals)) for _ in range(len(others))),
+        *(rng.choice(small) for _ in range(8 * len(others))),
+    ]
     rng.shuffle(requests)
     return requests
+
+
+def _inference(images: Images) -> bytes:
+    """Return a request with these images as a binary tensor."""
+    parameters = {"binary_data_size": images.nbytes}
+    tensor = {"name": "images", "datatype": "UINT8", "shape": images.shape, "parameters": parameters}
+    text = json.dumps({"inputs": [tensor]}).encode()
+    request = load.post(text + images.tobytes(), "/v2/models/mnist-dmlp/infer", "application/octet-stream")
+    return request.replace(b"\r\n", f"\r\n{JSON_LENGTH}: {len(text)}\r\n".encode(), 1)
 
 
 def post_json(fields: object, path: str = "/predict") -> bytes:

@@ -10,9 +10,9 @@ GRACE_SECONDS = 10
 
 @contextmanager
 def service(module: str = "service", workers: int = 2, **settings: object) -> Iterator[Server]:
-    """Start the service, yield it when all workers are there and one is ready, and stop it at the end."""
+    """Start the service, yield it when all workers are ready, and stop it at the end."""
     given = {"MODELS_DIR": ROOT / "models", "WORKERS": workers, "LOG_LEVEL": "warning", "GRACE_SECONDS": GRACE_SECONDS}
     with running(module, **{**given, **settings}) as server:
         server.wait_for("/readyz", seconds=60)
-        server.wait_for_workers(workers)
+        server.wait_for_ready_workers(workers)
         yield server

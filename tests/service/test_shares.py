@@ -42,8 +42,7 @@ def server(tmp_path: Path) -> Iterator[Server]:
     factory.publish(tmp_path)
     with running(MODELS_DIR=tmp_path, WORKERS=WORKERS) as started:
         started.wait_for("/readyz")
-        started.wait_for_workers(WORKERS)
-        time.sleep(0.5)  # each of them serves, and has closed what it was asked over
+        started.wait_for_ready_workers(WORKERS)
         yield started
 
 
@@ -99,8 +98,8 @@ def test_the_worker_that_replaces_another_takes_what_comes(server: Server) -> No
         open_connections(server, stack, CONNECTIONS)
         victim = server.workers()[0]
         os.kill(victim, signal.SIGKILL)
-        while victim in server.workers() or len(server.workers()) < WORKERS:
+        while victim in server.workers():
             time.sleep(0.02)
-        time.sleep(0.5)
-        open_connections(server, stack, CONNECTIONS // WORKERS)
+        server.wait_for_ready_workers(WORKERS)
+        open_connections(server, stack, CONNECTIONS)
         assert min(connected(server).values()) >= LEAST
