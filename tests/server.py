@@ -96,6 +96,7 @@ class Server:
             if self.process.poll() is not None or time.monotonic() > deadline:
                 raise AssertionError(f"{found} workers are ready, not {count}; the log:\n{self.read_log()}")
             time.sleep(0.01)
+        time.sleep(0.3)  # a worker says so a moment before it takes clients
 
     def _ready_workers(self) -> int:
         with closing(self.connect()) as connection:
