@@ -18,6 +18,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from concurrent import futures
+from contextlib import suppress
 from http import HTTPStatus
 from time import monotonic
 from typing import Any
@@ -128,7 +129,8 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
         def begin() -> None:
             if sys.platform == "linux":  # elsewhere 0 is the whole process
-                os.setpriority(os.PRIO_PROCESS, 0, os.getpriority(os.PRIO_PROCESS, 0) + _NICE)
+                with suppress(OSError):  # a sandbox may forbid it
+                    os.setpriority(os.PRIO_PROCESS, 0, os.getpriority(os.PRIO_PROCESS, 0) + _NICE)
             together.wait()
 
         futures.wait([pool.submit(begin) for _ in range(self.cfg.threads)])
