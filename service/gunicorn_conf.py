@@ -1,14 +1,13 @@
 """gunicorn's configuration, made from the settings. `python -m service` runs gunicorn with this."""
 
-import ctypes
 import gc
 import itertools
 import logging
 import os
 import sys
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from service import memory
 from service.board import Board
 from service.settings import Settings
 from service.shares import Shares
@@ -28,17 +27,8 @@ _row = 0  # of both, this worker's
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 _SWITCH_SECONDS = 0.0005
-_M_ARENA_MAX = -8  # malloc.h of glibc
-_ARENAS = 2
 
-
-def _share_memory_among_threads() -> None:
-    """Let glibc keep what the threads free in two places, not in one for each: it is a fourth of a worker's memory."""
-    with suppress(AttributeError):  # another C library
-        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, _ARENAS)
-
-
-_share_memory_among_threads()
+memory.share_among_threads()
 
 wsgi_app = "service.gunicorn_conf:application()"
 # Threads, for decoding a large picture and running the model take most of the time and release the interpreter: with an
@@ -103,6 +93,7 @@ def post_worker_init(worker: Any) -> None:
     here.draining = lambda: not worker.alive
     here.store.watch()
     here.metrics.watch()
+    memory.give_back()
     gc.collect()
     gc.freeze()  # what is here now stays: to look for garbage in it would take 15 ms, in the midst of a request
 

@@ -21,7 +21,7 @@ HOLDS = "memory grows by under 10 MB once warm; descriptors and threads flat; a 
 
 _BYTES = 10 << 20
 _CLIENTS = 4
-_LEAKING_REQUESTS = 2000
+_LEAKING_REQUESTS = 10_000
 
 
 def run(plan: Plan) -> Score:

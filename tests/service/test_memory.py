@@ -1,0 +1,34 @@
+"""What was freed goes back to the system, although what is still in use lies between it."""
+
+import ctypes
+import subprocess
+import sys
+
+import pytest
+
+from tests.server import ROOT
+
+PROGRAM = """
+import re, time
+from pathlib import Path
+from service import memory
+
+def private():
+    return int(re.search(r"Private_Dirty: *([0-9]+)", Path("/proc/self/smaps_rollup").read_text())[1])
+
+memory.share_among_threads()
+blocks = [bytearray(4000) for _ in range(20_000)]
+blocks = blocks[::50]
+before = private()
+memory.give_back(0.1)
+deadline = time.monotonic() + 10
+while private() > before - 40_000 and time.monotonic() < deadline:
+    time.sleep(0.05)
+print(before - private())
+"""
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "malloc_trim"), reason="the C library is not glibc")
+def test_memory_that_was_freed_goes_back() -> None:
+    done = subprocess.run([sys.executable, "-c", PROGRAM], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert int(done.stdout) > 40_000  # kB, of 80 MB
