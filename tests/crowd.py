@@ -3,7 +3,6 @@
 import http.client
 import json
 import random
-import re
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
@@ -19,6 +18,7 @@ from service.engine import Engine
 from service.specimens import Hand, draw
 from tests import drawing
 from tests.server import Server
+from tests.tensors import binary
 
 CLIENTS = 32
 _HEADER = "Inference-Header-Content-Length"
@@ -74,21 +74,10 @@ def _requests(digits: Any) -> Iterator[Any]:
 
 
 def _as_tensor(connection: http.client.HTTPConnection, digits: Any) -> list[Answer]:
-    head = json.dumps(
-        {
-            "inputs": [
-                {
-                    "name": "images",
-                    "datatype": "UINT8",
-                    "shape": digits.shape,
-                    "parameters": {"binary_data_size": digits.size},
-                }
-            ],
-            "outputs": [{"name": "probabilities", "parameters": {"binary_data": True}}],
-        }
-    ).encode()
-    headers = {_HEADER: str(len(head)), "Content-Type": "application/octet-stream"}
-    connection.request("POST", "/v2/models/mnist-dmlp/infer", head + digits.tobytes(), headers)
+    wanted = [{"name": "probabilities", "parameters": {"binary_data": True}}]
+    body, header = binary(digits.tobytes(), list(digits.shape), outputs=wanted)
+    headers = {**header, "Content-Type": "application/octet-stream"}
+    connection.request("POST", "/v2/models/mnist-dmlp/infer", body, headers)
     response = connection.getresponse()
     content, length = _content(response), int(response.headers[_HEADER])
     version = json.loads(content[:length])["model_version"]
@@ -152,11 +141,4 @@ def _logarithms(probabilities: Any) -> Any:
 
 def pictures_a_run(server: Server) -> float:
     """Return how many pictures a run of the model has had in the mean."""
-    with closing(server.connect()) as connection:
-        connection.request("GET", "/metrics")
-        text = connection.getresponse().read().decode()
-    total, count = (
-        float(re.search(rf"^digits_batch_pictures_{part} (\S+)$", text, re.MULTILINE)[1])  # type: ignore[index]
-        for part in ("sum", "count")
-    )
-    return total / count
+    return server.metric("digits_batch_pictures_sum") / server.metric("digits_batch_pictures_count")

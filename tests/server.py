@@ -92,18 +92,20 @@ class Server:
     def wait_for_ready_workers(self, count: int, seconds: float = 20) -> None:
         """Return once so many workers serve a model; who connects before that is taken by those that do already."""
         deadline = time.monotonic() + seconds
-        while (found := self._ready_workers()) != count:
+        while (found := self.metric("digits_workers_ready")) != count:
             if self.process.poll() is not None or time.monotonic() > deadline:
-                raise AssertionError(f"{found} workers are ready, not {count}; the log:\n{self.read_log()}")
+                raise AssertionError(f"{found:g} workers are ready, not {count}; the log:\n{self.read_log()}")
             time.sleep(0.01)
         time.sleep(0.3)  # a worker says so a moment before it takes clients
 
-    def _ready_workers(self) -> int:
+    def metric(self, name: str) -> float:
+        """Return the value of a metric without labels, of all workers."""
         with closing(self.connect()) as connection:
             connection.request("GET", "/metrics")
             text = connection.getresponse().read().decode()
-        found = re.search(r"^digits_workers_ready (\d+)", text, re.MULTILINE)
-        return int(found[1]) if found else 0
+        found = re.search(rf"^{name} (\S+)$", text, re.MULTILINE)
+        assert found is not None, f"no metric {name}"
+        return float(found[1])
 
     def stop(self, sent: signal.Signals = signal.SIGTERM, seconds: float = 30) -> int:
         """Send a signal, wait for the end and return the exit status."""

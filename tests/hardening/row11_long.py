@@ -4,17 +4,15 @@ import json
 import random
 from base64 import b64encode
 
-import numpy as np
 from PIL import Image
 
-from service.api.inference import JSON_LENGTH
-from service.canonical import canonical_digit
 from service.engine import Images
 from tests import drawing
 from tests.hardening import load, pictures, processes
 from tests.hardening.score import Plan, Score
 from tests.hardening.target import service
 from tests.server import Server, multipart
+from tests.tensors import binary, digits
 
 TITLE = "a long run of mixed requests"
 HOLDS = "memory grows by under 10 MB once warm; descriptors and threads flat; a planted leak is caught"
@@ -64,13 +62,13 @@ def _ask(server: Server, requests: list[bytes], count: int) -> int:
 def _mixture(rng: random.Random) -> list[bytes]:
     """Return requests to ask in turn: most are answered by the main thread, some by others, some are refused."""
     originals = pictures.originals()
-    digits = [canonical_digit(np.asarray(drawing.digit(label))) for label in range(10)]
-    files = [drawing.encode(Image.fromarray(digit)) for digit in digits]
+    plain = digits(*range(10))
+    files = [drawing.encode(Image.fromarray(digit)) for digit in plain]
     forms = [multipart([("image", file)]) for file in files]
     small = [
         *map(load.post, files),
         *(load.post(body, "/predict", headers["Content-Type"]) for body, headers in forms),
-        *(_inference(np.stack(digits)[:count]) for count in range(1, 11)),
+        *(_inference(plain[:count]) for count in range(1, 11)),
     ]
     body, headers = multipart([("image", drawing.png(label)) for label in range(4)])
     tensor = {"name": "images", "datatype": "BYTES", "shape": [1], "data": [b64encode(drawing.png(3)).decode()]}
@@ -95,11 +93,9 @@ def _mixture(rng: random.Random) -> list[bytes]:
 
 def _inference(images: Images) -> bytes:
     """Return a request with these images as a binary tensor."""
-    parameters = {"binary_data_size": images.nbytes}
-    tensor = {"name": "images", "datatype": "UINT8", "shape": images.shape, "parameters": parameters}
-    text = json.dumps({"inputs": [tensor]}).encode()
-    request = load.post(text + images.tobytes(), "/v2/models/mnist-dmlp/infer", "application/octet-stream")
-    return request.replace(b"\r\n", f"\r\n{JSON_LENGTH}: {len(text)}\r\n".encode(), 1)
+    body, header = binary(images.tobytes(), list(images.shape))
+    [line] = [f"\r\n{name}: {value}\r\n".encode("ascii") for name, value in header.items()]
+    return load.post(body, "/v2/models/mnist-dmlp/infer", "application/octet-stream").replace(b"\r\n", line, 1)
 
 
 def post_json(fields: object, path: str = "/predict") -> bytes:

@@ -18,20 +18,15 @@ from PIL import Image
 import service
 from service.api import EXTENSION
 from service.app import create_app
-from service.canonical import canonical_digit
 from service.settings import Settings
 from tests import drawing, factory
+from tests.tensors import binary, digits
 
 MODEL = "/v2/models/mnist-dmlp"
 INFER = f"{MODEL}/infer"
 LENGTH = "Inference-Header-Content-Length"
 
 Images = npt.NDArray[np.uint8]
-
-
-def digits(*labels: int) -> Images:
-    """Return printed digits in the model's own form, uint8 [N, 28, 28]."""
-    return np.stack([canonical_digit(np.asarray(drawing.digit(label))) for label in labels])
 
 
 def tensor(images: Any, datatype: str = "UINT8", **fields: Any) -> dict[str, Any]:
@@ -43,14 +38,6 @@ def tensor(images: Any, datatype: str = "UINT8", **fields: Any) -> dict[str, Any
         "data": images.tolist(),
         **fields,
     }
-
-
-def binary(content: bytes, shape: list[int], datatype: str = "UINT8", **fields: Any) -> tuple[bytes, dict[str, str]]:
-    """Return a body with an input in binary data after the JSON, and the header that goes with it."""
-    size = {"binary_data_size": len(content)}
-    image = {"name": "images", "shape": shape, "datatype": datatype, "parameters": size}
-    text = json.dumps({"inputs": [image], **fields}).encode()
-    return text + content, {LENGTH: str(len(text))}
 
 
 def packed(*elements: bytes) -> bytes:

@@ -24,10 +24,10 @@ from schemathesis.core.parameters import ParameterLocation
 from schemathesis.generation.meta import CoverageScenario
 
 from service.app import create_app
-from service.canonical import canonical_digit
 from service.settings import Settings
 from tests import drawing, factory
 from tests.server import running
+from tests.tensors import binary, digits
 
 LONG = os.environ.get("OPENAPI_EXAMPLES")
 LIMITS = {"max_upload_bytes": 1 << 20, "max_pixels": 1_000_000, "max_batch": 4}
@@ -121,7 +121,7 @@ def fill_many(case: schemathesis.Case, labels: list[int]) -> list[int]:
 
 def fill_tensor(case: schemathesis.Case, labels: list[int]) -> list[int]:
     """Give the input the form and the type that its body has drawn, as JSON or as binary data."""
-    images = np.stack([canonical_digit(np.asarray(drawing.digit(label))) for label in labels])
+    images = digits(*labels)
     pictures = [drawing.png(label) for label in labels]
     datatype = ["UINT8", "FP32", "BYTES"][lot(case, 3)]
     scaled = (images / np.float32(255)).astype("<f4")
@@ -134,8 +134,8 @@ def fill_tensor(case: schemathesis.Case, labels: list[int]) -> list[int]:
         return labels
     packed = b"".join(struct.pack("<I", len(picture)) + picture for picture in pictures)
     content = {"UINT8": images.tobytes(), "FP32": scaled.tobytes(), "BYTES": packed}[datatype]
-    text = json.dumps({"inputs": [{**tensor, "parameters": {"binary_data_size": len(content)}}]}).encode()
-    case.body, case.headers[LENGTH] = text + content, str(len(text))
+    case.body, header = binary(content, shape, datatype)
+    case.headers.update(header)
     return labels
 
 

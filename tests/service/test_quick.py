@@ -16,17 +16,18 @@ from flask import Flask
 from gunicorn.config import Config
 from PIL import Image
 
-from service.canonical import canonical_digit
+from service.api.inference import JSON_LENGTH as LENGTH
 from service.connection import Connection
-from service.engine import Engine
+from service.engine import Engine, Images
 from service.logs import RequestIds
 from service.quick import MOST_BYTES, MOST_TENSOR_BYTES, Quick, plain_headers
 from tests import crowd, drawing, factory
 from tests.server import Server, multipart, running
+from tests.tensors import binary, digits
 
 
 def canonical_png(label: int) -> bytes:
-    return drawing.encode(Image.fromarray(canonical_digit(np.asarray(drawing.digit(label)))))
+    return drawing.encode(Image.fromarray(digits(label)[0]))
 
 
 def request(body: bytes, *headers: str, line: str = "POST /predict HTTP/1.1", length: int | None = None) -> bytes:
@@ -36,25 +37,18 @@ def request(body: bytes, *headers: str, line: str = "POST /predict HTTP/1.1", le
 
 
 INFER = "/v2/models/mnist-dmlp/infer"
-LENGTH = "Inference-Header-Content-Length"
 
 
-def digits(*labels: int) -> Any:
-    return np.stack([canonical_digit(np.asarray(drawing.digit(label))) for label in labels])
+def tensors(images: Images, datatype: str = "UINT8", shape: list[int] | None = None) -> tuple[bytes, dict[str, str]]:
+    """Return the body of an inference that is to be answered in binary form, and the header that goes with it."""
+    wanted = {"binary_data_output": True}
+    return binary(images.tobytes(), shape or list(images.shape), datatype, parameters=wanted)
 
 
-def tensors(images: Any, **fields: Any) -> tuple[bytes, str]:
-    """Return the body of an inference in binary form, and the length of its JSON."""
-    parameters = {"binary_data_size": images.nbytes}
-    image = {"name": "images", "datatype": "UINT8", "shape": images.shape, "parameters": parameters}
-    text = json.dumps({"inputs": [image | fields], "parameters": {"binary_data_output": True}}).encode()
-    return text + images.tobytes(), str(len(text))
-
-
-def inference(images: Any, *headers: str, **fields: Any) -> bytes:
+def inference(images: Images, *headers: str, **changes: Any) -> bytes:
     """Return a request for an inference, as its bytes."""
-    body, length = tensors(images, **fields)
-    return request(body, f"{LENGTH}: {length}", *headers, line=f"POST {INFER} HTTP/1.1")
+    body, length = tensors(images, **changes)
+    return request(body, f"{LENGTH}: {length[LENGTH]}", *headers, line=f"POST {INFER} HTTP/1.1")
 
 
 class Log:
@@ -193,7 +187,7 @@ def test_tensors_are_given_to_the_model_as_they_are(quick: Quick, app: Flask) ->
         inference(digits(2), "Content-Encoding: identity"),
         inference(digits(2), "Connection: close"),
         inference(digits(2)) + b"G",
-        request(*tensors(digits(2))[:1], f"{LENGTH}: 1234567", line=f"POST {INFER} HTTP/1.1"),
+        request(tensors(digits(2))[0], f"{LENGTH}: 1234567", line=f"POST {INFER} HTTP/1.1"),
     ],
 )
 def test_an_inference_that_is_not_plain_goes_another_way(quick: Quick, content: bytes) -> None:
@@ -283,7 +277,7 @@ def test_the_answer_is_the_same_as_the_usual_ways(server: Server, label: int) ->
 
 def test_an_inference_is_answered_as_the_usual_way_answers_it(server: Server) -> None:
     body, length = tensors(digits(3, 8, 8, 1))
-    headers = {"Content_Type": "application/octet-stream", "X_Request_ID": "one", LENGTH: length}
+    headers = {"Content_Type": "application/octet-stream", "X_Request_ID": "one", **length}
     with closing(server.connect()) as connection:
         ours = post(connection, body, INFER, **headers)
         theirs = post(connection, body, INFER, **headers, Content_Encoding="identity")
@@ -308,7 +302,7 @@ def test_more_inferences_than_are_let_in_are_refused(tmp_path: Path) -> None:
 
         def ask_often(_: int) -> list[tuple[int, str]]:
             with closing(server.connect()) as connection:
-                answers = [post(connection, body, INFER, **{LENGTH: length}) for _ in range(60)]
+                answers = [post(connection, body, INFER, **length) for _ in range(60)]
             return [(status, "" if status == 200 else json.loads(text)["code"]) for status, _, text in answers]
 
         with ThreadPoolExecutor(8) as pool:

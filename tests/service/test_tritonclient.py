@@ -11,12 +11,12 @@ import pytest
 from tritonclient.http import InferenceServerClient, InferInput, InferRequestedOutput
 from tritonclient.utils import InferenceServerException
 
-from service.canonical import canonical_digit
 from service.engine import Engine
 from service.settings import Settings
 from service.store import model_store
 from tests import drawing, factory
 from tests.server import Server, running
+from tests.tensors import digits
 
 MODEL = "mnist-dmlp"
 LABELS = [3, 1, 4, 5, 9]
@@ -51,10 +51,6 @@ def engine(models: Path) -> Engine:
     store.refresh()
     assert store.serving
     return store.serving.engine
-
-
-def digits() -> npt.NDArray[np.uint8]:
-    return np.stack([canonical_digit(np.asarray(drawing.digit(label))) for label in LABELS])
 
 
 def images(values: npt.NDArray[Any], datatype: str = "UINT8", **options: Any) -> list[InferInput]:
@@ -97,11 +93,11 @@ def test_repository_index(triton: InferenceServerClient) -> None:
 
 
 def test_defaults(triton: InferenceServerClient, engine: Engine) -> None:
-    result = triton.infer(MODEL, images(digits()))
+    result = triton.infer(MODEL, images(digits(*LABELS)))
     answer = result.get_response()
     assert (answer["model_name"], answer["model_version"], "id" in answer) == (MODEL, "2", False)
     assert answer["outputs"][0]["parameters"] == {"binary_data_size": len(LABELS) * 10 * 4}
-    np.testing.assert_array_equal(result.as_numpy("probabilities"), engine.run(digits()))
+    np.testing.assert_array_equal(result.as_numpy("probabilities"), engine.run(digits(*LABELS)))
     assert result.as_numpy("probabilities").argmax(axis=1).tolist() == LABELS
     assert result.as_numpy("digit") is None
 
@@ -113,7 +109,7 @@ def test_defaults(triton: InferenceServerClient, engine: Engine) -> None:
 def test_each_form(
     triton: InferenceServerClient, engine: Engine, binary_in: bool, binary_out: bool | None, datatype: str, version: str
 ) -> None:
-    sent = digits() if datatype == "UINT8" else digits() / np.float32(255)
+    sent = digits(*LABELS) if datatype == "UINT8" else digits(*LABELS) / np.float32(255)
     result = triton.infer(
         MODEL,
         images(sent, datatype, binary_data=binary_in),
@@ -125,7 +121,7 @@ def test_each_form(
         timeout=1_000_000,
     )
     assert result.get_response()["id"] == "a request"
-    np.testing.assert_array_equal(result.as_numpy("probabilities"), engine.run(digits()))
+    np.testing.assert_array_equal(result.as_numpy("probabilities"), engine.run(digits(*LABELS)))
 
 
 def test_a_full_batch(triton: InferenceServerClient, engine: Engine) -> None:
@@ -145,27 +141,27 @@ def test_pictures(triton: InferenceServerClient) -> None:
 
 @pytest.mark.parametrize("binary", [True, False])
 def test_classification(triton: InferenceServerClient, engine: Engine, binary: bool) -> None:
-    result = triton.infer(MODEL, images(digits()), outputs=output(class_count=3, binary_data=binary))
+    result = triton.infer(MODEL, images(digits(*LABELS)), outputs=output(class_count=3, binary_data=binary))
     classes = result.as_numpy("probabilities")
     assert classes.shape == (len(LABELS), 3)
-    for label, row, probabilities in zip(LABELS, classes, engine.run(digits()), strict=True):
+    for label, row, probabilities in zip(LABELS, classes, engine.run(digits(*LABELS)), strict=True):
         value, index, name = (row[0].decode() if binary else row[0]).split(":")
         assert (int(index), name) == (label, str(label))
         assert float(value) == pytest.approx(probabilities[label], abs=1e-6)
 
 
 def test_many_at_once(triton: InferenceServerClient, engine: Engine) -> None:
-    requests = [triton.async_infer(MODEL, images(digits()), request_id=str(number)) for number in range(40)]
+    requests = [triton.async_infer(MODEL, images(digits(*LABELS)), request_id=str(number)) for number in range(40)]
     for number, request in enumerate(requests):
         result = request.get_result()
         assert result.get_response()["id"] == str(number)
-        np.testing.assert_array_equal(result.as_numpy("probabilities"), engine.run(digits()))
+        np.testing.assert_array_equal(result.as_numpy("probabilities"), engine.run(digits(*LABELS)))
 
 
 @pytest.mark.parametrize("algorithm", ["gzip", "deflate"])
 def test_an_answer_that_may_be_compressed(triton: InferenceServerClient, engine: Engine, algorithm: str) -> None:
-    result = triton.infer(MODEL, images(digits()), response_compression_algorithm=algorithm)
-    np.testing.assert_array_equal(result.as_numpy("probabilities"), engine.run(digits()))
+    result = triton.infer(MODEL, images(digits(*LABELS)), response_compression_algorithm=algorithm)
+    np.testing.assert_array_equal(result.as_numpy("probabilities"), engine.run(digits(*LABELS)))
 
 
 BLANK = np.zeros((1, 28, 28), np.uint8)
@@ -175,7 +171,7 @@ REFUSALS = [
     ("another model", {"model_name": "other"}, "404", "ask for 'mnist-dmlp'"),
     ("another shape", {"inputs": images(np.zeros((1, 784), np.uint8))}, "400", "[N, 28, 28]"),
     ("another type", {"inputs": images(np.zeros((1, 28, 28), np.int64), "INT64")}, "400", "send UINT8 or FP32"),
-    ("floats from 0 to 255", {"inputs": images(digits().astype(np.float32), "FP32")}, "400", "divide by 255"),
+    ("floats from 0 to 255", {"inputs": images(digits(*LABELS).astype(np.float32), "FP32")}, "400", "divide by 255"),
     ("another input", {"inputs": [InferInput("x", [1], "UINT8")]}, "400", "named `images`"),
     ("another output", {"outputs": [InferRequestedOutput("digit")]}, "400", "named `probabilities`"),
     ("too many", {"inputs": images(np.zeros((257, 28, 28), np.uint8))}, "413", "257 images, allowed are 256"),

@@ -1,18 +1,16 @@
 """What the servers are asked: a digit as MNIST would hold it, a photograph of 12 megapixels, a batch of tensors."""
 
-import json
 from pathlib import Path
 
 import cv2
 import numpy as np
 from PIL import Image
 
-from service.api.inference import JSON_LENGTH
-from service.canonical import canonical_digit
-from service.contract import IMAGE_SIDE, INPUT_NAME, LABELS, OUTPUT_NAME
+from service.contract import LABELS, OUTPUT_NAME
 from tests import drawing
 from tests.benchmarks.serving.load import Question
 from tests.benchmarks.serving.work import BATCH
+from tests.tensors import binary, digits
 
 DIGIT = 2
 RIGHT = f'"digit": ?{DIGIT},'
@@ -23,9 +21,11 @@ _GRAIN, _QUALITY = 7.6, 94  # of the photograph: they make it take 4.5 MB
 
 def questions(directory: Path, model: str) -> dict[str, Question]:
     """Write the bodies of all requests into `directory`, and return the requests by name."""
-    small = drawing.encode(Image.fromarray(canonical_digit(np.asarray(drawing.digit(DIGIT)))))
+    small = drawing.encode(Image.fromarray(digits(DIGIT)[0]))
     large = photograph()
-    tensors, json_length = _tensors()
+    wanted = [{"name": OUTPUT_NAME, "parameters": {"binary_data": True}}]
+    many = np.repeat(digits(DIGIT), BATCH, axis=0)
+    tensors, header = binary(many.tobytes(), list(many.shape), outputs=wanted)
     bodies = {"picture": small, "multipart": _form(small), "large": large, "batch": tensors}
     paths = {name: directory / name for name in bodies}
     for name, body in bodies.items():
@@ -39,7 +39,7 @@ def questions(directory: Path, model: str) -> dict[str, Question]:
             f"/v2/models/{model}/infer",
             paths["batch"],
             f"{BATCH}, ?{len(LABELS)}",
-            {"Content-Type": "application/octet-stream", JSON_LENGTH: str(json_length)},
+            {"Content-Type": "application/octet-stream", **header},
         ),
     }
 
@@ -60,21 +60,3 @@ def _form(picture: bytes) -> bytes:
         "Content-Type: image/png\r\n\r\n"
     )
     return head.encode() + picture + f"\r\n--{_BOUNDARY}--\r\n".encode()
-
-
-def _tensors() -> tuple[bytes, int]:
-    """Return a batch in the protocol's binary form, and how much of it is JSON."""
-    images = np.repeat(canonical_digit(np.asarray(drawing.digit(DIGIT)))[np.newaxis], BATCH, axis=0)
-    message = {
-        "inputs": [
-            {
-                "name": INPUT_NAME,
-                "datatype": "UINT8",
-                "shape": [BATCH, IMAGE_SIDE, IMAGE_SIDE],
-                "parameters": {"binary_data_size": images.nbytes},
-            }
-        ],
-        "outputs": [{"name": OUTPUT_NAME, "parameters": {"binary_data": True}}],
-    }
-    head = json.dumps(message).encode()
-    return head + images.tobytes(), len(head)
