@@ -2,8 +2,8 @@
 
 import gc
 import itertools
-import logging
 import os
+import signal
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +27,9 @@ _row = 0  # of both, this worker's
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 _SWITCH_SECONDS = 0.0005
+_STOPPING = {signal.SIGTERM, signal.SIGINT, signal.SIGQUIT}
+
+os.register_at_fork(after_in_parent=lambda: signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPPING))
 
 memory.share_among_threads()
 
@@ -65,7 +68,12 @@ def application() -> "Flask":
 
 
 def pre_fork(server: Any, worker: Any) -> None:
-    """Give a worker the first row of the board that no other has: it goes on counting where a dead one ended."""
+    """Give a worker the first row of the board that no other has: it goes on counting where a dead one ended.
+
+    Signals wait from here on, until `Worker.init_signals`. Meanwhile it has the master's handlers, which would put them
+    into a queue that nobody reads (gunicorn's issue 1910): told to stop while it starts, a worker went on.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING)
     taken = {other.row for other in server.WORKERS.values()}
     worker.row = next(row for row in itertools.count() if row not in taken)
 
@@ -96,15 +104,3 @@ def post_worker_init(worker: Any) -> None:
     memory.give_back()
     gc.collect()
     gc.freeze()  # what is here now stays: to look for garbage in it would take 15 ms, in the midst of a request
-
-
-def worker_exit(server: Any, worker: Any) -> None:  # noqa: ARG001
-    """End a worker that has finished its work at once.
-
-    ONNX Runtime starts a thread when it is imported, which the master does so that the workers share its pages: 20 MB
-    of each. A fork leaves the thread behind, and a worker that took the library apart would crash as it joins it.
-    """
-    leaving = sys.exc_info()[1]
-    if isinstance(leaving, SystemExit) and leaving.code == 0:
-        logging.shutdown()
-        os._exit(0)

@@ -13,6 +13,7 @@ import os
 import re
 import resource
 import selectors
+import signal
 import sys
 import threading
 from collections import deque
@@ -121,6 +122,11 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         self._counting = threading.Lock()
         self._refused = 0  # of them, since the log last said so
         super().init_process()
+
+    def init_signals(self) -> None:
+        """Take gunicorn's handlers, and then the signals that have waited for them since `gunicorn_conf.pre_fork`."""
+        super().init_signals()
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
     def get_thread_pool(self) -> futures.ThreadPoolExecutor:
         """Return gunicorn's pool with all of its threads started, so that a first burst does not wait for them."""

@@ -168,11 +168,25 @@ def test_a_version_is_taken_while_requests_are_answered(models: Path, tmp_path: 
 def test_each_worker_ends_by_itself(models: Path) -> None:
     with running(MODELS_DIR=models, WORKERS=2) as server:
         server.wait_for("/readyz")
+        server.wait_for_ready_workers(2)
         assert server.request("POST", "/predict", drawing.png(9), content_type="image/png")[0] == 200
         assert server.stop() == 0
         log = server.read_log()
     assert log.count("Worker exiting") == 2
     assert "was sent" not in log, "a signal, which is how gunicorn reports a crash"
+
+
+def test_a_worker_that_starts_can_be_told_to_stop(models: Path) -> None:
+    with running(MODELS_DIR=models) as server:
+        while not server.workers():
+            assert server.process.poll() is None, server.read_log()
+        [worker] = server.workers()
+        os.kill(worker, signal.SIGTERM)
+        deadline = time.monotonic() + 10
+        while worker in server.workers():
+            assert time.monotonic() < deadline, "the signal was lost"
+            time.sleep(0.01)
+        server.wait_for("/readyz")  # another has taken its place
 
 
 def test_sigterm_finishes_what_was_begun(models: Path) -> None:
