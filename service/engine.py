@@ -11,9 +11,6 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-
-# ONNX Runtime sends telemetry on Linux since 1.29 unless this is set before the import.
-os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 import onnxruntime as ort
 
 from service.contract import (

@@ -1,6 +1,5 @@
 """The compose deployment as it looks from outside its containers."""
 
-from pathlib import Path
 from typing import Any
 
 from tests import drawing
@@ -14,6 +13,7 @@ TITLE = "the compose deployment from outside"
 HOLDS = "no root, read-only, no capabilities, no new privileges, limits; no connection goes out"
 
 # Of each connection of a container: its state and the address at its other end, in hexadecimal.
+_TELEMETRY = 'import json, os, service; print(json.dumps(os.environ["ORT_DISABLE_TELEMETRY"]))'
 _CONNECTIONS = """
 import json
 rows = [line.split() for name in ("tcp", "tcp6", "udp", "udp6") for line in open(f"/proc/1/net/{name}").readlines()[1:]]
@@ -72,13 +72,8 @@ def _nothing_goes_out(score: Score, deployment: Deployment, count: int) -> None:
     }
     internal = [docker("docker", "network", "inspect", "--format", "{{.Internal}}", name).strip() for name in networks]
     score.hold(internal == ["true"], f"the networks of the service are internal: {internal}")
-    environment = python(replicas[0], "import json, os; print(json.dumps(dict(os.environ)))")
     score.note(f"connections looked at {10 * len(replicas)} times during {count} requests")
-    score.hold("ORT_DISABLE_TELEMETRY" in _engine() or "ORT_DISABLE_TELEMETRY" in environment, "telemetry is on")
-
-
-def _engine() -> str:
-    return (Path(__file__).parents[2] / "service" / "engine.py").read_text(encoding="utf-8")
+    score.hold(python(replicas[0], _TELEMETRY) == "1", "telemetry is on")
 
 
 def _hexadecimal(address: str) -> str:
