@@ -14,6 +14,7 @@ import numpy as np
 
 from service.contract import CONTRACT_VERSION, FLOAT32_FILE, MANIFEST_FILE, FileRecord, Manifest, SelfTest
 from service.engine import Engine, self_test_inputs
+from service.errors import SelfTestError
 from training import device, evaluate, export, fit, pool, publish, report, triton, verify
 from training.dataset import Mnist
 from training.errors import TrainingError
@@ -227,7 +228,16 @@ def _verify(float32: bytes, int8: bytes, recipe: Recipe, calibrated: _Calibrated
         )
     if verification.left_out:
         _say("verify", f"the int8 graph is left out: {verification.left_out}")
+    for name, graph in verification.graphs.items():
+        _say_refusal(name, graph)
     return verification
+
+
+def _say_refusal(name: str, graph: bytes) -> None:
+    try:
+        Engine.open(graph, file=name).read_specimens()
+    except SelfTestError as error:
+        _say("verify", f"a service will refuse this version: {error}")
 
 
 def _logits(model: Any, images: Any) -> evaluate.Floats:

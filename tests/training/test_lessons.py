@@ -55,12 +55,13 @@ def test_a_lesson_is_verified_and_can_be_run(tmp_path: Path, name: str, epochs: 
     assert verified[FLOAT32_FILE]["test"]["errors"] <= (1 - floor) * 300
 
 
-def test_a_service_refuses_a_lesson_that_has_learnt_nothing(tmp_path: Path) -> None:
+def test_a_service_refuses_a_lesson_that_has_learnt_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     models = publish(tmp_path, replace(recipes.find("dmlp-zeros"), **SMALL, accuracy_floor=0), 1)
     store = model_store(Settings(models_dir=models, model_name="dmlp-zeros", provider="cpu"))
     store.refresh()
     assert store.serving is None
     assert "it is no trained model of digits" in str(store.reason)
+    assert f"a service will refuse this version: {FLOAT32_FILE}: it reads" in capsys.readouterr().out
 
 
 def test_a_service_takes_no_lesson_unasked(tmp_path: Path) -> None:
