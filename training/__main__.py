@@ -30,6 +30,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--teacher", type=Path, metavar="DIR", help="run directory of the recipe's teacher; default: train one"
     )
+    parser.add_argument(
+        "--start", type=Path, metavar="DIR", help="run directory of what the recipe starts from; default: train that"
+    )
     parser.add_argument("--models", type=Path, default=Path("models"), metavar="DIR", help="default: %(default)s")
     parser.add_argument("--run-dir", type=Path, metavar="DIR", help="default: runs/RECIPE-seedN")
     parser.add_argument("--resume", action="store_true", help="go on with the interrupted run in the run directory")
@@ -115,6 +118,7 @@ def _train(given: argparse.Namespace) -> None:
         run_dir=given.run_dir or Path("runs") / f"{recipe.name}-seed{given.seed}",
         resume=given.resume,
         teacher=given.teacher,
+        start=given.start,
     )
     pipeline.run(recipe, data, options)
 

@@ -39,7 +39,7 @@ def run(recipes: Sequence[Recipe], data: Mnist, options: Options) -> Path:
     Raises:
         TrainingError: the directory holds another comparison, or a file in it cannot be read.
     """
-    _check_no_pupil(recipes)
+    _check_alone(recipes)
     strategy = device.strategy(options.device)
     options.directory.mkdir(parents=True, exist_ok=True)
     records: dict[str, list[dict[str, Any]]] = {recipe.name: [] for recipe in recipes}
@@ -53,11 +53,11 @@ def run(recipes: Sequence[Recipe], data: Mnist, options: Options) -> Path:
     return path
 
 
-def _check_no_pupil(recipes: Sequence[Recipe]) -> None:
+def _check_alone(recipes: Sequence[Recipe]) -> None:
     for recipe in recipes:
-        if recipe.teacher is not None:
+        if recipe.teacher is not None or recipe.start is not None:
             raise TrainingError(
-                f"{recipe.name} learns from a teacher, which a comparison does not train: "
+                f"{recipe.name} needs {recipe.teacher or recipe.start} first, which a comparison does not train: "
                 f"leave it out, or train it by itself with --recipe {recipe.name}."
             )
 

@@ -88,11 +88,6 @@ class Run:
         return self.directory / "checkpoint.weights.h5"
 
     @property
-    def teacher(self) -> Path:
-        """The directory of the run that trains the teacher, where the recipe names one."""
-        return self.directory / "teacher"
-
-    @property
     def pool(self) -> Path:
         """Where the pool of pictures is kept that the run mixes in."""
         return self.directory / "pool.npz"
@@ -171,12 +166,14 @@ def fit(
     strategy: Any,
     pool: Part | None = None,
     teacher: Any = None,
+    start: Any = None,
     callbacks: Sequence[Any] = (),
 ) -> Fitted:
     """Train `recipe` on `data.train_*` for `epochs` from the checkpoint of `run`, or from the start.
 
-    `pool` is what the recipe mixes in, `teacher` the trained model that it learns from, where it has one. An epoch
-    shows each training digit once, and the pool's pictures beside them. `callbacks` are Keras', to look on with.
+    `pool` is what the recipe mixes in, `teacher` the trained model that it learns from, where it has one, and
+    `start` the one whose weights it starts from. An epoch shows each training digit once, and the pool's pictures
+    beside them. `callbacks` are Keras', to look on with.
 
     The validation split is looked at after each epoch and decides nothing here: the weights are those of the last
     epoch, where the learning rate has come down to zero.
@@ -185,6 +182,8 @@ def fit(
     keras.utils.set_random_seed(seed)
     with strategy.scope():
         model = network.build(recipe)
+        if start is not None:
+            model.set_weights(start.get_weights())
         if teacher is not None:
             model = distill.Pupil(model, _copy(teacher), recipe.teacher_temperature)
         network.compile_for(
@@ -226,7 +225,10 @@ def fit(
             ],
             verbose=1 if sys.stdout.isatty() else 2,
         )
-    return Fitted(_in_float32_on_cpu(model, recipe), history)
+    trained = _in_float32_on_cpu(model, recipe)
+    if start is not None:
+        _mix_in(trained, start, recipe.start_share)
+    return Fitted(trained, history)
 
 
 def _steps_per_execution(steps: int, replicas: int) -> int:
@@ -254,6 +256,12 @@ def _in_float32_on_cpu(model: Any, recipe: Recipe) -> Any:
         copy = network.build(recipe, precision="float32")
     copy.set_weights(model.get_weights())
     return network.pooled(copy)
+
+
+def _mix_in(trained: Any, start: Any, share: float) -> None:
+    """Let the weights of `trained` be the mean of theirs and those of `start`, which has so large a share."""
+    pairs = zip(trained.get_weights(), start.get_weights(), strict=True)
+    trained.set_weights([(1 - share) * after + share * before for after, before in pairs])
 
 
 class _Recorder(keras.callbacks.Callback):  # type: ignore[misc]

@@ -27,7 +27,10 @@ _FLOAT32_TOLERANCE, _INT8_TOLERANCE = 1e-4, 0.1
 
 @dataclass(frozen=True)
 class Options:
-    """What a run is told besides its recipe and its data; `teacher` is the run directory of a teacher that is there."""
+    """What a run is told besides its recipe and its data.
+
+    `teacher` and `start` are run directories, of a teacher that is there and of the recipe that this one starts from.
+    """
 
     name: str
     epochs: int
@@ -38,6 +41,7 @@ class Options:
     run_dir: Path
     resume: bool
     teacher: Path | None = None
+    start: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -76,15 +80,18 @@ def run(recipe: Recipe, data: Mnist, options: Options) -> str:
         resume=options.resume,
     )
     pictures = _pool(recipe, data, state, options.seed)
-    teacher = _teacher(recipe, data, state, pictures, strategy, options)
-    fitted = _fit(recipe, data, state, pictures, strategy, options, teacher=None if teacher is None else teacher.model)
+    first = _train_first(recipe, data, state, pictures, strategy, options)
+    fitted = _fit(
+        recipe, data, state, pictures, strategy, options, **{role: before.model for role, before in first.items()}
+    )
     calibrated = _calibrate(fitted, data, pictures)
     _say("export", "to ONNX, float32 and int8")
     float32 = export.export_float32(fitted.model, calibrated.temperature, recipe)
     int8 = export.export_int8(float32, data.train_images)
     verification = _verify(float32, int8, recipe, calibrated, data)
     figures = _figures(calibrated, verification, options, device.describe(strategy), pictures)
-    figures["teacher"] = None if teacher is None else _teacher_figures(recipe, teacher, data)
+    for role in ("teacher", "start"):
+        figures[role] = _figures_before(getattr(recipe, role), first[role], data) if role in first else None
     triton.write(options.models / options.name, options.name)  # before the version that it describes
     version = publish.publish(options.models, options.name, _writer(recipe, data, options.name, figures, verification))
     state.mark_finished(f"published as version {version}")
@@ -123,25 +130,31 @@ def _pool(recipe: Recipe, data: Mnist, state: fit.Run, seed: int) -> pool.Pool |
     return made
 
 
-def _teacher(
-    pupil: Recipe, data: Mnist, of_pupil: fit.Run, pictures: pool.Pool | None, strategy: Any, options: Options
-) -> fit.Fitted | None:
-    """Return the trained teacher of `pupil`, if it has one: from the run given, or from one beside the pupil's."""
-    if pupil.teacher is None:
-        return None
-    recipe = find(pupil.teacher)
-    directory = options.teacher or of_pupil.teacher
-    state = fit.Run.open(
-        directory,
-        recipe,
-        recipe.epochs if options.teacher else min(recipe.epochs, options.epochs),
-        options.seed,
-        data,
-        mixed_precision=options.mixed_precision,
-        resume=options.teacher is not None or (options.resume and fit.Run.is_in(directory)),
-    )
-    fitted = _fit(recipe, data, state, pictures, strategy, replace(options, epochs=state.identity["epochs"]))
-    state.mark_finished(f"taught {pupil.name}")
+def _train_first(
+    after: Recipe, data: Mnist, of_after: fit.Run, pictures: pool.Pool | None, strategy: Any, options: Options
+) -> dict[str, fit.Fitted]:
+    """Return what is trained before `after`, the `teacher` and the `start` that it has, by that role.
+
+    Each is from the run given, or from one within the run of `after`; that one takes fewer epochs than its recipe says
+    where a teacher would have more than its pupil, and where fewer were asked for.
+    """
+    fitted = {}
+    for role, name, given in (("teacher", after.teacher, options.teacher), ("start", after.start, options.start)):
+        if name is None:
+            continue
+        recipe, directory = find(name), given or of_after.directory / role
+        whole = given is not None or (role == "start" and options.epochs >= after.epochs)
+        state = fit.Run.open(
+            directory,
+            recipe,
+            recipe.epochs if whole else min(recipe.epochs, options.epochs),
+            options.seed,
+            data,
+            mixed_precision=options.mixed_precision,
+            resume=given is not None or (options.resume and fit.Run.is_in(directory)),
+        )
+        fitted[role] = _fit(recipe, data, state, pictures, strategy, replace(options, epochs=state.identity["epochs"]))
+        state.mark_finished(f"the {role} of {after.name}")
     return fitted
 
 
@@ -154,6 +167,7 @@ def _fit(
     options: Options,
     *,
     teacher: Any = None,
+    start: Any = None,
 ) -> fit.Fitted:
     _say(
         "fit",
@@ -169,6 +183,7 @@ def _fit(
         strategy=strategy,
         pool=None if pictures is None else pictures.training,
         teacher=teacher,
+        start=start,
     )
     _say_speed(fitted.history)
     return fitted
@@ -272,14 +287,14 @@ def _figures(
     }
 
 
-def _teacher_figures(pupil: Recipe, teacher: fit.Fitted, data: Mnist) -> dict[str, Any]:
-    last = teacher.history[-1]
+def _figures_before(name: str, fitted: fit.Fitted, data: Mnist) -> dict[str, Any]:
+    last = fitted.history[-1]
     return {
-        "recipe": pupil.teacher,
-        "weights": teacher.model.count_params(),
-        "epochs": len(teacher.history),
+        "recipe": name,
+        "weights": fitted.model.count_params(),
+        "epochs": len(fitted.history),
         "validation_errors": round((1 - last["val_accuracy"]) * len(data.validation_labels)),
-        "seconds_per_epoch": median(entry["seconds"] for entry in teacher.history),
+        "seconds_per_epoch": median(entry["seconds"] for entry in fitted.history),
     }
 
 

@@ -68,6 +68,9 @@ class Recipe:
     deformed digits and pictures, by which plain digits were read worse (31 errors in 5,000, by their own 17).
     A `teacher` is the name of another recipe, which is trained first, on the same mixture; what it answers at
     `teacher_temperature` is then what is learnt, in place of the labels.
+    `start` is the name of another recipe of the same network, which is trained first: this one goes on with
+    its weights. What is published is then the mean of the weights before and after, of which those before have
+    `start_share` (Wortsman et al. 2022, "Robust fine-tuning of zero-shot models").
     Where there are several `members` they learn side by side, each for itself, and the mean of their probabilities is
     the answer. `accuracy_floor` is the share of test digits below which nothing is published. A `lesson` is published
     under its own name, so that a service takes it for its model only if told to.
@@ -85,6 +88,8 @@ class Recipe:
     members: int = 1
     teacher: str | None = None
     teacher_temperature: float = 3.0
+    start: str | None = None
+    start_share: float = 0.0
     loss: str = "cross_entropy"
     optimizer: str = "adam"
     momentum: float = 0.0
@@ -122,6 +127,10 @@ _DEFAULT = Recipe(
     mixture=Mixture(),
     accuracy_floor=0.993,
 )
+
+_HALF = Deformation(
+    rotation_degrees=7.5, scale=0.09, shear=0.09, translation_pixels=0.75, elastic_alpha=21.0
+)  # of the default's
 
 # The lessons: each network that leads to the default, as a difference from one before it.
 _SIGMOID_SGD = Recipe(
@@ -178,6 +187,17 @@ _DMLP_TANH = replace(
 _ALL = (
     _DEFAULT,
     replace(_DEFAULT, name="dmlp-long", summary="the default, trained four times as long", epochs=600),
+    replace(
+        _DEFAULT,
+        name="dmlp-settled",
+        summary="the mean of dmlp-long and of what eight more epochs with half of the deformation make of it",
+        start="dmlp-long",
+        start_share=0.5,
+        learning_rate=3e-4,
+        warmup_epochs=0.0,
+        epochs=8,
+        deformation=_HALF,
+    ),
     replace(
         _DEFAULT,
         name="dmlp-distilled",

@@ -76,7 +76,7 @@ def write_card(
         output=words.output(recipe),
         recipe=recipe,
         learning=words.learning(recipe),
-        teacher=words.teacher(recipe, figures.get("teacher")),
+        before=words.start(figures.get("start")) + words.teacher(recipe, figures.get("teacher")),
         deformation=words.deformation(recipe.deformation),
         mixture=words.mixture(recipe.mixture, figures),
         pictures=_picture_words(figures),
@@ -157,8 +157,8 @@ Scaling, temperature calibration and softmax are inside the graph.{output}
 ## Figures
 {graphs}
 
-The 10,000 test digits of MNIST, through ONNX Runtime on the CPU. They decided nothing: the weights are those of the
-last epoch, and what was fitted was fitted on the validation split.
+The 10,000 test digits of MNIST, through ONNX Runtime on the CPU. They decided nothing: the weights are those at the
+end of the training, and what was fitted was fitted on the validation split.
 {int8}
 For float32 no label differs from Keras, and verification demands that no probability differs by more than
 {difference:.0e} and that batches of 1 and of 512 agree to {batch_difference:.0e}.
@@ -176,7 +176,7 @@ Digits of the test set, a row each, by what `model.onnx` read.
 - Mixed in: {mixture}.
 - Deformation: {deformation}.
 - {learning}, batch {recipe.batch_size},
-  {figures[epochs]} epochs, seed {figures[seed]}. One run.{teacher}
+  {figures[epochs]} epochs, seed {figures[seed]}. One run.{before}
 - {figures[seconds_per_epoch]:.1f} s an epoch (median), of which {figures[waiting_share]:.1%} waiting for data, on
   {figures[device]}, {figures[machine]}.
 - {tools}.

@@ -41,9 +41,12 @@ def output(recipe: Recipe) -> str:
 
 def learning(recipe: Recipe) -> str:
     """Return from which weights and by which steps it learns."""
-    said = [
-        f"{_initial(recipe.kernel_initializer)} weights, {_initial(recipe.bias_initializer)} biases, {_steps(recipe)}"
-    ]
+    initial = f"{_initial(recipe.kernel_initializer)} weights, {_initial(recipe.bias_initializer)} biases"
+    said = [f"the weights of recipe `{recipe.start}`" if recipe.start else initial, _steps(recipe)]
+    if recipe.start_share:
+        said.append(
+            f"then the mean of the weights before and after, those before with a share of {recipe.start_share:g}"
+        )
     if recipe.dropout:
         said.append(f"dropout of {recipe.dropout:.0%}")
     if recipe.weight_decay:
@@ -63,16 +66,24 @@ def teacher(recipe: Recipe, figures: Mapping[str, Any] | None) -> str:
     )
 
 
+def start(figures: Mapping[str, Any] | None) -> str:
+    """Return what was trained first; `figures` are those of it in the manifest."""
+    if figures is None:
+        return ""
+    return (
+        f"\n- Recipe `{figures['recipe']}` came first: {figures['epochs']} epochs of "
+        f"{figures['seconds_per_epoch']:.1f} s, {figures['validation_errors']} validation errors."
+    )
+
+
 def _steps(recipe: Recipe) -> str:
     momentum = f" with momentum {recipe.momentum:g}" if recipe.momentum else ""
     optimizer = {"adam": "Adam", "sgd": f"gradient descent{momentum}"}[recipe.optimizer]
     if recipe.final_rate == 1 and not recipe.warmup_epochs:
         return f"{optimizer} at {recipe.learning_rate:g}"
     end = f"{recipe.final_rate:.0%} of it" if recipe.final_rate else "zero"
-    return (
-        f"{optimizer} to {recipe.learning_rate:g} with\n"
-        f"  {recipe.warmup_epochs:g} epoch of warm-up and cosine decay to {end}"
-    )
+    warm_up = f"{recipe.warmup_epochs:g} epoch of warm-up and " if recipe.warmup_epochs else ""
+    return f"{optimizer} to {recipe.learning_rate:g} with\n  {warm_up}cosine decay to {end}"
 
 
 def _initial(given: str | Normal) -> str:

@@ -64,3 +64,11 @@ def test_a_teacher_is_a_recipe_and_learns_the_same_mixture() -> None:
     assert taught
     for recipe in taught:
         assert recipes.find(str(recipe.teacher)).mixture == recipe.mixture
+
+
+def test_what_a_recipe_starts_from_is_one_of_the_same_network() -> None:
+    started = [recipe for recipe in recipes.RECIPES.values() if recipe.start is not None]
+    assert started
+    for recipe in started:
+        first = recipes.find(str(recipe.start))
+        assert (first.hidden, first.activation, first.mixture) == (recipe.hidden, recipe.activation, recipe.mixture)
