@@ -176,7 +176,7 @@ def fit(
     beside them. `callbacks` are Keras', to look on with.
 
     The validation split is looked at after each epoch and decides nothing here: the weights are those of the last
-    epoch, where the learning rate has come down to zero.
+    epoch, where the learning rate has come down to zero, or their mean with those of `start`.
     """
     steps = batches.steps_per_epoch(len(data.train_images), batches.digits_per_batch(recipe))
     keras.utils.set_random_seed(seed)
