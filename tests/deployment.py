@@ -95,6 +95,10 @@ class Deployment(Published):
         names = self.compose("ps", "--all", "--quiet", *services).split()
         return list(json.loads(run("docker", "inspect", *names)))
 
+    def running(self) -> list[Any]:
+        """Return what Docker says of the containers that run: the one that fills the models' volume has ended."""
+        return [container for container in self.containers() if container["State"]["Running"]]
+
     def wait_for_replicas(self, count: int) -> None:
         """Return when so many replicas of the service are healthy, and no others are there."""
 

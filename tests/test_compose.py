@@ -59,6 +59,17 @@ def test_is_ready_and_reads_a_digit(deployment: Deployment) -> None:
     assert answer["model"]["name"] == MODEL_NAME
 
 
+def test_the_volume_is_filled_before_a_replica_is_made(deployment: Deployment) -> None:
+    """Two containers that are made at once would both fill it, and then Docker fails now and then."""
+    [filler], replicas = deployment.containers("models"), deployment.containers("service")
+    assert (filler["State"]["Status"], filler["State"]["ExitCode"]) == ("exited", 0)
+    mounts = {mount["Name"] for each in (filler, *replicas) for mount in each["Mounts"] if mount["Type"] == "volume"}
+    assert len(mounts) == 1
+    assert len(replicas) == 2
+    assert all(filler["State"]["FinishedAt"] < replica["State"]["StartedAt"] for replica in replicas)
+    assert all(filler["Created"] < replica["Created"] for replica in replicas)
+
+
 def test_process_has_no_privileges(deployment: Deployment) -> None:
     status = deployment.python("import json; print(json.dumps(open('/proc/1/status').read()))")
     fields = dict(re.findall(r"^(\w+):\s*(.*)$", status, re.MULTILINE))
@@ -85,7 +96,7 @@ print(json.dumps([directory for directory in ("/", "/app", "/app/service", "/opt
 
 def test_every_container_is_confined(deployment: Deployment) -> None:
     containers = deployment.containers()
-    assert len(containers) == 3
+    assert len(containers) == 4
     for container in containers:
         limits = container["HostConfig"]
         assert int(container["Config"]["User"].partition(":")[0]) > 0
@@ -119,7 +130,8 @@ def test_there_is_no_way_out(deployment: Deployment) -> None:
     outside = [address for address in addresses_outside() if reaches(*ordinary, address=address)]
     if not outside:
         pytest.skip("an ordinary container gets no answer from outside here either")
-    for container in deployment.containers():
+    assert deployment.containers("models")[0]["HostConfig"]["NetworkMode"] == "none"
+    for container in deployment.running():
         for address in outside:
             assert not reaches("docker", "exec", container["Id"], address=address)
     ask = "import json, socket; print(json.dumps(socket.getaddrinfo('{}', 80)[0][4][0]))"

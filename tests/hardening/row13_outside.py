@@ -29,6 +29,7 @@ def run(plan: Plan) -> Score:
         if deployment:
             for container in deployment.containers():
                 _confined(score, container)
+            for container in deployment.running():
                 _really(score, container)
             _nothing_goes_out(score, deployment, plan.choose(200, 5000))
     return score
