@@ -4,11 +4,8 @@ gunicorn's own reads a request in the thread that answers it, without a deadline
 are threads, and nobody is answered any more. A deadline alone would not help, for a client that is cut off comes again.
 Here the main thread waits, for all clients at once, and hands a request to a thread when all of it has arrived; what
 the client does not take of the answer at once, the main thread sends. A slow client costs a socket and what it sent.
-
-A request whose head is malformed never reaches the application; gunicorn alone would answer it with a page of HTML.
 """
 
-import json
 import os
 import re
 import resource
@@ -20,70 +17,22 @@ from collections import deque
 from collections.abc import Callable
 from concurrent import futures
 from contextlib import suppress
-from http import HTTPStatus
 from time import monotonic
 from typing import Any
 
-from gunicorn.http.errors import (
-    ExpectationFailed,
-    LimitRequestHeaders,
-    LimitRequestLine,
-    ParseException,
-    UnsupportedTransferCoding,
-)
+from gunicorn.http.errors import ParseException
 from gunicorn.util import write_nonblock
 from gunicorn.workers.gthread import ThreadWorker
 
-from service.admission import FULL
+from service import refusals
 from service.api.direct import is_open
 from service.connection import Connection
 from service.errors import TooBusy
-from service.logs import REQUEST_ID_HEADER, Notes, current
+from service.logs import Notes, current
 from service.quick import MOST_TOGETHER, Quick
 from service.shares import Shares
 
-
-class Late(ParseException):  # type: ignore[misc]
-    """A request took too long to arrive."""
-
-    def __str__(self) -> str:
-        """Return what the log says."""
-        return "it took too long to arrive"
-
-
-class CutOff(ParseException):  # type: ignore[misc]
-    """A request ended before its end."""
-
-    def __str__(self) -> str:
-        """Return what the log says."""
-        return "its client closed before its end"
-
-
-REFUSALS: dict[type[ParseException], tuple[HTTPStatus, str, str]] = {
-    Late: (HTTPStatus.REQUEST_TIMEOUT, "request_timeout", "The request took too long to arrive: send it again."),
-    LimitRequestLine: (HTTPStatus.REQUEST_URI_TOO_LONG, "uri_too_long", "The address is too long: shorten it."),
-    LimitRequestHeaders: (
-        HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
-        "headers_too_large",
-        "The request has too many headers, or too large ones: send fewer.",
-    ),
-    ExpectationFailed: (
-        HTTPStatus.EXPECTATION_FAILED,
-        "expectation_failed",
-        "Only `Expect: 100-continue` is understood: leave the header out.",
-    ),
-    UnsupportedTransferCoding: (
-        HTTPStatus.BAD_REQUEST,  # the 501 of RFC 9112 would look like a fault of ours to whoever counts them
-        "unsupported_transfer_coding",
-        "Only `Transfer-Encoding: chunked` is understood: send the body so, or with a Content-Length.",
-    ),
-    ParseException: (HTTPStatus.BAD_REQUEST, "malformed_request", "The request is not well-formed HTTP/1.1: mend it."),
-}
-FAILURE = (HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", "The service failed at this request: see its log.")
-
 _PREDICTION = re.compile(rb"POST /(?:predict(?:/batch)?|v2/models/[^ ?]+/infer)[ ?]")
-_BUSY = (HTTPStatus.TOO_MANY_REQUESTS, TooBusy.code, FULL)
-_BUSY_HEADERS = "".join(f"{name}: {value}\r\n" for name, value in TooBusy.headers.items())
 
 HEAD_SECONDS = 10.0  # for a head to arrive in full
 _LINGER_SECONDS = 5.0  # for a client to close after an answer that closes the connection
@@ -261,7 +210,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         elif data is not None and connection.idle:
             self._close(connection)
         elif data is not None:
-            connection.arrival.refusal = CutOff()
+            connection.arrival.refusal = refusals.CutOff()
             self._hand_over(connection)
 
     def _take(self, connection: Connection, data: bytes) -> None:
@@ -362,20 +311,20 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         """Refuse a prediction here and now: ten times as many as can be made must not cost what one costs."""
         self._metrics.shed(_rule(connection.arrival.content))
         self._refused += 1
-        self._give(connection, _response(*_BUSY, self.wsgi.wsgi_app.ids.name(), _BUSY_HEADERS))
+        self._give(connection, refusals.busy(self.wsgi.wsgi_app.ids.name()))
 
     def _expire(self, connection: Connection) -> None:
         """Refuse a request that has not arrived in time; close what waits for anything else."""
         if connection.waiting_for != self._on_request or connection.idle:
             self._close(connection)
         else:
-            connection.arrival.refusal = Late()
+            connection.arrival.refusal = refusals.Late()
             self._hand_over(connection)
 
     def handle(self, conn: Connection) -> bool:
         """Answer a request, in a thread, and send of the answer what the client takes at once."""
         try:
-            if isinstance(conn.arrival.refusal, Late | CutOff):
+            if isinstance(conn.arrival.refusal, refusals.Late | refusals.CutOff):
                 self.handle_error(None, conn.sock, conn.client, conn.arrival.refusal)
                 return False
             conn.init()
@@ -446,7 +395,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:  # noqa: ARG002
         """Answer a request that did not reach the application, or that broke it, and log why."""
-        status, code, message = _refusal(exc)
+        status, code, message = refusals.of(exc)
         notes = Notes(self.wsgi.wsgi_app.ids.name(), code=code)
         current.set(notes)
         self.wsgi.extensions["digits"].metrics.unread(str(status.value), code)
@@ -455,7 +404,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
         else:
             self.log.exception("Failed at a request")
         try:
-            write_nonblock(client, _response(status, code, message, notes.request_id))
+            write_nonblock(client, refusals.response(status, code, message, notes.request_id))
         except OSError:
             self.log.debug("The client had gone", exc_info=True)
         finally:
@@ -469,23 +418,3 @@ def _rule(request: bytes | bytearray) -> str:
         version = "/versions/<version>" if b"/versions/" in path else ""
         return f"/v2/models/<name>{version}/infer"
     return path.decode("ascii")
-
-
-def _refusal(exc: BaseException) -> tuple[HTTPStatus, str, str]:
-    return next((refusal for kind, refusal in REFUSALS.items() if isinstance(exc, kind)), FAILURE)
-
-
-def _response(
-    status: HTTPStatus, code: str, message: str, request: str, headers: str = "Connection: close\r\n"
-) -> bytes:
-    body = json.dumps({"error": message, "code": code}).encode()
-    head = (
-        f"HTTP/1.1 {status.value} {status.phrase}\r\n"
-        f"{headers}"
-        "Content-Type: application/json\r\n"
-        "X-Content-Type-Options: nosniff\r\n"
-        f"{REQUEST_ID_HEADER}: {request}\r\n"
-        f"Content-Length: {len(body)}\r\n"
-        "\r\n"
-    )
-    return head.encode("ascii") + body

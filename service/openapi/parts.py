@@ -6,7 +6,7 @@ from typing import Any
 
 from service.errors import DigitsError
 from service.logs import REQUEST_ID, REQUEST_ID_HEADER
-from service.worker import FAILURE, REFUSALS
+from service.refusals import FAILURE, REFUSALS
 
 Json = dict[str, Any]
 

@@ -15,9 +15,9 @@ from service import errors
 from service.app import create_app
 from service.contract import LABELS
 from service.errors import DigitsError
+from service.refusals import REFUSALS
 from service.settings import Settings
 from service.swagger import ASSETS, PAGE
-from service.worker import REFUSALS
 
 Document = dict[str, Any]
 
