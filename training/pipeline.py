@@ -55,6 +55,14 @@ class _Calibrated:
     pictures: dict[str, Any]
 
 
+@dataclass(frozen=True)
+class _Before:
+    """What was trained before the recipe that is asked for, and the pictures that it learnt."""
+
+    fitted: fit.Fitted
+    pictures: pool.Pool | None
+
+
 def run(recipe: Recipe, data: Mnist, options: Options) -> str:
     """Train, verify and publish `recipe`; return the number of the version.
 
@@ -79,11 +87,11 @@ def run(recipe: Recipe, data: Mnist, options: Options) -> str:
         mixed_precision=options.mixed_precision,
         resume=options.resume,
     )
-    pictures = _pool(recipe, data, state, options.seed)
-    first = _train_first(recipe, data, state, pictures, strategy, options)
-    fitted = _fit(
-        recipe, data, state, pictures, strategy, options, **{role: before.model for role, before in first.items()}
-    )
+    first = _train_first(recipe, data, state, strategy, options)
+    known = next((before.pictures for before in first.values()), None)
+    pictures = _pool(recipe, data, state, options.seed, known)
+    models = {role: before.fitted.model for role, before in first.items()}
+    fitted = _fit(recipe, data, state, pictures, strategy, options, **models)
     calibrated = _calibrate(fitted, data, pictures)
     _say("export", "to ONNX, float32 and int8")
     float32 = export.export_float32(fitted.model, calibrated.temperature, recipe)
@@ -91,7 +99,7 @@ def run(recipe: Recipe, data: Mnist, options: Options) -> str:
     verification = _verify(float32, int8, recipe, calibrated, data)
     figures = _figures(calibrated, verification, options, device.describe(strategy), pictures)
     for role in ("teacher", "start"):
-        figures[role] = _figures_before(getattr(recipe, role), first[role], data) if role in first else None
+        figures[role] = _figures_before(getattr(recipe, role), first[role].fitted, data) if role in first else None
     triton.write(options.models / options.name, options.name)  # before the version that it describes
     version = publish.publish(options.models, options.name, _writer(recipe, data, options.name, figures, verification))
     state.mark_finished(f"published as version {version}")
@@ -112,7 +120,7 @@ def _check_writable(versions: Path) -> None:
         ) from error
 
 
-def _pool(recipe: Recipe, data: Mnist, state: fit.Run, seed: int) -> pool.Pool | None:
+def _pool(recipe: Recipe, data: Mnist, state: fit.Run, seed: int, known: pool.Pool | None = None) -> pool.Pool | None:
     if recipe.mixture is None:
         return None
     quarters = 0
@@ -123,22 +131,20 @@ def _pool(recipe: Recipe, data: Mnist, state: fit.Run, seed: int) -> pool.Pool |
             quarters = 4 * done // total
             _say("pool", f"{done:,} of {total:,} pictures")
 
-    made = pool.open_or_make(state.pool, recipe.mixture, data, seed=seed, progress=progress)
+    made = pool.open_or_make(state.pool, recipe.mixture, data, seed=seed, known=known, progress=progress)
     counts = ", ".join(f"{len(made.parts[kind].labels):,} {kind}" for kind in pool.TRAINING)
     refused = sum(part.refused for part in made.parts.values())
     _say("pool", f"{counts}; {refused:,} that the service would refuse are left out; made in {made.seconds:.0f} s")
     return made
 
 
-def _train_first(
-    after: Recipe, data: Mnist, of_after: fit.Run, pictures: pool.Pool | None, strategy: Any, options: Options
-) -> dict[str, fit.Fitted]:
+def _train_first(after: Recipe, data: Mnist, of_after: fit.Run, strategy: Any, options: Options) -> dict[str, _Before]:
     """Return what is trained before `after`, the `teacher` and the `start` that it has, by that role.
 
     Each is from the run given, or from one within the run of `after`; that one takes fewer epochs than its recipe says
     where a teacher would have more than its pupil, and where fewer were asked for.
     """
-    fitted = {}
+    first = {}
     for role, name, given in (("teacher", after.teacher, options.teacher), ("start", after.start, options.start)):
         if name is None:
             continue
@@ -153,9 +159,11 @@ def _train_first(
             mixed_precision=options.mixed_precision,
             resume=given is not None or (options.resume and fit.Run.is_in(directory)),
         )
-        fitted[role] = _fit(recipe, data, state, pictures, strategy, replace(options, epochs=state.identity["epochs"]))
+        pictures = _pool(recipe, data, state, options.seed)
+        fitted = _fit(recipe, data, state, pictures, strategy, replace(options, epochs=state.identity["epochs"]))
         state.mark_finished(f"the {role} of {after.name}")
-    return fitted
+        first[role] = _Before(fitted, pictures)
+    return first
 
 
 def _fit(

@@ -1,6 +1,7 @@
 """Pictures that are learnt beside MNIST, made once before the training: rendered digits, drawn forms, outliers.
 
-Each picture is a function of the seed, its kind and its number, so it does not matter how many processes make them.
+Each picture is a function of the seed, its kind and its number, so it does not matter how many processes make them, and
+a larger pool of the same seed begins with the pictures of a smaller one.
 """
 
 import multiprocessing
@@ -46,6 +47,11 @@ class Part:
     labels: Bytes
     refused: int
 
+    @property
+    def tried(self) -> int:
+        """How many were to be made."""
+        return len(self.labels) + self.refused
+
 
 @dataclass(frozen=True)
 class Pool:
@@ -64,17 +70,26 @@ class Pool:
         return {kind: {"count": len(part.labels), "refused": part.refused} for kind, part in self.parts.items()}
 
 
-def open_or_make(path: Path, mixture: Mixture, data: Mnist, *, seed: int, progress: Callable[[int, int], None]) -> Pool:
+def open_or_make(
+    path: Path,
+    mixture: Mixture,
+    data: Mnist,
+    *,
+    seed: int,
+    known: Pool | None = None,
+    progress: Callable[[int, int], None],
+) -> Pool:
     """Return the pool that a run keeps at `path`, made and written there if it is missing.
 
-    `progress` is told from time to time how many pictures of how many are done.
+    What `known` has, of the same seed and data, is not made again. `progress` is told from time to time how many
+    pictures of how many are done.
 
     Raises:
         RunError: the file is damaged.
     """
     if path.exists():
         return _read(path)
-    pool = make(mixture, data, seed=seed, progress=progress)
+    pool = make(mixture, data, seed=seed, known=known, progress=progress)
     _write(path, pool)
     return pool
 
@@ -84,13 +99,20 @@ def make(
     data: Mnist,
     *,
     seed: int,
+    known: Pool | None = None,
     processes: int | None = None,
     progress: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> Pool:
-    """Make the pool of a mixture; where `processes` is None, in one for each processor that this one may use."""
+    """Make the pool of a mixture; where `processes` is None, in one for each processor that this one may use.
+
+    It begins with what `known` has, a pool of the same seed and data, unless that one has more of a kind.
+    """
     started = time.perf_counter()
-    jobs = _jobs(mixture, data, seed)
-    made: dict[str, list[Part]] = {kind: [] for kind in (*TRAINING, *VALIDATION)}
+    counts = _counts(mixture, data)
+    if known is None or any(known.parts[kind].tried > count for kind, count in counts.items()):
+        known = Pool({kind: join([]) for kind in counts}, 0.0)
+    jobs = [job for kind, count in counts.items() for job in _jobs(kind, known.parts[kind].tried, count, data, seed)]
+    made: dict[str, list[Part]] = {kind: [known.parts[kind]] for kind in counts}
     done, total = 0, sum(job.count for job in jobs)
     if processes is None:
         processes = len(os.sched_getaffinity(0)) if total >= _ALONE_BELOW else 1
@@ -99,7 +121,8 @@ def make(
             made[job.kind].append(part)
             done += job.count
             progress(done, total)
-    return Pool({kind: join(parts) for kind, parts in made.items()}, time.perf_counter() - started)
+    seconds = known.seconds + time.perf_counter() - started
+    return Pool({kind: join(parts) for kind, parts in made.items()}, seconds)
 
 
 def join(parts: list[Part]) -> Part:
@@ -125,31 +148,26 @@ class _Job:
     labels: Bytes | None = None
 
 
-def _jobs(mixture: Mixture, data: Mnist, seed: int) -> list[_Job]:
-    train, validation = (
-        (data.train_images, data.train_labels),
-        (data.validation_images, data.validation_labels),
-    )
-    return [
-        *_chunks(RENDERINGS, seed, mixture.renderings, *train),
-        *_chunks(FORMS, seed, mixture.forms),
-        *_chunks(OUTLIERS, seed, mixture.outliers),
-        *_chunks(VALIDATION[0], seed, len(validation[1]), *validation),
-        *_chunks(VALIDATION[1], seed, mixture.held_out),
-        *_chunks(VALIDATION[2], seed, mixture.held_out),
-    ]
+def _counts(mixture: Mixture, data: Mnist) -> dict[str, int]:
+    training = (mixture.renderings, mixture.forms, mixture.outliers)
+    validation = (len(data.validation_labels), mixture.held_out, mixture.held_out)
+    return dict(zip((*TRAINING, *VALIDATION), (*training, *validation), strict=True))
 
 
-def _chunks(
-    kind: str, seed: int, total: int, images: Bytes | None = None, labels: Bytes | None = None
-) -> Iterator[_Job]:
-    for first in range(0, total, _CHUNK):
+def _jobs(kind: str, known: int, total: int, data: Mnist, seed: int) -> Iterator[_Job]:
+    """Yield what makes the pictures of a kind from number `known` on."""
+    shown = {
+        RENDERINGS: (data.train_images, data.train_labels),
+        VALIDATION[0]: (data.validation_images, data.validation_labels),
+    }
+    for first in range(known, total, _CHUNK):
         count = min(_CHUNK, total - first)
-        if images is None or labels is None:
-            yield _Job(kind, seed, first, count)
-        else:
+        if kind in shown:
+            images, labels = shown[kind]
             numbers = np.arange(first, first + count) % len(images)  # each digit in turn, and again
             yield _Job(kind, seed, first, count, images[numbers], labels[numbers])
+        else:
+            yield _Job(kind, seed, first, count)
 
 
 def _do(job: _Job) -> Part:

@@ -67,6 +67,25 @@ def test_another_seed_makes_another_pool(made: pool.Pool, data: Mnist) -> None:
     assert np.any(other.parts["forms"].images[:2] != made.parts["forms"].images[:2])
 
 
+def test_a_larger_pool_begins_with_a_smaller_one(made: pool.Pool, data: Mnist) -> None:
+    told: list[tuple[int, int]] = []
+    larger = Mixture(share=0.4, renderings=400, forms=70, outliers=60, held_out=30)
+    extended = pool.make(larger, data, seed=1, known=made, processes=1, progress=lambda *count: told.append(count))
+    assert told[-1] == (90, 90)
+    check_same(extended, pool.make(larger, data, seed=1, processes=1))
+    for kind, part in made.parts.items():
+        np.testing.assert_array_equal(extended.parts[kind].images[: len(part.images)], part.images)
+
+
+def test_a_smaller_pool_is_made_by_itself(made: pool.Pool, data: Mnist) -> None:
+    smaller = Mixture(share=0.4, renderings=400, forms=20, outliers=60, held_out=30)
+    found = pool.make(smaller, data, seed=1, known=made, processes=1)
+    assert found.parts["forms"].tried == 20
+    np.testing.assert_array_equal(
+        found.parts["forms"].images, made.parts["forms"].images[: len(found.parts["forms"].labels)]
+    )
+
+
 def test_training_and_validation_share_no_picture(made: pool.Pool) -> None:
     for kind, held_out in zip(pool.TRAINING, pool.VALIDATION, strict=True):
         first, second = ({image.tobytes() for image in made.parts[name].images} for name in (kind, held_out))

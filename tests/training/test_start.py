@@ -66,6 +66,21 @@ def test_one_that_is_there_is_taken(tmp_path: Path, data: Mnist, run: fit.Run) -
     assert not (tmp_path / "run" / "start").exists()
 
 
+def test_its_pictures_begin_with_those_learnt_before(
+    tmp_path: Path, data: Mnist, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mixture = recipes.Mixture(renderings=20, forms=10, outliers=10, held_out=20)
+    first = replace(drawn.RECIPE, epochs=1, mixture=mixture)
+    monkeypatch.setitem(recipes.RECIPES, first.name, first)  # type: ignore[arg-type]
+    after = replace(AFTER, mixture=replace(mixture, forms=15))
+    pipeline.run(after, data, options(tmp_path, epochs=1))
+    before, found = (np.load(tmp_path / "run" / path) for path in ("start/pool.npz", "pool.npz"))
+    count = len(before["forms_images"])
+    assert 0 < count < len(found["forms_images"])
+    np.testing.assert_array_equal(found["forms_images"][:count], before["forms_images"])
+    np.testing.assert_array_equal(found["renderings_images"], before["renderings_images"])
+
+
 def test_it_goes_on_where_it_was_cut_off(tmp_path: Path, data: Mnist) -> None:
     with interrupted(after=2):
         pipeline.run(AFTER, data, options(tmp_path, epochs=AFTER.epochs))
