@@ -28,7 +28,7 @@ from training.equalise import equalise
 from training.recipes import Recipe
 
 _OPSET = 18
-_CALIBRATION_IMAGES = 2_000
+_CALIBRATION_IMAGES = 8_000
 _PRODUCTS = ["MatMul", "Gemm"]
 
 

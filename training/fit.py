@@ -10,6 +10,7 @@ from typing import Any
 
 import h5py
 import keras
+import numpy as np
 import tensorflow as tf
 
 from service.errors import first_line
@@ -256,6 +257,13 @@ def _in_float32_on_cpu(model: Any, recipe: Recipe) -> Any:
         copy = network.build(recipe, precision="float32")
     copy.set_weights(model.get_weights())
     return network.pooled(copy)
+
+
+def mean(branches: Sequence[Fitted]) -> Fitted:
+    """Return the first of them with the mean of the weights of all."""
+    weights = zip(*(branch.model.get_weights() for branch in branches), strict=True)
+    branches[0].model.set_weights([np.mean(each, axis=0) for each in weights])
+    return branches[0]
 
 
 def _mix_in(trained: Any, start: Any, share: float) -> None:

@@ -16,13 +16,14 @@ from service.contract import CONTRACT_VERSION, FLOAT32_FILE, MANIFEST_FILE, File
 from service.engine import Engine, self_test_inputs
 from service.errors import SelfTestError
 from training import device, evaluate, export, fit, pool, publish, report, triton, verify
-from training.dataset import Mnist
+from training.dataset import Bytes, Mnist
 from training.errors import TrainingError
 from training.recipes import Recipe, find
 
 _SELF_TEST_IMAGES = 16
 # Kernels for other processors round otherwise; in int8 one step of rounding can move a probability visibly.
 _FLOAT32_TOLERANCE, _INT8_TOLERANCE = 1e-4, 0.1
+_NEXT_BRANCH = 1_000_000  # from one branch's seed to the next: so far apart nobody's own seeds are
 
 
 @dataclass(frozen=True)
@@ -91,11 +92,11 @@ def run(recipe: Recipe, data: Mnist, options: Options) -> str:
     known = next((before.pictures for before in first.values()), None)
     pictures = _pool(recipe, data, state, options.seed, known)
     models = {role: before.fitted.model for role, before in first.items()}
-    fitted = _fit(recipe, data, state, pictures, strategy, options, **models)
+    fitted = _fit_branches(recipe, data, state, pictures, strategy, options, models)
     calibrated = _calibrate(fitted, data, pictures)
     _say("export", "to ONNX, float32 and int8")
     float32 = export.export_float32(fitted.model, calibrated.temperature, recipe)
-    int8 = export.export_int8(float32, data.train_images)
+    int8 = export.export_int8(float32, _learnt(data, pictures))
     verification = _verify(float32, int8, recipe, calibrated, data)
     figures = _figures(calibrated, verification, options, device.describe(strategy), pictures)
     for role in ("teacher", "start"):
@@ -166,6 +167,34 @@ def _train_first(after: Recipe, data: Mnist, of_after: fit.Run, strategy: Any, o
     return first
 
 
+def _fit_branches(
+    recipe: Recipe,
+    data: Mnist,
+    state: fit.Run,
+    pictures: pool.Pool | None,
+    strategy: Any,
+    options: Options,
+    before: Mapping[str, Any],
+) -> fit.Fitted:
+    """Train the branches of `recipe`, the first in `state`, the others in runs within it; return their mean."""
+    branches = [_fit(recipe, data, state, pictures, strategy, options, **before)]
+    for number in range(1, recipe.branches):
+        told = replace(options, seed=options.seed + number * _NEXT_BRANCH)
+        directory = state.directory / f"branch-{number}"
+        own = fit.Run.open(
+            directory,
+            recipe,
+            told.epochs,
+            told.seed,
+            data,
+            mixed_precision=told.mixed_precision,
+            resume=told.resume and fit.Run.is_in(directory),
+        )
+        branches.append(_fit(recipe, data, own, pictures, strategy, told, **before))
+        own.mark_finished(f"a branch of {state.directory}")
+    return fit.mean(branches)
+
+
 def _fit(
     recipe: Recipe,
     data: Mnist,
@@ -230,6 +259,15 @@ def _judge_pictures(fitted: fit.Fitted, pictures: pool.Pool, temperature: float,
         )
     _say("calibrate", f"no digits: {certain:.1%} of {len(predicted[kinds[2]]):,} certain")
     return {"validation_rendered": asdict(rendered), "validation_forms": asdict(forms), "outliers_certain": certain}
+
+
+def _learnt(data: Mnist, pictures: pool.Pool | None) -> Bytes:
+    """Return what the network has learnt, to calibrate int8 on: digits alone would clip what pictures need."""
+    if pictures is None:
+        return data.train_images
+    every = pictures.training.images
+    chosen = np.linspace(0, len(every) - 1, min(len(every), len(data.train_images)), dtype=int)
+    return np.concatenate([data.train_images, every[chosen]])
 
 
 def _verify(float32: bytes, int8: bytes, recipe: Recipe, calibrated: _Calibrated, data: Mnist) -> verify.Verification:

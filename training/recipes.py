@@ -70,8 +70,9 @@ class Recipe:
     A `teacher` is the name of another recipe, which is trained first, on the same mixture; what it answers at
     `teacher_temperature` is then what is learnt, in place of the labels.
     `start` is the name of another recipe of the same network, which is trained first: this one goes on with
-    its weights. What is published is then the mean of the weights before and after, of which those before have
-    `start_share` (Wortsman et al. 2022, "Robust fine-tuning of zero-shot models").
+    its weights, in so many `branches`, each with random numbers of its own. What is published is then the mean of the
+    weights before, which have `start_share`, and of those after each branch (Wortsman et al. 2022, "Model soups" and
+    "Robust fine-tuning of zero-shot models").
     Where there are several `members` they learn side by side, each for itself, and the mean of their probabilities is
     the answer. `accuracy_floor` is the share of test digits below which nothing is published. A `lesson` is published
     under its own name, so that a service takes it for its model only if told to.
@@ -91,6 +92,7 @@ class Recipe:
     teacher_temperature: float = 3.0
     start: str | None = None
     start_share: float = 0.0
+    branches: int = 1
     loss: str = "cross_entropy"
     optimizer: str = "adam"
     momentum: float = 0.0
@@ -191,9 +193,10 @@ _ALL = (
     replace(
         _DEFAULT,
         name="dmlp-settled",
-        summary="the mean of dmlp-long and of what 40 more epochs with half the deformation make of it",
+        summary="the mean of dmlp-long and of what 40 more epochs with half the deformation make of it, twice",
         start="dmlp-long",
         start_share=0.5,
+        branches=2,
         warmup_epochs=0.0,
         epochs=40,
         deformation=_HALF,

@@ -43,9 +43,11 @@ def learning(recipe: Recipe) -> str:
     """Return from which weights and by which steps it learns."""
     initial = f"{_initial(recipe.kernel_initializer)} weights, {_initial(recipe.bias_initializer)} biases"
     said = [f"the weights of recipe `{recipe.start}`" if recipe.start else initial, _steps(recipe)]
+    if recipe.branches > 1:
+        said.append(f"{recipe.branches} times from there, each with random numbers of its own")
     if recipe.start_share:
         said.append(
-            f"then the mean of the weights before and after, those before with a share of {recipe.start_share:g}"
+            f"then the mean of the weights before and after, those before with a share of {recipe.start_share:.3g}"
         )
     if recipe.dropout:
         said.append(f"dropout of {recipe.dropout:.0%}")

@@ -72,3 +72,8 @@ def test_what_a_recipe_starts_from_is_one_of_the_same_network() -> None:
     for recipe in started:
         first = recipes.find(str(recipe.start))
         assert (first.hidden, first.activation) == (recipe.hidden, recipe.activation)
+
+
+def test_only_what_starts_from_the_same_weights_has_branches() -> None:
+    """The mean of networks that have nothing in common is none."""
+    assert all(recipe.start for recipe in recipes.RECIPES.values() if recipe.branches > 1)

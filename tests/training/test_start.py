@@ -1,5 +1,6 @@
 """A recipe that goes on from the weights of another."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,26 @@ def test_what_is_published_is_the_mean_of_before_and_after(tmp_path: Path, data:
         np.testing.assert_allclose(mean, 0.25 * before + 0.75 * after, atol=1e-6)
 
 
+def test_branches_learn_apart_and_become_one(tmp_path: Path, data: Mnist, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[list[Any]] = []
+    mean = fit.mean
+
+    def see(branches: list[fit.Fitted]) -> fit.Fitted:
+        seen.extend(branch.model.get_weights() for branch in branches)
+        seen.append(mean(branches).model.get_weights())
+        return branches[0]
+
+    monkeypatch.setattr(fit, "mean", see)
+    recipe = replace(AFTER, learning_rate=1e-2, start_share=0.5, branches=2)
+    number = pipeline.run(recipe, data, options(tmp_path, epochs=1))
+    for first, second, found in zip(*seen, strict=True):
+        assert not np.allclose(first, second)
+        np.testing.assert_allclose(found, (first + second) / 2, atol=1e-6)
+    card = (tmp_path / "models" / MODEL_NAME / number / "README.md").read_text(encoding="utf-8")
+    assert "2 times from there" in card
+    assert pipeline.run(recipe, data, options(tmp_path, epochs=1)) == "2"  # what is finished there is no hindrance
+
+
 def test_the_pipeline_trains_it_whole_and_says_so(tmp_path: Path, data: Mnist) -> None:
     number = pipeline.run(AFTER, data, options(tmp_path, epochs=AFTER.epochs))
     version = tmp_path / "models" / MODEL_NAME / number
@@ -85,6 +106,27 @@ def test_it_goes_on_where_it_was_cut_off(tmp_path: Path, data: Mnist) -> None:
     with interrupted(after=2):
         pipeline.run(AFTER, data, options(tmp_path, epochs=AFTER.epochs))
     assert pipeline.run(AFTER, data, options(tmp_path, epochs=AFTER.epochs, resume=True)) == "1"
+
+
+def test_a_branch_goes_on_where_it_was_cut_off(tmp_path: Path, data: Mnist) -> None:
+    recipe = replace(AFTER, epochs=2, branches=2)
+    save = fit.Run.save
+
+    def save_then_stop(self: fit.Run, model: Any, history: list[dict[str, float]]) -> None:
+        save(self, model, history)
+        if self.directory.name == "branch-1":
+            raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fit.Run, "save", save_then_stop)
+        with pytest.raises(KeyboardInterrupt):
+            pipeline.run(recipe, data, options(tmp_path, epochs=2))
+    first, second = (json.loads((tmp_path / "run" / name / "history.json").read_text()) for name in (".", "branch-1"))
+    assert (len(first), len(second)) == (2, 1)
+    assert pipeline.run(recipe, data, options(tmp_path, epochs=2, resume=True)) == "1"
+    after = json.loads((tmp_path / "run" / "branch-1" / "history.json").read_text())
+    assert json.loads((tmp_path / "run" / "history.json").read_text()) == first
+    assert (len(after), after[0]) == (2, second[0])
 
 
 def test_a_comparison_does_not_train_what_comes_first(tmp_path: Path, data: Mnist) -> None:
