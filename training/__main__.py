@@ -107,8 +107,9 @@ def _train(given: argparse.Namespace) -> None:
     recipe = recipes.find(given.recipe)
     data = dataset.load(given.data)
     from training import pipeline  # after the cheap mistakes: TensorFlow takes seconds
+    from training.options import Options
 
-    options = pipeline.Options(
+    options = Options(
         name=recipe.model_name,
         epochs=given.epochs or recipe.epochs,
         seed=given.seed,

@@ -17,6 +17,7 @@ from service.errors import first_line
 from training import device, fit, pool, probe, report, side_by_side
 from training.dataset import Mnist
 from training.errors import RunError, TrainingError
+from training.progress import say
 from training.recipes import Recipe, completed
 
 _NO_MATTER = ("summary", "accuracy_floor", "lesson")  # of a recipe, to what is compared
@@ -47,9 +48,9 @@ def run(recipes: Sequence[Recipe], data: Mnist, options: Options) -> Path:
         for recipe in recipes:
             record = _read_or_train(recipe, data, options, seed, strategy)
             records[recipe.name].append(record)
-            _say(f"{recipe.name}, seed {seed}: {_words(record)}")
+            say("compare", f"{recipe.name}, seed {seed}: {_words(record)}")
     path = side_by_side.write(options.report, {recipe: records[recipe.name] for recipe in recipes})
-    _say(str(path))
+    say("compare", str(path))
     return path
 
 
@@ -138,7 +139,3 @@ def _words(record: dict[str, Any]) -> str:
     history = record["history"]
     seconds = median(entry["seconds"] for entry in history)
     return f"{history[-1]['val_accuracy']:.2%} of the validation digits, {seconds:.1f} s an epoch"
-
-
-def _say(message: str) -> None:
-    print(f"[compare  ] {message}", flush=True)

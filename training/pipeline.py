@@ -4,7 +4,7 @@ import errno
 import hashlib
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
@@ -15,34 +15,16 @@ import numpy as np
 from service.contract import CONTRACT_VERSION, FLOAT32_FILE, MANIFEST_FILE, FileRecord, Manifest, SelfTest
 from service.engine import Engine, self_test_inputs
 from service.errors import SelfTestError
-from training import device, evaluate, export, fit, pool, publish, report, triton, verify
+from training import device, evaluate, export, fit, learn, pool, publish, report, triton, verify
 from training.dataset import Bytes, Mnist
 from training.errors import TrainingError
-from training.recipes import Recipe, find
+from training.options import Options
+from training.progress import say
+from training.recipes import Recipe
 
 _SELF_TEST_IMAGES = 16
 # Kernels for other processors round otherwise; in int8 one step of rounding can move a probability visibly.
 _FLOAT32_TOLERANCE, _INT8_TOLERANCE = 1e-4, 0.1
-_NEXT_BRANCH = 1_000_000  # from one branch's seed to the next: so far apart nobody's own seeds are
-
-
-@dataclass(frozen=True)
-class Options:
-    """What a run is told besides its recipe and its data.
-
-    `teacher` and `start` are run directories, of a teacher that is there and of the recipe that this one starts from.
-    """
-
-    name: str
-    epochs: int
-    seed: int
-    device: device.Device
-    mixed_precision: bool
-    models: Path
-    run_dir: Path
-    resume: bool
-    teacher: Path | None = None
-    start: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -56,14 +38,6 @@ class _Calibrated:
     pictures: dict[str, Any]
 
 
-@dataclass(frozen=True)
-class _Before:
-    """What was trained before the recipe that is asked for, and the pictures that it learnt."""
-
-    fitted: fit.Fitted
-    pictures: pool.Pool | None
-
-
 def run(recipe: Recipe, data: Mnist, options: Options) -> str:
     """Train, verify and publish `recipe`; return the number of the version.
 
@@ -72,13 +46,13 @@ def run(recipe: Recipe, data: Mnist, options: Options) -> str:
     """
     _check_writable(options.models / options.name)
     strategy = device.strategy(options.device, mixed_precision=options.mixed_precision)
-    _say(
+    say(
         "data",
         f"{len(data.train_labels):,} training, {len(data.validation_labels):,} validation, "
         f"{len(data.test_labels):,} test digits",
     )
     for remark in data.remarks:
-        _say("data", f"note: {remark}")
+        say("data", f"note: {remark}")
     state = fit.Run.open(
         options.run_dir,
         recipe,
@@ -88,23 +62,21 @@ def run(recipe: Recipe, data: Mnist, options: Options) -> str:
         mixed_precision=options.mixed_precision,
         resume=options.resume,
     )
-    first = _train_first(recipe, data, state, strategy, options)
-    known = next((before.pictures for before in first.values()), None)
-    pictures = _pool(recipe, data, state, options.seed, known)
-    models = {role: before.fitted.model for role, before in first.items()}
-    fitted = _fit_branches(recipe, data, state, pictures, strategy, options, models)
-    calibrated = _calibrate(fitted, data, pictures)
-    _say("export", "to ONNX, float32 and int8")
-    float32 = export.export_float32(fitted.model, calibrated.temperature, recipe)
-    int8 = export.export_int8(float32, _learnt(data, pictures))
+    learnt = learn.learn(recipe, data, state, strategy, options)
+    pictures = learnt.pictures
+    calibrated = _calibrate(learnt.fitted, data, pictures)
+    say("export", "to ONNX, float32 and int8")
+    float32 = export.export_float32(learnt.fitted.model, calibrated.temperature, recipe)
+    int8 = export.export_int8(float32, _calibration_images(data, pictures))
     verification = _verify(float32, int8, recipe, calibrated, data)
     figures = _figures(calibrated, verification, options, device.describe(strategy), pictures)
     for role in ("teacher", "start"):
-        figures[role] = _figures_before(getattr(recipe, role), first[role].fitted, data) if role in first else None
+        first = learnt.before.get(role)
+        figures[role] = None if first is None else _figures_before(getattr(recipe, role), first.fitted, data)
     triton.write(options.models / options.name, options.name)  # before the version that it describes
     version = publish.publish(options.models, options.name, _writer(recipe, data, options.name, figures, verification))
     state.mark_finished(f"published as version {version}")
-    _say("publish", str(options.models / options.name / version))
+    say("publish", str(options.models / options.name / version))
     return version
 
 
@@ -121,118 +93,13 @@ def _check_writable(versions: Path) -> None:
         ) from error
 
 
-def _pool(recipe: Recipe, data: Mnist, state: fit.Run, seed: int, known: pool.Pool | None = None) -> pool.Pool | None:
-    if recipe.mixture is None:
-        return None
-    quarters = 0
-
-    def progress(done: int, total: int) -> None:
-        nonlocal quarters
-        if 4 * done // total > quarters:
-            quarters = 4 * done // total
-            _say("pool", f"{done:,} of {total:,} pictures")
-
-    made = pool.open_or_make(state.pool, recipe.mixture, data, seed=seed, known=known, progress=progress)
-    counts = ", ".join(f"{len(made.parts[kind].labels):,} {kind}" for kind in pool.TRAINING)
-    refused = sum(part.refused for part in made.parts.values())
-    _say("pool", f"{counts}; {refused:,} that the service would refuse are left out; made in {made.seconds:.0f} s")
-    return made
-
-
-def _train_first(after: Recipe, data: Mnist, of_after: fit.Run, strategy: Any, options: Options) -> dict[str, _Before]:
-    """Return what is trained before `after`, the `teacher` and the `start` that it has, by that role.
-
-    Each is from the run given, or from one within the run of `after`; that one takes fewer epochs than its recipe says
-    where a teacher would have more than its pupil, and where fewer were asked for.
-    """
-    first = {}
-    for role, name, given in (("teacher", after.teacher, options.teacher), ("start", after.start, options.start)):
-        if name is None:
-            continue
-        recipe, directory = find(name), given or of_after.directory / role
-        whole = given is not None or (role == "start" and options.epochs >= after.epochs)
-        state = fit.Run.open(
-            directory,
-            recipe,
-            recipe.epochs if whole else min(recipe.epochs, options.epochs),
-            options.seed,
-            data,
-            mixed_precision=options.mixed_precision,
-            resume=given is not None or (options.resume and fit.Run.is_in(directory)),
-        )
-        pictures = _pool(recipe, data, state, options.seed)
-        fitted = _fit(recipe, data, state, pictures, strategy, replace(options, epochs=state.identity["epochs"]))
-        state.mark_finished(f"the {role} of {after.name}")
-        first[role] = _Before(fitted, pictures)
-    return first
-
-
-def _fit_branches(
-    recipe: Recipe,
-    data: Mnist,
-    state: fit.Run,
-    pictures: pool.Pool | None,
-    strategy: Any,
-    options: Options,
-    before: Mapping[str, Any],
-) -> fit.Fitted:
-    """Train the branches of `recipe`, the first in `state`, the others in runs within it; return their mean."""
-    branches = [_fit(recipe, data, state, pictures, strategy, options, **before)]
-    for number in range(1, recipe.branches):
-        told = replace(options, seed=options.seed + number * _NEXT_BRANCH)
-        directory = state.directory / f"branch-{number}"
-        own = fit.Run.open(
-            directory,
-            recipe,
-            told.epochs,
-            told.seed,
-            data,
-            mixed_precision=told.mixed_precision,
-            resume=told.resume and fit.Run.is_in(directory),
-        )
-        branches.append(_fit(recipe, data, own, pictures, strategy, told, **before))
-        own.mark_finished(f"a branch of {state.directory}")
-    return fit.mean(branches)
-
-
-def _fit(
-    recipe: Recipe,
-    data: Mnist,
-    state: fit.Run,
-    pictures: pool.Pool | None,
-    strategy: Any,
-    options: Options,
-    *,
-    teacher: Any = None,
-    start: Any = None,
-) -> fit.Fitted:
-    _say(
-        "fit",
-        f"{recipe.name}, {options.epochs} epochs, seed {options.seed}, on {device.describe(strategy)}; "
-        f"run directory {state.directory}",
-    )
-    fitted = fit.fit(
-        recipe,
-        data,
-        state,
-        seed=options.seed,
-        epochs=options.epochs,
-        strategy=strategy,
-        pool=None if pictures is None else pictures.training,
-        teacher=teacher,
-        start=start,
-    )
-    _say_speed(fitted.history)
-    return fitted
-
-
 def _calibrate(fitted: fit.Fitted, data: Mnist, pictures: pool.Pool | None) -> _Calibrated:
     logits = _logits(fitted.model, data.validation_images)
     temperature = evaluate.fit_temperature(logits, data.validation_labels)
     predicted = evaluate.probabilities(logits, temperature)
     certain_from = evaluate.certain_from(predicted)
     metrics = evaluate.evaluate(predicted, data.validation_labels, certain_from)
-    _say(
+    say(
         "calibrate",
         f"validation: {metrics.errors} errors in {metrics.count:,}; temperature {temperature:.3f}; "
         f"certain from {certain_from:.4f}",
@@ -252,16 +119,16 @@ def _judge_pictures(fitted: fit.Fitted, pictures: pool.Pool, temperature: float,
     )
     certain = float(np.mean(predicted[kinds[2]].max(axis=1) >= certain_from))
     for name, found in (("rendered", rendered), ("drawn forms", forms)):
-        _say(
+        say(
             "calibrate",
             f"{name}: {found.errors} errors in {found.count:,}; calibration error "
             f"{found.expected_calibration_error:.4f}; certain {found.certain_share:.1%}",
         )
-    _say("calibrate", f"no digits: {certain:.1%} of {len(predicted[kinds[2]]):,} certain")
+    say("calibrate", f"no digits: {certain:.1%} of {len(predicted[kinds[2]]):,} certain")
     return {"validation_rendered": asdict(rendered), "validation_forms": asdict(forms), "outliers_certain": certain}
 
 
-def _learnt(data: Mnist, pictures: pool.Pool | None) -> Bytes:
+def _calibration_images(data: Mnist, pictures: pool.Pool | None) -> Bytes:
     """Return what the network has learnt, to calibrate int8 on: digits alone would clip what pictures need."""
     if pictures is None:
         return data.train_images
@@ -282,13 +149,13 @@ def _verify(float32: bytes, int8: bytes, recipe: Recipe, calibrated: _Calibrated
         certain_from=calibrated.certain_from,
     )
     for name, found in verification.figures.items():
-        _say(
+        say(
             "verify",
             f"{name}: {found.test.errors} errors in {found.test.count:,}; differs from Keras by "
             f"{found.keras_difference:.1e}; {found.microseconds:.0f} us an image",
         )
     if verification.left_out:
-        _say("verify", f"the int8 graph is left out: {verification.left_out}")
+        say("verify", f"the int8 graph is left out: {verification.left_out}")
     for name, graph in verification.graphs.items():
         _say_refusal(name, graph)
     return verification
@@ -298,7 +165,7 @@ def _say_refusal(name: str, graph: bytes) -> None:
     try:
         Engine.open(graph, file=name).read_specimens()
     except SelfTestError as error:
-        _say("verify", f"a service will refuse this version: {error}")
+        say("verify", f"a service will refuse this version: {error}")
 
 
 def _logits(model: Any, images: Any) -> evaluate.Floats:
@@ -395,13 +262,3 @@ def _self_test(graphs: Mapping[str, bytes]) -> SelfTest:
     expected = {name: Engine.open(graph).run(images).astype(float).round(6).tolist() for name, graph in graphs.items()}
     tolerance = {name: _FLOAT32_TOLERANCE if name == FLOAT32_FILE else _INT8_TOLERANCE for name in graphs}
     return SelfTest(seed, _SELF_TEST_IMAGES, expected, tolerance)
-
-
-def _say_speed(history: list[dict[str, float]]) -> None:
-    speed = median(entry["images_per_second"] for entry in history)
-    waiting = median(entry["waiting_share"] for entry in history)
-    _say("fit", f"median epoch: {speed:,.0f} images/s, {waiting:.1%} of the time waiting for data")
-
-
-def _say(stage: str, message: str) -> None:
-    print(f"[{stage:<9}] {message}", flush=True)

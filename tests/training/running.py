@@ -10,12 +10,13 @@ import pytest
 
 from service.contract import MODEL_NAME
 from tests.training import drawn
-from training import fit, pipeline
+from training import fit
+from training.options import Options
 
 
-def options(directory: Path, **changes: Any) -> pipeline.Options:
+def options(directory: Path, **changes: Any) -> Options:
     """Return what a pipeline is told to train on a CPU in `directory`, with `changes`."""
-    given = pipeline.Options(
+    given = Options(
         name=MODEL_NAME,
         epochs=drawn.RECIPE.epochs,
         seed=1,

@@ -11,7 +11,7 @@ import pytest
 from service.contract import MODEL_NAME, Manifest
 from tests.training import drawn
 from tests.training.running import interrupted, options
-from training import compare, device, fit, pipeline, recipes
+from training import compare, device, export, fit, pipeline, pool, recipes
 from training.dataset import Mnist
 from training.errors import TrainingError
 
@@ -49,7 +49,10 @@ def test_what_is_published_is_the_mean_of_before_and_after(tmp_path: Path, data:
         np.testing.assert_allclose(mean, 0.25 * before + 0.75 * after, atol=1e-6)
 
 
-def test_branches_learn_apart_and_become_one(tmp_path: Path, data: Mnist, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("trained")
+def test_branches_learn_apart_and_become_one(
+    tmp_path: Path, data: Mnist, run: fit.Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
     seen: list[list[Any]] = []
     mean = fit.mean
 
@@ -60,13 +63,13 @@ def test_branches_learn_apart_and_become_one(tmp_path: Path, data: Mnist, monkey
 
     monkeypatch.setattr(fit, "mean", see)
     recipe = replace(AFTER, learning_rate=1e-2, start_share=0.5, branches=2)
-    number = pipeline.run(recipe, data, options(tmp_path, epochs=1))
+    number = pipeline.run(recipe, data, options(tmp_path, epochs=1, start=run.directory))
     for first, second, found in zip(*seen, strict=True):
         assert not np.allclose(first, second)
         np.testing.assert_allclose(found, (first + second) / 2, atol=1e-6)
     card = (tmp_path / "models" / MODEL_NAME / number / "README.md").read_text(encoding="utf-8")
     assert "2 times from there" in card
-    assert pipeline.run(recipe, data, options(tmp_path, epochs=1)) == "2"  # what is finished there is no hindrance
+    assert "finished" in json.loads((tmp_path / "run" / "branch-1" / "run.json").read_text(encoding="utf-8"))
 
 
 def test_the_pipeline_trains_it_whole_and_says_so(tmp_path: Path, data: Mnist) -> None:
@@ -87,19 +90,29 @@ def test_one_that_is_there_is_taken(tmp_path: Path, data: Mnist, run: fit.Run) -
     assert not (tmp_path / "run" / "start").exists()
 
 
-def test_its_pictures_begin_with_those_learnt_before(
+def test_its_pictures_begin_with_those_learnt_before_and_calibrate_int8(
     tmp_path: Path, data: Mnist, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mixture = recipes.Mixture(renderings=20, forms=10, outliers=10, held_out=20)
     first = replace(drawn.RECIPE, epochs=1, mixture=mixture)
     monkeypatch.setitem(recipes.RECIPES, first.name, first)  # type: ignore[arg-type]
     after = replace(AFTER, mixture=replace(mixture, forms=15))
+    calibrated_on: list[Any] = []
+    export_int8 = export.export_int8
+
+    def see(graph: bytes, images: Any) -> bytes:
+        calibrated_on.append(images)
+        return export_int8(graph, images)
+
+    monkeypatch.setattr(export, "export_int8", see)
     pipeline.run(after, data, options(tmp_path, epochs=1))
     before, found = (np.load(tmp_path / "run" / path) for path in ("start/pool.npz", "pool.npz"))
     count = len(before["forms_images"])
     assert 0 < count < len(found["forms_images"])
     np.testing.assert_array_equal(found["forms_images"][:count], before["forms_images"])
     np.testing.assert_array_equal(found["renderings_images"], before["renderings_images"])
+    pictures = np.concatenate([found[f"{kind}_images"] for kind in pool.TRAINING])
+    np.testing.assert_array_equal(calibrated_on[0], np.concatenate([data.train_images, pictures]))
 
 
 def test_it_goes_on_where_it_was_cut_off(tmp_path: Path, data: Mnist) -> None:
@@ -108,7 +121,8 @@ def test_it_goes_on_where_it_was_cut_off(tmp_path: Path, data: Mnist) -> None:
     assert pipeline.run(AFTER, data, options(tmp_path, epochs=AFTER.epochs, resume=True)) == "1"
 
 
-def test_a_branch_goes_on_where_it_was_cut_off(tmp_path: Path, data: Mnist) -> None:
+@pytest.mark.usefixtures("trained")
+def test_a_branch_goes_on_where_it_was_cut_off(tmp_path: Path, data: Mnist, run: fit.Run) -> None:
     recipe = replace(AFTER, epochs=2, branches=2)
     save = fit.Run.save
 
@@ -120,10 +134,10 @@ def test_a_branch_goes_on_where_it_was_cut_off(tmp_path: Path, data: Mnist) -> N
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(fit.Run, "save", save_then_stop)
         with pytest.raises(KeyboardInterrupt):
-            pipeline.run(recipe, data, options(tmp_path, epochs=2))
+            pipeline.run(recipe, data, options(tmp_path, epochs=2, start=run.directory))
     first, second = (json.loads((tmp_path / "run" / name / "history.json").read_text()) for name in (".", "branch-1"))
     assert (len(first), len(second)) == (2, 1)
-    assert pipeline.run(recipe, data, options(tmp_path, epochs=2, resume=True)) == "1"
+    assert pipeline.run(recipe, data, options(tmp_path, epochs=2, resume=True, start=run.directory)) == "1"
     after = json.loads((tmp_path / "run" / "branch-1" / "history.json").read_text())
     assert json.loads((tmp_path / "run" / "history.json").read_text()) == first
     assert (len(after), after[0]) == (2, second[0])
