@@ -228,7 +228,8 @@ def fit(
         )
     trained = _in_float32_on_cpu(model, recipe)
     if start is not None:
-        _mix_in(trained, start, recipe.start_share)
+        share = recipe.start_share
+        _set_mean(trained, [trained, start], [1 - share, share])
     return Fitted(trained, history)
 
 
@@ -261,15 +262,14 @@ def _in_float32_on_cpu(model: Any, recipe: Recipe) -> Any:
 
 def mean(branches: Sequence[Fitted]) -> Fitted:
     """Return the first of them with the mean of the weights of all."""
-    weights = zip(*(branch.model.get_weights() for branch in branches), strict=True)
-    branches[0].model.set_weights([np.mean(each, axis=0) for each in weights])
+    _set_mean(branches[0].model, [branch.model for branch in branches], [1 / len(branches)] * len(branches))
     return branches[0]
 
 
-def _mix_in(trained: Any, start: Any, share: float) -> None:
-    """Let the weights of `trained` be the mean of theirs and those of `start`, which has so large a share."""
-    pairs = zip(trained.get_weights(), start.get_weights(), strict=True)
-    trained.set_weights([(1 - share) * after + share * before for after, before in pairs])
+def _set_mean(model: Any, models: Sequence[Any], shares: Sequence[float]) -> None:
+    """Let the weights of `model` be the mean of those of `models`, of which each has its share."""
+    weights = zip(*(each.get_weights() for each in models), strict=True)
+    model.set_weights([np.average(each, axis=0, weights=shares) for each in weights])
 
 
 class _Recorder(keras.callbacks.Callback):  # type: ignore[misc]

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -18,9 +19,27 @@ _NEXT_BRANCH = 1_000_000  # from one branch's seed to the next: so far apart nob
 class Learnt:
     """A recipe that was trained, the pictures that it learnt, and what was trained before it, by its role."""
 
+    recipe: Recipe
     fitted: fit.Fitted
     pictures: pool.Pool | None
     before: Mapping[str, "Learnt"] = field(default_factory=dict)
+
+
+def open_run(recipe: Recipe, data: Mnist, options: Options) -> fit.Run:
+    """Open the run of `recipe` that the options tell of.
+
+    Raises:
+        RunError: its directory holds something else.
+    """
+    return fit.Run.open(
+        options.run_dir,
+        recipe,
+        options.epochs,
+        options.seed,
+        data,
+        mixed_precision=options.mixed_precision,
+        resume=options.resume,
+    )
 
 
 def learn(recipe: Recipe, data: Mnist, state: fit.Run, strategy: Any, options: Options) -> Learnt:
@@ -29,14 +48,15 @@ def learn(recipe: Recipe, data: Mnist, state: fit.Run, strategy: Any, options: O
     Raises:
         TrainingError: a run that is there does not fit, or is damaged; the message says what to do.
     """
-    before = _train_first(recipe, data, state, strategy, options)
+    before = _train_first(recipe, data, strategy, options)
     known = next((learnt.pictures for learnt in before.values()), None)
     pictures = _pool(recipe, data, state, options.seed, known)
     models = {role: learnt.fitted.model for role, learnt in before.items()}
-    return Learnt(_fit_branches(recipe, data, state, pictures, strategy, options, models), pictures, before)
+    fitted = _fit_branches(recipe, data, state, pictures, strategy, options, models)
+    return Learnt(recipe, fitted, pictures, before)
 
 
-def _train_first(after: Recipe, data: Mnist, of_after: fit.Run, strategy: Any, options: Options) -> dict[str, Learnt]:
+def _train_first(after: Recipe, data: Mnist, strategy: Any, options: Options) -> dict[str, Learnt]:
     """Return what is trained before `after`, the `teacher` and the `start` that it has, by that role.
 
     Each is from the run given, or from one within the run of `after`; that one takes fewer epochs than its recipe says
@@ -46,21 +66,16 @@ def _train_first(after: Recipe, data: Mnist, of_after: fit.Run, strategy: Any, o
     for role, name, given in (("teacher", after.teacher, options.teacher), ("start", after.start, options.start)):
         if name is None:
             continue
-        recipe, directory = find(name), given or of_after.directory / role
+        recipe = find(name)
         whole = given is not None or (role == "start" and options.epochs >= after.epochs)
-        state = fit.Run.open(
-            directory,
-            recipe,
-            recipe.epochs if whole else min(recipe.epochs, options.epochs),
-            options.seed,
-            data,
-            mixed_precision=options.mixed_precision,
-            resume=given is not None or (options.resume and fit.Run.is_in(directory)),
-        )
-        pictures = _pool(recipe, data, state, options.seed)
-        fitted = _fit(recipe, data, state, pictures, strategy, replace(options, epochs=state.identity["epochs"]))
+        within = _within(options, options.run_dir / role)
+        told = within if given is None else replace(options, run_dir=given, resume=True)
+        told = replace(told, epochs=recipe.epochs if whole else min(recipe.epochs, options.epochs))
+        state = open_run(recipe, data, told)
+        pictures = _pool(recipe, data, state, told.seed)
+        fitted = _fit(recipe, data, state, pictures, strategy, told)
         state.mark_finished(f"the {role} of {after.name}")
-        first[role] = Learnt(fitted, pictures)
+        first[role] = Learnt(recipe, fitted, pictures)
     return first
 
 
@@ -94,20 +109,17 @@ def _fit_branches(
     """Train the branches of `recipe`, the first in `state`, the others in runs within it; return their mean."""
     branches = [_fit(recipe, data, state, pictures, strategy, options, **before)]
     for number in range(1, recipe.branches):
-        told = replace(options, seed=options.seed + number * _NEXT_BRANCH)
-        directory = state.directory / f"branch-{number}"
-        own = fit.Run.open(
-            directory,
-            recipe,
-            told.epochs,
-            told.seed,
-            data,
-            mixed_precision=told.mixed_precision,
-            resume=told.resume and fit.Run.is_in(directory),
-        )
+        told = _within(options, options.run_dir / f"branch-{number}")
+        told = replace(told, seed=options.seed + number * _NEXT_BRANCH)
+        own = open_run(recipe, data, told)
         branches.append(_fit(recipe, data, own, pictures, strategy, told, **before))
         own.mark_finished(f"a branch of {state.directory}")
     return fit.mean(branches)
+
+
+def _within(options: Options, directory: Path) -> Options:
+    """Return the options of a run that belongs to another: it is resumed with that one, if it had begun."""
+    return replace(options, run_dir=directory, resume=options.resume and fit.Run.is_in(directory))
 
 
 def _fit(

@@ -53,15 +53,7 @@ def run(recipe: Recipe, data: Mnist, options: Options) -> str:
     )
     for remark in data.remarks:
         say("data", f"note: {remark}")
-    state = fit.Run.open(
-        options.run_dir,
-        recipe,
-        options.epochs,
-        options.seed,
-        data,
-        mixed_precision=options.mixed_precision,
-        resume=options.resume,
-    )
+    state = learn.open_run(recipe, data, options)
     learnt = learn.learn(recipe, data, state, strategy, options)
     pictures = learnt.pictures
     calibrated = _calibrate(learnt.fitted, data, pictures)
@@ -72,7 +64,7 @@ def run(recipe: Recipe, data: Mnist, options: Options) -> str:
     figures = _figures(calibrated, verification, options, device.describe(strategy), pictures)
     for role in ("teacher", "start"):
         first = learnt.before.get(role)
-        figures[role] = None if first is None else _figures_before(getattr(recipe, role), first.fitted, data)
+        figures[role] = None if first is None else _figures_before(first, data)
     triton.write(options.models / options.name, options.name)  # before the version that it describes
     version = publish.publish(options.models, options.name, _writer(recipe, data, options.name, figures, verification))
     state.mark_finished(f"published as version {version}")
@@ -132,9 +124,8 @@ def _calibration_images(data: Mnist, pictures: pool.Pool | None) -> Bytes:
     """Return what the network has learnt, to calibrate int8 on: digits alone would clip what pictures need."""
     if pictures is None:
         return data.train_images
-    every = pictures.training.images
-    chosen = np.linspace(0, len(every) - 1, min(len(every), len(data.train_images)), dtype=int)
-    return np.concatenate([data.train_images, every[chosen]])
+    as_many = export.spread(pictures.training.images, len(data.train_images))
+    return np.concatenate([data.train_images, as_many])
 
 
 def _verify(float32: bytes, int8: bytes, recipe: Recipe, calibrated: _Calibrated, data: Mnist) -> verify.Verification:
@@ -200,10 +191,10 @@ def _figures(
     }
 
 
-def _figures_before(name: str, fitted: fit.Fitted, data: Mnist) -> dict[str, Any]:
-    last = fitted.history[-1]
+def _figures_before(first: learn.Learnt, data: Mnist) -> dict[str, Any]:
+    fitted, last = first.fitted, first.fitted.history[-1]
     return {
-        "recipe": name,
+        "recipe": first.recipe.name,
         "weights": fitted.model.count_params(),
         "epochs": len(fitted.history),
         "validation_errors": round((1 - last["val_accuracy"]) * len(data.validation_labels)),

@@ -63,8 +63,7 @@ def teacher(recipe: Recipe, figures: Mapping[str, Any] | None) -> str:
     return (
         f"\n- In place of the labels it learnt what a teacher answers to the same images, at the temperature "
         f"{recipe.teacher_temperature:g}\n  (Hinton et al. 2015): recipe `{figures['recipe']}`, "
-        f"{figures['weights']:,} weights, {figures['epochs']} epochs of {figures['seconds_per_epoch']:.1f} s, "
-        f"{figures['validation_errors']} validation errors."
+        f"{figures['weights']:,} weights, {_course(figures)}"
     )
 
 
@@ -72,9 +71,13 @@ def start(figures: Mapping[str, Any] | None) -> str:
     """Return what was trained first; `figures` are those of it in the manifest."""
     if figures is None:
         return ""
+    return f"\n- Recipe `{figures['recipe']}` came first: {_course(figures)}"
+
+
+def _course(figures: Mapping[str, Any]) -> str:
     return (
-        f"\n- Recipe `{figures['recipe']}` came first: {figures['epochs']} epochs of "
-        f"{figures['seconds_per_epoch']:.1f} s, {figures['validation_errors']} validation errors."
+        f"{figures['epochs']} epochs of {figures['seconds_per_epoch']:.1f} s, "
+        f"{figures['validation_errors']} validation errors."
     )
 
 

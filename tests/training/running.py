@@ -30,13 +30,16 @@ def options(directory: Path, **changes: Any) -> Options:
 
 
 @contextmanager
-def interrupted(after: int) -> Iterator[None]:
-    """Press Ctrl-C when a training has saved its epoch of that number, and see that it ends by that."""
+def interrupted(after: int, within: str | None = None) -> Iterator[None]:
+    """Press Ctrl-C when a training has saved its epoch of that number, and see that it ends by that.
+
+    `within` is the name of the run's directory, where only that run's epochs are meant.
+    """
     save = fit.Run.save
 
     def save_then_stop(self: fit.Run, model: Any, history: list[dict[str, float]]) -> None:
         save(self, model, history)
-        if len(history) == after:
+        if len(history) == after and within in (None, self.directory.name):
             raise KeyboardInterrupt
 
     with pytest.MonkeyPatch.context() as patch:

@@ -72,6 +72,14 @@ def test_what_a_recipe_starts_from_is_one_of_the_same_network() -> None:
     for recipe in started:
         first = recipes.find(str(recipe.start))
         assert (first.hidden, first.activation) == (recipe.hidden, recipe.activation)
+        before, after = first.mixture, recipe.mixture
+        assert (before is None) == (after is None)
+        if before and after:  # its pictures are begun with, so it has no more of any kind
+            assert before.share == after.share
+            assert before.held_out == after.held_out
+            assert before.renderings <= after.renderings
+            assert before.forms <= after.forms
+            assert before.outliers <= after.outliers
 
 
 def test_only_what_starts_from_the_same_weights_has_branches() -> None:

@@ -124,22 +124,14 @@ def test_it_goes_on_where_it_was_cut_off(tmp_path: Path, data: Mnist) -> None:
 @pytest.mark.usefixtures("trained")
 def test_a_branch_goes_on_where_it_was_cut_off(tmp_path: Path, data: Mnist, run: fit.Run) -> None:
     recipe = replace(AFTER, epochs=2, branches=2)
-    save = fit.Run.save
-
-    def save_then_stop(self: fit.Run, model: Any, history: list[dict[str, float]]) -> None:
-        save(self, model, history)
-        if self.directory.name == "branch-1":
-            raise KeyboardInterrupt
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fit.Run, "save", save_then_stop)
-        with pytest.raises(KeyboardInterrupt):
-            pipeline.run(recipe, data, options(tmp_path, epochs=2, start=run.directory))
-    first, second = (json.loads((tmp_path / "run" / name / "history.json").read_text()) for name in (".", "branch-1"))
+    main, branch = (fit.Run(tmp_path / "run" / name, {}) for name in (".", "branch-1"))
+    with interrupted(after=1, within="branch-1"):
+        pipeline.run(recipe, data, options(tmp_path, epochs=2, start=run.directory))
+    first, second = main.read_history(), branch.read_history()
     assert (len(first), len(second)) == (2, 1)
     assert pipeline.run(recipe, data, options(tmp_path, epochs=2, resume=True, start=run.directory)) == "1"
-    after = json.loads((tmp_path / "run" / "branch-1" / "history.json").read_text())
-    assert json.loads((tmp_path / "run" / "history.json").read_text()) == first
+    after = branch.read_history()
+    assert main.read_history() == first
     assert (len(after), after[0]) == (2, second[0])
 
 
