@@ -1,3 +1,6 @@
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +11,12 @@ from training.dataset import NO_DIGIT, Mnist
 from training.errors import RunError
 from training.recipes import Mixture
 
+MAKES_MANY = """
+from tests.training import drawn
+from training import pool
+from training.recipes import Mixture
+pool.make(Mixture(), drawn.mnist(), seed=1, processes=2, progress=lambda *_: print("some are made", flush=True))
+"""
 MIXTURE = Mixture(share=0.4, renderings=320, forms=60, outliers=60, held_out=30)
 
 
@@ -90,6 +99,27 @@ def test_training_and_validation_share_no_picture(made: pool.Pool) -> None:
     for kind, held_out in zip(pool.TRAINING, pool.VALIDATION, strict=True):
         first, second = ({image.tobytes() for image in made.parts[name].images} for name in (kind, held_out))
         assert not first & second
+
+
+def test_what_makes_pictures_ends_with_a_training_that_is_killed() -> None:
+    with subprocess.Popen([sys.executable, "-c", MAKES_MANY], stdout=subprocess.PIPE) as training:
+        assert training.stdout is not None
+        assert training.stdout.readline() == b"some are made\n"
+        children = Path(f"/proc/{training.pid}/task/{training.pid}/children").read_text("ascii").split()
+        assert len(children) >= 2
+        training.kill()
+    deadline = time.monotonic() + 20
+    while any(map(runs, children)):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def runs(process: str) -> bool:
+    try:
+        state = Path(f"/proc/{process}/stat").read_text("ascii").rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state != "Z"
 
 
 def test_a_run_makes_its_pool_once(tmp_path: Path, made: pool.Pool, data: Mnist) -> None:
