@@ -59,7 +59,8 @@ def export_int8(float32: bytes, training_images: Bytes) -> bytes:
     Static, because a dynamic scale depends on the whole batch, and with it an answer on its neighbours. Weights keep
     to 7 bits: processors without VNNI add two products in 16 bits, which 8-bit weights overflow, and then the same
     model would answer differently there. Sums stay float32, which costs no time and brings the probabilities three
-    times closer to the float32 graph's; equalised units bring them four times closer again.
+    times closer to the float32 graph's; equalised units bring them four times closer again. Where pictures were learnt
+    beside digits, they are to calibrate on: they reach farther, and digits in between only take their place.
     """
     with tempfile.TemporaryDirectory() as scratch:  # the quantiser wants files
         source, target = Path(scratch) / "float32.onnx", Path(scratch) / "int8.onnx"

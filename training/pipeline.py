@@ -16,7 +16,7 @@ from service.contract import CONTRACT_VERSION, FLOAT32_FILE, MANIFEST_FILE, File
 from service.engine import Engine, self_test_inputs
 from service.errors import SelfTestError
 from training import device, evaluate, export, fit, learn, pool, publish, report, triton, verify
-from training.dataset import Bytes, Mnist
+from training.dataset import Mnist
 from training.errors import TrainingError
 from training.options import Options
 from training.progress import say
@@ -59,7 +59,7 @@ def run(recipe: Recipe, data: Mnist, options: Options) -> str:
     calibrated = _calibrate(learnt.fitted, data, pictures)
     say("export", "to ONNX, float32 and int8")
     float32 = export.export_float32(learnt.fitted.model, calibrated.temperature, recipe)
-    int8 = export.export_int8(float32, _calibration_images(data, pictures))
+    int8 = export.export_int8(float32, data.train_images if pictures is None else pictures.training.images)
     verification = _verify(float32, int8, recipe, calibrated, data)
     figures = _figures(calibrated, verification, options, device.describe(strategy), pictures)
     for role in ("teacher", "start"):
@@ -118,14 +118,6 @@ def _judge_pictures(fitted: fit.Fitted, pictures: pool.Pool, temperature: float,
         )
     say("calibrate", f"no digits: {certain:.1%} of {len(predicted[kinds[2]]):,} certain")
     return {"validation_rendered": asdict(rendered), "validation_forms": asdict(forms), "outliers_certain": certain}
-
-
-def _calibration_images(data: Mnist, pictures: pool.Pool | None) -> Bytes:
-    """Return what the network has learnt, to calibrate int8 on: digits alone would clip what pictures need."""
-    if pictures is None:
-        return data.train_images
-    as_many = export.spread(pictures.training.images, len(data.train_images))
-    return np.concatenate([data.train_images, as_many])
 
 
 def _verify(float32: bytes, int8: bytes, recipe: Recipe, calibrated: _Calibrated, data: Mnist) -> verify.Verification:
