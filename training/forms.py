@@ -1,8 +1,8 @@
 """Digits in the forms in which the world writes them, drawn stroke by stroke.
 
 MNIST's writers are American. Elsewhere the 1 has a long up-stroke or a foot, the 7 a bar, the 4 is open, the 9 curled.
-A 1 with an up-stroke and a 7 differ in where the first stroke goes: a 1's climbs to the top of the stem, a 7's runs
-level to it.
+A 1 with an up-stroke and a 7 differ in where the first stroke goes: a 1's climbs to the top of the stem, or ends at it
+further down, a 7's runs level to the top.
 """
 
 from collections.abc import Sequence
@@ -85,6 +85,8 @@ FORMS = (
     _form(1, "up-stroke from below", "2,82~5,9^ 58,0^ 58,100^", weight=2),
     _form(1, "up-stroke from below, foot", "6,76~6,9^ 58,0^ 58,100^", _LONG_FOOT),
     _form(1, "up-stroke under the top", "12,46~8,8^ 52,22~4,7^", "54,0~4^ 52,100^", weight=2),
+    _form(1, "level stroke under the top", "10,40~8,9^ 50,36~3,9^", "54,0~4^ 52,100^", weight=3),
+    _form(1, "steep stroke under the top", "28,54~7,9^ 52,24~3,8^", "54,0~4^ 52,100^", weight=2),
     _form(1, "flag, long foot", "36,20~9,8^ 56,0^ 56,100^", _LONG_FOOT),
     _form(1, "cursive", "2,84~5,7^ 42,52 62,14 54,0 46,18 46,84 62,100 88,92~6", weight=0.7),
     _form(2, "sharp", "4,24 14,5 38,0 60,16 56,40 34,68 2,97^ 68,95~5^"),
@@ -143,13 +145,15 @@ FORMS = (
     _form(9, "flat foot", f"{_LOOP_OF_9} 58,8^ 58,74 40,97 0,97~6,3", weight=1.5),
     _form(9, "like a g", "56,20~4,4 32,0 4,20 26,42 57,18~3,3 62,60 46,94 4,97~6,4"),
     _form(9, "like a g, curled up", "56,20~4,4 32,0 4,20 26,42 57,18~3,3 60,70 34,100 0,80~6,6"),
+    _form(9, "looped s", "36,44 14,26 34,2 60,10 56,32 34,46~4,4 60,64 56,90 34,98 2,97~6,4", weight=2),
+    _form(9, "looped s, leaning", "30,45 20,24 44,2 70,8 60,32 32,47~4,4 56,64 58,84 40,98 0,98~6,4", weight=2),
     _form(9, "large head", "60,22~5,5 34,0 2,24 22,58 58,40 62,14^ 52,100~9^"),
     _form(9, "like a rho", "4,100~7^ 26,34 52,2 78,16 62,42 30,38~6,6", weight=0.5),
     _form(9, "turned 6", "56,26~5,5 28,46 2,24 30,0 58,26 46,68 20,100~6"),
 )
 
 #: How often a digit is drawn: those that are mistaken for one another here more often.
-_SHARES = np.array([0.05, 0.20, 0.06, 0.06, 0.17, 0.06, 0.07, 0.15, 0.06, 0.12])
+_SHARES = np.array([0.05, 0.25, 0.06, 0.06, 0.17, 0.06, 0.07, 0.15, 0.06, 0.14])
 
 
 def _chances(forms: Sequence[Form]) -> list[float]:

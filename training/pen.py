@@ -52,7 +52,7 @@ def draw_hand(random: np.random.Generator) -> Hand:
         aspect=float(np.exp(np.clip(random.normal(0, 0.15), -0.3, 0.3))),
         warp=random.uniform(0, 0.05),
         tremor=random.uniform(0, 0.003) if sure else random.uniform(0, 0.007),
-        width=float(np.exp(random.uniform(np.log(0.018), np.log(0.19)))),
+        width=float(np.exp(random.uniform(np.log(0.018), np.log(0.22)))),
         pressure=random.uniform(0, 0.35),
         taper=random.uniform(0.35, 1.0),
         nib=random.uniform(0, np.pi) if random.random() < 0.15 else None,

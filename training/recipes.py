@@ -200,7 +200,7 @@ _ALL = (
         warmup_epochs=0.0,
         epochs=40,
         deformation=_HALF,
-        mixture=Mixture(renderings=120_000, forms=56_000, outliers=24_000),
+        mixture=Mixture(renderings=120_000, forms=60_000, outliers=24_000),
     ),
     replace(
         _DEFAULT,

@@ -36,7 +36,7 @@ def test_spline_through_two_points_is_straight() -> None:
     np.testing.assert_allclose(line[:, 0], 2 * line[:, 1])
 
 
-@pytest.mark.parametrize("width", [0.02, 0.05, 0.1, 0.19])
+@pytest.mark.parametrize("width", [0.02, 0.05, 0.1, 0.22])
 def test_a_stroke_fills_the_height_and_is_as_wide_as_the_pen(width: float) -> None:
     ink = pen.draw(STEM, replace(HAND, width=width), RANDOM(1))
     assert (ink.shape, ink.dtype) == ((pen.SIDE, pen.SIDE), np.uint8)
