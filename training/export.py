@@ -66,7 +66,7 @@ def export_int8(float32: bytes, training_images: Bytes) -> bytes:
         source, target = Path(scratch) / "float32.onnx", Path(scratch) / "int8.onnx"
         source.write_bytes(float32)
         quant_pre_process(source, source, skip_symbolic_shape=True)  # joins products and biases
-        chosen = spread(training_images, _CALIBRATION_IMAGES)
+        chosen = _spread(training_images, _CALIBRATION_IMAGES)
         equalised = onnx.load(source)
         equalise(equalised, chosen)
         onnx.save(equalised, source)
@@ -85,7 +85,7 @@ def export_int8(float32: bytes, training_images: Bytes) -> bytes:
         return target.read_bytes()
 
 
-def spread(images: Bytes, count: int) -> Bytes:
+def _spread(images: Bytes, count: int) -> Bytes:
     """Return `count` of the images, or all where there are fewer, spread over all of them."""
     return images[np.linspace(0, len(images) - 1, min(len(images), count), dtype=int)]
 
