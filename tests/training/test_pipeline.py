@@ -27,7 +27,7 @@ def published(directory: Path) -> list[str]:
 
 @pytest.fixture(scope="module")
 def recipe() -> Recipe:
-    mixture = Mixture(share=0.2, renderings=80, forms=40, outliers=40, held_out=40)
+    mixture = Mixture(share=0.3, renderings=160, forms=160, outliers=40, held_out=40)
     return replace(drawn.RECIPE, mixture=mixture)
 
 
@@ -98,7 +98,7 @@ def test_validation_decided_the_threshold_of_certainty(manifest: Manifest) -> No
 
 def test_the_manifest_says_what_was_mixed_in_and_how_pictures_are_read(version: Path, manifest: Manifest) -> None:
     metrics = manifest.metrics
-    asked = {"renderings": 80, "forms": 40, "outliers": 40}
+    asked = {"renderings": 160, "forms": 160, "outliers": 40}
     for kind, count in asked.items():
         assert sum(metrics["pool"][kind].values()) == count
     assert metrics["pool"]["seconds"] > 0
@@ -149,7 +149,7 @@ def test_the_card_names_the_figures(version: Path, manifest: Manifest) -> None:
         "4 epochs, seed 1",
         "shift to 0.5 pixels",
         f"rendered as pictures: {metrics['validation_rendered']['errors']} errors",
-        f"- Mixed in: 20% of each batch are pictures in the service's canonical form, made before training: "
+        f"- Mixed in: 30% of each batch are pictures in the service's canonical form, made before training: "
         f"{metrics['pool']['renderings']['count']} training digits",
         metrics["machine"],
         f"![Loss and error by epoch]({report.CURVES_FILE})",
