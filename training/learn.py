@@ -43,7 +43,9 @@ def open_run(recipe: Recipe, data: Mnist, options: Options) -> fit.Run:
 
 
 def learn(recipe: Recipe, data: Mnist, state: fit.Run, strategy: Any, options: Options) -> Learnt:
-    """Train `recipe` in the run `state`, and before it whatever it needs in runs within that one.
+    """Train `recipe` in the run `state`, and in runs within that one whatever it needs first and its other branches.
+
+    What is learnt is the mean of the branches.
 
     Raises:
         TrainingError: a run that is there does not fit, or is damaged; the message says what to do.
@@ -52,8 +54,14 @@ def learn(recipe: Recipe, data: Mnist, state: fit.Run, strategy: Any, options: O
     known = next((learnt.pictures for learnt in before.values()), None)
     pictures = _pool(recipe, data, state, options.seed, known)
     models = {role: learnt.fitted.model for role, learnt in before.items()}
-    fitted = _fit_branches(recipe, data, state, pictures, strategy, options, models)
-    return Learnt(recipe, fitted, pictures, before)
+    branches = [_fit(recipe, data, state, pictures, strategy, options, **models)]
+    for number in range(1, recipe.branches):
+        told = _within(options, options.run_dir / f"branch-{number}")
+        told = replace(told, seed=options.seed + number * _NEXT_BRANCH)
+        own = open_run(recipe, data, told)
+        branches.append(_fit(recipe, data, own, pictures, strategy, told, **models))
+        own.mark_finished(f"a branch of {state.directory}")
+    return Learnt(recipe, fit.mean(branches), pictures, before)
 
 
 def _train_first(after: Recipe, data: Mnist, strategy: Any, options: Options) -> dict[str, Learnt]:
@@ -95,26 +103,6 @@ def _pool(recipe: Recipe, data: Mnist, state: fit.Run, seed: int, known: pool.Po
     refused = sum(part.refused for part in made.parts.values())
     say("pool", f"{counts}; {refused:,} that the service would refuse are left out; made in {made.seconds:.0f} s")
     return made
-
-
-def _fit_branches(
-    recipe: Recipe,
-    data: Mnist,
-    state: fit.Run,
-    pictures: pool.Pool | None,
-    strategy: Any,
-    options: Options,
-    before: Mapping[str, Any],
-) -> fit.Fitted:
-    """Train the branches of `recipe`, the first in `state`, the others in runs within it; return their mean."""
-    branches = [_fit(recipe, data, state, pictures, strategy, options, **before)]
-    for number in range(1, recipe.branches):
-        told = _within(options, options.run_dir / f"branch-{number}")
-        told = replace(told, seed=options.seed + number * _NEXT_BRANCH)
-        own = open_run(recipe, data, told)
-        branches.append(_fit(recipe, data, own, pictures, strategy, told, **before))
-        own.mark_finished(f"a branch of {state.directory}")
-    return fit.mean(branches)
 
 
 def _within(options: Options, directory: Path) -> Options:
