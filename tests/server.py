@@ -32,6 +32,11 @@ def multipart(files: list[tuple[str, bytes]]) -> tuple[bytes, dict[str, str]]:
     return body, {"Content-Type": "multipart/form-data; boundary=b"}
 
 
+def children(pid: int) -> list[int]:
+    """Return the process ids of what a process has started."""
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii").split()]
+
+
 class Server:
     """`python -m service`, or another module, on a free port. `settings` are the variables without their prefix."""
 
@@ -77,8 +82,7 @@ class Server:
 
     def workers(self) -> list[int]:
         """Return the process ids of the workers."""
-        pid = self.process.pid
-        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii").split()]
+        return children(self.process.pid)
 
     def wait_for_workers(self, count: int, seconds: float = 20) -> list[int]:
         """Return the process ids of the workers once there are so many: the first one answers before the others."""

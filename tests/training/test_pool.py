@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.server import ROOT, children
 from training import pool
 from training.dataset import NO_DIGIT, Mnist
 from training.errors import RunError
@@ -102,19 +103,19 @@ def test_training_and_validation_share_no_picture(made: pool.Pool) -> None:
 
 
 def test_what_makes_pictures_ends_with_a_training_that_is_killed() -> None:
-    with subprocess.Popen([sys.executable, "-c", MAKES_MANY], stdout=subprocess.PIPE) as training:
+    with subprocess.Popen([sys.executable, "-c", MAKES_MANY], cwd=ROOT, stdout=subprocess.PIPE) as training:
         assert training.stdout is not None
         assert training.stdout.readline() == b"some are made\n"
-        children = Path(f"/proc/{training.pid}/task/{training.pid}/children").read_text("ascii").split()
-        assert len(children) >= 2
+        makers = children(training.pid)
+        assert len(makers) >= 2
         training.kill()
     deadline = time.monotonic() + 20
-    while any(map(runs, children)):
+    while any(map(runs, makers)):
         assert time.monotonic() < deadline
         time.sleep(0.05)
 
 
-def runs(process: str) -> bool:
+def runs(process: int) -> bool:
     try:
         state = Path(f"/proc/{process}/stat").read_text("ascii").rpartition(")")[2].split()[0]
     except (FileNotFoundError, ProcessLookupError):
