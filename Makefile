@@ -23,13 +23,13 @@ train: .venv/dev  ## train and publish the next version, such as ARGS="--data DI
 	$(DEV) -m training $(ARGS)
 
 measure: .venv/dev  ## measure on pictures as people send them, such as ARGS="--data DIR --short"
-	$(DEV) -m tests.benchmarks.robustness $(ARGS)
+	$(DEV) -m benchmarks.pictures $(ARGS)
 
 bench: .venv/dev  ## measure beside other servers, with wrk; ARGS=--short asks this one alone, to see that it works
-	$(DEV) -m tests.benchmarks.serving $(ARGS)
+	$(DEV) -m benchmarks.serving $(ARGS)
 
 hardening: .venv/dev  ## try load, faults and hostile input on a fresh service: ARGS="--short --rows 3,4,8"
-	$(DEV) -m tests.hardening $(ARGS)
+	$(DEV) -m benchmarks.hardening $(ARGS)
 
 lint: .venv/dev  ## check the style, the layout of the code and the types
 	$(DEV) -m ruff check .
@@ -44,7 +44,7 @@ gpu-tests: .venv/serve-gpu .venv/train-gpu  ## test serving and training on a GP
 	.venv/train-gpu/bin/python -m pytest -ra tests/gpu/test_training.py $(ARGS)
 
 swarm: .venv/dev  ## deploy, update and break the stack on a swarm of three engines on this machine; as root, ten minutes
-	$(DEV) -m tests.swarm
+	$(DEV) -m benchmarks.swarm
 
 lock: .venv/dev $(LOCKS)  ## bring requirements/ up to pyproject.toml; ARGS=--upgrade takes the newest versions it allows
 	@! grep -nE 'https?://|file:|^[./-]' $(LOCKS) || { echo "make: an address or a path got into the locks"; exit 1; }

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 
 from service.contract import LABELS, Manifest
-from service.engine import Probabilities
 from service.errors import DigitsError, MalformedRequest
-from service.light import Grey
+from service.inference.engine import Probabilities
+from service.preprocessing.illumination import Grey
 
 if TYPE_CHECKING:
     from flask import Request

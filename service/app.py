@@ -27,10 +27,10 @@ from service.errors import (
     UnsupportedMediaType,
     WrongMethod,
 )
+from service.inference.store import ModelStore, model_store
 from service.metrics import Metrics
 from service.observe import REQUEST, Observed
 from service.settings import Settings
-from service.store import ModelStore, model_store
 
 log = logging.getLogger(__name__)
 

@@ -13,8 +13,8 @@ from typing import Generic, TypeVar
 
 import numpy as np
 
-from service.engine import Images, Probabilities
 from service.errors import NotReady
+from service.inference.engine import Images, Probabilities
 
 Model = TypeVar("Model")
 

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from service import answers
-from service.canonical import canonical_digit
 from service.errors import DigitsError, NotReady, RequestError, TooLarge
-from service.images import decode
+from service.inference.store import Examined, Serving, model_store
+from service.preprocessing.decode import decode
+from service.preprocessing.mnist_format import canonical_digit
 from service.settings import Settings
-from service.store import Examined, Serving, model_store
 
 STDIN = "-"
 

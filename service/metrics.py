@@ -23,9 +23,9 @@ from prometheus_client.registry import Collector
 from service import __version__
 from service.board import Board, Key, Row
 from service.contract import CONTRACT_VERSION, IMAGE_SIDE, LABELS
-from service.engine import Images, Probabilities
+from service.inference.engine import Images, Probabilities
+from service.inference.store import REFUSALS, Serving
 from service.logs import UNMATCHED
-from service.store import REFUSALS, Serving
 
 _SECONDS = (
     1e-5,

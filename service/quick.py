@@ -35,8 +35,8 @@ from service.api.oip import inferred
 from service.api.reading import read_canonical
 from service.connection import Connection
 from service.errors import DigitsError
-from service.light import Grey
 from service.logs import NOTES, REQUEST_ID_HEADER, Notes, RequestIds, current
+from service.preprocessing.illumination import Grey
 
 MOST_BYTES = 16 << 10  # of a request with a picture
 MOST_TENSOR_BYTES = 256 << 10  # of a request with tensors

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw
 
-from service.canonical import canonical_digit
+from service.preprocessing.mnist_format import canonical_digit
 from tests import drawing, scenes
 from tests.server import ROOT
 

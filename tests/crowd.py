@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from PIL import Image
 
-from service.canonical import centre, fit
-from service.engine import Engine
-from service.specimens import Hand, draw
+from service.inference.engine import Engine
+from service.inference.specimens import Hand, draw
+from service.preprocessing.mnist_format import centre, fit
 from tests import drawing
 from tests.server import Server
 from tests.tensors import binary

@@ -15,7 +15,6 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from service.canonical import canonical_digit
 from service.contract import (
     CONTRACT_VERSION,
     FLOAT32_FILE,
@@ -31,8 +30,9 @@ from service.contract import (
     Manifest,
     SelfTest,
 )
-from service.engine import Engine, self_test_inputs
-from service.specimens import specimens
+from service.inference.engine import Engine, self_test_inputs
+from service.inference.specimens import specimens
+from service.preprocessing.mnist_format import canonical_digit
 from tests import drawing
 
 _PIXELS = IMAGE_SIDE * IMAGE_SIDE

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 
 from service.api.inference import JSON_LENGTH
-from service.canonical import canonical_digit
 from service.contract import INPUT_NAME
-from service.engine import Images
+from service.inference.engine import Images
+from service.preprocessing.mnist_format import canonical_digit
 from tests import drawing
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.benchmarks.capacity.plan import COSTS, Assumptions, rows
-from tests.benchmarks.capacity.queueing import Balance, Times, simulate
+from benchmarks.capacity.plan import COSTS, Assumptions, rows
+from benchmarks.capacity.queueing import Balance, Times, simulate
 
 CAPACITY = (Path(__file__).parent.parent / "deploy" / "CAPACITY.md").read_text(encoding="utf-8")
 EXPONENTIAL = np.random.default_rng(7).exponential(1.0, 200_000)

@@ -2,7 +2,8 @@
 
     digit -> enlarge -> reweight -> turn -> a picture, as somebody would send it -> the service's canonical form
 
-What comes out is what the service's model is given, so a model that learns it is tuned to `service.canonical`.
+What comes out is what the service's model is given, so a model that learns it is tuned to the
+service's preprocessing.
 """
 
 from collections.abc import Callable
@@ -12,8 +13,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from service.canonical import canonical_digit
 from service.errors import RequestError
+from service.preprocessing.mnist_format import canonical_digit
 from training.dataset import Bytes
 
 Shade = npt.NDArray[np.float32]  # [height, width]

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from service.contract import CONTRACT_VERSION, FLOAT32_FILE, MANIFEST_FILE, FileRecord, Manifest, SelfTest
-from service.engine import Engine, self_test_inputs
 from service.errors import SelfTestError
+from service.inference.engine import Engine, self_test_inputs
 from training import device, evaluate, export, fit, learn, pool, publish, report, triton, verify
 from training.dataset import Mnist
 from training.errors import TrainingError

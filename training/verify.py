@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from service.contract import FLOAT32_FILE, INT8_FILE
-from service.engine import Engine, Images, Probabilities
+from service.inference.engine import Engine, Images, Probabilities
 from training.errors import VerificationError
 from training.evaluate import Floats, Metrics, evaluate
 from training.recipes import Recipe

@@ -10,10 +10,10 @@ from flask import current_app
 from service.admission import Admission
 from service.batcher import Batcher
 from service.errors import NotReady
+from service.inference.store import ModelStore, Serving
 from service.logs import current
 from service.metrics import Metrics
 from service.settings import Settings
-from service.store import ModelStore, Serving
 
 EXTENSION = "digits"
 NO_SNIFFING = ("X-Content-Type-Options", "nosniff")  # a header of every answer

@@ -16,10 +16,10 @@ from service.api import NO_SNIFFING, Service, oip
 from service.api.inference import JSON_LENGTH
 from service.api.reading import read_digit, run
 from service.api.uploads import FIELD
-from service.engine import Images
+from service.inference.engine import Images
+from service.inference.store import Serving
 from service.logs import NOTES
 from service.settings import Settings
-from service.store import Serving
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment

@@ -15,10 +15,10 @@ from service.api.reading import read_digit, run
 from service.api.tensors import Tensor, elements, pixels, write_output
 from service.api.uploads import from_base64
 from service.contract import IMAGE_SIDE, INPUT_NAME, LABELS, OUTPUT_NAME
-from service.engine import Images
 from service.errors import RequestError, UnknownRoute
-from service.light import Grey
-from service.store import Serving
+from service.inference.engine import Images
+from service.inference.store import Serving
+from service.preprocessing.illumination import Grey
 
 blueprint = Blueprint("oip", __name__, url_prefix="/v2")
 

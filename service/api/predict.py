@@ -9,7 +9,7 @@ from service.api import Service, admitted, service
 from service.api.reading import read_digit, run
 from service.api.uploads import Upload, many_pictures, one_picture
 from service.errors import RequestError
-from service.light import Grey
+from service.preprocessing.illumination import Grey
 
 blueprint = Blueprint("predict", __name__)
 

@@ -4,16 +4,16 @@ from time import perf_counter
 
 from service.api import Service
 from service.batcher import Batcher
-from service.canonical import canonical_already, canonical_digit
 from service.contract import IMAGE_SIDE
-from service.engine import Images, Probabilities
 from service.errors import RequestError
-from service.images import decode
-from service.light import Grey
+from service.inference.engine import Images, Probabilities
+from service.inference.store import Serving
 from service.logs import current
 from service.metrics import Metrics
+from service.preprocessing.decode import decode
+from service.preprocessing.illumination import Grey
+from service.preprocessing.mnist_format import canonical_already, canonical_digit
 from service.settings import Settings
-from service.store import Serving
 
 
 def read_digit(here: Service, content: bytes) -> Grey:

@@ -11,8 +11,8 @@ import numpy.typing as npt
 
 from service import answers
 from service.contract import IMAGE_SIDE, LABELS, OUTPUT_NAME
-from service.engine import Images, Probabilities
 from service.errors import MalformedRequest
+from service.inference.engine import Images, Probabilities
 
 _IMAGE = (IMAGE_SIDE, IMAGE_SIDE)
 DATATYPES: dict[str, tuple[int, ...]] = {"UINT8": _IMAGE, "FP32": _IMAGE, "BYTES": ()}  # and the shape of one image

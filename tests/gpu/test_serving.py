@@ -13,8 +13,8 @@ import onnxruntime as ort
 import pytest
 
 from service.contract import FLOAT32_FILE, Manifest
-from service.engine import Engine, Provider, batch_sizes, open_version
 from service.errors import ProviderError
+from service.inference.engine import Engine, Provider, batch_sizes, open_version
 from service.settings import Settings, has_gpu
 from tests import crowd, factory
 from tests.server import ROOT, Server, running

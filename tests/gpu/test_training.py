@@ -16,7 +16,7 @@ import pytest
 import tensorflow as tf
 
 from service.contract import MODEL_NAME, Manifest
-from service.engine import open_version
+from service.inference.engine import open_version
 from service.settings import has_gpu
 from tests.server import ROOT
 from tests.training import drawn

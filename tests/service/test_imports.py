@@ -37,7 +37,8 @@ assert not heavy, heavy
 
 SHARED_WITH_TRAINING = """
 import sys
-import service.contract, service.errors, service.images, service.canonical, service.engine
+import service.contract, service.errors, service.inference.engine
+import service.preprocessing.decode, service.preprocessing.mnist_format
 heavy = {"flask", "gunicorn", "werkzeug"} & set(sys.modules)
 assert not heavy, heavy
 """

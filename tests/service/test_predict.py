@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 from PIL import Image
 
 from service.api import EXTENSION
-from service.canonical import canonical_digit
+from service.preprocessing.mnist_format import canonical_digit
 from service.settings import Settings
 from tests import drawing, factory
 

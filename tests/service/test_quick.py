@@ -18,7 +18,7 @@ from PIL import Image
 
 from service.api.inference import JSON_LENGTH as LENGTH
 from service.connection import Connection
-from service.engine import Engine, Images
+from service.inference.engine import Engine, Images
 from service.logs import RequestIds
 from service.quick import MOST_BYTES, MOST_TENSOR_BYTES, Quick, plain_headers
 from tests import crowd, drawing, factory

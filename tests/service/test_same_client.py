@@ -14,7 +14,7 @@ from tritonclient.http import InferenceServerClient, InferInput, InferRequestedO
 from tritonclient.utils import InferenceServerException
 
 from service.contract import FLOAT32_FILE, INPUT_NAME, MODEL_NAME, OUTPUT_NAME, Manifest
-from service.engine import Images, self_test_inputs
+from service.inference.engine import Images, self_test_inputs
 from tests.server import ROOT, running
 
 NEWEST = max((path for path in (ROOT / "models" / MODEL_NAME).iterdir() if path.is_dir()), key=lambda p: int(p.name))

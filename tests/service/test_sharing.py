@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from service.engine import Engine
+from service.inference.engine import Engine
 from tests import crowd, factory
 from tests.server import Server, running
 

@@ -11,9 +11,9 @@ import pytest
 from tritonclient.http import InferenceServerClient, InferInput, InferRequestedOutput
 from tritonclient.utils import InferenceServerException
 
-from service.engine import Engine
+from service.inference.engine import Engine
+from service.inference.store import model_store
 from service.settings import Settings
-from service.store import model_store
 from tests import drawing, factory
 from tests.server import Server, running
 from tests.tensors import digits

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from service.canonical import canonical_digit
+from service.preprocessing.mnist_format import canonical_digit
 from training import conditions, forms, pen
 from training.dataset import Bytes, Mnist
 

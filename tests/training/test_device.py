@@ -23,7 +23,7 @@ tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
 )
 
-from service.engine import Engine
+from service.inference.engine import Engine
 from tests.training import drawn
 from training import device, evaluate, export, fit
 

@@ -8,7 +8,7 @@ import pytest
 from onnx import numpy_helper
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
-from service.engine import Engine
+from service.inference.engine import Engine
 from tests.training.conftest import Exported
 from training import export, network
 from training.dataset import Mnist

@@ -5,7 +5,7 @@ import onnx
 import pytest
 
 from service.contract import INPUT_NAME, METADATA_RECIPE, OUTPUT_NAME
-from service.engine import Engine
+from service.inference.engine import Engine
 from tests.training.conftest import Exported
 from training import device, export, fit, network
 from training.dataset import Mnist

@@ -3,7 +3,10 @@
 import ast
 from pathlib import Path
 
-ALLOWED = {f"service.{name}" for name in ("contract", "errors", "images", "canonical", "engine")}
+ALLOWED = {
+    f"service.{name}"
+    for name in ("contract", "errors", "preprocessing.decode", "preprocessing.mnist_format", "inference.engine")
+}
 TRAINING = Path(__file__).parent.parent.parent / "training"
 
 

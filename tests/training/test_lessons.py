@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from service.contract import FLOAT32_FILE, MODEL_NAME, Manifest
-from service.engine import Engine
+from service.inference.engine import Engine
+from service.inference.store import model_store
 from service.settings import Settings
-from service.store import model_store
 from tests.training import drawn
 from tests.training.running import options
 from training import pipeline, recipes

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from service import engine
 from service.app import create_app
 from service.contract import MODEL_NAME, Manifest
+from service.inference import engine
 from service.settings import Settings
 from training import dataset, recipes
 from training.__main__ import main

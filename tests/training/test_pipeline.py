@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from service import engine
 from service.contract import FLOAT32_FILE, INT8_FILE, MANIFEST_FILE, MODEL_NAME, Manifest
+from service.inference import engine
 from tests.training import drawn
 from tests.training.running import options
 from training import pipeline, report, triton

@@ -1,0 +1,77 @@
+"""What a request costs a worker: CPU seconds, bytes on the wire, memory. By /proc, so load beside it counts little."""
+
+import asyncio
+import itertools
+import os
+import re
+import statistics
+from pathlib import Path
+
+from benchmarks.capacity.requests import Connection, Kind, kinds
+from tests.server import ROOT, Server, running
+
+_TICK = os.sysconf("SC_CLK_TCK")
+_GATHERED = 16  # requests in flight while memory is measured: twice the threads
+
+
+def main(rounds: int) -> None:
+    """Print a table of the costs, the kinds measured in turns; one worker serves."""
+    print("| request | CPU ms (median, least to most of the rounds) | requests | bytes in | bytes out | peak RSS, MB |")
+    print("|---|---|---|---|---|---|")
+    found = asyncio.run(_costs(kinds(), rounds))
+    for kind in kinds():
+        milliseconds = [1e3 * seconds for seconds in found[kind.name]]
+        spread = f"{statistics.median(milliseconds):.2f} ({min(milliseconds):.2f} to {max(milliseconds):.2f})"
+        sent, received, peak = asyncio.run(_sizes(kind))
+        print(
+            f"| {kind.name} | {spread} | {rounds * kind.round:,} | {sent:,} | {received:,} | {peak:.0f} |", flush=True
+        )
+
+
+async def _costs(measured: list[Kind], rounds: int) -> dict[str, list[float]]:
+    """Return the CPU seconds of a request, by kind, a figure a round; each round asks all kinds in turn."""
+    found: dict[str, list[float]] = {kind.name: [] for kind in measured}
+    with running(MODELS_DIR=ROOT / "models") as server:
+        server.wait_for("/readyz")
+        connection = Connection(server.port)
+        for number in range(rounds + 1):  # the first one warms up
+            for kind in measured:
+                seconds = await _cost(server, connection, kind)
+                if number:
+                    found[kind.name].append(seconds)
+        connection.close()
+    return found
+
+
+async def _cost(server: Server, connection: Connection, kind: Kind) -> float:
+    before = cpu_seconds(server)
+    for request in itertools.islice(itertools.cycle(kind.requests), kind.round):
+        assert await connection.ask(request), "the service was too busy for one request at a time"
+    return (cpu_seconds(server) - before) / kind.round
+
+
+def cpu_seconds(server: Server) -> float:
+    """Return the CPU time that the workers have used so far, their system calls included."""
+    return sum(sum(map(int, _stat(worker)[11:13])) for worker in server.workers()) / _TICK
+
+
+def _stat(pid: int) -> list[str]:
+    return Path(f"/proc/{pid}/stat").read_text("ascii").rpartition(")")[2].split()
+
+
+async def _sizes(kind: Kind) -> tuple[int, int, float]:
+    """Return the mean bytes of a request and of its answer, and a fresh worker's peak memory under many at once."""
+    with running(MODELS_DIR=ROOT / "models") as server:
+        server.wait_for("/readyz")
+        connections = [Connection(server.port) for _ in range(_GATHERED)]
+        requests = list(itertools.islice(itertools.cycle(kind.requests), _GATHERED))
+        answers = await asyncio.gather(*(c.ask(r) for c, r in zip(connections, requests, strict=True)))
+        for connection in connections:
+            connection.close()
+        peak = max(_peak_megabytes(worker) for worker in server.workers())
+    return round(statistics.mean(map(len, requests))), round(statistics.mean(answers)), peak
+
+
+def _peak_megabytes(pid: int) -> float:
+    [kibibytes] = re.findall(r"^VmHWM:\s+(\d+) kB$", Path(f"/proc/{pid}/status").read_text("ascii"), re.MULTILINE)
+    return int(kibibytes) * 1024 / 1e6

@@ -1,0 +1,60 @@
+"""Mutated pictures of every format and mode."""
+
+import random
+
+from benchmarks.hardening import load, pictures, processes
+from benchmarks.hardening.score import Plan, Score
+from benchmarks.hardening.target import service
+from tests import drawing
+from tests.server import Server
+
+TITLE = "mutated pictures of every format and mode"
+HOLDS = "no 5xx, no worker dies, each under 2 s, memory back within 10%"
+
+_WARMING = 16  # clients, so that no worker is left cold: a connection stays with the worker that took it
+_MOST_ROUNDS = 8
+
+
+def run(plan: Plan) -> Score:
+    """Send them, from two clients at a time."""
+    score, count = Score(), plan.choose(400, 10_000)
+    rng, originals = random.Random(plan.seed), pictures.originals()
+    with service() as server:
+        workers, before = server.workers(), _settled(server, _warm_up(originals), plan.choose(500, 2500))
+        sent = [pictures.mutate(rng, rng.choice(originals), rng.choice(originals)) for _ in range(count)]
+        client = load.Load(server.port, [load.post(content) for content in sent], 2)
+        client.run(count)
+        for answer in client.answers:
+            held = 200 <= answer.status < 500 and answer.seconds < 2
+            score.hold(held, f"picture {answer.number}: status {answer.status} after {answer.seconds:.2f} s")
+        score.hold(server.workers() == workers, f"a worker died: {workers} became {server.workers()}")
+        processes.wait_until_quiet(server)
+        after = processes.usage(server).memory
+        score.hold(after <= 1.1 * before, f"memory: {processes.mebi(before)} before, {processes.mebi(after)} after")
+        score.note(f"memory of two workers: {processes.mebi(before)} before, {processes.mebi(after)} after")
+        slowest = max(answer.seconds for answer in client.answers)
+        score.note(f"read: {sum(answer.status == 200 for answer in client.answers)}; slowest: {slowest:.2f} s")
+    return score
+
+
+def _settled(server: Server, requests: list[bytes], count: int) -> int:
+    """Send `count` requests again and again until the memory at rest grows no more, and return its largest, in bytes.
+
+    What a heap keeps at rest depends by some megabytes on what came last.
+    """
+    readings: list[int] = []
+    while len(readings) < _MOST_ROUNDS:
+        load.Load(server.port, requests, _WARMING).run(count)
+        processes.wait_until_quiet(server)
+        readings.append(processes.usage(server).memory)
+        if len(readings) > 2 and readings[-1] <= max(readings[:-1]):
+            break
+    return max(readings)
+
+
+def _warm_up(originals: list[bytes]) -> list[bytes]:
+    """Return whole, damaged and large pictures: what a worker loads for each the first time, it keeps."""
+    rng = random.Random(_WARMING)
+    damaged = [pictures.mutate(rng, rng.choice(originals), rng.choice(originals)) for _ in range(400)]
+    large = drawing.encode(drawing.digit(7, side=2000, size=1500), "PNG")
+    return [*map(load.post, originals), *map(load.post, damaged), load.post(large)]

@@ -1,0 +1,95 @@
+"""Requests that the OpenAPI document allows and forbids, and bytes that are no HTTP."""
+
+import os
+import random
+import re
+import subprocess
+import sys
+
+from benchmarks.hardening import load, wire
+from benchmarks.hardening.score import Plan, Score
+from benchmarks.hardening.target import service
+from tests import drawing
+from tests.server import ROOT
+
+TITLE = "requests generated from the OpenAPI document; bytes that are no HTTP"
+HOLDS = "no 5xx, no hang, every answer of the documented shape where HTTP allows one"
+
+_TOKENS = (b"\r\n", b"\n", b"\0", b": ", b" ", b"HTTP/1.1", b"Transfer-Encoding: chunked\r\n", b"Content-Length: 7\r\n")
+_METHODS = (b"GET", b"POST", b"HEAD", b"PUT", b"OPTIONS", b"TRACE", b"CONNECT", b"get", b"", b"A" * 50)
+
+
+def run(plan: Plan) -> Score:
+    """Let schemathesis ask, then send the malformed."""
+    score = Score()
+    _documented(score, plan)
+    _malformed(score, plan)
+    return score
+
+
+def _documented(score: Score, plan: Plan) -> None:
+    """Run the tests of the document; each is many requests, of which its own checks are stricter than this row."""
+    examples = {} if plan.short else {"OPENAPI_EXAMPLES": "1000"}  # of each of some twenty operations
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/service/test_openapi_holds.py"]
+    result = subprocess.run(
+        command, cwd=ROOT, env={**os.environ, **examples}, capture_output=True, text=True, check=False
+    )
+    passed, failed = (sum(map(int, re.findall(rf"(\d+) {word}", result.stdout))) for word in ("passed", "failed"))
+    for _ in range(passed):
+        score.hold(True, "")
+    for line in re.findall(r"^(?:FAILED|ERROR) .*$", result.stdout, re.MULTILINE):
+        score.hold(False, line)
+    score.hold(result.returncode == 0, f"schemathesis: {failed} operations failed")
+    score.note(f"schemathesis: {passed} operations as documented, {failed} not")
+
+
+def _malformed(score: Score, plan: Plan) -> None:
+    rng, silent = random.Random(plan.seed), 0
+    with service(REQUEST_SECONDS=5) as server:
+        workers = server.workers()
+        for number in range(plan.choose(300, 2000)):
+            sent = _mutate(rng, rng.choice(_originals()))
+            try:
+                reply = wire.exchange(server.port, sent)
+            except TimeoutError:
+                score.hold(False, f"request {number} hangs: {sent[:80]!r}")
+                continue
+            # Nothing at all is what an end before the head's end gets: there is no request to answer.
+            held = reply.status == 0 or (reply.status < 500 and reply.of_our_shape)
+            silent += reply.status == 0
+            score.hold(held, f"request {number}: status {reply.status}, {reply.content_type}, to {sent[:80]!r}")
+        score.hold(server.workers() == workers, f"a worker died: {workers} became {server.workers()}")
+        score.hold(wire.exchange(server.port, load.post(drawing.png(7))).status == 200, "afterwards it reads no digit")
+    score.note(f"malformed: {silent} closed without an answer, as they ended before their head did")
+
+
+def _originals() -> list[bytes]:
+    picture = drawing.png(7)
+    chunked = b"POST /predict HTTP/1.1\r\nHost: a\r\nContent-Type: image/png\r\nTransfer-Encoding: chunked\r\n\r\n"
+    return [
+        load.get("/livez"),
+        load.get("/v2/models/mnist-dmlp?x=%41"),
+        load.post(picture),
+        load.post(b'{"image":"x"}', "/predict", "application/json"),
+        chunked + b"%x\r\n%s\r\n0\r\n\r\n" % (len(picture), picture),
+    ]
+
+
+def _mutate(rng: random.Random, request: bytes) -> bytes:
+    """Change the head, mostly, once to three times."""
+    for _ in range(rng.randint(1, 3)):
+        at = rng.randrange(min(len(request), 200) + 1)
+        change = rng.randrange(6)
+        if change == 0:
+            request = request[:at] + rng.choice(_TOKENS) + request[at:]
+        elif change == 1:
+            request = request[:at] + request[at + rng.randrange(1, 20) :]
+        elif change == 2:
+            request = request[:at] + bytes([rng.randrange(256)]) + request[at + 1 :]
+        elif change == 3:
+            request = rng.choice(_METHODS) + request[request.find(b" ") :]
+        elif change == 4:
+            request = request[: rng.randrange(len(request) + 1)]
+        else:
+            request = request[:at] + rng.randbytes(rng.randrange(1, 300)) + request[at:]
+    return request

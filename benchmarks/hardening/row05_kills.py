@@ -1,0 +1,93 @@
+"""A worker is killed while clients ask."""
+
+import os
+import random
+import signal
+import time
+from pathlib import Path
+
+from benchmarks.hardening import load
+from benchmarks.hardening.proxied import compose, python
+from benchmarks.hardening.score import Plan, Score
+from benchmarks.hardening.target import service
+from tests.deployment import Deployment
+from tests.server import Server
+
+TITLE = "kill -9 of a worker under load, direct and behind the proxy"
+HOLDS = "behind the proxy none lost; direct, at most what that worker held; back in 3 s"
+
+_CLIENTS = 8
+_BACK_SECONDS = 3.0
+_KILL = """
+import os, signal
+workers = open("/proc/1/task/1/children").read().split()
+os.kill(int(workers[{} % len(workers)]), signal.SIGKILL)
+print("null")
+"""
+
+
+def run(plan: Plan) -> Score:
+    """Kill one after the other, waiting for the next to be ready."""
+    score, rng, times = Score(), random.Random(plan.seed), plan.choose(4, 20)
+    _direct(score, rng, times)
+    with compose(score) as deployment:
+        if deployment:
+            _proxied(score, rng, times, deployment)
+    return score
+
+
+def _direct(score: Score, rng: random.Random, times: int) -> None:
+    slowest = lost = 0.0
+    with service() as server, load.loading(server.port, load.digits(), _CLIENTS) as clients:
+        for kill in range(times):
+            time.sleep(0.5 + rng.random())
+            before, victim = len(clients.answers), rng.choice(server.workers())
+            held = _sockets(victim)
+            seconds = _kill_and_wait(server, victim)
+            time.sleep(0.5)
+            failed = sum(answer.status != 200 for answer in clients.answers[before:])
+            score.hold(failed <= held, f"kill {kill}: {failed} requests lost, the worker held {held}")
+            score.hold(seconds < _BACK_SECONDS, f"kill {kill}: back after {seconds:.1f} s")
+            slowest, lost = max(slowest, seconds), lost + failed
+    score.note(f"direct: {len(clients.answers)} asked, {lost:.0f} lost; back after {slowest:.2f} s at most")
+
+
+def _kill_and_wait(server: Server, victim: int) -> float:
+    started = time.monotonic()
+    os.kill(victim, signal.SIGKILL)
+    while time.monotonic() - started < 60:
+        time.sleep(0.05)
+        if victim not in server.workers() and _ready(server.port):
+            break
+    return time.monotonic() - started
+
+
+def _ready(port: int) -> bool:
+    client = load.Load(port, [load.get("/metrics")], 1, timeout=5)
+    client.run(1)
+    return client.answers[0].status == 200 and b"\ndigits_workers_ready 2.0\n" in client.last
+
+
+def _sockets(pid: int) -> int:
+    """Return how many clients' connections a worker holds, that is the sockets beside the one that listens."""
+    entries = list(Path(f"/proc/{pid}/fd").iterdir())
+    return sum(_target(entry).startswith("socket:") for entry in entries) - 1
+
+
+def _target(entry: Path) -> str:
+    try:
+        return str(entry.readlink())
+    except OSError:  # closed meanwhile
+        return ""
+
+
+def _proxied(score: Score, rng: random.Random, times: int, deployment: Deployment) -> None:
+    victims = [container["Id"] for container in deployment.containers("service")]
+    with load.loading(deployment.port, load.digits(), _CLIENTS) as clients:
+        for _ in range(times):
+            time.sleep(1 + rng.random())
+            python(rng.choice(victims), _KILL.format(rng.randrange(2)))
+        time.sleep(2)
+    for answer in clients.answers:
+        score.hold(answer.status == 200, f"behind the proxy: request {answer.number}, status {answer.status}")
+    score.note(f"behind the proxy: {len(clients.answers)} asked, {times} kills")

@@ -1,0 +1,52 @@
+"""Slow clients of four kinds, direct and behind the proxy, while others ask."""
+
+import time
+
+from benchmarks.hardening import load, slow
+from benchmarks.hardening.proxied import compose
+from benchmarks.hardening.score import Plan, Score
+from benchmarks.hardening.target import service
+
+TITLE = "slow clients: silent, dripping headers, dripping a body, reading slowly"
+HOLDS = "healthy clients: none fails, p99 at most twice the quiet one; recovered within 15 s"
+
+_CLIENTS = 2
+_RECOVERY_SECONDS = 15
+
+
+def run(plan: Plan) -> Score:
+    """Measure the healthy clients before, during and after each kind."""
+    score = Score()
+    with service() as server:
+        _attack(score, plan, server.port, "direct")
+    with compose(score) as deployment:
+        if deployment:
+            _attack(score, plan, deployment.port, "proxy")
+    return score
+
+
+def _attack(score: Score, plan: Plan, port: int, way: str) -> None:
+    seconds, many, few = plan.choose(3, 20), plan.choose(200, 500), plan.choose(80, 200)
+    _measure(port, 1)
+    for kind, count in ((slow.SILENT, many), (slow.HEADERS, many), (slow.BODY, few), (slow.READING, few)):
+        quiet, _ = _measure(port, seconds)
+        with slow.attacking(port, kind, count) as cut_off:
+            time.sleep(1)
+            during, failed = _measure(port, seconds)
+            ended = cut_off()
+        since = time.monotonic()
+        after, failed_after = _measure(port, 1)
+        recovered = time.monotonic() - since
+        name = f"{way}, {count} {kind.name}"
+        score.hold(failed == 0, f"{name}: {failed} healthy requests failed")
+        score.hold(during <= 2 * quiet, f"{name}: p99 {during * 1000:.0f} ms, quiet {quiet * 1000:.0f} ms")
+        score.hold(failed_after == 0 and recovered < _RECOVERY_SECONDS, f"{name}: not recovered, p99 {after:.3f} s")
+        score.note(f"{name}: p99 {quiet * 1000:.0f} -> {during * 1000:.0f} ms; {ended} cut off")
+
+
+def _measure(port: int, seconds: float) -> tuple[float, int]:
+    """Return the 99th percentile of the time that healthy clients wait, in s, and how many of them failed."""
+    with load.loading(port, load.digits(), _CLIENTS) as clients:
+        time.sleep(seconds)
+    times = [answer.seconds for answer in clients.answers]
+    return load.percentile(times, 0.99), sum(answer.status != 200 for answer in clients.answers)

@@ -1,0 +1,105 @@
+"""Very many requests of mixed kinds: does anything grow?"""
+
+import json
+import random
+import time
+from base64 import b64encode
+
+from PIL import Image
+
+from benchmarks.hardening import load, pictures, processes
+from benchmarks.hardening.score import Plan, Score
+from benchmarks.hardening.target import service
+from service.inference.engine import Images
+from service.memory import GIVE_BACK_SECONDS
+from tests import drawing
+from tests.server import Server, multipart
+from tests.tensors import binary, digits
+
+TITLE = "a long run of mixed requests"
+HOLDS = "memory at rest grows by under 10 MB once warm; descriptors and threads flat; a planted leak is caught"
+
+_BYTES = 10 << 20
+_CLIENTS = 4
+_LEAKING_REQUESTS = 10_000
+
+
+def run(plan: Plan) -> Score:
+    """Ask the service, then one that leaks."""
+    score, warm, count = Score(), plan.choose(20_000, 100_000), plan.choose(5000, 900_000)
+    requests = _mixture(random.Random(plan.seed))
+    with service() as server:
+        begun, grown, lost = _grow(server, requests, warm, count)
+        score.tried, score.passed = warm + count, warm + count - lost
+        score.losses += [f"{lost} requests without an answer, or with a 5xx"] * bool(lost)
+        flat = grown.files <= 2 and grown.threads <= 0
+        score.hold(grown.memory < _BYTES, f"memory grew by {processes.mebi(grown.memory)}")
+        score.hold(flat, f"descriptors grew by {grown.files}, threads by {grown.threads}")
+        more = f"{processes.mebi(grown.memory)} more after {count:,} more"
+        score.note(f"after {warm:,} requests {processes.mebi(begun.memory)}, {more}")
+    with service(module="benchmarks.hardening.leaky") as server:
+        _, grown, _ = _grow(server, requests, 500, _LEAKING_REQUESTS)
+        score.hold(grown.memory >= _BYTES, f"the planted leak is not caught: {processes.mebi(grown.memory)}")
+        score.note(f"with a leak planted: {processes.mebi(grown.memory)} more after {_LEAKING_REQUESTS:,}")
+    return score
+
+
+def _grow(server: Server, requests: list[bytes], warm: int, count: int) -> tuple[processes.Usage, processes.Usage, int]:
+    """Return what was taken after the first `warm`, by how much it grew after `count` more, and how many were lost."""
+    lost, before = _ask(server, requests, warm)
+    more_lost, after = _ask(server, requests, count)
+    grown = [getattr(after, name) - getattr(before, name) for name in ("memory", "files", "threads")]
+    return before, processes.Usage(*grown), lost + more_lost
+
+
+def _ask(server: Server, requests: list[bytes], count: int) -> tuple[int, processes.Usage]:
+    """Return how many were lost, and what the workers take at rest: once they have given back what they had freed."""
+    clients = load.Load(server.port, requests, _CLIENTS)
+    clients.run(count)
+    processes.wait_until_quiet(server)
+    time.sleep(GIVE_BACK_SECONDS + 1)
+    return sum(not 200 <= answer.status < 500 for answer in clients.answers), processes.usage(server)
+
+
+def _mixture(rng: random.Random) -> list[bytes]:
+    """Return requests to ask in turn: most are answered by the main thread, some by others, some are refused."""
+    originals = pictures.originals()
+    plain = digits(*range(10))
+    files = [drawing.encode(Image.fromarray(digit)) for digit in plain]
+    forms = [multipart([("image", file)]) for file in files]
+    small = [
+        *map(load.post, files),
+        *(load.post(body, "/predict", headers["Content-Type"]) for body, headers in forms),
+        *(_inference(plain[:count]) for count in range(1, 11)),
+    ]
+    body, headers = multipart([("image", drawing.png(label)) for label in range(4)])
+    tensor = {"name": "images", "datatype": "BYTES", "shape": [1], "data": [b64encode(drawing.png(3)).decode()]}
+    others = [
+        post_json({"image": b64encode(drawing.png(5)).decode()}),
+        load.post(body, "/predict/batch", headers["Content-Type"]),
+        post_json({"inputs": [tensor]}, "/v2/models/mnist-dmlp/infer"),
+        *(load.get(path) for path in ("/livez", "/readyz", "/metrics", "/", "/static/style.css", "/nothing", "/v2")),
+        load.post(drawing.encode(drawing.digit(7, side=2000, size=1500))),
+        post_json({}),
+        load.post(b"", "/livez"),
+        *(load.post(pictures.mutate(rng, rng.choice(originals), rng.choice(originals))) for _ in range(100)),
+    ]
+    requests = [
+        *others,
+        *(load.post(rng.choice(originals)) for _ in range(len(others))),
+        *(rng.choice(small) for _ in range(8 * len(others))),
+    ]
+    rng.shuffle(requests)
+    return requests
+
+
+def _inference(images: Images) -> bytes:
+    """Return a request with these images as a binary tensor."""
+    body, header = binary(images.tobytes(), list(images.shape))
+    [line] = [f"\r\n{name}: {value}\r\n".encode("ascii") for name, value in header.items()]
+    return load.post(body, "/v2/models/mnist-dmlp/infer", "application/octet-stream").replace(b"\r\n", line, 1)
+
+
+def post_json(fields: object, path: str = "/predict") -> bytes:
+    """Return a request with a body of JSON."""
+    return load.post(json.dumps(fields).encode(), path, "application/json")

@@ -1,0 +1,71 @@
+"""What the service is made of: locked, known, and without known holes."""
+
+import json
+import subprocess
+import sys
+import tempfile
+from importlib import metadata
+from pathlib import Path
+
+from packaging.markers import Marker
+
+from benchmarks.hardening import sbom
+from benchmarks.hardening.score import Plan, Score
+from tests.server import ROOT
+
+TITLE = "dependencies"
+HOLDS = "hash-locked, audited for known holes, an SBOM is made"
+
+_LOCKS = ("serve", "serve-cuda", "train", "train-cuda", "dev")
+
+
+def run(plan: Plan) -> Score:
+    """Read the locks, make the SBOM, and audit what is served, in the long form, where the database can be reached."""
+    score = Score()
+    for name in _LOCKS:
+        _locked(score, name)
+    _installed(score)
+    if plan.short:
+        score.unable = "the audit, which asks a database in the network: the long form does"
+    else:
+        _audit(score)
+    return score
+
+
+def _locked(score: Score, name: str) -> None:
+    found = sbom.packages((ROOT / "requirements" / f"{name}.txt").read_text(encoding="utf-8"))
+    for package in found:
+        score.hold(bool(package.hashes), f"{name}: {package.name} has no hash")
+    bill = sbom.bill(name, found)
+    listed = {(part["name"], part["version"]) for part in json.loads(json.dumps(bill))["components"]}
+    score.hold(listed == {(package.name, package.version) for package in found}, f"{name}: the SBOM lacks packages")
+    score.note(f"{name}: {len(found)} packages, {sum(len(package.hashes) for package in found)} hashes, SBOM made")
+
+
+def _installed(score: Score) -> None:
+    """Hold that what runs these tests is what is locked."""
+    for package in sbom.packages((ROOT / "requirements" / "serve.txt").read_text(encoding="utf-8")):
+        if not package.marker or Marker(package.marker).evaluate():
+            version = metadata.version(package.name)
+            score.hold(
+                version == package.version, f"{package.name} {version} is installed, {package.version} is locked"
+            )
+
+
+def _audit(score: Score) -> None:
+    """Let uv ask OSV (https://osv.dev) of exactly the locked versions."""
+    found = sbom.packages((ROOT / "requirements" / "serve.txt").read_text(encoding="utf-8"))
+    pinned = [
+        f'#   "{package.name}=={package.version}{f" ; {package.marker}" * bool(package.marker)}",' for package in found
+    ]
+    head = ["# /// script", '# requires-python = ">=3.11,<3.14"', "# dependencies = [", *pinned, "# ]", "# ///", ""]
+    with tempfile.TemporaryDirectory() as scratch:
+        script = Path(scratch) / "audited.py"
+        script.write_text("\n".join(head), encoding="utf-8")
+        command = [str(Path(sys.executable).with_name("uv")), "audit", "--script", str(script)]
+        result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+    said = (result.stdout + result.stderr).strip()
+    if "ulnerabilit" in result.stdout and result.returncode in (0, 1):
+        score.hold(result.returncode == 0, said)
+    else:
+        score.unable = f"the audit: {said.splitlines()[-1] if said else f'uv ends with {result.returncode}'}"

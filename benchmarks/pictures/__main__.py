@@ -1,0 +1,80 @@
+"""Measure the service on pictures as people send them.
+
+    python -m benchmarks.pictures --data DIR [--realworld DIR] [--split validation] [--only NAME,...] [--short]
+
+Choose among versions of the code with `--split validation`; the test split is for the figure that is published.
+"""
+
+import argparse
+import os
+import sys
+import time
+from pathlib import Path
+
+from benchmarks.pictures import measure, plan, report, sheets
+from benchmarks.pictures.marks import marks
+from benchmarks.pictures.reader import Reader
+from training.dataset import load
+
+ROOT = Path(__file__).parents[2]
+
+
+def main() -> int:
+    """Measure what the command line asks for; return 1 if a mark was missed."""
+    options = parser().parse_args()
+    return measured(options, *plan.split(load(options.data), options.split))
+
+
+def measured(options: argparse.Namespace, images: plan.Images, labels: plan.Labels) -> int:
+    """Print the report on digits, uint8 [N, 28, 28] and int64 [N], and write it; return 1 if a mark was missed."""
+    started = time.perf_counter()
+    tallies = measure.run(
+        plan.batches(options, images, labels),
+        options.models,
+        seed=options.seed,
+        processes=options.processes,
+        keep=options.examples is not None,
+    )
+    if not tallies:
+        sys.exit(f"Nothing is called {options.only}: name a condition, a kind of picture or a set, or a part of it.")
+    found = marks(tallies)
+    text = report.markdown(_heading(options, tallies, time.perf_counter() - started), found, tallies)
+    print(text)
+    if options.out:
+        report.write(options.out, text, tallies)
+    if options.examples:
+        print(f"{sheets.write(tallies, options.examples)} sheets of failing pictures in {options.examples}")
+    return 0 if all(mark.held for mark in found) else 1
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the command."""
+    made = argparse.ArgumentParser(prog="python -m benchmarks.pictures", description=__doc__.splitlines()[0])
+    made.add_argument("--data", type=Path, required=True, help="directory with MNIST as IDX files")
+    made.add_argument("--split", choices=["test", "validation"], default="test", help="which of its digits")
+    made.add_argument("--realworld", type=Path, help="directory with optdigits32.npz and semeion.npz")
+    made.add_argument("--digits", type=int, default=300, help="digits a condition and strength")
+    made.add_argument("--seed", type=int, default=1, help="of everything that is drawn")
+    made.add_argument("--only", default="", metavar="NAME,...", help="only what has one of these in its name")
+    made.add_argument(
+        "--short", action="store_true", help="a few pictures of everything, in seconds: to see that all of it runs"
+    )
+    made.add_argument("--out", type=Path, help="directory for robustness.md, .csv and .png")
+    made.add_argument("--examples", type=Path, help="directory for sheets of failing pictures; outside the repository")
+    made.add_argument("--models", type=Path, default=ROOT / "models", help="directory of the models")
+    made.add_argument("--processes", type=int, default=len(os.sched_getaffinity(0)), help="processes to share the work")
+    return made
+
+
+def _heading(options: argparse.Namespace, tallies: dict[str, measure.Tally], seconds: float) -> list[str]:
+    reader = Reader.open(options.models)
+    manifest, count = reader.manifest, sum(len(tally.labels) for tally in tallies.values())
+    return [
+        f"{manifest.name} version {manifest.version} ({reader.engine.file}), certain from {manifest.certain_from:.4f};",
+        f"MNIST's {options.split} digits, seed {options.seed}; {count:,} pictures in {seconds:.0f} s "
+        f"by {options.processes} processes.",
+    ]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,121 @@
+"""What is asked for, and whether it is there."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from benchmarks.pictures.cells import Cell
+from benchmarks.pictures.conditions import cells
+from benchmarks.pictures.measure import Shares, Tally
+from benchmarks.pictures.nondigits import NUMBERS, Wanted, non_digits
+from benchmarks.pictures.sources import MNIST
+from training.evaluate import expected_calibration_error
+
+MEAN_OF_CONDITIONS, EACH_CONDITION = 0.985, 0.97
+REAL_WORLD = {"optdigits32": 0.985, "semeion": 0.96}
+MNIST_CERTAIN, LETTERS_UNSURE, SEVERAL_REFUSED = 0.98, 0.80, 0.95
+MNIST_CALIBRATION, GENERATED_CALIBRATION = 0.005, 0.02
+
+
+class Mark(NamedTuple):
+    """Something asked for: the least or most it may be, what was found, and whether that will do."""
+
+    what: str
+    wanted: str
+    found: str
+    held: bool
+
+
+def wanted_of(name: str) -> Wanted:
+    """Return what is wanted of a kind of picture without a digit."""
+    return NUMBERS[name][2] if name in NUMBERS else non_digits()[name].wanted
+
+
+def fulfils(wanted: Wanted, shares: Shares) -> bool:
+    """Tell whether pictures without a digit were treated as wanted."""
+    return {
+        Wanted.NO_DIGIT: shares.refused == 1,
+        Wanted.SEVERAL: shares.several >= SEVERAL_REFUSED,
+        Wanted.DOUBT: shares.unsure >= LETTERS_UNSURE,
+        Wanted.NOTHING: True,
+    }[wanted]
+
+
+def counted(tallies: Mapping[str, Tally]) -> list[tuple[Cell, Shares]]:
+    """Return the cells that were run and count."""
+    return [(cell, tallies[cell.name].shares()) for cell in cells() if cell.counted and cell.name in tallies]
+
+
+def marks(tallies: Mapping[str, Tally]) -> list[Mark]:
+    """Return everything asked for of what was run."""
+    return [*_conditions(tallies), *_sets(tallies), *_without_digits(tallies), *_calibration(tallies)]
+
+
+def calibration_error(tallies: Iterable[Tally]) -> float | None:
+    """Return the expected calibration error of what was answered, None without an answer.
+
+    A picture that was refused has no confidence, and is left out.
+    """
+    pairs = [pair for tally in tallies for pair in zip(tally.answers, tally.labels, strict=True)]
+    read = [(answer.confidence, answer.digit == label) for answer, label in pairs if not answer.code]
+    if not read:
+        return None
+    confidence, right = (np.array(column) for column in zip(*read, strict=True))
+    return float(expected_calibration_error(confidence, right))
+
+
+def _conditions(tallies: Mapping[str, Tally]) -> Iterator[Mark]:
+    found = counted(tallies)
+    if found:
+        mean = float(np.mean([shares.right for _, shares in found]))
+        yield _least("conditions, mean accuracy", MEAN_OF_CONDITIONS, mean)
+        low = [shares.right for _, shares in found if shares.right < EACH_CONDITION]
+        yield Mark(f"conditions under {EACH_CONDITION:.0%}", "none", f"{len(low)} of {len(found)}", not low)
+
+
+def _sets(tallies: Mapping[str, Tally]) -> Iterator[Mark]:
+    for name, least in REAL_WORLD.items():
+        if name in tallies:
+            yield _least(f"{name}, accuracy", least, tallies[name].shares().right)
+    if MNIST in tallies:
+        yield _least(f"{MNIST}, certain", MNIST_CERTAIN, tallies[MNIST].shares().certain)
+
+
+def _without_digits(tallies: Mapping[str, Tally]) -> Iterator[Mark]:
+    kinds = [(name, wanted_of(name), tallies[name].shares()) for name in (*non_digits(), *NUMBERS) if name in tallies]
+    groups: tuple[tuple[str, Wanted, Callable[[Shares], float]], ...] = (
+        ("blank pages and noise, refused", Wanted.NO_DIGIT, lambda shares: shares.refused),
+        ("several digits, refused as such", Wanted.SEVERAL, lambda shares: shares.several),
+    )
+    for what, wanted, share in groups:
+        found = [shares for _, kind, shares in kinds if kind is wanted]
+        if found:
+            least = 1.0 if wanted is Wanted.NO_DIGIT else SEVERAL_REFUSED
+            yield _least(what, least, _weighted(found, share))
+    for what in ("letters", "symbols", "doodle", "texture"):
+        found = [shares for name, kind, shares in kinds if kind is Wanted.DOUBT and name.startswith(what)]
+        if found:
+            yield _least(
+                f"{what}, refused or uncertain", LETTERS_UNSURE, _weighted(found, lambda shares: shares.unsure)
+            )
+
+
+def _calibration(tallies: Mapping[str, Tally]) -> Iterator[Mark]:
+    parts = (
+        (MNIST, MNIST_CALIBRATION, [tallies[MNIST]] if MNIST in tallies else []),
+        ("conditions", GENERATED_CALIBRATION, [tallies[cell.name] for cell, _ in counted(tallies)]),
+    )
+    for name, most, group in parts:
+        error = calibration_error(group)
+        if error is not None:
+            yield Mark(f"{name}, calibration error", f"at most {most}", f"{error:.4f}", error <= most)
+
+
+def _least(what: str, least: float, found: float) -> Mark:
+    return Mark(what, f"at least {least:.1%}", f"{found:.2%}", found >= least)
+
+
+def _weighted(found: Iterable[Shares], share: Callable[[Shares], float]) -> float:
+    rows = [(shares.count, share(shares)) for shares in found]
+    return sum(count * value for count, value in rows) / sum(count for count, _ in rows)

@@ -1,0 +1,147 @@
+"""What is to be read: which digits under which condition, which pictures without one, which sets."""
+
+import argparse
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from benchmarks.pictures import letters, trace
+from benchmarks.pictures.conditions import cells
+from benchmarks.pictures.forms import FORMS
+from benchmarks.pictures.measure import NO_DIGIT, Batch
+from benchmarks.pictures.nondigits import NUMBERS, non_digits
+from benchmarks.pictures.sources import FONT_DIGITS, MNIST, REAL_WORLD
+from training.dataset import Mnist
+
+Images = npt.NDArray[np.uint8]
+Labels = npt.NDArray[np.int64]
+Chosen = Callable[[str], bool]
+
+_POOL = 4000  # digits from which every condition draws its own: tracing a digit takes a while, and is done once
+_SHORT = 1.0  # percent
+_FEWEST = 2  # pictures of a kind
+_NUMBERS = 200  # pictures of each kind of number
+#: Closed loops that a digit must have to be drawn with a pen. One that the scanner blotted is gone in the drawing, and
+#: what was a 6 is an L, what was a 9 a 5.
+_LOOPS = {6: 1, 8: 2, 9: 1}
+
+
+class Digits:
+    """MNIST's digits to draw from: a pool of a split."""
+
+    def __init__(self, images: Images, labels: Labels, seed: int) -> None:
+        """Draw the pool from `images`, uint8 [N, 28, 28], and `labels`, int64 [N]."""
+        chosen = np.random.default_rng(seed).permutation(len(images))[:_POOL]
+        self._images, self._labels, self._seed = images[chosen], labels[chosen], seed
+        self._traceable: dict[int, bool] = {}
+
+    def sample(self, name: str, count: int, *, pen: bool) -> tuple[Images, Labels]:
+        """Return `count` digits, of each label as many as of any other, the same ones for the same `name`.
+
+        With `pen` only such whose traced lines still are the digit.
+        """
+        order = np.random.default_rng([self._seed, zlib.crc32(name.encode())]).permutation(len(self._labels))
+        wanted = np.bincount(np.arange(count) % 10, minlength=10)
+        found = []
+        for index in order:
+            if wanted[self._labels[index]] > 0 and (not pen or self._is_traceable(int(index))):
+                wanted[self._labels[index]] -= 1
+                found.append(index)
+        return self._images[found], self._labels[found]
+
+    def _is_traceable(self, index: int) -> bool:
+        if index not in self._traceable:
+            loops = _LOOPS.get(int(self._labels[index]), 0)
+            self._traceable[index] = trace.faithful(self._images[index], loops=loops)
+        return self._traceable[index]
+
+
+def generated(digits: Digits, count: int, chosen: Chosen) -> Iterator[Batch]:
+    """Return the digits under every condition: `count` a cell, the same ones at each strength of a condition."""
+    for cell in cells():
+        if chosen(cell.name):
+            share = max(_FEWEST, round(count * cell.share))
+            images, labels = digits.sample(cell.condition, share, pen=cell.look.pen is not None)
+            yield Batch(cell.name, list(images), labels.tolist())
+
+
+def without_digits(digits: Digits, percent: float, chosen: Chosen) -> Iterator[Batch]:
+    """Return the pictures without a digit, or with several, cut to `percent` of each kind."""
+    for name, kind in non_digits().items():
+        if chosen(name):
+            items = list(kind.items) * kind.times
+            yield _thinned(Batch(name, items, [NO_DIGIT] * len(items)), percent)
+    for name, (length, gap, _) in NUMBERS.items():
+        if chosen(name):
+            count = _part(_NUMBERS, percent)
+            images, _ = digits.sample(name, count * length, pen=True)
+            items = [(images[first : first + length], gap) for first in range(0, len(images), length)]
+            yield Batch(name, items, [NO_DIGIT] * len(items))
+
+
+def other_forms(percent: float, chosen: Chosen) -> Iterator[Batch]:
+    """Return the digits that other hands and printers write."""
+    for name, form in FORMS.items():
+        if chosen(name):
+            yield _thinned(Batch(name, [name] * 100, [form.label] * 100), percent)
+    if chosen(FONT_DIGITS):
+        printed = letters.characters(letters.DIGITS) * 4
+        yield _thinned(Batch(FONT_DIGITS, printed, [int(digit) for _, digit in printed]), percent)
+
+
+def real_world(directory: Path, percent: float, chosen: Chosen) -> Iterator[Batch]:
+    """Return the sets of digits in `directory`: `x`, uint8 [N, height, width], white on black, and `y`.
+
+    A set with duplicates of others, `dup`, is there twice: as it is and without them.
+    """
+    for name in filter(chosen, REAL_WORLD):
+        with np.load(directory / f"{name}.npz") as data:
+            images, labels, duplicates = data["x"], data["y"], data["dup"].astype(bool)
+        yield _thinned(Batch(name, list(images), labels.tolist()), percent)
+        if duplicates.any():
+            kept = ~duplicates
+            yield _thinned(Batch(f"{name}, no duplicates", list(images[kept]), labels[kept].tolist()), percent)
+
+
+def mnist(images: Images, labels: Labels, percent: float) -> Batch:
+    """Return the digits of a split as they are."""
+    return _thinned(Batch(MNIST, list(images), labels.tolist()), percent)
+
+
+def _thinned(batch: Batch, percent: float) -> Batch:
+    """Return an even selection of the batch."""
+    count = len(batch.items)
+    kept = np.linspace(0, count - 1, _part(count, percent)).round().astype(int)
+    return Batch(batch.source, [batch.items[index] for index in kept], [batch.labels[index] for index in kept])
+
+
+def _part(count: int, percent: float) -> int:
+    return max(min(count, _FEWEST), round(count * percent / 100))
+
+
+def split(data: Mnist, name: str) -> tuple[Images, Labels]:
+    """Return the images and labels of a split of MNIST."""
+    images, labels = getattr(data, f"{name}_images"), getattr(data, f"{name}_labels")
+    return images, labels.astype(np.int64)
+
+
+def batches(options: argparse.Namespace, images: Images, labels: Labels) -> list[Batch]:
+    """Return everything that the options ask for."""
+    wanted = [name.strip().lower() for name in options.only.split(",") if name.strip()]
+    percent = _SHORT if options.short else 100.0
+
+    def chosen(name: str) -> bool:
+        return not wanted or any(part in name.lower() for part in wanted)
+
+    digits = Digits(images, labels, options.seed)
+    found = [
+        *generated(digits, round(options.digits * percent / 100), chosen),
+        *without_digits(digits, percent, chosen),
+        *other_forms(percent, chosen),
+    ]
+    if options.realworld:
+        found += real_world(options.realworld, percent, chosen)
+    return [*found, mnist(images, labels, percent)] if chosen(MNIST) else found

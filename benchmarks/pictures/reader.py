@@ -1,0 +1,62 @@
+"""The service without its sockets: the bytes of a picture in, what `POST /predict` would answer out."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from service import answers
+from service.contract import MODEL_NAME, Manifest
+from service.errors import RequestError
+from service.inference.engine import Engine, open_version
+from service.preprocessing.decode import decode
+from service.preprocessing.mnist_format import canonical_digit
+from service.settings import Settings
+
+Seen = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the service says of one picture: a digit, or a refusal by its `code`, and then -1."""
+
+    digit: int
+    confidence: float
+    certain: bool
+    code: str = ""
+
+
+@dataclass(frozen=True)
+class Reader:
+    """A published version, ready to read."""
+
+    engine: Engine
+    manifest: Manifest
+    max_pixels: int
+
+    @classmethod
+    def open(cls, models: Path) -> "Reader":
+        """Open the newest version under `models` on the CPU.
+
+        Raises:
+            ModelError: it cannot be served.
+        """
+        versions = [path for path in (models / MODEL_NAME).iterdir() if path.name.isdigit()]
+        directory = max(versions, key=lambda path: int(path.name))
+        manifest = Manifest.read(directory)
+        return cls(open_version(directory, manifest, provider="cpu"), manifest, Settings().max_pixels)
+
+    def read(self, content: bytes) -> tuple[Answer, Seen | None]:
+        """Return the answer for a file and the 28x28 that the model saw, None where the picture was refused."""
+        try:
+            seen = canonical_digit(decode(content, max_pixels=self.max_pixels))
+        except RequestError as error:
+            return Answer(-1, 0.0, False, error.code), None
+        return self.answer(seen), seen
+
+    def answer(self, seen: Seen) -> Answer:
+        """Return the answer for an image as the model takes it, uint8 [28, 28]."""
+        probabilities = self.engine.run(seen[np.newaxis])[0]
+        said = answers.prediction(probabilities, seen, self.manifest, answers.Options())
+        return Answer(said["digit"], said["confidence"], said["certain"])

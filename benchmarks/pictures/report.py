@@ -1,0 +1,158 @@
+"""The result, as Markdown, as a table for programs and as a plot. There is no picture of a digit in any of them."""
+
+import csv
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, fields
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.pictures import letters
+from benchmarks.pictures.cells import Cell
+from benchmarks.pictures.conditions import cells
+from benchmarks.pictures.forms import FORMS
+from benchmarks.pictures.marks import EACH_CONDITION, MEAN_OF_CONDITIONS, Mark, counted, fulfils, wanted_of
+from benchmarks.pictures.measure import Shares, Tally
+from benchmarks.pictures.nondigits import NUMBERS, non_digits
+from benchmarks.pictures.sources import FONT_DIGITS, MNIST, REAL_WORLD
+
+Row = Sequence[str]
+
+
+def markdown(heading: Sequence[str], marks: Sequence[Mark], tallies: Mapping[str, Tally]) -> str:
+    """Return the report: `heading` line by line, the marks, and a table of each part that was run."""
+    parts = [
+        "# Robustness",
+        "\n".join(heading),
+        _table(("asked for", "mark", "found", ""), ((*mark[:3], _verdict(mark.held)) for mark in marks)),
+        _section("Conditions under the mark, the worst first", _CONDITION_HEAD, _worst_rows(tallies)),
+        _section("Conditions", _CONDITION_HEAD, _condition_rows(tallies)),
+        _section("Digits of other hands", _DIGITS_HEAD, _digit_rows(tallies)),
+        *_confusions(tallies),
+        _section("No digit, or several", _WITHOUT_HEAD, _without_rows(tallies)),
+        _resembling(tallies),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+_CONDITION_HEAD = ("condition", "strength", "pictures", "right", "refused", "certain", "certain, wrong", "")
+_DIGITS_HEAD = ("digits", "pictures", "right", "refused", "certain", "certain, wrong")
+_WITHOUT_HEAD = ("pictures", "number", "refused", "as several", "uncertain", "certain", "wanted", "")
+
+
+def _condition_rows(tallies: Mapping[str, Tally]) -> Iterator[Row]:
+    for cell in cells():
+        if cell.name in tallies:
+            yield _condition_row(cell, tallies[cell.name].shares())
+
+
+def _worst_rows(tallies: Mapping[str, Tally]) -> Iterator[Row]:
+    for cell, shares in sorted(counted(tallies), key=lambda pair: pair[1].right):
+        if shares.right < EACH_CONDITION:
+            yield _condition_row(cell, shares)
+
+
+def _condition_row(cell: Cell, shares: Shares) -> Row:
+    return cell.condition, cell.strength, *_figures(shares), _cell_verdict(cell, shares)
+
+
+def _cell_verdict(cell: Cell, shares: Shares) -> str:
+    return _verdict(shares.right >= EACH_CONDITION) if cell.counted else "shown"
+
+
+def _digit_rows(tallies: Mapping[str, Tally]) -> Iterator[Row]:
+    for name in (MNIST, *(name for name in tallies if name.startswith(REAL_WORLD)), *FORMS, FONT_DIGITS):
+        if name in tallies:
+            yield name, *_figures(tallies[name].shares())
+
+
+def _figures(shares: Shares) -> Row:
+    ratios = (shares.right, shares.refused, shares.certain, shares.misled)
+    return str(shares.count), *(f"{ratio:.1%}" for ratio in ratios)
+
+
+def _without_rows(tallies: Mapping[str, Tally]) -> Iterator[Row]:
+    for name in (*non_digits(), *NUMBERS):
+        if name in tallies:
+            shares, wanted = tallies[name].shares(), wanted_of(name)
+            ratios = (shares.refused, shares.several, max(0.0, 1 - shares.refused - shares.certain), shares.certain)
+            verdict = _verdict(fulfils(wanted, shares)) if wanted.value != "shown" else "shown"
+            yield name, str(shares.count), *(f"{ratio:.1%}" for ratio in ratios), wanted.value, verdict
+
+
+def _confusions(tallies: Mapping[str, Tally]) -> Iterator[str]:
+    """Say what was taken for what in the sets of digits, the commonest first."""
+    for name in (name for name in tallies if name.startswith(REAL_WORLD)):
+        pairs: dict[str, int] = {}
+        for label, answer in zip(tallies[name].labels, tallies[name].answers, strict=True):
+            if answer.digit != label:
+                pair = f"{label} as {answer.digit if not answer.code else answer.code}"
+                pairs[pair] = pairs.get(pair, 0) + 1
+        ranking = sorted(pairs.items(), key=lambda item: (-item[1], item[0]))[:20]
+        yield f"Taken for another in {name}: " + (", ".join(f"{pair} {n}x" for pair, n in ranking) or "none") + "."
+
+
+def _resembling(tallies: Mapping[str, Tally]) -> str:
+    if not any("like a digit" in name for name in tallies):
+        return ""
+    rows = ((" ".join(group).replace("|", "\\|"), reason) for group, reason in letters.RESEMBLING)
+    return "Characters like a digit, which no mark holds:\n\n" + _table(("characters", "why"), rows)
+
+
+def _section(title: str, head: Row, rows: Iterable[Row]) -> str:
+    rows = list(rows)
+    return f"## {title}\n\n{_table(head, rows)}" if rows else ""
+
+
+def _table(head: Row, rows: Iterable[Row]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _verdict(held: bool) -> str:
+    return "pass" if held else "FAIL"
+
+
+def write(directory: Path, text: str, tallies: Mapping[str, Tally]) -> None:
+    """Write `text` and the figures into `directory` as robustness.md, robustness.csv and robustness.png."""
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / "robustness.md").write_text(text, encoding="utf-8")
+    table(tallies, directory / "robustness.csv")
+    plot(tallies, directory / "robustness.png")
+
+
+def table(tallies: Mapping[str, Tally], path: Path) -> None:
+    """Write a CSV to `path` with a row for everything that was run; the shares are of its pictures, from 0 to 1."""
+    counting = {cell.name for cell in cells() if cell.counted}
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, ["name", "counted", *(field.name for field in fields(Shares))])
+        writer.writeheader()
+        for name, tally in tallies.items():
+            writer.writerow({"name": name, "counted": int(name in counting), **asdict(tally.shares())})
+
+
+def plot(tallies: Mapping[str, Tally], path: Path) -> None:
+    """Write a PNG to `path`: the accuracy of each condition at each strength, those that do not count hollow."""
+    from matplotlib.figure import Figure
+
+    run = [cell for cell in cells() if cell.name in tallies]
+    conditions = list(dict.fromkeys(cell.condition for cell in run))
+    figure = Figure(figsize=(9, 1.6 + 0.26 * len(conditions)), layout="constrained")
+    axes = figure.add_subplot()
+    for row, condition in enumerate(conditions):
+        group = [cell for cell in run if cell.condition == condition]
+        offsets = np.linspace(-0.3, 0.3, len(group)) if len(group) > 1 else [0.0]
+        for cell, offset in zip(group, offsets, strict=True):
+            right = 100 * tallies[cell.name].shares().right
+            colour = "tab:blue" if right >= 100 * EACH_CONDITION else "tab:red"
+            face = colour if cell.counted else "none"
+            axes.plot(max(right, 50), row + offset, "o", markersize=4, color=colour, markerfacecolor=face)
+    axes.axvline(100 * EACH_CONDITION, color="grey", linewidth=0.8)
+    axes.axvline(100 * MEAN_OF_CONDITIONS, color="grey", linewidth=0.8, linestyle=":")
+    axes.set_yticks(range(len(conditions)), conditions)
+    axes.set(ylim=(len(conditions) - 0.4, -0.6), xlim=(49, 100.7))
+    axes.set_xlabel(
+        "% right, from the mildest strength (above) to the strongest (below); hollow: not counted; 50: 50 or less"
+    )
+    axes.grid(axis="x", linewidth=0.3)
+    figure.savefig(path, dpi=110)

@@ -1,0 +1,45 @@
+"""Everything that makes pictures, by name: so that a process can be told what to make with a word."""
+
+from collections.abc import Callable
+from functools import partial
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from benchmarks.pictures.conditions import cells
+from benchmarks.pictures.forms import FORMS, irregular
+from benchmarks.pictures.look import Look, picture_of, picture_of_lines
+from benchmarks.pictures.nondigits import NUMBERS, digit_of_font, non_digits, number
+
+Source = Callable[[Any, np.random.Generator], bytes]
+
+FONT_DIGITS = "printed digits"
+MNIST = "MNIST, as PNG"
+REAL_WORLD = ("optdigits32", "semeion")
+
+
+def sources() -> dict[str, Source]:
+    """Return what makes a file of an item and a generator, by the name of the cell, the kind, the form, the set."""
+    return {
+        **{cell.name: partial(picture_of, cell.look) for cell in cells()},
+        **{name: kind.make for name, kind in non_digits().items()},
+        **dict.fromkeys(NUMBERS, number),
+        **dict.fromkeys(FORMS, form),
+        FONT_DIGITS: digit_of_font,
+        **dict.fromkeys((MNIST, *REAL_WORLD, *(f"{name}, no duplicates" for name in REAL_WORLD)), bitmap),
+    }
+
+
+def form(name: str, rng: np.random.Generator) -> bytes:
+    """Return a file with a digit of that form, written with a pen on paper."""
+    return picture_of_lines(Look(), irregular(FORMS[name].lines(rng), rng), rng)
+
+
+def bitmap(pixels: npt.NDArray[np.uint8], _rng: np.random.Generator) -> bytes:
+    """Return a bitmap, uint8 [height, width], as it is, in a PNG."""
+    buffer = BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    return buffer.getvalue()

@@ -1,0 +1,299 @@
+"""What publishing does to the requests that are answered meanwhile.
+
+    python -m benchmarks.publishes [--publishes N] [--rate N] [--blocks N]
+
+Requests are sent on time whether or not those before are answered, and their latency counts from when they were due.
+Blocks without and with publications take turns, so that what else the machine does falls on both. Each version answers
+with probabilities of its own: the published model's, at another temperature. So an answer tells which model computed
+it, whole or not, whatever it says of itself.
+"""
+
+import argparse
+import hashlib
+import http.client
+import json
+import multiprocessing
+import os
+import shutil
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field, replace
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import numpy_helper
+from PIL import Image
+
+from service.contract import FLOAT32_FILE, INT8_FILE, MODEL_NAME, FileRecord, Manifest
+from service.inference.engine import Engine, self_test_inputs
+from service.inference.specimens import specimens
+from service.preprocessing.illumination import Grey
+from tests import drawing
+from tests.server import ROOT, Server, running
+from training.publish import publish
+
+INTERVAL_SECONDS = 1.3  # from one publication to the next: each worker looks once a second, and takes every one
+MOST_TAKING_SECONDS = 3.0
+MOST_P99_RATIO = 2.0
+_CONNECTIONS = 16
+_KEPT = 3  # versions; older ones are deleted while they may still serve
+_EXACT = 1e-6
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One request: when it was due and sent, how long after it was due the answer came, from which version.
+
+    `right` says whether that version answers so.
+    """
+
+    due: float
+    sent: float
+    seconds: float
+    version: int = 0
+    status: int = 0
+    right: bool = False
+
+
+@dataclass
+class Outcome:
+    """All answers, and when each version was published; times are those of the monotonic clock, in seconds."""
+
+    answers: list[Answer]
+    published: dict[int, float]
+    blocks: list[tuple[float, float, bool]] = field(default_factory=list)
+
+    @property
+    def failed(self) -> list[Answer]:
+        """The requests that were not answered, or with an error."""
+        return [answer for answer in self.answers if answer.status != 200]
+
+    @property
+    def wrong(self) -> list[Answer]:
+        """The answers that are not those of the version that they name."""
+        return [answer for answer in self.answers if answer.status == 200 and not answer.right]
+
+    @property
+    def seen(self) -> set[int]:
+        """The versions that answered."""
+        return {answer.version for answer in self.answers}
+
+    @property
+    def longest_taking(self) -> float:
+        """The longest time from a publication to the last request that a version before it answered."""
+        return max((answer.sent - self._outdated_at(answer) for answer in self.answers if answer.version), default=0.0)
+
+    def _outdated_at(self, answer: Answer) -> float:
+        return self.published.get(answer.version + 1, float("inf"))
+
+    def p99(self, *, publishing: bool) -> float:
+        """Return the 99th percentile of the latency in the blocks with publications, or in those without; seconds."""
+        return float(np.percentile(self._latencies(publishing=publishing), 99))
+
+    def median(self, *, publishing: bool) -> float:
+        """Return the median of the same."""
+        return float(np.median(self._latencies(publishing=publishing)))
+
+    def _latencies(self, *, publishing: bool) -> list[float]:
+        spans = [(start, end) for start, end, published in self.blocks if published is publishing]
+        return [each.seconds for each in self.answers if any(start <= each.due < end for start, end in spans)]
+
+
+def measure(*, publishes: int, rate: float, blocks: int, workers: int = 2) -> Outcome:
+    """Serve, send `rate` requests a second, and publish so many versions in `blocks` blocks."""
+    with tempfile.TemporaryDirectory() as scratch:
+        models, prepared = Path(scratch) / "models", Path(scratch) / "prepared"
+        expected = {number: prepare(prepared / str(number), number) for number in range(1, publishes + 2)}
+        publish(models, MODEL_NAME, _copying(prepared))
+        with running(MODELS_DIR=models, WORKERS=workers, LOG_LEVEL="error") as server:
+            server.wait_for("/readyz")
+            return _measure(server, expected, lambda times: _publishing(models, prepared, times), rate, blocks)
+
+
+def _measure(
+    server: Server,
+    expected: dict[int, list[float]],
+    publishing: Callable[[list[float]], AbstractContextManager[dict[int, float]]],
+    rate: float,
+    blocks: int,
+) -> Outcome:
+    each, rest = divmod(len(expected) - 1, blocks)
+    counts = [each + (number < rest) for number in range(blocks)]
+    spans, times, start = [], [], time.monotonic() + 3
+    for count in counts:
+        length = count * INTERVAL_SECONDS
+        times += [start + length + number * INTERVAL_SECONDS for number in range(count)]
+        spans += [(start, start + length, False), (start + length, start + 2 * length, True)]
+        start += 2 * length
+    with publishing(times) as published:
+        answers = ask(server, expected, spans[0][0], start, rate)
+    return Outcome(answers, dict(published), spans)
+
+
+def prepare(directory: Path, number: int) -> list[float]:
+    """Write the files of version `number` and return what it answers for the picture, ten probabilities.
+
+    float32 is linked, for a CPU serves int8.
+    """
+    [source] = (ROOT / "models" / MODEL_NAME).glob("[1-9]*")
+    manifest = Manifest.read(source)
+    directory.mkdir(parents=True)
+    content = cooled((source / INT8_FILE).read_bytes(), 0.25 + 0.002 * number)
+    (directory / INT8_FILE).write_bytes(content)
+    shutil.copy(source / FLOAT32_FILE, directory) if number == 1 else os.link(
+        directory.parent / "1" / FLOAT32_FILE, directory / FLOAT32_FILE
+    )
+    engine, test = Engine.open(content, file=INT8_FILE), manifest.self_test
+    probabilities = engine.run(self_test_inputs(test.seed, test.count)).tolist()
+    replace(
+        manifest,
+        version=str(number),
+        files={**manifest.files, INT8_FILE: FileRecord(hashlib.sha256(content).hexdigest(), len(content))},
+        self_test=replace(test, expected={**test.expected, INT8_FILE: probabilities}),
+    ).write(directory)
+    return [float(probability) for probability in engine.run(digit()[np.newaxis])[0]]
+
+
+def digit() -> Grey:
+    """Return the picture that is sent, a 7 as the model is given it, uint8 [28, 28]."""
+    images, labels = specimens()
+    return np.asarray(images[labels == 7][0])
+
+
+def cooled(model: bytes, factor: float) -> bytes:
+    """Return the graph with its logits times `factor`, just before the softmax."""
+    proto = onnx.load_from_string(model)
+    [softmax] = [node for node in proto.graph.node if node.op_type == "Softmax"]
+    [scaling] = [node for node in proto.graph.node if node.output[0] == softmax.input[0]]
+    [constant] = [tensor for tensor in proto.graph.initializer if tensor.name in scaling.input]
+    constant.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(constant) * np.float32(factor), constant.name))
+    return bytes(proto.SerializeToString())
+
+
+def _copying(prepared: Path) -> Callable[[Path, str], None]:
+    def write(directory: Path, version: str) -> None:
+        for path in (prepared / version).iterdir():
+            (directory / path.name).unlink(missing_ok=True)
+            os.link(path, directory / path.name)
+
+    return write
+
+
+@contextmanager
+def _publishing(models: Path, prepared: Path, times: list[float]) -> Iterator[dict[int, float]]:
+    """Publish from a process of its own, at those times; what is yielded says in the end when it was done."""
+    context = multiprocessing.get_context("spawn")
+    receiving, sending = context.Pipe(duplex=False)
+    process = context.Process(target=_publish_all, args=(models, prepared, times, sending))
+    process.start()
+    published: dict[int, float] = {}
+    try:
+        yield published
+        published |= receiving.recv()
+    finally:
+        process.terminate()
+        process.join()
+        receiving.close()
+        sending.close()
+
+
+def _publish_all(models: Path, prepared: Path, times: list[float], done: Connection) -> None:
+    published = {}
+    for at in times:
+        time.sleep(max(0.0, at - time.monotonic()))
+        version = int(publish(models, MODEL_NAME, _copying(prepared)))
+        published[version] = time.monotonic()
+        shutil.rmtree(models / MODEL_NAME / str(version - _KEPT), ignore_errors=True)
+    done.send(published)
+
+
+def ask(server: Server, expected: dict[int, list[float]], start: float, end: float, rate: float) -> list[Answer]:
+    """Send requests at `rate` a second from `start` to `end`, and return what came of them."""
+    due = (start + number / rate for number in range(round((end - start) * rate)))
+    taking, answers = threading.Lock(), list[Answer]()
+
+    def work() -> None:
+        asker = _Asker(server, expected)
+        while True:
+            with taking:
+                at = next(due, None)
+            if at is None:
+                return asker.close()
+            time.sleep(max(0.0, at - time.monotonic()))
+            answers.append(asker.ask(at))
+
+    threads = [threading.Thread(target=work) for _ in range(_CONNECTIONS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return answers
+
+
+class _Asker:
+    """A client with a connection of its own, which it keeps."""
+
+    def __init__(self, server: Server, expected: dict[int, list[float]]) -> None:
+        self._connection = server.connect()
+        self._expected = expected
+        self._content = drawing.encode(Image.fromarray(digit()))
+
+    def ask(self, due: float) -> Answer:
+        sent = time.monotonic()
+        try:
+            self._connection.request("POST", "/predict", self._content, {"Content-Type": "image/png"})
+            response = self._connection.getresponse()
+            body = response.read()
+        except (OSError, http.client.HTTPException):
+            self._connection.close()  # the next request opens it anew
+            return Answer(due, sent, time.monotonic() - due)
+        seconds = time.monotonic() - due
+        if response.status != 200:
+            return Answer(due, sent, seconds, status=response.status)
+        said = json.loads(body)
+        version = int(said["model"]["version"])
+        difference = np.abs(np.subtract(said["probabilities"], self._expected[version])).max()
+        return Answer(due, sent, seconds, version, 200, bool(difference <= _EXACT))
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+def report(outcome: Outcome) -> str:
+    """Return the figures as text."""
+    quiet, busy = outcome.p99(publishing=False), outcome.p99(publishing=True)
+    medians = [outcome.median(publishing=publishing) for publishing in (False, True)]
+    return "\n".join(
+        [
+            f"{len(outcome.answers):,} requests, {len(outcome.failed)} failed, "
+            f"{len(outcome.wrong)} answered otherwise than their version does",
+            f"{len(outcome.published)} versions published, {len(outcome.seen)} answered; "
+            f"the last request to an outdated one {outcome.longest_taking:.2f} s after the next was published",
+            f"median {1e3 * medians[0]:.2f} ms quiet, {1e3 * medians[1]:.2f} ms publishing",
+            f"p99 {1e3 * quiet:.2f} ms quiet, {1e3 * busy:.2f} ms publishing: {busy / quiet:.2f} times",
+        ]
+    )
+
+
+def main() -> int:
+    """Print the figures; return 1 if a mark is missed."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--publishes", type=int, default=100, help="versions to publish (100)")
+    parser.add_argument("--rate", type=float, default=200, help="requests a second (200)")
+    parser.add_argument("--blocks", type=int, default=10, help="blocks with publications, and as many without (10)")
+    options = parser.parse_args()
+    outcome = measure(publishes=options.publishes, rate=options.rate, blocks=options.blocks)
+    print(report(outcome))
+    ratio = outcome.p99(publishing=True) / outcome.p99(publishing=False)
+    late = outcome.longest_taking > MOST_TAKING_SECONDS
+    return int(bool(outcome.failed or outcome.wrong or late or ratio > MOST_P99_RATIO))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,62 @@
+"""What the servers are asked: a digit as MNIST would hold it, a photograph of 12 megapixels, a batch of tensors."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from benchmarks.serving.load import Question
+from benchmarks.serving.work import BATCH
+from service.contract import LABELS, OUTPUT_NAME
+from tests import drawing
+from tests.tensors import binary, digits
+
+DIGIT = 2
+RIGHT = f'"digit": ?{DIGIT},'
+_BOUNDARY = "------------------------a56c2f7a41d4ac2a"
+_PHOTOGRAPH = 4000, 3000
+_GRAIN, _QUALITY = 7.6, 94  # of the photograph: they make it take 4.5 MB
+
+
+def questions(directory: Path, model: str) -> dict[str, Question]:
+    """Write the bodies of all requests into `directory`, and return the requests by name."""
+    small = drawing.encode(Image.fromarray(digits(DIGIT)[0]))
+    large = photograph()
+    wanted = [{"name": OUTPUT_NAME, "parameters": {"binary_data": True}}]
+    many = np.repeat(digits(DIGIT), BATCH, axis=0)
+    tensors, header = binary(many.tobytes(), list(many.shape), outputs=wanted)
+    bodies = {"picture": small, "multipart": _form(small), "large": large, "batch": tensors}
+    paths = {name: directory / name for name in bodies}
+    for name, body in bodies.items():
+        paths[name].write_bytes(body)
+    form = {"Content-Type": f"multipart/form-data; boundary={_BOUNDARY}"}
+    return {
+        "multipart": Question("/predict", paths["multipart"], RIGHT, form),
+        "raw": Question("/predict", paths["picture"], RIGHT, {"Content-Type": "image/png"}),
+        "large": Question("/predict", paths["large"], RIGHT, {"Content-Type": "image/jpeg"}),
+        "batch": Question(
+            f"/v2/models/{model}/infer",
+            paths["batch"],
+            f"{BATCH}, ?{len(LABELS)}",
+            {"Content-Type": "application/octet-stream", **header},
+        ),
+    }
+
+
+def photograph() -> bytes:
+    """Return the digit on grainy paper, 12 megapixels, as a JPEG of 4.5 MB."""
+    width, height = _PHOTOGRAPH
+    grey = np.asarray(drawing.digit(DIGIT, side=height, size=height / 2, ink=60, paper=200))
+    grey = np.pad(grey, ((0, 0), ((width - height) // 2,) * 2), mode="edge")
+    grain = cv2.randn(np.zeros((height, width, 3), np.int16), (0, 0, 0), (_GRAIN,) * 3)
+    pixels = np.clip(grey[:, :, np.newaxis] + grain, 0, 255).astype(np.uint8)
+    return drawing.encode(Image.fromarray(pixels), "JPEG", quality=_QUALITY)
+
+
+def _form(picture: bytes) -> bytes:
+    head = (
+        f'--{_BOUNDARY}\r\nContent-Disposition: form-data; name="image"; filename="digit.png"\r\n'
+        "Content-Type: image/png\r\n\r\n"
+    )
+    return head.encode() + picture + f"\r\n--{_BOUNDARY}--\r\n".encode()

@@ -1,0 +1,94 @@
+"""The stack on a swarm: deployed as its README says, and looked at through one of its managers."""
+
+import json
+import os
+import subprocess
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from benchmarks.swarm.engines import Engine
+from tests.deployment import Published, run, until
+from tests.server import ROOT
+
+NAME = "digits"
+PORT = 8000
+
+
+@dataclass(frozen=True)
+class Task:
+    """A replica, or what has been one: where it runs, from which image, what it is to be and what it is."""
+
+    node: str
+    image: str
+    wanted: str
+    state: str
+    error: str
+
+    @property
+    def runs(self) -> bool:
+        """Whether it is up, which for a service with a health check means healthy."""
+        return self.wanted == self.state == "running"
+
+
+@dataclass(frozen=True)
+class Stack:
+    """The deployed stack. `manager` is asked about it."""
+
+    manager: Engine
+    nodes: Sequence[Engine]
+
+    def deploy(self, image: str) -> None:
+        """Deploy, or update, and return at once."""
+        settings = {name: value for name, value in os.environ.items() if not name.startswith(("COMPOSE_", "DIGITS_"))}
+        settings |= {"SERVICE_IMAGE": image, "SERVICE_PORT": str(PORT), "REPLICAS": str(len(self.nodes))}
+        rendered = run(str(ROOT / "deploy" / "swarm" / "render"), env=settings)
+        # There is no registry to ask what a name stands for.
+        command = ["docker", "--host", self.manager.host, "stack", "deploy", "--resolve-image", "never"]
+        done = subprocess.run(
+            [*command, "--compose-file", "-", NAME], input=rendered, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    def tasks(self, service: str = "service") -> list[Task]:
+        """Return all tasks of a service, the newest of each replica first."""
+        lines = self.manager.docker("service", "ps", "--no-trunc", "--format", "{{json .}}", f"{NAME}_{service}")
+        return [_task(json.loads(line)) for line in lines.splitlines()]
+
+    def running(self, service: str = "service") -> list[Task]:
+        """Return the tasks that run on nodes that the swarm has not given up."""
+        return [task for task in self.tasks(service) if task.runs]
+
+    def wait_for(self, count: int, service: str = "service", seconds: float = 180) -> float:
+        """Return after how many seconds so many run."""
+        started = time.monotonic()
+        until(
+            lambda: len(self.running(service)) == count, seconds, f"{count} tasks of {service}: {self.tasks(service)}"
+        )
+        return time.monotonic() - started
+
+    def update(self, image: str, ends: str, seconds: float = 300) -> float:
+        """Update the service's image; return after how many seconds the update has ended so."""
+        before, started = self._update_status(), time.monotonic()
+        self.deploy(image)
+        until(lambda: self._update_status() != before, 30, "the update starts")
+        until(lambda: self._update_status().get("State") in _ENDS, seconds, f"the update ends: {self.tasks()}")
+        assert self._update_status()["State"] == ends, f"{self._update_status()}\n{self.tasks()}"
+        return time.monotonic() - started
+
+    def _update_status(self) -> Any:
+        found = self.manager.docker("service", "inspect", "--format", "{{json .UpdateStatus}}", f"{NAME}_service")
+        return json.loads(found) or {}
+
+    def proxies(self) -> list[Published]:
+        """Return the proxy of each node."""
+        return [Published(PORT, host=engine.address) for engine in self.nodes]
+
+
+_ENDS = ("completed", "paused", "rollback_completed", "rollback_paused")
+
+
+def _task(fields: dict[str, str]) -> Task:
+    state = fields["CurrentState"].split()[0].lower()  # such as "Running 5 seconds ago"
+    return Task(fields["Node"], fields["Image"], fields["DesiredState"].lower(), state, fields["Error"])

@@ -1,0 +1,281 @@
+"""One ONNX Runtime session: opened on the provider that was asked for, held to the contract, run.
+
+Create engines after a fork, never before: a session owns threads, and threads do not survive one.
+"""
+
+import logging
+import os
+import re
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime as ort
+
+from service.contract import (
+    CONTRACT_VERSION,
+    FLOAT32_FILE,
+    IMAGE_SIDE,
+    INPUT_NAME,
+    INT8_FILE,
+    LABELS,
+    METADATA_CONTRACT,
+    METADATA_LABELS,
+    OUTPUT_NAME,
+    Manifest,
+    self_test_images,
+)
+from service.errors import ContractError, ModelError, ProviderError, SelfTestError, first_line
+from service.inference.specimens import specimens
+
+Provider = Literal["cpu", "cuda"]
+Images = npt.NDArray[np.uint8]
+Probabilities = npt.NDArray[np.float32]
+
+_LEAST_READ = 0.8  # of the specimens; a linear model reads 0.96 of them after one epoch, an untrained one 0.17 at most
+_MOST_OFF = 0.01  # of a probability at batch 1 from the same at a larger one, and of a row's sum from 1
+
+_ORT_PROVIDERS: dict[Provider, str] = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+
+log = logging.getLogger(__name__)
+
+
+class Engine:
+    """A model, ready to run. `run` may be called from several threads at once."""
+
+    def __init__(self, session: ort.InferenceSession, provider: Provider, file: str) -> None:
+        """Use `Engine.open`, which checks what this takes on trust."""
+        self._session = session
+        self.provider: Provider = provider
+        self.file = file
+
+    @classmethod
+    def open(
+        cls,
+        model: bytes,
+        *,
+        provider: Provider = "cpu",
+        threads: int = 1,
+        gpu_memory_mb: int = 1024,
+        file: str = FLOAT32_FILE,
+    ) -> "Engine":
+        """Open the ONNX graph `model` on `provider` with `threads` threads for one run, or so much of a GPU's memory.
+
+        Raises:
+            ProviderError: the provider cannot run it here. There is no fallback to another one.
+            ContractError: the graph is no ONNX, or not the graph that the contract describes.
+        """
+        session = _open_session(model, provider, threads, gpu_memory_mb)
+        _check_contract(session)
+        return cls(session, provider, file)
+
+    def run(self, images: Images) -> Probabilities:
+        """Return the probabilities, float32 [N, 10], of `images`, uint8 [N, 28, 28], 0 = background, 255 = ink."""
+        probabilities: Probabilities = self._session.run([OUTPUT_NAME], {INPUT_NAME: images})[0]
+        return probabilities
+
+    def warm_up(self, most: int) -> None:
+        """Run each batch size that `batch_sizes(most)` names, so that no request pays for the first run of its size.
+
+        Raises:
+            ProviderError: there is not memory enough for the largest.
+        """
+        for size in batch_sizes(most):
+            try:
+                self.run(np.zeros((size, IMAGE_SIDE, IMAGE_SIDE), np.uint8))
+            except Exception as error:  # ONNX Runtime's exceptions have no common base
+                raise ProviderError(
+                    f"{self.provider} cannot run {size} images at a time: raise DIGITS_GPU_MEMORY_MB, "
+                    f"or lower DIGITS_MAX_BATCH. {_reason(error)}."
+                ) from error
+
+    def self_test(self, manifest: Manifest) -> None:
+        """Run the manifest's self-test, which also warms the session up.
+
+        Raises:
+            SelfTestError: an answer differs from the published one by more than the manifest's tolerance.
+        """
+        test = manifest.self_test
+        expected = np.asarray(test.expected[self.file], np.float32)
+        found = self.run(self_test_inputs(test.seed, test.count))
+        if expected.shape != found.shape:
+            raise SelfTestError(
+                f"{self.file}: the self-test wants answers of shape {expected.shape}, got {found.shape}."
+            )
+        difference = float(np.max(np.abs(found - expected)))
+        if not difference <= test.tolerance[self.file]:  # written so that NaN fails
+            raise SelfTestError(
+                f"{self.file}: the self-test differs from the manifest by {difference:.2g}, "
+                f"allowed is {test.tolerance[self.file]:.2g}: publish the version again."
+            )
+
+    def read_specimens(self) -> None:
+        """Let the model read digits that come with the service: its manifest cannot say what is expected here.
+
+        This also warms the session up for single images.
+
+        Raises:
+            SelfTestError: it reads too few, none of some digit, or its answers are no probabilities of one image.
+        """
+        images, labels = specimens()
+        together = self.run(images)
+        alone = np.concatenate([self.run(images[place : place + 1]) for place in range(len(images))])
+        self._check_probabilities(together, alone)
+        read = together.argmax(axis=1) == labels
+        never = sorted(set(labels.tolist()) - set(labels[read].tolist()))
+        if never or read.mean() < _LEAST_READ:
+            raise SelfTestError(
+                f"{self.file}: it reads {read.sum()} of the service's {len(read)} own digits"
+                + (f", and none of the digit {never[0]}" if never else "")
+                + ": it is no trained model of digits; train it, and publish that."
+            )
+
+    def _check_probabilities(self, together: Probabilities, alone: Probabilities) -> None:
+        if not (together.min() >= 0 and np.abs(together.sum(axis=1) - 1).max() <= _MOST_OFF):  # NaN fails
+            raise SelfTestError(f"{self.file}: its answers are no probabilities: end the graph with a softmax.")
+        difference = float(np.abs(together - alone).max())
+        if not difference <= _MOST_OFF:
+            raise SelfTestError(
+                f"{self.file}: an answer depends by {difference:.2g} on what shares its batch: quantise it statically."
+            )
+
+
+def self_test_inputs(seed: int, count: int) -> Images:
+    """Return the contract's self-test images as an array, uint8 [count, 28, 28]."""
+    return np.frombuffer(self_test_images(seed, count), np.uint8).reshape(count, IMAGE_SIDE, IMAGE_SIDE)
+
+
+def batch_sizes(most: int) -> list[int]:
+    """Return the batch sizes to warm up with: the powers of two below `most`, near enough to all others, and `most`."""
+    return [*(1 << power for power in range((most - 1).bit_length())), most]
+
+
+def open_version(
+    directory: Path,
+    manifest: Manifest,
+    *,
+    provider: Literal["auto", "cpu", "cuda"],
+    threads: int = 1,
+    gpu_memory_mb: int = 1024,
+    max_batch: int = 1,
+) -> Engine:
+    """Open the graph of a published version that suits the provider, and self-test it.
+
+    CUDA runs float32, and is warmed up for batches of up to `max_batch`; a CPU runs int8 where the version has it.
+    `auto` takes CUDA where it works and says so where it does not.
+
+    Raises:
+        ModelError: the version cannot be served; the leaf of the tree says why.
+    """
+    if provider == "cpu" or (provider == "auto" and "CUDAExecutionProvider" not in ort.get_available_providers()):
+        return _open_on_cpu(directory, manifest, threads)
+    try:
+        model = manifest.read_file(directory, FLOAT32_FILE)
+        engine = Engine.open(model, provider="cuda", threads=threads, gpu_memory_mb=gpu_memory_mb)
+        engine.warm_up(max_batch)
+        return _tested(engine, manifest)
+    except ProviderError as error:
+        if provider == "cuda":
+            raise
+        log.warning("CUDA cannot serve, the CPU does: %s", error)
+        return _open_on_cpu(directory, manifest, threads)
+
+
+def _open_on_cpu(directory: Path, manifest: Manifest, threads: int) -> Engine:
+    file = INT8_FILE if INT8_FILE in manifest.files else FLOAT32_FILE
+    model = manifest.read_file(directory, file)
+    return _tested(Engine.open(model, threads=threads, file=file), manifest)
+
+
+def _tested(engine: Engine, manifest: Manifest) -> Engine:
+    engine.self_test(manifest)
+    engine.read_specimens()
+    return engine
+
+
+def _open_session(model: bytes, provider: Provider, threads: int, gpu_memory_mb: int) -> ort.InferenceSession:
+    wanted = _ORT_PROVIDERS[provider]
+    # ONNX Runtime only warns about a provider that is not built in, and goes on without it.
+    if wanted not in ort.get_available_providers():
+        raise ProviderError(
+            f"{wanted} is not in this installation of ONNX Runtime: "
+            "install the `serve-cuda` requirements, or set DIGITS_PROVIDER=cpu."
+        )
+    if provider == "cuda":
+        ort.preload_dlls()
+    try:
+        session = ort.InferenceSession(
+            model,
+            _session_options(threads),
+            providers=[wanted],
+            provider_options=[_cuda_options(gpu_memory_mb) if provider == "cuda" else {}],
+            enable_fallback=False,
+        )
+    except Exception as error:  # ONNX Runtime's exceptions have no common base
+        if provider == "cuda" and _opens_on_cpu(model):
+            raise ProviderError(f"CUDA cannot run the model here: {_reason(error)}.") from error
+        raise ContractError(f"ONNX Runtime cannot load the model: {first_line(error)}.") from error
+    # The list of available providers and the one asked for are wishes; only this is what runs.
+    if session.get_providers()[0] != wanted:
+        raise ProviderError(
+            f"{wanted} was asked for and ONNX Runtime took {session.get_providers()[0]}: "
+            "check the driver and the CUDA and cuDNN libraries, or set DIGITS_PROVIDER=cpu."
+        )
+    return session
+
+
+def _session_options(threads: int) -> ort.SessionOptions:
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    # A spinning pool burns the processor that the next request needs.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    # A graph may name files that hold its weights. They are in no manifest, so they must not be found: nothing is
+    # below a file, and without this they would be looked for in the working directory.
+    options.add_session_config_entry("session.model_external_initializers_file_folder_path", os.devnull)
+    options.log_severity_level = 3  # errors; what matters of the rest is raised or logged here
+    return options
+
+
+def _cuda_options(memory_mb: int) -> dict[str, str]:
+    """Return the options of the CUDA provider; onnxruntime.ai, "CUDA Execution Provider", describes them."""
+    return {
+        "gpu_mem_limit": str(memory_mb << 20),
+        # By powers of two, the last step would not fit under the limit, with up to half of it unused.
+        "arena_extend_strategy": "kSameAsRequested",
+        # TensorFloat-32, on by default, keeps ten bits of each factor: probabilities would move by some thousandths.
+        "use_tf32": "0",
+    }
+
+
+def _reason(error: Exception) -> str:
+    """Return what an error of ONNX Runtime says: of one that CUDA caused, what CUDA said, and not where."""
+    said = re.search(r"CUDA failure \d+: [^;\n]+", str(error))
+    return said[0].strip() if said else first_line(error)
+
+
+def _opens_on_cpu(model: bytes) -> bool:
+    try:
+        _open_session(model, "cpu", 1, 0)
+    except ModelError:
+        return False
+    return True
+
+
+def _check_contract(session: ort.InferenceSession) -> None:
+    found_inputs = [(node.name, node.type, node.shape[1:]) for node in session.get_inputs()]
+    found_outputs = [(node.name, node.type, node.shape[1:]) for node in session.get_outputs()]
+    _expect("inputs", found_inputs, [(INPUT_NAME, "tensor(uint8)", [IMAGE_SIDE, IMAGE_SIDE])])
+    _expect("outputs", found_outputs, [(OUTPUT_NAME, "tensor(float)", [len(LABELS)])])
+    batch = session.get_inputs()[0].shape[0]
+    if isinstance(batch, int):
+        raise ContractError(f"The model takes batches of {batch} only; the contract wants any number of images.")
+    metadata = session.get_modelmeta().custom_metadata_map
+    _expect("contract version", metadata.get(METADATA_CONTRACT), CONTRACT_VERSION)
+    _expect("labels", metadata.get(METADATA_LABELS), ",".join(LABELS))
+
+
+def _expect(what: str, found: object, wanted: object) -> None:
+    if found != wanted:
+        raise ContractError(f"The model's {what}: found {found}, the contract wants {wanted}.")

@@ -1,0 +1,84 @@
+"""Digits written by this code, to see whether a model can read at all.
+
+A model may be whole, speak the contract, and do exactly what its own manifest promises, and still be one that was never
+trained, or was trained on something else. What comes with it cannot show that; these digits can.
+"""
+
+from functools import cache
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from service.preprocessing.illumination import Floats, Grey
+from service.preprocessing.mnist_format import centre, fit
+
+_SIDE = 128
+_SUBPIXEL = 4  # bits of a pixel's fraction that OpenCV draws with
+
+# Each stroke is a line through points `x,y` in hundredths of the digit's height, its bends rounded.
+_STROKES = (
+    "36,0 14,8 2,30 0,55 8,86 28,100 50,92 62,66 62,38 54,10 36,0",
+    "30,0 30,30 30,70 30,100",
+    "4,24 10,4 34,0 56,8 60,30 44,56 22,76 2,98 2,98 24,94 46,96 70,98",
+    "6,8 26,0 48,2 58,18 50,36 26,46 26,46 52,52 64,70 56,90 34,100 14,98 2,88",
+    "8,2 6,20 2,50 2,50 20,52 40,52 64,50|58,2 57,30 55,70 54,100",
+    "60,2 40,3 16,4 16,4 13,22 10,42 10,42 30,38 50,44 60,62 56,84 38,98 16,98 0,90",
+    "46,0 26,14 10,40 2,66 6,88 24,100 46,94 54,76 46,60 28,56 10,66 4,76",
+    "0,6 0,6 20,5 44,4 64,3 64,3 56,24 46,50 36,74 26,100",
+    "52,14 36,0 16,6 10,22 20,38 38,50 56,66 58,86 38,100 16,94 8,78 18,60 38,44 52,30 52,14",
+    "54,14 38,0 16,4 4,24 10,44 28,50 46,40 54,20 54,14 55,40 54,70 52,100",
+)
+
+
+class Hand(NamedTuple):
+    """How the digits are written: the pen's width and the height in pixels, slant and width of the letters."""
+
+    pen: int
+    height: float
+    slant: float
+    breadth: float
+
+
+_HANDS = (Hand(9, 84, 0.0, 1.0), Hand(13, 78, 0.22, 0.9), Hand(7, 90, 0.1, 1.12))
+
+
+@cache
+def specimens() -> tuple[Grey, npt.NDArray[np.uint8]]:
+    """Return the digits as the model is given them, uint8 [N, 28, 28], and what they are, uint8 [N].
+
+    Each digit is there as often; those of one are in different hands. They are drawn and read once a process.
+    """
+    labels = [label for _ in _HANDS for label in range(len(_STROKES))]
+    pictures = [draw(label, hand) for hand in _HANDS for label in range(len(_STROKES))]
+    return np.stack([centre(fit(picture)) for picture in pictures]), np.array(labels, np.uint8)
+
+
+def draw(label: int, hand: Hand) -> Floats:
+    """Return the ink of a digit with no paper around it, float32 [height, width] from 0 to 1."""
+    ink = np.zeros((_SIDE, _SIDE), np.uint8)
+    for stroke in _STROKES[label].split("|"):
+        line = _place(_rounded(_points(stroke)), hand) * (1 << _SUBPIXEL)
+        cv2.polylines(ink, [np.rint(line).astype(np.int32)], False, 255, hand.pen, cv2.LINE_AA, _SUBPIXEL)
+    left, top, width, height = cv2.boundingRect(ink)
+    return np.asarray(ink[top : top + height, left : left + width] / 255, np.float32)
+
+
+def _points(stroke: str) -> npt.NDArray[np.float64]:
+    return np.array([[float(number) / 100 for number in point.split(",")] for point in stroke.split()])
+
+
+def _rounded(points: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Cut the corners twice (Chaikin 1974, "An Algorithm for High Speed Curve Generation"); the ends stay."""
+    for _ in range(2):
+        near, far = 0.75 * points[:-1] + 0.25 * points[1:], 0.25 * points[:-1] + 0.75 * points[1:]
+        cut = np.stack([near, far], axis=1).reshape(-1, 2)
+        points = np.concatenate([points[:1], cut, points[-1:]])
+    return points
+
+
+def _place(points: npt.NDArray[np.float64], hand: Hand) -> npt.NDArray[np.float64]:
+    """Write the points in the middle of the paper."""
+    x, y = (points - (0.32, 0.5)).T
+    return _SIDE / 2 + hand.height * np.column_stack([hand.breadth * x - hand.slant * y, y])

@@ -1,0 +1,242 @@
+"""The models directory: which versions there are, which one serves, when to take the next.
+
+A version is published by a rename, so what stands in the directory is whole. Even so nothing is taken on trust: one
+that fails is refused with its reason, and the next older one serves.
+"""
+
+import logging
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from service.contract import Manifest
+from service.errors import DigitsError, ModelError, ProviderError
+from service.inference.engine import Engine, open_version
+from service.settings import Settings
+
+log = logging.getLogger(__name__)
+
+_VERSION = re.compile(r"[1-9][0-9]{0,8}")
+_FOLDERS = re.compile(r"(?<![\w.])/(?:[^\s/:'\"]+/)+")
+_RETRY_SECONDS = 60.0
+
+#: The codes of the errors for which a version may be refused; the last is that of what nobody foresaw.
+REFUSALS = (*(kind.code for kind in ModelError.__subclasses__()), DigitsError.code)
+
+Stamp = tuple[tuple[str, int, int, int], ...]
+Opener = Callable[[Path, Manifest], Engine]
+
+
+@dataclass(frozen=True)
+class Serving:
+    """The model that serves: what a request takes hold of once, so that a swap never divides an answer."""
+
+    engine: Engine
+    manifest: Manifest
+
+
+Report = Callable[[Serving | str], None]  # told of each version that is taken, and of the code of each refusal
+
+
+@dataclass(frozen=True)
+class Version:
+    """A version that there is; `reason` says why it does not serve, or why its changed files do not."""
+
+    number: int
+    serves: bool
+    reason: str
+
+
+@dataclass(frozen=True)
+class Examined:
+    """A version that was opened only to see whether it could serve; `serving` is None where it could not.
+
+    `reason` says why it does not serve, `bytes` is what its files take.
+    """
+
+    number: int
+    serves: bool
+    serving: Serving | None
+    reason: str
+    bytes: int
+
+
+@dataclass(frozen=True)
+class _Refusal:
+    """Why the files of a version are not served, and until when there is no use in another try."""
+
+    stamp: Stamp
+    reason: str
+    until: float
+
+
+class ModelStore:
+    """The versions in `directory`, MODELS/NAME, of which one serves: the newest that works, or the pinned one.
+
+    `refresh` takes up what has changed. One thread calls it; any number may read `serving` meanwhile.
+    """
+
+    def __init__(self, directory: Path, *, version: str = "latest", open_engine: Opener) -> None:
+        """Read nothing yet. `version` is "latest" or a number; `open_engine` raises ModelError over a bad version."""
+        self._directory = directory
+        self._wanted = version
+        self._open_engine = open_engine
+        self._serving: Serving | None = None
+        self._taken: tuple[int, Stamp] | None = None
+        self._refused: dict[int, _Refusal] = {}
+        self.report: Report = lambda _serving: None
+
+    @property
+    def serving(self) -> Serving | None:
+        """What serves now, None where nothing does."""
+        return self._serving
+
+    @property
+    def reason(self) -> str:
+        """Why nothing serves, as a sentence; empty where something does."""
+        if self._serving is not None:
+            return ""
+        refused = sorted(self._refused.items(), reverse=True)
+        if refused:
+            return f"Version {refused[0][0]} is refused. {refused[0][1].reason}"
+        name = self._directory.name
+        if self._wanted != "latest":
+            return f"{name} has no version {self._wanted}: publish it, or set DIGITS_MODEL_VERSION=latest."
+        return f"{name} has no version: run `python -m training`, or set DIGITS_MODELS_DIR."
+
+    def versions(self) -> list[Version]:
+        """Return the versions in the directory, and the one that serves though its files be gone, newest first."""
+        serving = self._taken[0] if self._taken else 0
+        numbers = {*self._numbers(), *filter(None, [serving])}
+        return [
+            Version(number, number == serving, self._why(number, serving)) for number in sorted(numbers, reverse=True)
+        ]
+
+    def _why(self, number: int, serving: int) -> str:
+        if number in self._refused:
+            return self._refused[number].reason
+        if number == serving:
+            return ""
+        if self._wanted not in ("latest", str(number)):
+            return f"DIGITS_MODEL_VERSION={self._wanted} is served."
+        return f"Version {serving} is newer and serves." if number < serving else "It has not been opened yet."
+
+    def examine(self) -> Iterator[Examined]:
+        """Open each version in turn, newest first. What serves stays as it is."""
+        for version in self.versions():
+            directory = self._directory / str(version.number)
+            size = sum(entry[2] for entry in _stamp(directory))
+            try:
+                yield Examined(version.number, version.serves, self._open(directory), version.reason, size)
+            except Exception as error:
+                yield Examined(version.number, version.serves, None, self._without_paths(_why(error)), size)
+
+    def refresh(self) -> None:
+        """Let the newest version that works serve. Never raises.
+
+        A version is opened once, and again after its files have changed, or some time after a refusal that may have
+        passed. What serves goes on serving after its directory is gone, until another version is there.
+        """
+        numbers = self._candidates()
+        self._refused = {number: refusal for number, refusal in self._refused.items() if number in numbers}
+        for number in numbers:
+            stamp = _stamp(self._directory / str(number))
+            if self._taken == (number, stamp):
+                return
+            refusal = self._refused.get(number)
+            known = refusal is not None and refusal.stamp == stamp and time.monotonic() < refusal.until
+            if not known and self._take(number, stamp):
+                return
+
+    def watch(self, seconds: float = 1.0) -> None:
+        """Call `refresh` every so many seconds from now on, from a thread of its own. Call this after the fork."""
+        threading.Thread(target=self._watch, args=(seconds,), name="model-store", daemon=True).start()
+
+    def _watch(self, seconds: float) -> None:
+        while True:
+            time.sleep(seconds)
+            self.refresh()
+
+    def _candidates(self) -> list[int]:
+        """Return the versions that may serve, newest first."""
+        return [number for number in self._numbers() if self._wanted in ("latest", str(number))]
+
+    def _numbers(self) -> list[int]:
+        """Return the versions that there are, newest first."""
+        try:
+            names = [entry.name for entry in self._directory.iterdir() if entry.is_dir()]
+        except OSError:  # there is no such directory, or it may not be read
+            return []
+        return sorted((int(name) for name in names if _VERSION.fullmatch(name)), reverse=True)
+
+    def _take(self, number: int, stamp: Stamp) -> bool:
+        directory = self._directory / str(number)
+        try:
+            serving = self._open(directory)
+        except Exception as error:  # a worker that raises while it boots takes the whole server down with it
+            self._refuse(number, stamp, error)
+            return False
+        self._serving, self._taken = serving, (number, stamp)
+        engine = serving.engine
+        log.info("Serving %s version %s on %s (%s)", serving.manifest.name, number, engine.provider, engine.file)
+        self.report(serving)
+        return True
+
+    def _open(self, directory: Path) -> Serving:
+        manifest = Manifest.read(directory)
+        manifest.check_place(directory)
+        return Serving(self._open_engine(directory, manifest), manifest)
+
+    def _refuse(self, number: int, stamp: Stamp, error: Exception) -> None:
+        why = _why(error)
+        until = time.monotonic() + _RETRY_SECONDS if _may_pass(error) else float("inf")
+        refusal = _Refusal(stamp, self._without_paths(why), until)
+        before = self._refused.get(number)
+        self._refused = {**self._refused, number: refusal}  # a new one, because requests read it meanwhile
+        if before is None or (before.stamp, before.reason) != (stamp, refusal.reason):
+            log.error("Version %d is refused: %s", number, why)
+            log.debug("Version %d", number, exc_info=error)
+        self.report(error.code if isinstance(error, ModelError) else DigitsError.code)
+
+    def _without_paths(self, text: str) -> str:
+        """Return the text for clients, whom the server's directories do not concern."""
+        return _FOLDERS.sub("", text.replace(str(self._directory), self._directory.name))
+
+
+def model_store(settings: Settings) -> ModelStore:
+    """Return the store of the model that the settings name; nothing is opened yet."""
+    return ModelStore(
+        settings.models_dir / settings.model_name,
+        version=settings.model_version,
+        open_engine=lambda directory, manifest: open_version(
+            directory,
+            manifest,
+            provider=settings.provider,
+            threads=settings.intra_op_threads,
+            gpu_memory_mb=settings.gpu_memory_mb,
+            max_batch=settings.max_batch,
+        ),
+    )
+
+
+def _why(error: Exception) -> str:
+    return str(error) if isinstance(error, ModelError) else f"{type(error).__name__}: {error}"
+
+
+def _may_pass(error: Exception) -> bool:
+    """Tell whether a version may be sound that was refused: memory, files or the GPU were short at that moment."""
+    return not isinstance(error, ModelError) or isinstance(error, ProviderError) or isinstance(error.__cause__, OSError)
+
+
+def _stamp(directory: Path) -> Stamp:
+    """Return what changes when a file of the version does: the name, inode, size and time of each."""
+    try:
+        return tuple(
+            (entry.name, entry.stat().st_ino, entry.stat().st_size, entry.stat().st_mtime_ns)
+            for entry in sorted(directory.iterdir())
+        )
+    except OSError:  # it went while we looked, or may not be read
+        return ()

@@ -1,0 +1,330 @@
+"""Greyscale pixels -> the 28x28 digit that MNIST would hold, or why there is none.
+
+MNIST's digits were fitted into a box of 20x20 pixels at their own aspect ratio, grey from the antialiasing, and put
+into 28x28 so that their centre of mass is at the centre (LeCun, Bottou, Bengio, Haffner 1998, "Gradient-Based Learning
+Applied to Document Recognition", section III.A). The same is done here to pictures of any size, a stage a function:
+
+    already MNIST's form: done
+    otherwise: unmagnified -> working_copy -> sheet -> light -> ink -> figure (the best of several readings)
+               -> fit -> centre
+
+`docs/canonical.png` shows pictures before and after; `python -m tests.canonical_picture` draws it.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from service.contract import IMAGE_SIDE
+from service.errors import NoDigit, SeveralDigits
+from service.preprocessing.binarize import bitmap_ink, to_ink
+from service.preprocessing.illumination import EvenLight, Floats, Grey, Light, Mask, UnevenLight
+from service.preprocessing.page import filled_up, find_outlined_sheet, find_sheet
+from service.preprocessing.segment import Figure, find_figure
+
+BOX_SIDE = 20
+# Over the training images the centre of mass lies between 13.5 and 14.5 in 99.9% of them, counted from the middle of
+# the first pixel: MNIST's centre is the middle of pixel 14, reached by whole pixels.
+CENTRE = 14
+
+LONGEST_SIDE, SHORTEST_SIDE = 256, 128  # pixels of the working copy's longer side
+_MIN_SIDE = 3
+_BITMAP = 40  # pixels: so small a picture holds one digit and nothing else
+_SQUARES, _ROWS = 3, 16  # pixels, the least of a magnified bitmap's squares; rows in which they are looked for
+_COARSEST = 7  # pixels: coarser squares are a drawing of lines and not a bitmap
+_ENCLOSING = 4  # times as much counts what has the other reading's figure between its strokes
+_NOISE_LIKE = 0.75  # roughness of a bitmap of 8x8 with a digit in it may be as much
+_NEAR, _FAR = 0.06, 0.4  # of the levels' range: as the paper, surely not as the paper
+_LEAST_PAPER, _MOST_LINES, _ONE_LINE = 0.4, 0.38, 0.6  # of the pixels: as the paper, not; of these, in one piece
+_NOISE = 4.5  # median absolute deviations; three standard deviations of Gaussian noise
+_MNIST_INK = 240  # the whitest pixel of a digit of MNIST is never below 253
+_STROKE_WIDTHS = 0.08, 0.16, 0.34  # of the working copy: the widest stroke of each reading in uneven light
+_FINE = 4  # the stroke weight is set at this multiple of the box's resolution
+# Pixels of the box. Over the training images the mean width lies between 1.7 and 3.9 in 90% of them.
+_THINNEST, _BOLDEST = 2.0, 3.25
+
+
+def canonical_digit(grey: Grey) -> Grey:
+    """Return the digit in a picture as MNIST would hold it, uint8 [28, 28], 0 = background, 255 = ink.
+
+    `grey` is uint8 [height, width], dark on light or light on dark. An image that is in MNIST's form already comes
+    back as it is.
+
+    Raises:
+        NoDigit: the picture is blank, or holds nothing like the strokes of a digit.
+        SeveralDigits: it holds more than one figure.
+    """
+    ink = canonical_already(grey)
+    if ink is not None:
+        return ink
+    if min(grey.shape) < _MIN_SIDE:
+        raise NoDigit("The picture is only a line wide: send one digit with some background around it.")
+    return centre(fit(find(grey)))
+
+
+def canonical_already(grey: Grey) -> Grey | None:
+    """Return what `canonical_digit` does where the image is in MNIST's form already, None where it is not."""
+    if grey.shape != (IMAGE_SIDE, IMAGE_SIDE):
+        return None
+    ink = ink_on_black(grey)
+    return ink if in_mnist_form(ink) else None
+
+
+def ink_on_black(grey: Grey) -> Grey:
+    """Return how far each pixel is from the background towards the ink, uint8 [height, width].
+
+    The background is the median, give or take its noise: digits take up less than half of the picture even where they
+    touch its border. Ink is on that side of it, lighter or darker, on which more lies; differences count squared, so
+    that a little ink outweighs much shading.
+    """
+    if 2 * np.count_nonzero(grey) < grey.size:  # the background is 0, and so is its noise
+        return grey
+    background = _median(grey)
+    noise = round(_NOISE * _median(np.maximum(grey, background) - np.minimum(grey, background)))
+    low, high = max(background - noise, 0), min(background + noise, 255)
+    lighter = np.maximum(grey, high) - high
+    darker = low - np.minimum(grey, low)
+    return lighter if _energy(lighter) >= _energy(darker) else darker
+
+
+def in_mnist_form(ink: Grey) -> bool:
+    """Tell whether an image is 28x28 with a digit that fills the box of 20x20 and is centred by its mass."""
+    if ink.shape != (IMAGE_SIDE, IMAGE_SIDE):
+        return False
+    _, _, width, height = cv2.boundingRect(ink)
+    if not BOX_SIDE - 1 <= max(width, height) <= BOX_SIDE or ink.max() < _MNIST_INK:
+        return False
+    mass = cv2.moments(ink)
+    return all(abs(mass[moment] / mass["m00"] - CENTRE) <= 0.55 for moment in ("m10", "m01"))
+
+
+def find(grey: Grey) -> Floats:
+    """Return the ink of the figure in a picture, float32 [height, width], from the reading that shows it most clearly.
+
+    Raises:
+        NoDigit, SeveralDigits: as `canonical_digit`.
+    """
+    picture = unmagnified(grey)
+    best = _found_in_bitmap(picture) if max(picture.shape) <= _BITMAP else _found(picture)
+    if best is None or best.folds:
+        raise NoDigit("Nothing in the picture looks like strokes of a digit: send one digit on its own.")
+    if best.several:
+        raise SeveralDigits("The picture shows several figures: send one digit at a time.")
+    return best.ink
+
+
+def unmagnified(grey: Grey) -> Grey:
+    """Return a bitmap in its own resolution, if that is what the picture shows with every pixel as a square."""
+    times = min(_magnification(grey), _magnification(grey.T))
+    if times < _SQUARES or min(grey.shape) < _COARSEST * times:
+        return grey
+    bitmap = np.ascontiguousarray(grey[::times, ::times])
+    return bitmap if np.array_equal(np.repeat(np.repeat(bitmap, times, 0), times, 1), grey) else grey
+
+
+def _magnification(grey: Grey) -> int:
+    """Return how many columns at least are alike next to each other, seen in a few rows."""
+    width = grey.shape[1]
+    rows = grey[:: max(1, len(grey) // _ROWS)]
+    changes = np.flatnonzero((rows[:, 1:] != rows[:, :-1]).any(axis=0)) + 1
+    return int(np.gcd.reduce(changes, initial=width))
+
+
+def _found_in_bitmap(grey: Grey) -> Figure | None:
+    """Return the figure in a bitmap, which has no room for shadows or for two, and often none for paper around it."""
+    light = EvenLight.of(grey, strict=False)
+    if light is None or _is_noise(grey, light.level):
+        return None
+    scaled = working_copy(grey)
+    return _attempt(light, scaled, np.zeros_like(scaled), alone=True)
+
+
+def _is_noise(grey: Grey, paper: float) -> bool:
+    """Tell whether neighbours are as different as pixels anywhere, and not because of lines a pixel wide."""
+    return _roughness(grey) > _NOISE_LIKE and not _is_line_drawing(grey, paper)
+
+
+def _is_line_drawing(grey: Grey, paper: float) -> bool:
+    """Tell whether much is as the paper, and most of what is not hangs together: so it hardly ever is in noise."""
+    away = np.abs(grey - np.float32(paper)) / max(1, int(np.ptp(grey)))
+    _, _, pieces, _ = cv2.connectedComponentsWithStats((away > _FAR).astype(np.uint8))
+    areas = pieces[1:, cv2.CC_STAT_AREA]
+    one_line = areas.max(initial=0) > _ONE_LINE * areas.sum() and areas.sum() < _MOST_LINES * grey.size
+    return bool(one_line and np.mean(away < _NEAR) > _LEAST_PAPER)
+
+
+def _roughness(grey: Grey) -> float:
+    """Return how different neighbours are, beside pixels anywhere: 1 is noise (von Neumann 1941, the ratio halved)."""
+    levels = grey.astype(np.float64)
+    steps = np.concatenate([np.diff(levels, axis=0).ravel(), np.diff(levels, axis=1).ravel()])
+    return float(np.mean(steps * steps) / 2 / max(levels.var(), 1e-9))
+
+
+def _found(grey: Grey) -> Figure | None:
+    """Return the figure in a picture: on the sheet in it, if there is one, else anywhere."""
+    scaled = working_copy(grey)
+    if min(scaled.shape) < _MIN_SIDE:
+        return None
+    sheet = find_sheet(scaled)
+    if sheet is None or not sheet.whole:
+        best = _best(grey, scaled, _border(scaled))
+        if best is not None and best.sure and not best.several:
+            return best
+        outlined = find_outlined_sheet(scaled)
+        if outlined is None:
+            if sheet is None or (best is not None and best.apart):
+                return best
+            return _better(best, _best(*_sheet(grey, sheet.inside)))
+        sheet = outlined
+    best = _best(*_sheet(grey, sheet.inside))
+    return best if best is None or best.apart else _better(best, _best(grey, scaled, _border(scaled)))
+
+
+def _better(one: Figure | None, other: Figure | None) -> Figure | None:
+    """Return the clearer of two readings; if the other shows the same figure and is sure, then it is sure too."""
+    if one is None or other is None:
+        return one or other
+    one_counts, other_counts = (a.score * (_ENCLOSING if a.encloses(b) else 1) for a, b in ((one, other), (other, one)))
+    better, worse = (one, other) if one_counts >= other_counts else (other, one)
+    return replace(better, sure=better.sure or (worse.sure and worse.is_like(better)))
+
+
+def _sheet(grey: Grey, inside: Mask) -> tuple[Grey, Grey, Mask]:
+    """Return the part of a picture in which the sheet lies, its working copy without what is outside, and its rim."""
+    left, top, width, height = cv2.boundingRect(inside)
+    across, down = (large / small for large, small in zip(grey.shape[::-1], inside.shape[::-1], strict=True))
+    rows = slice(round(top * down), round((top + height) * down))
+    columns = slice(round(left * across), round((left + width) * across))
+    scaled = working_copy(grey[rows, columns])
+    part = inside[top : top + height, left : left + width]
+    within = np.asarray(cv2.resize(part, scaled.shape[::-1], interpolation=cv2.INTER_NEAREST), np.uint8)
+    outside = np.asarray(cv2.dilate(1 - within, np.ones((3, 3), np.uint8)), np.uint8)
+    return grey[rows, columns], filled_up(scaled, within), _border(scaled) | outside
+
+
+def _border(grey: Grey) -> Mask:
+    rim = np.ones(grey.shape, np.uint8)
+    rim[1:-1, 1:-1] = 0
+    return rim
+
+
+def _best(picture: Grey, scaled: Grey, rim: Mask) -> Figure | None:
+    """Return the figure of the clearest reading, if any shows strokes."""
+    best = None
+    for light in _lights(picture, scaled):
+        best = _better(best, _attempt(light, scaled, rim))
+        if best is not None and best.sure:
+            break
+    return best
+
+
+def _lights(picture: Grey, scaled: Grey) -> Iterator[Light]:
+    """Yield even light, if the picture is so lit, then uneven light with ever wider strokes, dark and light each."""
+    even = EvenLight.of(picture if max(picture.shape) < SHORTEST_SIDE else scaled)
+    if even is not None:
+        yield even
+    for share in _STROKE_WIDTHS:
+        for light_ink in (False, True):
+            yield UnevenLight(max(3, int(share * max(scaled.shape))), light_ink)
+
+
+def _attempt(light: Light, scaled: Grey, rim: Mask, *, alone: bool = False) -> Figure | None:
+    try:
+        contrast = light.contrast(scaled)
+        ink = bitmap_ink(contrast.levels) if alone else to_ink(contrast.levels, even=light.widest is None)
+        figure = find_figure(ink, contrast, rim, widest=light.widest, alone=alone)
+    except NoDigit:
+        return None
+    return figure if figure.likely or alone else None
+
+
+def working_copy(grey: Grey) -> Grey:
+    """Scale so that the longer side has 128 to 256 pixels: pictures shrink by averaging, bitmaps grow without steps."""
+    height, width = grey.shape
+    longest = max(grey.shape)
+    if longest > LONGEST_SIDE:
+        factor = LONGEST_SIDE / longest
+        size = max(1, round(width * factor)), max(1, round(height * factor))
+        return np.asarray(cv2.resize(np.ascontiguousarray(grey), size, interpolation=cv2.INTER_AREA), np.uint8)
+    if longest >= SHORTEST_SIDE:
+        return grey
+    times = -(-SHORTEST_SIDE // longest)
+    grown = cv2.resize(np.ascontiguousarray(grey), (width * times, height * times), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(cv2.GaussianBlur(grown, (0, 0), 0.35 * times), np.uint8)
+
+
+def fit(ink: Floats) -> Floats:
+    """Scale ink, float32 [height, width] from 0 to 1, to the box of 20x20 with strokes of MNIST's weight.
+
+    The aspect ratio is kept, the edges are antialiased, and the darkest pixel is full ink.
+    """
+    fine = _weighed(_scaled(ink, _FINE * BOX_SIDE))
+    rows, columns = (np.flatnonzero((fine > 0.3).any(axis=axis)) for axis in (1, 0))
+    fitted = _scaled(fine[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1], BOX_SIDE)
+    return np.asarray(np.clip(fitted / fitted.max(), 0, 1), np.float32)
+
+
+def _scaled(ink: Floats, side: int) -> Floats:
+    height, width = ink.shape
+    factor = side / max(height, width)
+    size = max(1, round(width * factor)), max(1, round(height * factor))
+    return np.asarray(
+        cv2.resize(ink, size, interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC), np.float32
+    )
+
+
+def _weighed(ink: Floats) -> Floats:
+    """Widen or narrow strokes that are outside the range of MNIST's, at `_FINE` times the box's resolution."""
+    room = 4 * _FINE
+    padded = cv2.copyMakeBorder(np.clip(ink / ink.max(), 0, 1), room, room, room, room, cv2.BORDER_CONSTANT)
+    smooth = np.asarray(cv2.GaussianBlur(padded, (0, 0), 0.2 * _FINE), np.float32)
+    width = stroke_width(smooth)
+    missing = min(max(width, _FINE * _THINNEST), _FINE * _BOLDEST) - width
+    radius = round(abs(missing) / 2)
+    if radius == 0:
+        return smooth
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
+    weighed = cv2.dilate(smooth, disc) if missing > 0 else cv2.erode(smooth, disc)
+    return np.asarray(weighed, np.float32) if weighed.max() > 0.5 else smooth
+
+
+def stroke_width(ink: Floats) -> float:
+    """Return the mean width of the strokes in `ink`, float32 [height, width] from 0 to 1, in pixels.
+
+    Twice the distance to the paper along the strokes' middle, where that distance is largest.
+    """
+    inside = cv2.distanceTransform((ink >= 0.5).view(np.uint8), cv2.DIST_L2, 3)
+    middle = (inside > 0) & (inside >= cv2.dilate(inside, np.ones((3, 3), np.uint8)))
+    return 2 * float(inside[middle].mean()) if middle.any() else 1.0
+
+
+def centre(ink: Floats) -> Grey:
+    """Put a box of at most 20x20 into 28x28 with its centre of mass at the centre, as uint8, 255 = ink."""
+    top, left = (_offset(ink.sum(axis=axis, dtype=np.float64)) for axis in (1, 0))
+    digit = np.zeros((IMAGE_SIDE, IMAGE_SIDE), np.uint8)
+    height, width = ink.shape
+    digit[top : top + height, left : left + width] = np.rint(ink * 255)
+    return digit
+
+
+def _offset(profile: npt.NDArray[np.float64]) -> int:
+    offset = int(np.floor(CENTRE - _centre_of_mass(profile) + 0.5))
+    return min(max(offset, 0), IMAGE_SIDE - len(profile))
+
+
+def _centre_of_mass(profile: npt.NDArray[np.float64]) -> float:
+    return float(profile @ np.arange(len(profile)) / profile.sum())
+
+
+def _energy(difference: Grey) -> float:
+    values = difference.ravel().astype(np.float32)
+    return float(values @ values)
+
+
+def _median(pixels: Grey) -> int:
+    values = pixels.ravel()
+    middle = (values.size - 1) // 2
+    return int(np.partition(values, middle)[middle])

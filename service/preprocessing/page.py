@@ -1,0 +1,166 @@
+"""The sheet of paper in a picture of more than that: a page on a table, a scan with dark margins, a box of a form."""
+
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from service.preprocessing.illumination import Grey, Histogram, Mask, border, median
+
+_DISTINCT = 30  # grey levels between a sheet and what it lies on
+_WHOLE = 0.9  # of the picture's border is another ground
+_GENTLE = 2.5  # grey levels between neighbours on the same ground
+_CLEAR = 1.7, 3.4, 6.8  # times the usual step: more is an edge of a sheet in shadow; clearer than that of a shadow
+_ALONG = 0.04  # of the border: a part of the ground; a sheet reaches it with a corner at most
+_LINE, _EDGE = 11, 4  # pixels: as wide may the edge of a shadow be seen; so wide is that of a sheet
+_NEARBY = 0.15  # of the sheet: how far away levels count as nearby
+_STOUT, _FULL = (
+    2.2,
+    0.75,
+)  # times its width: what is longer is a bar, as a 1 may be; of its area, what is left beside what is on it
+_CORNERS = 6  # at most: the picture's border may cut off some
+_NOTCHED = 0.85  # of its hull, a panel whose edge something crosses
+
+
+class Sheet(NamedTuple):
+    """A sheet of paper: its pixels, and whether it lies whole on another ground, unlike the light side of a shadow."""
+
+    inside: Mask
+    whole: bool
+
+
+def find_sheet(grey: Grey) -> Sheet | None:
+    """Return the inside of a sheet that lies before another ground, or of a box drawn around; None where there is none.
+
+    It is one region with four corners: of the lighter or the darker pixels, alone in its class, or all that the
+    ground at the picture's border does not reach without a step.
+    """
+    split = Histogram(grey).split()
+    for region, alone in ((~_ground(grey), False), (grey > split, True), (grey <= split, True)):
+        inside = _four_corners(_opened(region.view(np.uint8)), alone=alone)
+        if inside is not None:
+            return Sheet(inside, _is_whole(grey, inside))
+    return None
+
+
+def find_outlined_sheet(grey: Grey) -> Sheet | None:
+    """Return a sheet that lies whole on another ground, by the step at its edge alone; None where there is none.
+
+    So it is found where a shadow falls over both, and the ground in the light is as bright as the sheet in the shadow.
+    """
+    smooth = cv2.GaussianBlur(grey, (0, 0), 1)
+    steps = np.asarray(cv2.morphologyEx(smooth, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)), np.uint8)
+    usual = median(steps)
+    for times in _CLEAR:
+        calm = _opened((steps <= _GENTLE + times * usual).view(np.uint8))
+        for region, parts in ((_enclosed(calm), False), (calm, True)):
+            inside = _four_corners(region, alone=False, parts=parts)
+            if inside is not None and _is_whole(grey, inside):
+                return Sheet(inside, whole=True)
+    return None
+
+
+def _enclosed(calm: Mask) -> Mask:
+    """Return what is left without the parts of `calm` that lie along the picture's border, and the lines between them.
+
+    A shadow's edge across the sheet goes on over the ground as such a line.
+    """
+    count, labels = cv2.connectedComponents(calm, connectivity=4)
+    rim = border(labels)
+    ground = np.bincount(rim, minlength=count) > _ALONG * rim.size
+    ground[0] = False
+    within = cv2.erode((~ground[labels]).view(np.uint8), np.ones((_LINE, _LINE), np.uint8))
+    return np.asarray(cv2.dilate(within, np.ones((_LINE - _EDGE, _LINE - _EDGE), np.uint8)), np.uint8)
+
+
+def _opened(region: Mask, side: int = 3) -> Mask:
+    return np.asarray(cv2.morphologyEx(region, cv2.MORPH_OPEN, np.ones((side, side), np.uint8)), np.uint8)
+
+
+def _is_whole(grey: Grey, inside: Mask) -> bool:
+    outside = cv2.dilate(inside, np.ones((5, 5), np.uint8)) == 0
+    if np.mean(border(outside)) <= _WHOLE:
+        return False
+    return abs(median(grey[inside > 0]) - median(grey[outside])) > _DISTINCT
+
+
+def _ground(grey: Grey) -> npt.NDArray[np.bool_]:
+    """Return what is reached from the border without a step, however light and dark it gets on the way."""
+    smooth = np.asarray(cv2.GaussianBlur(grey, (0, 0), 1), np.uint8)
+    height, width = smooth.shape
+    roughness = float(cv2.absdiff(smooth[:, 1:], smooth[:, :-1]).mean())
+    reach = _GENTLE + 2 * roughness
+    reached = np.zeros((height + 2, width + 2), np.uint8)
+    for row in (0, height // 2, height - 1):
+        for column in (0, width // 2, width - 1):
+            if (row, column) != (height // 2, width // 2) and not reached[row + 1, column + 1]:
+                cv2.floodFill(smooth, reached, (column, row), 0, reach, reach, cv2.FLOODFILL_MASK_ONLY | 4)
+    return reached[1:-1, 1:-1] > 0
+
+
+def _four_corners(region: Mask, *, alone: bool, parts: bool = False) -> Mask | None:
+    """Return the inside of the region's largest outline, or of the largest of its `parts` and holes that will do."""
+    mode = cv2.RETR_LIST if parts else cv2.RETR_EXTERNAL
+    outlines, _ = cv2.findContours(region, mode, cv2.CHAIN_APPROX_NONE)
+    long = [outline for outline in outlines if len(outline) > np.sqrt(region.size)]
+    largest = sorted(long, key=cv2.contourArea, reverse=True)[: None if parts else 1]
+    outline = next((outline for outline in largest if _may_be_a_sheet(outline, region.size)), None)
+    if outline is None:
+        return None
+    inside = np.zeros_like(region)
+    cv2.drawContours(inside, [outline], -1, 1, -1)
+    return _without_edge(region, inside, alone=alone)
+
+
+def _may_be_a_sheet(outline: npt.NDArray[Any], area: int) -> bool:
+    return 0.12 < cv2.contourArea(outline) / area < 0.97 and not _is_bar(outline) and _is_polygon(outline)
+
+
+def _is_polygon(outline: npt.NDArray[Any], least: float = 0.95) -> bool:
+    """Tell whether an outline has straight sides and few corners, and fills at least so much of its hull."""
+    hull = cv2.convexHull(outline)
+    area = cv2.contourArea(hull)
+    corners = cv2.approxPolyDP(hull, 0.03 * cv2.arcLength(hull, True), True)
+    return (
+        cv2.contourArea(outline) >= least * area
+        and len(corners) <= _CORNERS
+        and cv2.contourArea(corners) >= 0.93 * area
+    )
+
+
+def _is_bar(outline: npt.NDArray[Any]) -> bool:
+    across, down = cv2.minAreaRect(outline)[1]
+    return max(across, down) > _STOUT * min(across, down)
+
+
+def is_panel(member: Mask) -> bool:
+    """Tell whether what is found is an area with straight sides, perhaps with something on it, and no stroke."""
+    outlines, _ = cv2.findContours(member, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    outline = max(outlines, key=cv2.contourArea)
+    if _is_bar(outline) or cv2.countNonZero(member) < _FULL * cv2.contourArea(outline):
+        return False
+    return _is_polygon(outline, _NOTCHED)
+
+
+def _without_edge(region: Mask, inside: Mask, *, alone: bool) -> Mask | None:
+    """Shrink `inside` past its own edge, if it is mostly paper and, where that is asked, has no like around it."""
+    filled, area = cv2.countNonZero(region & inside), cv2.countNonZero(inside)
+    if area == region.size or filled < 0.55 * area:
+        return None
+    if alone and cv2.countNonZero(region) - filled > 0.15 * (region.size - area):
+        return None
+    edge = int(0.03 * max(inside.shape)) | 1
+    inner = cv2.erode(inside, np.ones((edge, edge), np.uint8))
+    return None if inner.mean() < 0.05 else np.asarray(inner, np.uint8)
+
+
+def filled_up(grey: Grey, inside: Mask) -> Grey:
+    """Return a picture in which the paper inside goes on outside, at its level nearby."""
+    near = int(_NEARBY * max(grey.shape)) | 1
+    kept = inside.astype(np.float32)
+    count = cv2.blur(kept, (near, near))
+    level = np.where(
+        count > 1e-4, cv2.blur(grey * kept, (near, near)) / np.maximum(count, 1e-4), median(grey[inside > 0])
+    )
+    return np.where(inside > 0, grey, level).astype(np.uint8)

@@ -1,0 +1,303 @@
+"""Ink -> the one figure in the picture: which strokes belong together, and which are something else."""
+
+from dataclasses import dataclass
+from functools import reduce
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from service.errors import NoDigit
+from service.preprocessing.binarize import Ink
+from service.preprocessing.creases import only_folds
+from service.preprocessing.frames import without_frames
+from service.preprocessing.illumination import Contrast, Floats, Mask
+from service.preprocessing.page import is_panel
+from service.preprocessing.ruled_lines import without_lines
+
+Labels = npt.NDArray[np.int32]  # [height, width], 0 = paper
+
+_MOST_PIECES = 60
+_CROWD, _CROWD_SHARE = 30, 0.25  # more pieces than this, and so little of the ink in one figure: noise
+_FAINTEST = 0.12
+_SMALLEST = 0.04  # of the picture's longer side
+_SURE_SIZE = 0.07
+_WIDEST = 3.0  # times its height: no digit is wider
+_TALL = 1.5  # times its width: a bitmap of a bold 1 is a mere bar
+_SOLID, _BLOT, _STOUT = (
+    0.55,
+    0.75,
+    0.36,
+)  # widest place of the strokes by the figure's longer side: no strokes; nor of a bitmap; beyond bold
+_FREE = 0.85  # of its longer side: so little of a figure lies along the border
+_LOOSE = 0.5  # of its longer side: what lies so far along the border is no part of a figure away from it
+_SPECK = 1.5  # times its own length: no piece belongs to a figure that is further away
+_EDGED, _CUT, _BARELY = 0.8, 0.85, 0.6  # of the outline is an edge: surely strokes; cut off strokes; perhaps strokes
+_LEAST = 0.04  # of all ink: less is a speck, where there is room for one figure only
+_INNER, _OUTER = 0.6, 1.1  # of the inner figure's bounds: so much is within the other's, which are larger
+_SAME = 0.9  # of the larger figure's bounds is within the other's
+_GAP = 0.5  # how much less a gap between strokes counts
+_PIECES, _LARGEST = 12, 0.25  # more pieces than this, and no more of the ink in the largest: a texture
+_OF_A_FOLD = 26  # grey levels: more contrast has ink
+_AROUND = 0.12  # of its longer side: the paper around a figure
+_WHOLE_STEP = 0.5  # of the ink's darkness: an edge with such a step is a clear one
+
+_UNREADABLE = "Nothing in the picture looks like strokes of a digit: send one digit on a plain background."
+
+
+class Box(NamedTuple):
+    """A rectangle, in pixels."""
+
+    left: int
+    top: int
+    width: int
+    height: int
+
+    @property
+    def longer(self) -> int:
+        """The longer side."""
+        return max(self.width, self.height)
+
+    @property
+    def is_tall(self) -> bool:
+        """Whether it may be the bounds of a bold 1."""
+        return self.height > _TALL * self.width
+
+    @property
+    def area(self) -> int:
+        """Width times height."""
+        return self.width * self.height
+
+    def slices(self, room: int) -> tuple[slice, slice]:
+        """Return the rows and columns of the rectangle and `room` pixels around it."""
+        top, left = max(0, self.top - room), max(0, self.left - room)
+        return slice(top, self.top + self.height + room), slice(left, self.left + self.width + room)
+
+    def common_area(self, other: "Box") -> int:
+        """Return the area that both cover."""
+        across, down = self.gaps(other)
+        return max(-across, 0) * max(-down, 0)
+
+    def around(self, other: "Box") -> "Box":
+        """Return the smallest rectangle that holds both."""
+        left, top = min(self.left, other.left), min(self.top, other.top)
+        right = max(self.left + self.width, other.left + other.width)
+        bottom = max(self.top + self.height, other.top + other.height)
+        return Box(left, top, right - left, bottom - top)
+
+    def gaps(self, other: "Box") -> tuple[int, int]:
+        """Return the distance to another across and down; negative is by how much they overlap."""
+        across = max(self.left, other.left) - min(self.left + self.width, other.left + other.width)
+        down = max(self.top, other.top) - min(self.top + self.height, other.top + other.height)
+        return across, down
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Strokes that lie together: the labels of their pieces, their bounds, their ink, their pixels on the rim."""
+
+    pieces: tuple[int, ...]
+    box: Box
+    ink: float
+    contact: int
+
+    @property
+    def free(self) -> float:
+        """The share of the longer side that does not lie along the rim."""
+        return max(0.0, 1 - self.contact / self.box.longer)
+
+    def joined(self, other: "_Group") -> "_Group":
+        box = self.box.around(other.box)
+        return _Group(self.pieces + other.pieces, box, self.ink + other.ink, self.contact + other.contact)
+
+
+@dataclass(frozen=True)
+class Figure:
+    """The figure found: `ink` is float32 [height, width], 0 to 1, cut to its `box` and a pixel around.
+
+    `score` compares readings of one picture: ink times contrast, less where the outline is no edge in the picture.
+    `sure` says that no other reading need be tried, `likely` that it is strokes at all, and `several` that there is
+    another figure of about the same size; `apart` that it does not lie along the rim, and `folds` that it is nothing
+    but folds of the paper.
+    """
+
+    ink: Floats
+    box: Box
+    score: float
+    sure: bool
+    likely: bool
+    several: bool
+    apart: bool
+    folds: bool
+
+    def encloses(self, other: "Figure") -> bool:
+        """Tell whether another figure lies within the bounds of this one, as what is between its strokes does."""
+        within = self.box.common_area(other.box) > _INNER * other.box.area
+        return within and self.box.area > _OUTER * other.box.area
+
+    def is_like(self, other: "Figure") -> bool:
+        """Tell whether another figure has the same bounds, all but."""
+        return self.box.common_area(other.box) > _SAME * max(self.box.area, other.box.area)
+
+
+def find_figure(ink: Ink, contrast: Contrast, rim: Mask, *, widest: int | None = None, alone: bool = False) -> Figure:
+    """Return the figure in `ink`.
+
+    `contrast` is what the ink was made of; `rim` are the pixels at which the paper ends; `widest` is the widest
+    stroke, in pixels, that could be seen, None where any could; `alone` says that there is room for one figure only.
+
+    Raises:
+        NoDigit: there are no strokes, or too many.
+    """
+    count, found, boxes, _ = cv2.connectedComponentsWithStats(without_lines(without_frames(ink.strokes), ink.traces))
+    labels = np.asarray(found, np.int32)
+    amount = np.clip(ink.amount, 0, 1)
+    weights = np.bincount(labels.ravel(), amount.ravel(), count)
+    cores = np.bincount(labels.ravel(), ink.cores.ravel(), count)
+    contact = np.bincount(labels[rim > 0], minlength=count)
+    pieces = [int(i) for i in np.argsort(-weights)[: _MOST_PIECES + 1] if i and cores[i]]
+    parts = [_Group((i,), Box(*map(int, boxes[i][:4])), float(weights[i]), int(contact[i])) for i in pieces]
+    groups = _together(parts) if alone else sorted(_grouped(parts), key=_rank, reverse=True)
+    share = groups[0].ink / weights[1:].sum() if groups else 0.0
+    crowded = share < _CROWD_SHARE and count > _CROWD
+    _check(groups, labels, crowded=crowded or (bool(groups) and _scattered(groups[0].pieces, weights)))
+    member = np.isin(labels, groups[0].pieces).astype(np.uint8)
+    edged = _edged(member, amount, contrast.steps / np.float32(ink.contrast), groups[0])
+    if widest is not None and _between_strokes(member, contrast, groups[0].box):
+        edged *= _GAP
+    folds = not alone and ink.contrast < _OF_A_FOLD and only_folds(member, rim)
+    return _figure(groups, member, amount, edged, share, ink.contrast, widest, alone=alone, folds=folds)
+
+
+def _together(groups: list[_Group]) -> list[_Group]:
+    """Join all but specks."""
+    ink = sum(group.ink for group in groups)
+    joined = [group for group in groups if group.ink > _LEAST * ink]
+    return [reduce(_Group.joined, joined)] if joined else []
+
+
+def _grouped(groups: list[_Group]) -> list[_Group]:
+    """Join what belongs together, until nothing more does."""
+    for i, group in enumerate(groups):
+        for j in range(i + 1, len(groups)):
+            if _belong(group, groups[j]):
+                joined = group.joined(groups[j])
+                return _grouped([*groups[:i], joined, *groups[i + 1 : j], *groups[j + 1 :]])
+    return groups
+
+
+def _belong(one: _Group, other: _Group) -> bool:
+    """Tell whether strokes are of one figure: a bar above a 5, the halves of an open 4, a broken line."""
+    if (one.contact == 0 and other.free < _LOOSE) or (other.contact == 0 and one.free < _LOOSE):
+        return False
+    large, small = (one.box, other.box) if one.box.longer >= other.box.longer else (other.box, one.box)
+    across, down = large.gaps(small)
+    gap = float(np.hypot(max(across, 0), max(down, 0)))
+    if small.longer < 0.45 * large.longer:
+        return gap <= min(0.15 * large.longer, _SPECK * small.longer)
+    if across > 0 and min(large.height, small.height) > 0.75 * large.longer:
+        return gap <= 0.03 * large.longer
+    if -across >= 0.25 * min(large.width, small.width):
+        return down <= 0.2 * large.longer
+    return gap <= 0.09 * large.longer
+
+
+def _rank(group: _Group) -> float:
+    """Return how likely a group is the figure: by its ink, less what lies along the rim, never a horizontal bar."""
+    return group.ink * (group.free**2 + 0.001) * (0.02 if group.box.width > 7 * group.box.height else 1)
+
+
+def _check(groups: list[_Group], labels: Labels, *, crowded: bool) -> None:
+    if not groups or crowded:
+        raise NoDigit(_UNREADABLE)
+    box = groups[0].box
+    if box.longer < _SMALLEST * max(labels.shape) or box.width > _WIDEST * box.height:
+        raise NoDigit(_UNREADABLE)
+
+
+def _scattered(pieces: tuple[int, ...], weights: npt.NDArray[Any]) -> bool:
+    inks = weights[list(pieces)]
+    return len(pieces) > _PIECES and inks.max() < _LARGEST * inks.sum()
+
+
+def _several(groups: list[_Group]) -> bool:
+    box, ink = groups[0].box, groups[0].ink
+    rivals = (group for group in groups[1:] if group.free > _FREE and group.box.width < 4 * group.box.height)
+    return any(rival.box.longer >= 0.5 * box.longer and rival.ink >= 0.25 * ink for rival in rivals)
+
+
+def _edged(member: Mask, amount: Floats, steps: Floats, group: _Group) -> float:
+    """Return the share of the outline that is an edge in the picture: of ink all, of what the light made up less."""
+    part = group.box.slices(3)
+    inside, darkness = member[part], amount[part] * member[part]
+    outline = cv2.dilate(inside, np.ones((3, 3), np.uint8)) > inside
+    wanted = _WHOLE_STEP * cv2.dilate(darkness, np.ones((5, 5), np.uint8))[outline]
+    clear = np.minimum(steps[part][outline] / np.maximum(wanted, 1e-3), 1)
+    return float(clear.sum() / (clear.size + group.contact))
+
+
+def _between_strokes(member: Mask, contrast: Contrast, box: Box) -> bool:
+    """Tell whether what is around a figure is like it rather than like its paper: then it is a gap between strokes."""
+    part = box.slices(max(3, round(_AROUND * box.longer)))
+    around = np.ones(member.shape, bool)
+    around[box.slices(1)] = False
+    inside, ring = member[part] > 0, contrast.pixels[part][around[part]]
+    if ring.size == 0:
+        return False
+    level, paper = np.median(contrast.pixels[part][inside]), np.median(contrast.paper[part][inside])
+    return bool(abs(np.median(ring) - level) < abs(np.median(ring) - paper))
+
+
+def _figure(
+    groups: list[_Group],
+    member: Mask,
+    amount: Floats,
+    edged: float,
+    share: float,
+    contrast: float,
+    widest: int | None,
+    *,
+    alone: bool,
+    folds: bool,
+) -> Figure:
+    group = groups[0]
+    longer, thickest = group.box.longer, _thickest(member[group.box.slices(1)])
+    if thickest > (_BLOT if alone else _SOLID) * longer or (
+        2 * cv2.countNonZero(member) > group.box.area and not (alone and group.box.is_tall) and is_panel(member)
+    ):
+        raise NoDigit(_UNREADABLE)
+    slender, apart = thickest < _STOUT * longer, group.free > _FREE
+    if widest is None:
+        clear = apart and (share > 0.7 if slender else share > 0.95 and edged > 0.95)
+    else:
+        clear = slender and apart and longer > 1.4 * widest and thickest < 0.65 * widest
+    return Figure(
+        _cut(amount, member, group.box),
+        group.box,
+        group.ink
+        * contrast
+        * edged**8
+        * (1 if slender else 0.5 if widest is None else 0.1)
+        * max(group.free, 0.1) ** 3,
+        sure=clear and edged > _EDGED and longer > _SURE_SIZE * max(member.shape),
+        likely=(edged > _BARELY or widest is None) if apart else edged > _CUT,
+        several=_several(groups),
+        apart=apart,
+        folds=folds,
+    )
+
+
+def _thickest(member: Mask) -> float:
+    """Return the diameter of the largest disc that fits into the strokes, in pixels."""
+    padded = cv2.copyMakeBorder(member, 1, 1, 1, 1, cv2.BORDER_CONSTANT)
+    return 2 * float(cv2.distanceTransform(padded, cv2.DIST_L2, 3).max())
+
+
+def _cut(amount: Floats, member: Mask, box: Box) -> Floats:
+    """Return the ink of the members with their soft edges, and a pixel of paper around."""
+    part = box.slices(1)
+    edges = cv2.dilate(member[part], np.ones((3, 3), np.uint8))
+    ink = np.where(edges > 0, amount[part], 0)
+    ink[ink < _FAINTEST] = 0
+    return np.asarray(ink, np.float32)

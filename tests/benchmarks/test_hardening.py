@@ -1,0 +1,21 @@
+"""The scorecard in its short form, as far as it measures no speed: that wants a machine with nothing else to do."""
+
+import pytest
+
+from benchmarks.hardening.__main__ import row, rows
+from benchmarks.hardening.score import Plan
+
+# The others hold a service to milliseconds, take minutes, or want the deployment, which tests/test_compose.py drives.
+WITHOUT_A_CLOCK = (1, 4, 9, 10, 12, 14)
+
+
+def test_every_row_is_there() -> None:
+    assert list(rows()) == list(range(1, 15))
+    assert all(row(number).TITLE and row(number).HOLDS for number in rows())
+
+
+@pytest.mark.parametrize("number", WITHOUT_A_CLOCK)
+def test_row(number: int) -> None:
+    score = row(number).run(Plan(short=True, seed=1))
+    assert score.tried > 0 or score.unable
+    assert score.lost == 0, "\n".join(score.lines())

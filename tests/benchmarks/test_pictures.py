@@ -1,0 +1,342 @@
+"""The yardstick itself: what it draws is what it says, the same each time, and the digit is still in it."""
+
+import csv
+from collections.abc import Callable
+from dataclasses import replace
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from PIL import Image, ImageOps
+
+from benchmarks.pictures import files, letters, marks, measure, plan, report, sheets, strokes, trace
+from benchmarks.pictures.__main__ import measured, parser
+from benchmarks.pictures.cells import BASE, Cell
+from benchmarks.pictures.conditions import cells
+from benchmarks.pictures.forms import FORMS
+from benchmarks.pictures.look import picture_of, picture_of_ink
+from benchmarks.pictures.measure import NO_DIGIT, Batch, Shares, Tally
+from benchmarks.pictures.nondigits import NUMBERS, Wanted, non_digits
+from benchmarks.pictures.reader import Answer, Reader
+from benchmarks.pictures.sources import FONT_DIGITS, MNIST, REAL_WORLD, sources
+from tests import factory
+
+Pixels = npt.NDArray[np.uint8]
+
+LARGE = 2000  # pixels a side: a picture that takes long to draw
+SMALL_CELLS = [cell for cell in cells() if cell.look.side[1] < LARGE]
+
+
+def random(seed: int = 7) -> np.random.Generator:
+    return np.random.default_rng(seed)
+
+
+def digit(character: str = "5") -> Pixels:
+    """Return a printed digit in MNIST's form."""
+    glyph = letters.glyph("DejaVu-Sans", character, 20)
+    image = np.zeros((28, 28), np.uint8)
+    left = 14 - glyph.shape[1] // 2
+    image[4 : 4 + glyph.shape[0], left : left + glyph.shape[1]] = np.round(glyph * 255)
+    return image
+
+
+def item_of(source: str) -> object:
+    """Return something that the source draws."""
+    if source in non_digits():
+        return non_digits()[source].items[0]
+    if source in NUMBERS:
+        length, gap, _ = NUMBERS[source]
+        return [digit("7")] * length, gap
+    if source in FORMS:
+        return source
+    return ("DejaVu-Sans", "3") if source == FONT_DIGITS else digit()
+
+
+def shown(content: bytes) -> Pixels:
+    """Return what there is to see in a file as grey levels: the opacity, where it is transparent."""
+    with Image.open(BytesIO(content)) as image:
+        image = ImageOps.exif_transpose(image)
+        if image.mode in ("RGBA", "LA") and image.getchannel("A").getextrema() != (255, 255):
+            return np.asarray(image.getchannel("A"))
+        if image.mode.startswith("I"):
+            return (np.asarray(image) // 257).astype(np.uint8)
+        return np.asarray(image.convert("L"))
+
+
+def opened(content: bytes) -> Image.Image:
+    image = Image.open(BytesIO(content))
+    image.load()
+    return image
+
+
+def cell(name: str) -> Cell:
+    return next(cell for cell in cells() if cell.name == name)
+
+
+@pytest.mark.parametrize("name", [name for name in sources() if name not in {c.name for c in cells()}])
+def test_what_is_drawn_follows_from_the_seed(name: str) -> None:
+    source, item = sources()[name], item_of(name)
+    assert source(item, random()) == source(item, random())
+
+
+@pytest.mark.parametrize("cell", SMALL_CELLS, ids=lambda cell: cell.name)
+def test_condition_leaves_the_digit_to_be_seen(cell: Cell) -> None:
+    def ink(height: float) -> strokes.Ink:
+        if cell.look.pen is None:
+            return strokes.grown(digit(), height)
+        return strokes.penned(trace.traced(digit()), height, max(1, cell.look.pen[0] * height))
+
+    # The same picture with and without ink: what differs is the digit.
+    def difference(seed: int) -> npt.NDArray[np.int64]:
+        with_ink = shown(picture_of_ink(cell.look, ink, random(seed)))
+        without = shown(picture_of_ink(cell.look, lambda height: 0 * ink(height), random(seed)))
+        return np.abs(with_ink.astype(int) - without)
+
+    assert picture_of(cell.look, digit(), random(1)) == picture_of(cell.look, digit(), random(1))
+    contrast = difference(1)
+    assert contrast.max() >= (12 if cell.counted else 4)
+    rows = np.flatnonzero((contrast > contrast.max() / 2).any(axis=1))
+    least = 0.5 * cell.look.height[0] * len(contrast)  # a wide digit in a narrow frame is drawn smaller
+    assert rows.max() - rows.min() + 1 >= least
+
+
+@pytest.mark.parametrize("side", [28, 300])
+def test_wide_ink_is_drawn_smaller_and_not_cut_off(side: int) -> None:
+    wide = np.zeros((28, 28), np.uint8)
+    wide[12:16, 4:24] = 255
+    look = replace(BASE, side=(side, side), aspect=(1, 1), height=(0.95, 0.95), margin=0, pen=None, vary=0, noise=0)
+    picture = shown(picture_of(look, wide, random()))
+    ink = picture < picture[0, 0] - 100
+    assert ink.any(axis=0).mean() > 0.7
+    assert not ink[:, [0, -1]].any()
+
+
+def test_names_are_of_one_thing_each() -> None:
+    names = [cell.name for cell in cells()]
+    others = [*non_digits(), *NUMBERS, *FORMS, FONT_DIGITS, MNIST]
+    assert len(set(names + others)) == len(names + others)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "I;16", "CMYK"])
+def test_mode_is_the_one_that_is_said(mode: str) -> None:
+    assert opened(picture_of(cell(f"mode/{mode}").look, digit(), random())).mode == mode
+
+
+@pytest.mark.parametrize(
+    ("strength", "format", "sign"),
+    [
+        ("PNG", "PNG", lambda image: "interlace" not in image.info),
+        ("interlaced PNG", "PNG", lambda image: image.info["interlace"] == 1),
+        ("JPEG", "JPEG", lambda image: "progressive" not in image.info),
+        ("progressive JPEG", "JPEG", lambda image: image.info["progressive"]),
+        ("GIF", "GIF", lambda image: not image.is_animated),
+        ("animated GIF", "GIF", lambda image: image.is_animated),
+        ("BMP", "BMP", lambda _: True),
+        ("WebP", "WEBP", lambda image: not image.is_animated),
+        ("animated WebP", "WEBP", lambda image: image.is_animated),
+        ("lossless WebP", "WEBP", lambda _: True),
+    ],
+)
+def test_format_is_the_one_that_is_said(strength: str, format: str, sign: Callable[[Image.Image], bool]) -> None:
+    image = opened(picture_of(cell(f"format/{strength}").look, digit(), random()))
+    assert image.format == format
+    assert sign(image)
+
+
+def test_interlacing_keeps_the_pixels() -> None:
+    pixels = random().integers(0, 256, (13, 21), np.uint8)
+    assert np.array_equal(np.asarray(opened(files.interlaced_png(pixels))), pixels)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_orientation_turns_the_stored_pixels_upright(orientation: int) -> None:
+    pixels = random().integers(0, 256, (13, 21), np.uint8)
+    image = opened(files.turned(orientation, "PNG")(pixels))
+    assert image.getexif()[0x0112] == orientation
+    assert np.array_equal(np.asarray(ImageOps.exif_transpose(image)), pixels)
+
+
+@pytest.mark.parametrize("side", [8, 12, 16, 20, 28, 40, 64, 128])
+def test_size_is_the_one_that_is_said(side: int) -> None:
+    assert opened(picture_of(cell(f"size/{side} x {side}").look, digit(), random())).size == (side, side)
+
+
+def test_large_size_is_the_one_that_is_said() -> None:
+    look = cell("size/4000 x 3000").look
+    assert look.side == (4000, 4000)
+    assert opened(picture_of(replace(look, side=(400, 400)), digit(), random())).size == (400, 300)
+
+
+@pytest.mark.parametrize("level", [0, 255])
+def test_transparent_ink_has_one_colour(level: int) -> None:
+    pixels = np.asarray(opened(files.ink_on_transparent((level,) * 3)(digit())))
+    assert (pixels[..., :3] == level).all()
+    assert np.array_equal(pixels[..., 3], 255 - digit())
+
+
+def test_digit_grows_to_the_height_asked_for() -> None:
+    for height in (10, 20, 97, 300):
+        assert strokes.grown(digit(), height).shape[0] == pytest.approx(1.1 * height, abs=2 + 0.01 * height)
+
+
+@pytest.mark.parametrize("width", [2, 5, 15])
+def test_pen_is_as_wide_as_asked_for(width: int) -> None:
+    ink = strokes.penned((np.array([(0.0, 0.0), (0.0, 1.0)]),), 100, width)
+    assert np.median(ink.sum(axis=1)) == pytest.approx(width, abs=1)
+    assert ink.shape[0] == pytest.approx(100, abs=4)
+
+
+@pytest.mark.parametrize(("character", "holes"), [("0", 1), ("6", 1), ("8", 2), ("3", 0), ("7", 0)])
+def test_traced_lines_have_the_loops_of_the_digit(character: str, holes: int) -> None:
+    assert trace.faithful(digit(character), loops=holes)
+    assert not trace.faithful(digit(character), loops=holes + 1)
+
+
+def test_blotted_loop_cannot_be_traced() -> None:
+    blotted = digit("6")
+    blotted[13:24, 9:20] = 255
+    assert not trace.faithful(blotted)
+
+
+def test_line_that_ran_into_another_is_no_digit(monkeypatch: pytest.MonkeyPatch) -> None:
+    closed = (*trace.traced(digit("7")), np.array([(10.0, 6.0), (10.0, 20.0), (18.0, 6.0), (10.0, 6.0)]))
+    assert trace.faithful(digit("7"))
+    monkeypatch.setattr(trace, "traced", lambda _: closed)
+    assert not trace.faithful(digit("7"))
+
+
+def test_letters_are_like_a_digit_or_not_but_not_both() -> None:
+    unlike = letters.UNLIKE_LETTERS + letters.UNLIKE_SYMBOLS
+    assert not set(unlike) & set(letters.resembling())
+    assert not set(unlike + letters.resembling()) & set(letters.DIGITS)
+    assert {character for _, character in letters.characters(unlike)} == set(unlike)
+
+
+def test_same_name_draws_the_same_digits_and_each_label_as_often() -> None:
+    images = np.stack([digit(str(number % 10)) for number in range(400)])
+    digits = plan.Digits(images, np.arange(400) % 10, seed=3)
+    first, labels = digits.sample("blur", 25, pen=True)
+    assert np.array_equal(first, digits.sample("blur", 25, pen=True)[0])
+    assert not np.array_equal(labels, digits.sample("noise", 25, pen=True)[1])
+    assert np.bincount(labels).tolist() == [3, 3, 3, 3, 3, 2, 2, 2, 2, 2]
+
+
+@pytest.fixture
+def models(tmp_path: Path) -> Path:
+    """A models directory with a model that knows printed digits."""
+    factory.publish(tmp_path / "models", 1)
+    return tmp_path / "models"
+
+
+def test_reader_answers_a_digit_and_refuses_a_blank_page(models: Path) -> None:
+    reader = Reader.open(models)
+    answer, seen = reader.read(picture_of(BASE, digit("7"), random()))
+    assert answer == reader.answer(seen)
+    answer, seen = reader.read(non_digits()["blank: white"].make("white", random()))
+    assert (answer.digit, answer.certain, answer.code, seen) == (-1, False, "no_digit", None)
+
+
+@pytest.fixture
+def batches() -> list[Batch]:
+    return [
+        Batch("plain/pen", [digit(str(number % 10)) for number in range(24)], [number % 10 for number in range(24)]),
+        Batch("blank: white", ["white"] * 3, [NO_DIGIT] * 3),
+        Batch("7 with a bar", ["7 with a bar"] * 2, [7] * 2),
+    ]
+
+
+def test_processes_share_the_work_and_change_nothing(models: Path, batches: list[Batch]) -> None:
+    alone = measure.run(batches, models, seed=1, processes=1, keep=True)
+    assert [len(tally.answers) for tally in alone.values()] == [24, 3, 2]
+    assert alone["blank: white"].shares().refused == 1
+    assert measure.run(batches, models, seed=1, processes=2, keep=True) == alone
+    assert measure.run(batches[:1], models, seed=2, processes=1, keep=False)["plain/pen"] != alone["plain/pen"]
+
+
+def test_sheets_show_what_went_wrong(models: Path, batches: list[Batch], tmp_path: Path) -> None:
+    tallies = measure.run(batches, models, seed=1, processes=1, keep=True)
+    wrong = [name for name, tally in tallies.items() if tally.examples]
+    assert sheets.write(tallies, tmp_path / "sheets") == len(wrong) == len(list((tmp_path / "sheets").glob("*.png")))
+
+
+def test_report_says_what_was_found(models: Path, batches: list[Batch]) -> None:
+    tallies = measure.run(batches, models, seed=1, processes=1, keep=False)
+    tallies["blur/1.0%"] = Tally([3] * 10, [Answer(3, 0.95, True)] * 9 + [Answer(5, 0.95, True)])
+    tallies["blur/8.0%"] = Tally([3] * 10, [Answer(5, 0.95, True)] * 10)
+    text = report.markdown(["heading"], marks.marks(tallies), tallies)
+    assert "| plain | pen | 24 |" in text
+    assert "| blank: white | 3 | 100.0% | 0.0% | 0.0% | 0.0% | all refused | pass |" in text
+    below = text.partition("worst first")[2].partition("## ")[0]
+    assert "| blur | 1.0% | 10 | 90.0% | 0.0% | 100.0% | 10.0% | FAIL |" in below
+    assert "8.0%" not in below  # is shown only
+    assert "| blur | 8.0% | 10 | 0.0% | 0.0% | 100.0% | 100.0% | shown |" in text
+
+
+def test_short_form_runs_everything(models: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    images = np.stack([digit(str(number % 10)) for number in range(40)])
+    options = parser().parse_args(
+        ["--data", ".", "--short", "--processes", "1", "--models", str(models), "--out", str(tmp_path / "out")]
+    )
+    assert measured(options, images, np.arange(40) % 10) == 1  # the model that knows printed digits misses some mark
+    text = (tmp_path / "out" / "robustness.md").read_text(encoding="utf-8")
+    assert capsys.readouterr().out.strip() == text.strip()
+    with (tmp_path / "out" / "robustness.csv").open(encoding="utf-8") as file:
+        rows = {row["name"]: row for row in csv.DictReader(file)}
+    assert set(sources()) - set(rows) == {name for name in sources() if name.startswith(REAL_WORLD)}
+    assert {name for name, row in rows.items() if row["counted"] == "1"} == {c.name for c in cells() if c.counted}
+    assert float(rows["plain/pen"]["right"]) == 1
+    assert opened((tmp_path / "out" / "robustness.png").read_bytes()).width > 500
+
+
+def test_sets_of_others_are_read_as_they_are(tmp_path: Path) -> None:
+    images = np.stack([digit(str(number)) for number in range(10)])
+    for name in REAL_WORLD:
+        np.savez(tmp_path / f"{name}.npz", x=images, y=np.arange(10), dup=np.arange(10) == 3)
+    found = {batch.source: batch for batch in plan.real_world(tmp_path, 100, lambda name: "semeion" in name)}
+    assert [len(batch.items) for batch in found.values()] == [10, 9]
+    content = sources()["semeion"](found["semeion"].items[4], random())
+    assert np.array_equal(np.asarray(opened(content)), images[4])
+    assert 3 not in found["semeion, no duplicates"].labels
+
+
+def test_calibration_error_is_the_gap_between_confidence_and_truth() -> None:
+    tally = Tally(
+        [3, 3, 3, 3, 3], [*[Answer(3, 0.9, True)] * 3, Answer(5, 0.9, True), Answer(-1, 0, False, "no_digit")]
+    )
+    assert marks.calibration_error([tally]) == pytest.approx(0.15)
+    assert marks.calibration_error([]) is None
+
+
+def test_shares_count_what_was_answered() -> None:
+    answers = [
+        Answer(3, 0.9, True),
+        Answer(4, 0.9, True),
+        Answer(3, 0.4, False),
+        Answer(-1, 0, False, "several_digits"),
+    ]
+    found = Tally([3, 3, 3, NO_DIGIT], answers).shares()
+    assert found == Shares(count=4, right=0.75, refused=0.25, several=0.25, certain=0.5, misled=0.25)
+    assert found.unsure == 0.5
+
+
+@pytest.mark.parametrize(
+    ("wanted", "good", "bad"),
+    [
+        (Wanted.NO_DIGIT, {"refused": 1.0}, {"refused": 0.99}),
+        (Wanted.SEVERAL, {"refused": 1.0, "several": 0.95}, {"refused": 1.0, "several": 0.94}),
+        (Wanted.DOUBT, {"certain": 0.2}, {"certain": 0.21}),
+    ],
+)
+def test_marks_are_held_or_missed(wanted: Wanted, good: dict[str, float], bad: dict[str, float]) -> None:
+    none = Shares(count=100, right=0, refused=0, several=0, certain=0, misled=0)
+    assert marks.fulfils(wanted, replace(none, **good))
+    assert not marks.fulfils(wanted, replace(none, **bad))
+
+
+def test_only_what_is_named_is_planned() -> None:
+    images, labels = np.stack([digit(str(number)) for number in range(10)]), np.arange(10)
+    options = parser().parse_args(["--data", ".", "--only", "blur, blank: white, photo/mild", "--digits", "10"])
+    names = [batch.source for batch in plan.batches(options, images, labels)]
+    assert names == ["blur/1.0%", "blur/2.0%", "blur/3.5%", "blur/5.0%", "blur/8.0%", "photo/mild", "blank: white"]

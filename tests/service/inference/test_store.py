@@ -1,0 +1,191 @@
+"""Which version serves: as the directory changes, and whatever is wrong in it."""
+
+import logging
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from service.contract import FLOAT32_FILE, MANIFEST_FILE, MODEL_NAME
+from service.inference.store import ModelStore, model_store
+from service.settings import Settings
+from tests import factory
+
+
+def store(models: Path, **settings: Any) -> ModelStore:
+    made = model_store(Settings(models_dir=models, provider="cpu", **settings))
+    made.refresh()
+    return made
+
+
+def version(found: ModelStore) -> str | None:
+    return found.serving.manifest.version if found.serving else None
+
+
+def test_newest_serves_by_number_and_not_by_name(tmp_path: Path) -> None:
+    for number in (2, 10, 9):
+        factory.publish(tmp_path, number)
+    assert version(store(tmp_path)) == "10"
+
+
+def test_pinned_version_serves(tmp_path: Path) -> None:
+    for number in (1, 2):
+        factory.publish(tmp_path, number)
+    assert version(store(tmp_path, model_version="1")) == "1"
+
+
+def test_pinned_version_that_is_not_there(models_dir: Path) -> None:
+    found = store(models_dir, model_version="7")
+    assert version(found) is None
+    assert "no version 7" in found.reason
+
+
+@pytest.mark.parametrize("name", ["01", "0", "-1", "2.tmp", ".2", "two", "2 ", "٢", "2.0"])
+def test_other_names_are_no_versions(models_dir: Path, name: str, caplog: pytest.LogCaptureFixture) -> None:
+    shutil.copytree(models_dir / MODEL_NAME / "1", models_dir / MODEL_NAME / name)
+    assert version(store(models_dir)) == "1"
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
+
+
+def test_a_file_is_no_version(models_dir: Path) -> None:
+    (models_dir / MODEL_NAME / "2").write_text("no directory")
+    assert version(store(models_dir)) == "1"
+
+
+@pytest.mark.parametrize("exists", [False, True])
+def test_no_model_at_all(tmp_path: Path, exists: bool) -> None:
+    if exists:
+        (tmp_path / MODEL_NAME).mkdir()
+    found = store(tmp_path)
+    assert found.serving is None
+    assert "python -m training" in found.reason
+
+
+def damage_manifest(directory: Path) -> None:
+    (directory / MANIFEST_FILE).write_text("{")
+
+
+def remove_manifest(directory: Path) -> None:
+    (directory / MANIFEST_FILE).unlink()
+
+
+def damage_model(directory: Path) -> None:
+    with (directory / FLOAT32_FILE).open("ab") as file:
+        file.write(b"more")
+
+
+def remove_model(directory: Path) -> None:
+    (directory / FLOAT32_FILE).unlink()
+
+
+@pytest.mark.parametrize("damage", [damage_manifest, remove_manifest, damage_model, remove_model])
+def test_an_older_version_serves_where_the_newest_is_bad(models_dir: Path, damage: Any, caplog: Any) -> None:
+    damage(factory.publish(models_dir, 2))
+    found = store(models_dir)
+    for _ in range(3):
+        found.refresh()
+    assert version(found) == "1"
+    refusals = [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR]
+    assert len(refusals) == 1
+    assert refusals[0].startswith("Version 2 is refused: ")
+
+
+@pytest.mark.parametrize(
+    ("broken", "words"),
+    [
+        ({"contract": "99"}, "contract version"),
+        ({"labels": "a,b"}, "labels"),
+        ({"side": 32}, "inputs"),
+        ({"output": "softmax"}, "outputs"),
+        ({"batch": 1}, "batches of 1 only"),
+    ],
+)
+def test_a_model_that_breaks_the_contract_is_refused(tmp_path: Path, broken: Any, words: str) -> None:
+    factory.publish(tmp_path, 1, content=factory.model(**broken))
+    found = store(tmp_path)
+    assert found.serving is None
+    assert "Version 1 is refused" in found.reason
+    assert words in found.reason
+
+
+def wrong_probabilities(fields: dict[str, Any]) -> None:
+    fields["self_test"].expected[FLOAT32_FILE][0][0] += 0.5
+
+
+def ragged_probabilities(fields: dict[str, Any]) -> None:
+    fields["self_test"].expected[FLOAT32_FILE][0].pop()
+
+
+@pytest.mark.parametrize("edit", [wrong_probabilities, ragged_probabilities])
+def test_a_failed_self_test_is_a_refusal(tmp_path: Path, edit: Any) -> None:
+    factory.publish(tmp_path, 1, edit=edit)
+    assert "Version 1 is refused" in store(tmp_path).reason
+
+
+def test_an_error_that_nobody_foresaw_does_not_stop_the_worker(models_dir: Path) -> None:
+    def fail(*_: Any) -> Any:
+        raise MemoryError("too large")
+
+    found = ModelStore(models_dir / MODEL_NAME, open_engine=fail)
+    found.refresh()
+    assert found.reason == "Version 1 is refused. MemoryError: too large"
+
+
+def test_a_published_version_is_taken(models_dir: Path) -> None:
+    found = store(models_dir)
+    factory.publish(models_dir, 2)
+    found.refresh()
+    assert version(found) == "2"
+
+
+def test_what_serves_is_not_opened_again(models_dir: Path) -> None:
+    found = store(models_dir)
+    before = found.serving
+    found.refresh()
+    assert found.serving is before
+
+
+def test_a_version_serves_on_after_it_was_deleted(models_dir: Path) -> None:
+    found = store(models_dir)
+    shutil.rmtree(models_dir)
+    found.refresh()
+    assert version(found) == "1"
+    assert found.reason == ""
+
+
+def test_deleting_the_newest_goes_back_to_the_one_before(models_dir: Path) -> None:
+    shutil.rmtree(factory.publish(models_dir, 2).rename(models_dir / "gone"))
+    directory = factory.publish(models_dir, 2)
+    found = store(models_dir)
+    shutil.rmtree(directory)
+    found.refresh()
+    assert version(found) == "1"
+
+
+def test_a_number_that_is_published_anew_is_taken(models_dir: Path) -> None:
+    found = store(models_dir)
+    before = found.serving
+    shutil.rmtree(models_dir / MODEL_NAME / "1")
+    factory.publish(models_dir, 1, certain_from=0.5)
+    found.refresh()
+    assert found.serving is not before
+    assert found.serving
+    assert found.serving.manifest.certain_from == 0.5
+
+
+def test_a_refused_version_is_tried_again_once_it_changes(models_dir: Path) -> None:
+    directory = factory.publish(models_dir, 2)
+    content = (directory / FLOAT32_FILE).read_bytes()
+    damage_model(directory)
+    found = store(models_dir)
+    (directory / FLOAT32_FILE).write_bytes(content)
+    found.refresh()
+    assert version(found) == "2"
+
+
+def test_the_first_model_is_taken_when_it_comes(tmp_path: Path) -> None:
+    found = store(tmp_path)
+    factory.publish(tmp_path, 1)
+    found.refresh()
+    assert version(found) == "1"

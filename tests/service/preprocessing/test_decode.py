@@ -1,0 +1,283 @@
+"""Decoding, against Pillow's own conversion and against numpy."""
+
+import struct
+import warnings
+import zlib
+from contextlib import suppress
+from io import BytesIO
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from PIL import Image, ImageDraw, ImageOps, PngImagePlugin
+
+from service.errors import NoDigit, TooLarge, UnreadableImage, UnsupportedImage
+from service.preprocessing.decode import ENOUGH, decode
+from tests import drawing
+
+LIMIT = 1_000_000
+
+
+def read(content: bytes) -> npt.NDArray[np.int64]:
+    return decode(content, max_pixels=LIMIT).astype(np.int64)
+
+
+def colourful() -> Image.Image:
+    """A picture with a gradient in each channel, so that a swapped channel or axis shows."""
+    down, across = np.mgrid[0:48, 0:64]
+    return Image.fromarray(np.stack([down * 5, across * 4, (down + across) * 2], axis=-1).astype(np.uint8))
+
+
+def chunk(kind: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+
+def raw_png(width: int, height: int, depth: int, colour: int, rows: bytes, *extra: bytes, interlaced: int = 0) -> bytes:
+    """A PNG written by hand, for what Pillow does not write."""
+    header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, interlaced)
+    parts = [chunk(b"IHDR", header), *extra, chunk(b"IDAT", zlib.compress(rows)), chunk(b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+
+
+@pytest.mark.parametrize("format", ["PNG", "JPEG", "GIF", "BMP", "WEBP"])
+def test_each_format_reads_as_pillow_reads_it(format: str) -> None:
+    content = drawing.encode(colourful(), format)
+    expected = np.asarray(Image.open(BytesIO(content)).convert("RGB").convert("L"))
+    assert read(content).shape == (48, 64)
+    assert np.abs(read(content) - expected).max() <= 2
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB"])
+def test_each_mode_of_png(mode: str) -> None:
+    image = colourful().convert(mode)
+    np.testing.assert_array_equal(read(drawing.encode(image)), np.asarray(image.convert("RGB").convert("L")))
+
+
+@pytest.mark.parametrize("mode", ["L", "CMYK", "YCbCr"])
+def test_each_mode_of_jpeg(mode: str) -> None:
+    content = drawing.encode(colourful().convert(mode), "JPEG", quality=95)
+    assert np.abs(read(content) - np.asarray(colourful().convert("L"))).max() <= 12
+
+
+def test_sixteen_bits_are_scaled_and_not_clipped() -> None:
+    levels = np.linspace(0, 65535, 64 * 48).astype(np.uint16).reshape(48, 64)
+    np.testing.assert_array_equal(read(drawing.encode(Image.fromarray(levels))), np.rint(levels / 257))
+
+
+def test_sixteen_bits_with_a_transparent_level() -> None:
+    levels = np.full((20, 20), 40000, np.uint16)
+    levels[5:15, 8:12] = 1000
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in levels)
+    pixels = read(raw_png(20, 20, 16, 0, rows, chunk(b"tRNS", struct.pack(">H", 40000))))
+    assert pixels[10, 10] == round(1000 / 257)
+    assert pixels[0, 0] == 255
+
+
+def test_sixteen_bit_colour_with_a_transparent_colour_is_read() -> None:
+    rows = b"".join(b"\0" + struct.pack(">HHH", 0x1234, 0x5678, 0x9ABC) * 8 for _ in range(8))
+    content = raw_png(8, 8, 16, 2, rows, chunk(b"tRNS", struct.pack(">HHH", 0x1234, 0x5678, 0x9ABC)))
+    assert read(content).shape == (8, 8)
+
+
+def test_sixteen_bits_with_alpha() -> None:
+    rows = b"".join(b"\0" + struct.pack(">HH", 0x4000, 0xFFFF) * 8 for _ in range(8))
+    np.testing.assert_array_equal(read(raw_png(8, 8, 16, 4, rows)), np.full((8, 8), 0x40))
+
+
+def test_interlaced_png() -> None:
+    levels = np.asarray(colourful().convert("L"))
+    passes = [(0, 8, 0, 8), (0, 8, 4, 8), (4, 8, 0, 4), (0, 4, 2, 4), (2, 4, 0, 2), (0, 2, 1, 2), (1, 2, 0, 1)]  # Adam7
+    rows = b"".join(b"\0" + row.tobytes() for y, dy, x, dx in passes for row in levels[y::dy, x::dx])
+    np.testing.assert_array_equal(read(raw_png(64, 48, 8, 0, rows, interlaced=1)), levels)
+
+
+def test_interlaced_gif_and_progressive_jpeg() -> None:
+    gif = drawing.encode(colourful(), "GIF", interlace=1)
+    np.testing.assert_array_equal(read(gif), np.asarray(Image.open(BytesIO(gif)).convert("RGB").convert("L")))
+    jpeg = drawing.encode(colourful(), "JPEG", progressive=True)
+    assert np.abs(read(jpeg) - np.asarray(Image.open(BytesIO(jpeg)).convert("L"))).max() <= 1
+
+
+@pytest.mark.parametrize("ink", [0, 255])
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
+def test_ink_on_transparent_stays_visible(mode: str, ink: int) -> None:
+    image = Image.new("LA", (60, 60), (128, 0))
+    ImageDraw.Draw(image).line((30, 10, 30, 50), fill=(ink, 255), width=6)
+    content = drawing.encode(image.convert("RGBA").convert(mode))
+    pixels = read(content)
+    assert pixels[30, 30] == ink
+    assert pixels[0, 0] == 255 - ink
+
+
+def test_transparent_colour_of_a_gif() -> None:
+    image = Image.new("P", (30, 30), 0)
+    image.putpalette([0, 0, 0, 0, 0, 0])
+    image.paste(1, (12, 5, 18, 25))
+    pixels = read(drawing.encode(image, "GIF", transparency=0))
+    assert (pixels[15, 15], pixels[0, 0]) == (0, 255)
+
+
+def test_transparent_margin_of_a_cut_out_becomes_paper() -> None:
+    paper = drawing.digit(4)
+    image = Image.new("LA", (200, 200), (0, 0))
+    image.paste(Image.merge("LA", (paper, Image.new("L", paper.size, 255))), (40, 40))
+    expected = np.full((200, 200), 255)
+    expected[40:160, 40:160] = np.asarray(paper)
+    np.testing.assert_array_equal(read(drawing.encode(image)), expected)
+
+
+def test_half_transparent_ink_is_blended() -> None:
+    image = Image.new("LA", (10, 10), (0, 0))
+    image.putpixel((5, 5), (0, 128))
+    assert read(drawing.encode(image))[5, 5] == 127
+
+
+def test_wholly_transparent_is_blank() -> None:
+    assert np.ptp(read(drawing.encode(Image.new("RGBA", (8, 8))))) == 0
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP"])
+def test_exif_orientation(format: str, orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    content = drawing.encode(colourful(), format, exif=exif)
+    upright = ImageOps.exif_transpose(Image.open(BytesIO(content)))
+    assert np.abs(read(content) - np.asarray(upright.convert("L"))).max() <= 1
+    assert read(content).shape == upright.size[::-1]
+
+
+# As `service.preprocessing.decode` has it; pytest puts its own filters in place of those of the program.
+@pytest.mark.filterwarnings("ignore:::PIL.TiffImagePlugin")
+@pytest.mark.parametrize(
+    "exif", [b"", b"Exif\0\0II*\0\x08\0\0\0\xff\xff" + b"\x12\x01" * 40, b"\xff" * 30], ids=["none", "odd", "noise"]
+)
+def test_damaged_exif_does_not_cost_the_picture(exif: bytes) -> None:
+    assert read(drawing.encode(colourful(), "JPEG", exif=exif)).shape == (48, 64)
+
+
+@pytest.mark.parametrize("format", ["GIF", "PNG", "WEBP"])
+def test_first_frame_of_an_animation(format: str) -> None:
+    frames = [Image.new("RGB", (20, 20), (level, level, level)) for level in (200, 30, 90)]
+    content = drawing.encode(frames[0], format, save_all=True, append_images=frames[1:], duration=50)
+    assert np.abs(read(content) - 200).max() <= 2
+
+
+def test_mpo_of_a_telephone() -> None:
+    content = drawing.encode(colourful(), "MPO", save_all=True, append_images=[Image.new("RGB", (64, 48))])
+    assert np.abs(read(content) - np.asarray(colourful().convert("L"))).mean() < 3
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"hello", b"<html>a</html>", b"PK\3\4" + bytes(40), b"\0" * 1000, b"BM", b"BMW, in text", b"P5 1 1 255 a"],
+)
+def test_what_is_no_picture_is_not_supported(content: bytes) -> None:
+    with pytest.raises(UnsupportedImage, match="PNG, JPEG, GIF, BMP or WebP"):
+        read(content)
+
+
+@pytest.mark.parametrize(
+    ("content", "name"),
+    [
+        (b"\0\0\0\x18ftypheic\0\0\0\0", "HEIC"),
+        (b"\0\0\0\x18ftypmif1\0\0\0\0", "HEIC"),
+        (b"\0\0\0\x1cftypavif\0\0\0\0", "AVIF"),
+        (drawing.encode(Image.new("L", (9, 9)), "TIFF"), "TIFF"),
+        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "SVG"),
+        (b"<?xml version='1.0'?><svg/>", "SVG"),
+        (b"%PDF-1.7", "PDF"),
+        (b"\xff\x0a\0\0", "JPEG XL"),
+    ],
+)
+def test_formats_that_people_send_are_refused_by_name(content: bytes, name: str) -> None:
+    with pytest.raises(UnsupportedImage, match=f"^{name}.* JPEG or PNG"):
+        read(content)
+
+
+@pytest.mark.parametrize("format", ["TIFF", "ICO", "PPM", "TGA", "PCX"])
+def test_formats_that_are_not_on_the_list(format: str) -> None:
+    with pytest.raises(UnsupportedImage):
+        read(drawing.encode(colourful(), format))
+
+
+@pytest.mark.parametrize("format", ["PNG", "JPEG", "GIF", "BMP", "WEBP"])
+def test_truncated_anywhere(format: str) -> None:
+    content = drawing.encode(noise(), format)
+    for length in [20, 40, 80, len(content) // 2, len(content) - len(content) // 8]:
+        with pytest.raises(UnreadableImage):
+            read(content[:length])
+
+
+def noise() -> Image.Image:
+    """A picture that hardly compresses, so that each part of its file is needed."""
+    return Image.fromarray(np.random.default_rng(5).integers(0, 256, (48, 64, 3), np.uint8))
+
+
+@pytest.mark.parametrize("format", ["PNG", "JPEG", "GIF", "BMP", "WEBP"])
+def test_damaged_bytes_raise_nothing_but_our_errors(format: str) -> None:
+    content = bytearray(drawing.encode(colourful(), format))
+    generator = np.random.default_rng(3)
+    for _ in range(300):
+        damaged = bytearray(content)
+        for position in generator.integers(0, len(content), 4):
+            damaged[position] = generator.integers(256)
+        with suppress(UnreadableImage, UnsupportedImage, TooLarge, NoDigit):
+            assert read(bytes(damaged)).ndim == 2
+
+
+def test_size_is_checked_before_anything_is_decoded() -> None:
+    bomb = raw_png(50_000, 50_000, 8, 0, b"")
+    with pytest.raises(TooLarge, match="50000 x 50000"):
+        read(bomb)
+
+
+def test_largest_allowed_size() -> None:
+    content = drawing.encode(Image.new("RGB", (20, 10)))
+    assert decode(content, max_pixels=200).shape == (10, 20)
+    with pytest.raises(TooLarge):
+        decode(content, max_pixels=199)
+
+
+def test_no_warning_about_large_pictures() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        content = drawing.encode(Image.new("1", (10_000, 10_000)))
+        assert min(decode(content, max_pixels=10**9).shape) >= ENOUGH
+
+
+@pytest.mark.parametrize(("width", "height"), [(0, 5), (5, 0), (0, 0)])
+def test_without_pixels(width: int, height: int) -> None:
+    with pytest.raises(UnreadableImage):
+        read(raw_png(width, height, 8, 0, b""))
+
+
+@pytest.mark.parametrize("size", [(1, 30_000), (30_000, 1), (3, 3)])
+@pytest.mark.parametrize("format", ["PNG", "JPEG", "GIF", "BMP", "WEBP"])
+def test_too_narrow_for_a_digit(format: str, size: tuple[int, int]) -> None:
+    if format == "WEBP":
+        size = min(size[0], 16_000), min(size[1], 16_000)
+    with pytest.raises(NoDigit, match=f"{size[0]} x {size[1]}"):
+        read(drawing.encode(Image.new("L", size, 255), format))
+
+
+@pytest.mark.parametrize(("width", "height"), [(0, 4), (4, 0)])
+def test_bitmap_without_pixels(width: int, height: int) -> None:
+    bitmap = bytearray(drawing.encode(Image.new("L", (4, 4)), "BMP"))
+    bitmap[18:26] = struct.pack("<ii", width, height)
+    with pytest.raises(UnreadableImage):
+        read(bytes(bitmap))
+
+
+def test_a_frame_larger_than_the_screen_of_a_gif_counts_for_the_size() -> None:
+    gif = bytearray(drawing.encode(colourful(), "GIF"))
+    gif[6:10] = struct.pack("<HH", 1, 1)
+    assert read(bytes(gif)).shape == (48, 64)
+    with pytest.raises(TooLarge):
+        decode(bytes(gif), max_pixels=100)
+
+
+def test_text_of_a_usual_size_is_no_hindrance() -> None:
+    info = PngImagePlugin.PngInfo()
+    info.add_text("Comment", "drawn by a test", zip=True)
+    assert read(drawing.encode(drawing.digit(3), pnginfo=info)).shape == (120, 120)

@@ -1,0 +1,104 @@
+"""A sheet of paper is found by its corners, in whatever light, and a digit is no sheet."""
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from service.preprocessing.illumination import Mask
+from service.preprocessing.page import filled_up, find_outlined_sheet, find_sheet, is_panel
+from tests import drawing, scenes
+
+DIGITS = pytest.mark.parametrize("label", range(10))
+
+
+@DIGITS
+@pytest.mark.parametrize("degrees", [0, 17, -15])
+@pytest.mark.parametrize("depth", [0.0, 0.6])
+def test_sheet_on_a_table(label: int, degrees: float, depth: float) -> None:
+    picture = scenes.on_table(scenes.page(scenes.ink(label)), degrees) * scenes.slope(depth, 0.6)
+    found = find_sheet(scenes.levels(picture, 2))
+    assert found is not None
+    assert found.whole
+    covered = scenes.on_table(np.ones_like(picture), degrees, table=0) > 0
+    assert covered[found.inside > 0].all()
+    assert found.inside.sum() > 0.75 * covered.sum()
+
+
+def test_box_drawn_around_a_digit_counts_as_its_sheet() -> None:
+    picture = np.asarray(drawing.digit(4, side=240, size=100)).copy()
+    cv2.rectangle(picture, (40, 30), (200, 210), 0, 2)
+    found = find_sheet(picture)
+    assert found is not None
+    assert not found.whole
+    assert picture[found.inside > 0].min() == 0
+    assert found.inside[40:45].sum() == found.inside[:, 41].sum() == 0 or found.inside.mean() < 0.5
+
+
+@DIGITS
+@pytest.mark.parametrize("depth", [0.0, 0.6])
+def test_part_of_a_page_is_not_a_whole_sheet(label: int, depth: float) -> None:
+    for light in (scenes.slope(depth, 2.0), scenes.shadow(depth, 0.2, 0.3)):
+        found = find_sheet(scenes.levels(scenes.page(scenes.ink(label)) * light, 2))
+        assert found is None or not found.whole
+
+
+def test_bar_is_no_sheet() -> None:
+    picture = np.full((200, 100), 255, np.uint8)
+    picture[20:180, 35:65] = 0
+    assert find_sheet(picture) is None
+
+
+def quadrilateral(*corners: tuple[int, int]) -> npt.NDArray[np.uint8]:
+    mask = np.zeros((120, 120), np.uint8)
+    cv2.fillPoly(mask, [np.array(corners)], 1)
+    return mask
+
+
+def test_panels_are_areas_with_straight_sides() -> None:
+    panel = quadrilateral((10, 20), (100, 10), (110, 90), (20, 100))
+    assert is_panel(panel)
+    panel[40:80, 50:60] = 0  # with something on it
+    assert is_panel(panel)
+    assert not is_panel(quadrilateral((50, 5), (70, 5), (70, 115), (50, 115)))  # a 1
+    ring = quadrilateral((10, 10), (90, 10), (90, 110), (10, 110))
+    ring[25:95, 25:75] = 0  # a 0 with corners
+    assert not is_panel(ring)
+    disc = np.zeros((120, 120), np.uint8)
+    cv2.circle(disc, (60, 60), 45, 1, -1)
+    assert not is_panel(disc)
+
+
+def test_filled_up_goes_on_at_the_level_nearby() -> None:
+    slope = np.tile(np.linspace(50, 250, 100), (80, 1)).astype(np.uint8)
+    inside = np.zeros_like(slope)
+    inside[20:60, 10:90] = 1
+    filled = filled_up(slope, inside)
+    np.testing.assert_array_equal(filled[inside > 0], slope[inside > 0])
+    np.testing.assert_allclose(filled[15, 20:80].astype(int), slope[15, 20:80], atol=25)
+
+
+def in_hard_shadow(label: int, angle: float) -> tuple[Mask, npt.NDArray[np.uint8]]:
+    """Return where a sheet is, and a picture of it on a table, with the edge of a shadow across both."""
+    covered = scenes.on_table(np.ones((scenes.HEIGHT, scenes.WIDTH)), 10, table=0) > 0
+    light = scenes.shadow(0.55, angle, 0.1) * scenes.slope(0.3, angle + 1)
+    sheet = scenes.on_table(scenes.page(scenes.ink(label, left=0.55)), 10, table=0.35)
+    return covered.view(np.uint8), scenes.levels(sheet * light, 2)
+
+
+@DIGITS
+@pytest.mark.parametrize("angle", [0.0, 2.1, 4.0])
+def test_sheet_in_a_hard_shadow_is_found_by_its_outline(label: int, angle: float) -> None:
+    covered, picture = in_hard_shadow(label, angle)
+    found = find_outlined_sheet(picture)
+    assert found is not None
+    assert found.whole
+    assert covered[found.inside > 0].all()
+    assert found.inside.sum() > 0.75 * covered.sum()
+
+
+@DIGITS
+def test_no_outlined_sheet_where_there_is_no_other_ground(label: int) -> None:
+    page = scenes.page(scenes.ink(label))
+    for light in (scenes.slope(0.6, 2.0), scenes.shadow(0.6, 0.2, 0.3)):
+        assert find_outlined_sheet(scenes.levels(page * light, 2)) is None

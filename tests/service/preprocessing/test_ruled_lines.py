@@ -1,0 +1,75 @@
+"""Lines printed on paper: taken away, without what is written across them."""
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from service.preprocessing.ruled_lines import without_lines
+
+Mask = npt.NDArray[np.uint8]
+
+
+def blank() -> Mask:
+    return np.zeros((200, 260), np.uint8)
+
+
+def ruled(*, squared: bool = False, thickness: int = 2, slant: int = 0) -> Mask:
+    lines = blank()
+    for row in range(20, 200, 30):
+        cv2.line(lines, (0, row), (259, row + slant), 1, thickness)
+    for column in range(15, 260, 30) if squared else ():
+        cv2.line(lines, (column, 0), (column - slant, 199), 1, thickness)
+    return lines
+
+
+def written() -> Mask:
+    strokes = blank()
+    cv2.polylines(strokes, [np.array([(90, 40), (170, 50), (120, 170)])], False, 1, 9)
+    return strokes
+
+
+def share_kept(cleaned: Mask, of: Mask) -> float:
+    return float(cleaned[of > 0].mean())
+
+
+@pytest.mark.parametrize("squared", [False, True])
+@pytest.mark.parametrize(("thickness", "slant"), [(1, 0), (2, 0), (3, 0), (2, 4)])
+def test_lines_go_and_strokes_stay(squared: bool, thickness: int, slant: int) -> None:
+    lines, strokes = ruled(squared=squared, thickness=thickness, slant=slant), written()
+    both = lines | strokes
+    cleaned = without_lines(both, both)
+    assert share_kept(cleaned, strokes) > 0.95
+    assert share_kept(cleaned, lines & (1 - cv2.dilate(strokes, np.ones((9, 9), np.uint8)))) < 0.05
+
+
+def test_lines_that_are_fainter_than_strokes_are_seen_in_the_traces() -> None:
+    lines, strokes = ruled(), written()
+    faint = lines.copy()
+    faint[:, ::3] = 0  # above the threshold of strokes only here and there
+    cleaned = without_lines(faint | strokes, lines | strokes)
+    assert share_kept(cleaned, faint & (1 - cv2.dilate(strokes, np.ones((9, 9), np.uint8)))) < 0.05
+
+
+def test_paper_without_lines_is_left_as_it_is() -> None:
+    np.testing.assert_array_equal(without_lines(written(), written()), written())
+
+
+def test_level_strokes_of_a_digit_are_no_lines() -> None:
+    seven = blank()
+    cv2.line(seven, (80, 50), (170, 50), 1, 3)
+    cv2.line(seven, (170, 50), (120, 160), 1, 3)
+    np.testing.assert_array_equal(without_lines(seven, seven), seven)
+
+
+def test_one_line_alone_may_be_a_digit() -> None:
+    one = blank()
+    one[:, 120:124] = 1
+    np.testing.assert_array_equal(without_lines(one, one), one)
+
+
+def test_foot_of_a_2_between_two_lines_is_no_third_one() -> None:
+    two, lines = blank(), blank()
+    cv2.polylines(two, [np.array([(40, 60), (150, 60), (60, 150), (225, 148)])], False, 1, 4)
+    lines[20:23] = lines[180:183] = 1
+    np.testing.assert_array_equal(without_lines(two | lines, two | lines), two)
