@@ -1,6 +1,7 @@
 """Uploaded bytes -> greyscale pixels, or a refusal that says what is wrong with them.
 
-`formats` takes what the pixels need out of the file, and the size is checked, before anything is decoded. Whatever a decoder raises over bytes that a stranger sent becomes one of the errors of this service.
+`formats` takes what the pixels need out of the file, and the size is checked, before anything is decoded. Whatever a
+decoder raises over bytes that a stranger sent becomes one of the errors of this service.
 """
 
 import warnings
