@@ -10,7 +10,7 @@ import textwrap
 from typing import NoReturn
 
 from service.errors import NotReady, SettingsError
-from service.settings import Settings, table
+from service.settings import Settings, former, table
 
 PROG = "python -m service"
 
@@ -33,6 +33,8 @@ def main(arguments: list[str]) -> int:
         settings = Settings.from_environ(os.environ)
     except SettingsError as error:
         return _complain(str(error), 2)
+    for sentence in former(os.environ):
+        print(sentence, file=sys.stderr)
     return _serve(settings) if given.command is None else _run(given, settings)
 
 

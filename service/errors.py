@@ -1,39 +1,46 @@
 """Every error that a user of the service can meet, with its HTTP status and machine-readable code.
 
-    DigitsError
-    ├── SettingsError                    the start is refused
-    ├── RequestError                     the client can mend it
-    │   ├── MalformedRequest        400  malformed_request
-    │   ├── Unauthorized            401  unauthorized
-    │   ├── UnknownRoute            404  not_found
-    │   ├── WrongMethod             405  method_not_allowed
-    │   ├── SlowRequest             408  request_timeout
-    │   ├── TooLarge                413  too_large
-    │   ├── UnsupportedMediaType    415  unsupported_media_type
-    │   ├── UnsupportedImage        415  unsupported_image
-    │   ├── UnreadableImage         422  unreadable_image
-    │   ├── NoDigit                 422  no_digit
-    │   └── SeveralDigits           422  several_digits
-    ├── TooBusy                     429  too_busy
-    ├── NotReady                    503  not_ready
-    └── ModelError                  503  model_error
-        ├── ManifestError                manifest_error
-        ├── ContractError                contract_error
-        ├── ProviderError                provider_error
-        └── SelfTestError                self_test_failed
+    DigitsError                              500  internal_error
+    ├── SettingsError                             the start is refused
+    ├── RequestError                              the client can correct it
+    │   ├── MalformedRequest                 400  malformed_request
+    │   ├── UnsupportedTransferCoding        400  unsupported_transfer_coding
+    │   ├── Unauthorized                     401  unauthorized
+    │   ├── UnknownRoute                     404  not_found
+    │   ├── WrongMethod                      405  method_not_allowed
+    │   ├── SlowRequest                      408  request_timeout
+    │   ├── TooLarge                         413  too_large
+    │   ├── UriTooLong                       414  uri_too_long
+    │   ├── UnsupportedMediaType             415  unsupported_media_type
+    │   ├── UnsupportedImage                 415  unsupported_image
+    │   ├── ExpectationFailed                417  expectation_failed
+    │   ├── UnreadableImage                  422  unreadable_image
+    │   ├── NoDigit                          422  no_digit
+    │   ├── SeveralDigits                    422  several_digits
+    │   └── HeadersTooLarge                  431  headers_too_large
+    ├── TooBusy                              429  too_busy
+    ├── NotReady                             503  not_ready
+    └── ModelError                           503  model_error
+        ├── ManifestError                         manifest_error
+        ├── ContractError                         contract_error
+        ├── ProviderError                         provider_error
+        └── SelfTestError                         self_test_failed
 
 The message is one sentence that says what to do; it is shown to the client as it stands.
 """
 
+from collections.abc import Iterator
 from typing import ClassVar
+
+Headers = tuple[tuple[str, str], ...]
 
 
 class DigitsError(Exception):
-    """Root of the tree. One that reaches a client undecided is a defect, hence 500."""
+    """The service failed at this request; its log says why."""
 
     status = 500
     code = "internal_error"
-    headers: ClassVar[dict[str, str]] = {}  # that belong to the answer
+    headers: ClassVar[Headers] = ()  # of the answer
 
 
 class SettingsError(DigitsError):
@@ -52,17 +59,23 @@ class MalformedRequest(RequestError):
     code = "malformed_request"
 
 
+class UnsupportedTransferCoding(RequestError):
+    """The body comes in a transfer coding other than chunked."""
+
+    code = "unsupported_transfer_coding"
+
+
 class Unauthorized(RequestError):
-    """The request carries no key, or none that is known."""
+    """The request carries no API key, or an unknown one."""
 
     status = 401
     code = "unauthorized"
-    # Browsers ask their user for a password when they read Basic, so the page works with a key as it is.
-    headers: ClassVar[dict[str, str]] = {"WWW-Authenticate": 'Bearer realm="digits", Basic realm="digits"'}
+    # A line each: Chromium reads only the first challenge of a line. Basic makes browsers ask for the key.
+    headers = (("WWW-Authenticate", 'Basic realm="digits"'), ("WWW-Authenticate", 'Bearer realm="digits"'))
 
 
 class UnknownRoute(RequestError):
-    """Nothing is served at this path."""
+    """No such route, model or version."""
 
     status = 404
     code = "not_found"
@@ -76,17 +89,24 @@ class WrongMethod(RequestError):
 
 
 class SlowRequest(RequestError):
-    """The client took too long to send its request."""
+    """The request took too long to arrive."""
 
     status = 408
     code = "request_timeout"
 
 
 class TooLarge(RequestError):
-    """The upload, or the picture that it claims to hold, is larger than allowed."""
+    """The request has more bytes, pixels or pictures than allowed."""
 
     status = 413
     code = "too_large"
+
+
+class UriTooLong(RequestError):
+    """The address is too long."""
+
+    status = 414
+    code = "uri_too_long"
 
 
 class UnsupportedMediaType(RequestError):
@@ -101,6 +121,13 @@ class UnsupportedImage(RequestError):
 
     status = 415
     code = "unsupported_image"
+
+
+class ExpectationFailed(RequestError):
+    """The `Expect` header asks for something else than `100-continue`."""
+
+    status = 417
+    code = "expectation_failed"
 
 
 class UnreadableImage(RequestError):
@@ -124,12 +151,19 @@ class SeveralDigits(RequestError):
     code = "several_digits"
 
 
+class HeadersTooLarge(RequestError):
+    """The request has too many headers, or too large ones."""
+
+    status = 431
+    code = "headers_too_large"
+
+
 class TooBusy(DigitsError):
-    """More requests wait for an answer than can be given one in time: try again after `Retry-After` seconds."""
+    """The request would wait too long for its turn: try again after `Retry-After` seconds."""
 
     status = 429
     code = "too_busy"
-    headers: ClassVar[dict[str, str]] = {"Retry-After": "1"}
+    headers = (("Retry-After", "1"),)
 
 
 class NotReady(DigitsError):
@@ -168,6 +202,14 @@ class SelfTestError(ModelError):
     """The model does not give the probabilities that its manifest promises."""
 
     code = "self_test_failed"
+
+
+def kinds(root: type[DigitsError] = DigitsError) -> Iterator[type[DigitsError]]:
+    """Yield each type of error with a code of its own, the root first."""
+    if "code" in vars(root):
+        yield root
+    for kind in root.__subclasses__():
+        yield from kinds(kind)
 
 
 def first_line(error: Exception) -> str:

@@ -43,8 +43,12 @@ def _cgroup_quota(cpu_max: Path) -> int | None:
 
 
 # What a GPU wants otherwise. Each process that uses one keeps a CUDA context there, some hundred megabytes, and those
-# of several take turns on it: so one process, with more threads; those that wait for a shared run compute nothing.
-_WITH_CUDA = {"workers": 1, "threads": 16, "max_in_flight": 64}
+# of several take turns on it: so one process, with threads for the CPUs that decode pictures beside it.
+_WITH_CUDA = {"workers": 1, "threads": 16}
+_FORMER = {
+    "DIGITS_BATCH_WINDOW_US": "requests share runs of the model without it",
+    "DIGITS_MAX_IN_FLIGHT": "DIGITS_QUEUE_SECONDS bounds how long a prediction waits",
+}
 _DEVICES = Path("/dev")
 _GPUS = ("nvidia[0-9]*", "dxg")  # among them: of the driver, and of Windows' subsystem for Linux
 
@@ -152,15 +156,15 @@ class Settings:
     workers: int = _setting(
         _integer(1, 256), available_cpus, "worker processes", "the CPUs that it may use; 1 with CUDA"
     )
-    threads: int = _setting(_integer(1, 256), 4, "predictions that a worker computes at a time", "4; 16 with CUDA")
-    max_in_flight: int = _setting(
-        _integer(1, 1024),
-        16,
-        "predictions that a worker takes on at a time; it answers more with 429",
-        "16; 64 with CUDA",
+    threads: int = _setting(_integer(1, 256), 4, "large pictures that a worker reads at a time", "4; 16 with CUDA")
+    queue_seconds: int = _setting(
+        _integer(1, 3600), 2, "longest wait of a prediction for its turn, in seconds; what would wait longer gets 429"
     )
     request_seconds: int = _setting(
         _integer(1, 3600), 60, "time for a request to arrive, and for its answer to be taken, in seconds"
+    )
+    keepalive_seconds: int = _setting(
+        _integer(1, 3600), 75, "time that an idle connection is kept, in seconds; longer than a balancer in front does"
     )
     grace_seconds: int = _setting(_integer(0, 3600), 20, "time to finish requests after SIGTERM, in seconds")
     models_dir: Path = _setting(_DIRECTORY, lambda: Path("models").absolute(), "directory of the models", "models")
@@ -172,11 +176,6 @@ class Settings:
     intra_op_threads: int = _setting(_integer(1, 256), 1, "threads that one run of the model may use")
     gpu_memory_mb: int = _setting(
         _integer(16, 1 << 20), 1024, "GPU memory of a version that is open, in MiB; CUDA itself takes more beside it"
-    )
-    batch_window_us: int = _setting(
-        _integer(0, 100_000),
-        0,
-        "microseconds that a thread waits for pictures of other requests, to share a run of the model; 0: none do",
     )
     max_upload_bytes: int = _setting(_integer(1024, 1 << 30), 16 * _MEBI, "largest request body, in bytes")
     max_pixels: int = _setting(
@@ -203,6 +202,11 @@ class Settings:
     log_format: str = _setting(_choice("text", "json"), "text", "text or json, a line a request")
     log_level: str = _setting(_choice("debug", "info", "warning", "error"), "info", "least severity that is logged")
 
+    @property
+    def uses_cuda(self) -> bool:
+        """Whether the model is expected to run on a GPU."""
+        return expects_cuda(self.provider)
+
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> "Settings":
         """Read the settings from environment variables; one that is absent or empty keeps its default.
@@ -215,14 +219,21 @@ class Settings:
         for variable, text in environ.items():
             if not variable.startswith(PREFIX) or _NOT_OURS.fullmatch(variable) or not text:
                 continue
+            if variable in _FORMER:
+                continue
             if variable not in kinds:
                 raise SettingsError(f"{variable} is no setting: `python -m service --help` lists them.")
             try:
                 values[variable.removeprefix(PREFIX).lower()] = kinds[variable].parse(text)
             except ValueError:
                 raise SettingsError(f"{variable}={text!r} is not allowed: {kinds[variable].allowed}.") from None
-        with_cuda = _WITH_CUDA if expects_cuda(values.get("provider", cls.provider)) else {}
+        with_cuda: dict[str, Any] = _WITH_CUDA if expects_cuda(values.get("provider", cls.provider)) else {}
         return cls(**{**with_cuda, **values})
+
+
+def former(environ: Mapping[str, str]) -> list[str]:
+    """Return a sentence for each variable that was a setting once and is passed over."""
+    return [f"{name} is no setting any more: {why}." for name, why in _FORMER.items() if environ.get(name)]
 
 
 def table() -> Iterator[tuple[str, str, str, str]]:

@@ -4,8 +4,7 @@ from flask import Blueprint, Response, jsonify, request
 from flask.typing import ResponseReturnValue
 from prometheus_client.exposition import choose_encoder
 
-from service import answers
-from service.api import ready, service
+from service.http.state import service
 
 blueprint = Blueprint("ops", __name__)
 
@@ -19,11 +18,11 @@ def livez() -> ResponseReturnValue:
 @blueprint.get("/readyz")
 def readyz() -> ResponseReturnValue:
     """Answer 200 while a model serves and the process has not been told to stop."""
-    model = ready()
+    model = service().ready()
     return jsonify(
         {
             "status": "ready",
-            "model": answers.model(model.manifest),
+            "model": {"name": model.manifest.name, "version": model.manifest.version},
             "provider": model.engine.provider,
             "file": model.engine.file,
         }

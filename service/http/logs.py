@@ -11,7 +11,7 @@ import re
 import sys
 from contextvars import ContextVar
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from gunicorn.glogging import Logger
@@ -19,12 +19,13 @@ from gunicorn.glogging import Logger
 from service.settings import Settings
 
 REQUEST_ID_HEADER = "X-Request-ID"
-NOTES = "digits.notes"  # where the WSGI environment holds the notes of its request
+REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 UNMATCHED = "unmatched"
 
 _TEXT = "%(asctime)s %(levelname)-7s [%(process)d] %(message)s"
-REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _PROBES = frozenset(("/livez", "/readyz", "/metrics"))
+
+access_log = logging.getLogger("gunicorn.access")
 
 
 @dataclass(slots=True)
@@ -32,6 +33,12 @@ class Notes:
     """What is noted of a request while it is answered, for its line in the log and for the metrics."""
 
     request_id: str
+    method: str = ""
+    path: str = ""
+    remote: str = "-"
+    bytes_in: int = 0
+    bytes_out: int = 0
+    status: int = 0
     route: str = UNMATCHED  # the rule of the URL
     code: str = ""  # of the error that was answered
     pictures: int = 0  # for which the model ran
@@ -58,6 +65,27 @@ class RequestIds:
 def one_line(text: str) -> str:
     r"""Return the text with all that a terminal or a reader of lines would obey written out, as \n or \x1b."""
     return text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+def log_access(notes: Notes, seconds: float) -> None:
+    """Log a request that was answered; a probe that found all well is worth no more than a line for debugging."""
+    level = logging.DEBUG if notes.route in _PROBES and notes.status == 200 else logging.INFO
+    if not access_log.isEnabledFor(level):
+        return
+    fields = {
+        "method": notes.method,
+        "path": one_line(notes.path),  # without its query, for that may hold anything
+        "route": notes.route,
+        "status": notes.status,
+        "duration_ms": round(seconds * 1000, 1),
+        "bytes_in": notes.bytes_in,
+        "bytes_out": notes.bytes_out,
+        "remote": notes.remote,
+        **({"code": notes.code} if notes.code else {}),
+        **({"pictures": notes.pictures} if notes.pictures else {}),
+    }
+    text = "{method} {path} {status} {duration_ms} ms, {bytes_in} bytes from {remote}".format_map(fields)
+    access_log.log(level, "%s", text, extra={"access": fields, "request_id": notes.request_id})
 
 
 class RequestFilter(logging.Filter):
@@ -117,35 +145,3 @@ class GunicornLogger(Logger):  # type: ignore[misc]
         configure(Settings.from_environ(os.environ))
         for logger in (self.error_log, self.access_log):
             logger.propagate = True
-
-    def access(self, resp: Any, req: Any, environ: dict[str, Any], request_time: timedelta) -> None:  # noqa: ARG002
-        """Log a request that was answered; a probe that found all well is worth no more than a line for debugging."""
-        notes = environ.get(NOTES) or Notes("")
-        status = int(str(resp.status)[:3])
-        level = logging.DEBUG if notes.route in _PROBES and status == 200 else logging.INFO
-        if not self.access_log.isEnabledFor(level):
-            return
-        fields = access_fields(environ, notes, status, resp.sent, request_time)
-        text = "{method} {path} {status} {duration_ms} ms, {bytes_in} bytes from {remote}".format_map(fields)
-        self.access_log.log(level, "%s", text, extra={"access": fields, "request_id": notes.request_id})
-
-
-def access_fields(
-    environ: dict[str, Any], notes: Notes, status: int, sent: int, request_time: timedelta
-) -> dict[str, Any]:
-    """Return what is logged of a request: the path without its query, for that may hold anything."""
-    fields = {
-        "method": environ["REQUEST_METHOD"],
-        "path": one_line(environ["RAW_URI"].partition("?")[0]),
-        "route": notes.route,
-        "status": status,
-        "duration_ms": round(request_time.total_seconds() * 1000, 1),
-        "bytes_in": int(environ.get("CONTENT_LENGTH") or 0),
-        "bytes_out": sent,
-        "remote": environ.get("REMOTE_ADDR") or "-",
-    }
-    if notes.code:
-        fields["code"] = notes.code
-    if notes.pictures:
-        fields["pictures"] = notes.pictures
-    return fields

@@ -5,10 +5,9 @@ from pathlib import Path
 from flask import Blueprint, Response, current_app, jsonify, request
 from flask.typing import ResponseReturnValue
 
-from service import answers
-from service.api import service
+from service.http.state import service
 
-STATIC = Path(__file__).parent.parent / "static"
+STATIC = Path(__file__).parent / "static"
 
 blueprint = Blueprint("pages", __name__, static_folder=str(STATIC), static_url_path="/static")
 
@@ -49,7 +48,7 @@ def _index() -> dict[str, object]:
     rules = sorted(current_app.url_map.iter_rules(), key=lambda rule: rule.rule)
     return {
         "service": "handwritten digits",
-        "model": answers.model(model.manifest) if model else None,
+        "model": {"name": model.manifest.name, "version": model.manifest.version} if model else None,
         "routes": [
             f"{method} {rule.rule}"
             for rule in rules

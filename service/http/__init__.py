@@ -1,0 +1,1 @@
+"""A request -> an answer: the door, the routes, and what they share."""

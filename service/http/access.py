@@ -1,0 +1,74 @@
+"""Who may ask: with keys set, who presents one; of other web sites, the pages of those that are named.
+
+https://fetch.spec.whatwg.org/#http-cors-protocol describes the headers for other sites.
+"""
+
+import hmac
+from base64 import b64decode
+from hashlib import sha256
+
+from service.errors import Unauthorized
+from service.http.logs import REQUEST_ID_HEADER
+from service.settings import ANY, Keys
+
+OPEN = frozenset(("/livez", "/readyz", "/v2/health/live", "/v2/health/ready"))
+
+RawHeaders = list[tuple[bytes, bytes]]
+
+_READABLE = f"Retry-After, {REQUEST_ID_HEADER}, Inference-Header-Content-Length".encode()
+_SENT = (
+    "Authorization, Content-Type, Content-Encoding, X-API-Key, Inference-Header-Content-Length, "
+    f"{REQUEST_ID_HEADER}, X-Requested-With, traceparent, tracestate, baggage"
+).encode()
+_PREFLIGHT: RawHeaders = [
+    (b"access-control-allow-methods", b"GET, POST, DELETE"),
+    (b"access-control-allow-headers", _SENT),
+    (b"access-control-max-age", b"3600"),
+]
+
+
+def demand_key(keys: Keys, method: str, path: str, headers: dict[str, str]) -> None:
+    """Let nobody in without one of the keys, but to see whether the service is well.
+
+    Raises:
+        Unauthorized: the request has no key, or another one.
+    """
+    # What a browser asks before it asks another site (OPTIONS, for CORS) never carries a key, and tells nothing.
+    if path in OPEN or method == "OPTIONS":
+        return
+    given = sha256(_presented(headers).encode("utf-8", "replace")).digest()
+    # Digests of one length, and all of them compared: how long it takes says nothing of the keys.
+    if not sum(hmac.compare_digest(given, key) for key in keys):
+        raise Unauthorized("A key is needed: send it as `Authorization: Bearer KEY`, or as the password in a browser.")
+
+
+def _presented(headers: dict[str, str]) -> str:
+    """Return the key of a request: a Bearer token, `X-API-Key`, or the password that a browser has asked for."""
+    scheme, _, value = headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "basic":
+        try:
+            return b64decode(value.strip(), validate=True).decode("utf-8", "replace").partition(":")[2]
+        except ValueError:
+            return ""
+    if scheme.lower() == "bearer":
+        return value.strip()
+    return headers.get("x-api-key", "")
+
+
+def cors_headers(origins: tuple[str, ...], method: str, headers: dict[str, str]) -> RawHeaders:
+    """Return the headers that let a page of another site read the answer, where that site is one of `origins`.
+
+    Credentials are for sites that are named, never for any.
+    """
+    origin = headers.get("origin", "")
+    found: RawHeaders = [(b"vary", b"Origin")]
+    if origin not in origins and ANY not in origins:
+        return found
+    allowed = ANY if ANY in origins else origin
+    found += [
+        (b"access-control-allow-origin", allowed.encode("latin-1")),
+        (b"access-control-expose-headers", _READABLE),
+    ]
+    if allowed != ANY:
+        found.append((b"access-control-allow-credentials", b"true"))
+    return found + (_PREFLIGHT if method == "OPTIONS" else [])

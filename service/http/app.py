@@ -1,0 +1,133 @@
+"""The Flask application: every route, complete. `flask --app service.http.app run` serves it without the door.
+
+Keys, CORS, deadlines, request ids, the access log and the count of requests are the door's alone (`front`).
+"""
+
+import logging
+import os
+import re
+
+from flask import Flask, Response, jsonify, request
+from flask.typing import ResponseReturnValue
+from werkzeug.exceptions import HTTPException
+
+from service.errors import DigitsError, MalformedRequest, SettingsError, TooLarge, UnknownRoute, WrongMethod
+from service.http import docs, oip, ops, pages, predict
+from service.http.logs import current
+from service.http.messages import Read, Request, described, problem
+from service.http.metrics import Metrics
+from service.http.state import EXTENSION, Service, service
+from service.inference.store import model_store
+from service.settings import Settings
+
+log = logging.getLogger(__name__)
+
+#: The routes that ask the model, with what reads their requests. The door answers them itself.
+PREDICTIONS: dict[str, Read] = {
+    "/predict": predict.read,
+    "/predict/batch": predict.read_batch,
+    "/v2/models/<name>/infer": oip.read,
+    "/v2/models/<name>/versions/<version>/infer": oip.read,
+}
+NO_SNIFFING = ("X-Content-Type-Options", "nosniff")
+
+_OF_STATUS: dict[int, tuple[type[DigitsError], str]] = {
+    400: (MalformedRequest, "The request is malformed: compare it with the documented form."),
+    404: (UnknownRoute, "Nothing is served at this path: GET / lists the routes."),
+    405: (WrongMethod, "This path does not take this method: the `Allow` header lists those that it takes."),
+    413: (TooLarge, "The request is too large: send less at a time."),
+}
+
+
+def create_app(here: Service | None = None) -> Flask:
+    """Return the application for a service; without one, for the settings in the environment.
+
+    Raises:
+        SettingsError: a variable has a value that is not allowed, or keys are set, which the door alone demands.
+    """
+    if here is None:
+        here = open_service(Settings.from_environ(os.environ))
+        if here.settings.api_key_file:
+            raise SettingsError("DIGITS_API_KEY_FILE is set and Flask alone demands no key: run `python -m service`.")
+    app = Flask("service.http", static_folder=None)
+    app.extensions[EXTENSION] = here
+    app.json.sort_keys = False  # type: ignore[attr-defined]
+    app.config["MAX_CONTENT_LENGTH"] = here.settings.max_upload_bytes
+    for blueprint in (oip.blueprint, ops.blueprint, pages.blueprint, docs.blueprint):
+        app.register_blueprint(blueprint)
+    for rule, read in PREDICTIONS.items():
+        app.add_url_rule(rule, endpoint=rule, view_func=_view(read), methods=["POST"])
+    app.register_error_handler(DigitsError, _of_ours)
+    app.register_error_handler(HTTPException, _of_http)
+    app.register_error_handler(Exception, _of_a_defect)
+    app.before_request(_note_route)
+    app.after_request(_secure)
+    return app
+
+
+def open_service(settings: Settings, metrics: Metrics | None = None) -> Service:
+    """Return a service with the model open that serves first; it starts without one where there is none."""
+    here = Service(settings, model_store(settings), metrics or Metrics())
+    here.store.report = here.metrics.model
+    here.store.refresh()
+    if here.store.serving is None:
+        log.warning("No model serves yet. %s Models are looked for in %s.", here.store.reason, settings.models_dir)
+    return here
+
+
+def _view(read: Read) -> "object":
+    def view(**names: str) -> ResponseReturnValue:
+        asked = Request(
+            request.get_data(cache=False),
+            {name.lower(): value for name, value in request.headers.items()},
+            request.query_string.decode("latin-1"),
+        )
+        answer = service().respond(read, asked, **names)
+        return Response(answer.body, answer.status, list(answer.headers))
+
+    return view
+
+
+def _of_ours(error: DigitsError) -> ResponseReturnValue:
+    _note_code(error.code)
+    answer = problem(error)
+    return Response(answer.body, answer.status, list(answer.headers))
+
+
+def _of_http(error: HTTPException) -> ResponseReturnValue:
+    """Render what Flask and Werkzeug raise, their headers kept (`Allow`)."""
+    if error.code is None or error.code < 400:
+        return error
+    if error.code in _OF_STATUS:
+        kind, message = _OF_STATUS[error.code]
+        body = described(kind(message))
+    else:
+        sentence = (error.description or error.name).rstrip(".") + "."
+        body = {"error": sentence, "code": re.sub(r"\W+", "_", error.name.lower())}
+    _note_code(body["code"])
+    response = jsonify(body)
+    response.status_code = error.code
+    for name, value in error.get_headers():
+        if name.lower() not in ("content-type", "content-length"):
+            response.headers[name] = value
+    return response
+
+
+def _of_a_defect(error: Exception) -> ResponseReturnValue:
+    log.error("A request failed", exc_info=error)
+    return _of_ours(DigitsError("The service failed at this request; its log says why. Report it."))
+
+
+def _note_route() -> None:
+    if (notes := current.get()) and request.url_rule:
+        notes.route = request.url_rule.rule
+
+
+def _note_code(code: str) -> None:
+    if notes := current.get():
+        notes.code = code
+
+
+def _secure(response: Response) -> Response:
+    response.headers.set(*NO_SNIFFING)
+    return response

@@ -1,0 +1,132 @@
+"""The body of a request as it arrives: bounded in bytes, in time, and in what all of them hold together."""
+
+import asyncio
+import zlib
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Any
+
+from service.errors import DigitsError, MalformedRequest, SlowRequest, TooBusy, TooLarge, UnsupportedMediaType
+from service.http.messages import shown
+from service.settings import Settings
+
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+
+_DISCARDED = 4  # so many times the largest body are thrown away, that a client may send while it is refused
+_LINGER_SECONDS = 5.0  # for such a client
+_HELD = 8  # so many times the largest body may have arrived of unfinished requests, in a worker
+_ENCODINGS = {"gzip": 47, "x-gzip": 47, "deflate": 47}  # window bits: a gzip or zlib head tells which it is
+
+
+class Arrivals:
+    """The bodies that arrive at a worker."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Begin with none."""
+        self.most = settings.max_upload_bytes
+        self.seconds = settings.request_seconds
+        self.held = 0  # bytes of those that are not complete
+
+
+class Body:
+    """The body of one request.
+
+    In `state`, which is ASGI's, the connection leaves an `error` that ends the request, and that its client is `gone`.
+    """
+
+    def __init__(self, arrivals: Arrivals, headers: dict[str, str], state: dict[str, Any], receive: Receive) -> None:
+        """Read nothing yet."""
+        self._arrivals = arrivals
+        self._length = int(headers.get("content-length", 0))
+        self._state = state
+        self.receive = receive
+        self.complete = not self._length and "transfer-encoding" not in headers
+
+    async def read(self) -> bytes:
+        """Return the body.
+
+        Raises:
+            TooLarge, SlowRequest, TooBusy, MalformedRequest: more comes than is allowed, or it comes too slowly, too
+                much is being sent by all clients together, or it breaks off.
+        """
+        if self._length > self._arrivals.most:
+            raise TooLarge(f"The body has {self._length:,} bytes, allowed are {self._arrivals.most:,}: send less.")
+        if self.complete:
+            return b""
+        parts: list[bytes] = []
+        size = 0
+        try:
+            async with asyncio.timeout(self._arrivals.seconds):
+                while not self.complete:
+                    part = await self._part()
+                    parts.append(part)
+                    size += len(part)
+                    if not self.complete:
+                        self._hold(len(part))
+                    if size > self._arrivals.most:
+                        raise TooLarge(f"The body has more than {self._arrivals.most:,} bytes: send less.")
+        except TimeoutError:
+            raise SlowRequest("The request took too long to arrive: send it again.") from None
+        finally:
+            if len(parts) > 1 or not self.complete:
+                self._arrivals.held -= sum(map(len, parts[: len(parts) - self.complete]))
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def _hold(self, more: int) -> None:
+        self._arrivals.held += more
+        if self._arrivals.held > _HELD * self._arrivals.most:
+            raise TooBusy("Too much is being sent at once: try again after the seconds in `Retry-After`.")
+
+    async def _part(self) -> bytes:
+        message = await self.receive()
+        error: DigitsError | None = self._state.get("error")
+        if error is not None:
+            raise error
+        if message["type"] == "http.disconnect":
+            self.check_client(gone=True)
+        self.complete = not message.get("more_body", False)
+        part: bytes = message["body"]
+        return part
+
+    def check_client(self, *, gone: bool = False) -> None:
+        """Stop work for which nobody waits.
+
+        Raises:
+            MalformedRequest: the client has closed its side of the connection.
+        """
+        if gone or "gone" in self._state:
+            raise MalformedRequest("The client closed the connection before its answer was ready: keep it open.")
+
+    async def discard(self) -> None:
+        """Throw away what the client still sends: one that is cut off meanwhile may never see its answer."""
+        left = _DISCARDED * self._arrivals.most
+        with suppress(TimeoutError, DigitsError):
+            async with asyncio.timeout(_LINGER_SECONDS):
+                while not self.complete and left > 0:
+                    left -= len(await self._part())
+
+
+def unpacked(body: bytes, encoding: str, most: int) -> bytes:
+    """Return a body without its content encoding, gzip or deflate.
+
+    Raises:
+        UnsupportedMediaType: the encoding is another one.
+        MalformedRequest: the body is not of that encoding, or ends early.
+        TooLarge: it has more than `most` bytes; no more than those are unpacked.
+    """
+    if encoding not in _ENCODINGS:
+        raise UnsupportedMediaType(
+            f"`Content-Encoding` {shown(encoding)} is not read here: send gzip, deflate or none."
+        )
+    unpacking = zlib.decompressobj(_ENCODINGS[encoding])
+    try:
+        content = unpacking.decompress(body, most + 1)
+    except zlib.error:
+        raise MalformedRequest(
+            f"The body is not what `Content-Encoding: {encoding}` says: correct one of them."
+        ) from None
+    if len(content) > most:
+        raise TooLarge(f"The body has more than {most:,} bytes when it is unpacked: send less.")
+    if not unpacking.eof or unpacking.unused_data:
+        raise MalformedRequest(f"The {encoding} body ends early or goes on behind its end: send all of it, once.")
+    return content

@@ -1,0 +1,98 @@
+"""What stands in a request's body: a multipart form, JSON, or a urlencoded form."""
+
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import parse_qsl
+
+import msgspec
+from multipart import MultipartError, MultipartSegment, PushMultipartParser, parse_options_header
+
+from service.errors import MalformedRequest, RequestError, TooLarge, first_line
+from service.http.messages import Request, check_names
+
+_MOST_FIELD_BYTES = 64 << 10  # of a field that is not a file
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+File = bytes | RequestError
+
+
+def media_type(request: Request) -> str:
+    """Return the content type without its parameters, in small letters."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def fields_of(request: Request, name: str, texts: Sequence[str], most: int = 1) -> tuple[dict[str, str], list[bytes]]:
+    """Return the fields `texts` of a multipart form (RFC 7578), and the contents of its files `name`, at least one.
+
+    Raises:
+        MalformedRequest: the form is malformed, has other fields or no such file.
+        TooLarge: it has more than `most` files, where that is not 1.
+    """
+    values: dict[str, str] = {}
+    files: list[bytes] = []
+    for segment, content in _segments(request, most + len(texts)):
+        check_names([segment.name], (name, *texts), "field")
+        if segment.name == name:
+            if segment.filename is None:
+                raise MalformedRequest(f"The field `{name}` is a text: send it as a file, with a file name.")
+            files.append(content)
+        else:
+            values[segment.name] = content[:_MOST_FIELD_BYTES].decode("utf-8", "replace")
+    if not files:
+        raise MalformedRequest(f"There is no file field `{name}`: send the picture under that name.")
+    if len(files) > most > 1:
+        raise TooLarge(f"There are {len(files)} pictures, allowed are {most}: send the rest in another request.")
+    return values, files
+
+
+def file_of(content: bytes, name: str) -> bytes:
+    """Return the content of a file.
+
+    Raises:
+        MalformedRequest: there is none.
+    """
+    if not content:
+        raise MalformedRequest(f"The file in `{name}` is empty: send the bytes of a picture.")
+    return content
+
+
+def _segments(request: Request, most: int) -> list[tuple[MultipartSegment, bytes]]:
+    boundary = parse_options_header(request.headers["content-type"])[1].get("boundary", "")
+    if not boundary:
+        raise MalformedRequest("`Content-Type` has no boundary: let the client set that header for a form.")
+    if b"--" + boundary.encode() not in request.body:
+        raise MalformedRequest("The boundary in `Content-Type` is not in the body: let the client set that header.")
+    found: list[tuple[MultipartSegment, bytes]] = []
+    parts: list[bytes] = []
+    try:
+        with PushMultipartParser(boundary, content_length=len(request.body)) as parser:
+            for event in parser.parse(request.body):
+                if isinstance(event, MultipartSegment):
+                    segment, parts = event, []
+                elif event:
+                    parts.append(bytes(event))
+                elif len(found) >= 8 * most:
+                    raise TooLarge(f"The form has more than {8 * most} fields: send fewer.")
+                else:
+                    found.append((segment, b"".join(parts)))
+    except MultipartError as error:
+        raise MalformedRequest(f"The form is cut off or malformed ({first_line(error)}): send all of it.") from error
+    return found
+
+
+def json_of(request: Request, *, urlencoded: bool = False) -> dict[str, Any]:
+    """Return the object in a JSON body, or the fields of a urlencoded one.
+
+    Raises:
+        MalformedRequest: it holds something else.
+    """
+    if urlencoded:
+        return dict(parse_qsl(request.body.decode("utf-8", "replace"), keep_blank_values=True))
+    try:
+        fields = msgspec.json.decode(request.body.removeprefix(_BYTE_ORDER_MARK))
+    except (ValueError, RecursionError) as error:
+        reason = first_line(error)
+        raise MalformedRequest(f"The body is not JSON ({reason}): correct it, or its content type.") from None
+    if not isinstance(fields, dict):
+        raise MalformedRequest("The JSON is not an object: send one with the documented fields.")
+    return fields

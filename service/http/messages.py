@@ -1,0 +1,107 @@
+"""Requests, questions and answers, as the routes see them whatever server carries them."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+from urllib.parse import parse_qsl
+
+import msgspec
+
+from service.errors import DigitsError, Headers, MalformedRequest, RequestError, TooLarge
+from service.inference.engine import Images, Probabilities
+from service.inference.store import Serving
+from service.preprocessing.illumination import Grey
+from service.settings import Settings
+
+JSON: Headers = (("Content-Type", "application/json"),)
+
+
+def to_json(value: object) -> bytes:
+    """Return a value as compact JSON, on a line of its own."""
+    return msgspec.json.encode(value) + b"\n"
+
+
+class Request(NamedTuple):
+    """A request for predictions. `headers` has their names in small letters; of a repeated one the last counts."""
+
+    body: bytes
+    headers: dict[str, str]
+    query: str = ""
+
+    def parameters(self, *known: str) -> dict[str, str]:
+        """Return the parameters of the query.
+
+        Raises:
+            MalformedRequest: one of them is not `known`.
+        """
+        found = dict(parse_qsl(self.query, keep_blank_values=True)) if self.query else {}
+        check_names(found, known, "parameter")
+        return found
+
+
+class Response(NamedTuple):
+    """An answer, on its way to the client."""
+
+    body: bytes
+    headers: Headers = JSON
+    status: int = 200
+
+
+class Question(ABC):
+    """What a request asks of the model.
+
+    `pictures` are encoded pictures in their order, or the error that stands in the place of one; `images` are uint8
+    [N, 28, 28] where the client has sent the model's own input.
+    """
+
+    pictures: Sequence[bytes | RequestError]
+    images: Images | None
+
+    def unreadable(self, index: int, error: RequestError) -> RequestError:  # noqa: ARG002
+        """Return what stands for a picture that cannot be read, or raise what refuses the whole request."""
+        raise error
+
+    @abstractmethod
+    def answer(self, model: Serving, digits: list[Grey | RequestError], probabilities: Probabilities) -> Response:
+        """Return the answer; `probabilities`, float32 [N, 10], are those of the digits that could be read."""
+
+
+Read = Callable[[Request, Settings], Question]
+
+
+def problem(error: DigitsError) -> Response:
+    """Return the one shape that errors have, on every route."""
+    return Response(to_json(described(error)), (*JSON, *error.headers), error.status)
+
+
+def described(error: DigitsError) -> dict[str, str]:
+    """Return an error as it stands in an answer."""
+    return {"error": str(error), "code": error.code}
+
+
+def check_names(found: Any, known: Sequence[str], what: str) -> None:
+    """Refuse names that are not `known`: a misspelt option must not be passed over in silence.
+
+    Raises:
+        MalformedRequest: there are such.
+    """
+    unknown = [name for name in found if name not in known]
+    if unknown:
+        takes = ", ".join(f"`{name}`" for name in known) or "none"
+        raise MalformedRequest(f"Unknown {what} {shown(unknown[0])}: correct or remove it; known are {takes}.")
+
+
+def at_most(pictures: Sequence[Any], most: int) -> None:
+    """Refuse more than `most` pictures.
+
+    Raises:
+        TooLarge: there are more.
+    """
+    if len(pictures) > most:
+        raise TooLarge(f"There are {len(pictures)} pictures, allowed are {most}: send the rest in another request.")
+
+
+def shown(value: object) -> str:
+    """Return what a client sent as it may stand in a sentence of ours: escaped, and cut short."""
+    text = repr(value)
+    return text if len(text) <= 40 else f"{text[:37]}..."

@@ -1,0 +1,176 @@
+"""What is counted and measured while the service runs, of all workers together, for Prometheus.
+
+Under gunicorn the workers count in files that they share (prometheus-client's multiprocess mode), of which each worker
+has those of its number: one that takes a dead worker's place goes on counting where that one ended.
+"""
+
+import os
+import platform
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime as ort
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, values
+from prometheus_client.metrics_core import Metric
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+from prometheus_client.registry import Collector
+
+from service import __version__
+from service.contract import CONTRACT_VERSION, IMAGE_SIDE, LABELS
+from service.inference.engine import Images, Probabilities
+from service.inference.store import REFUSALS, Serving
+
+STAGES = ("decode", "canonical", "inference", "total")
+METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"))
+
+_SECONDS = tuple(float(f"{part}e{power}") for power in range(-5, 1) for part in (1, 2.5, 5))
+_PIXELS = (28, 56, 112, 224, 448, 896, 1792, 3584, 7168)
+_PICTURES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
+_CONFIDENCES = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 0.999, 1)
+_SHARES = (0.02, 0.05, 0.08, 0.11, 0.14, 0.17, 0.2, 0.23, 0.26, 0.3, 0.35, 0.4, 0.5, 1)
+
+disable_created_metrics()  # type: ignore[no-untyped-call]
+
+
+class Metrics(Collector):
+    """The metrics of this process; collected, those of all workers that share `directory`."""
+
+    def __init__(self, directory: Path | None = None) -> None:
+        """Count into the files in `directory`, as `join` has said; without one, for this process alone."""
+        self._directory = directory
+        self._own = CollectorRegistry()
+        counter, gauge, histogram = self._counter, self._gauge, self._histogram
+        self._requests = counter("requests", "Requests answered.", "route", "method", "status")
+        self.in_flight = gauge("requests_in_flight", "Requests being answered now, this scrape among them.")
+        self._errors = counter("refusals", "Errors answered, those inside a batch among them.", "code")
+        stages = histogram(
+            "stage_seconds",
+            "Time of each stage: decode and canonical of a picture, inference of a batch, total of a request.",
+            (*_SECONDS, 10),
+            "stage",
+        )
+        self.seconds = {stage: stages.labels(stage) for stage in STAGES}
+        self._batch = histogram("batch_pictures", "Pictures in a run of the model.", _PICTURES)
+        self._side = histogram("picture_pixels", "Longer side of the pictures, in pixels.", _PIXELS)
+        self._ink = histogram("ink_ratio", "Share of the 28x28 pixels that hold ink.", _SHARES)
+        predictions = counter("predictions", "Predictions.", "digit", "certain")
+        self._predictions = [[predictions.labels(label, word) for word in ("false", "true")] for label in LABELS]
+        self._confidence = histogram("confidence_ratio", "Probability of the digit answered.", _CONFIDENCES)
+        about = "1 for the model that serves; two stand here only while the workers change over."
+        self._model_info = gauge("model_info", about, "name", "version", "provider", "file", mode="livemax")
+        self._model: Gauge | None = None
+        self._loads = counter("model_loads", "Versions taken or refused, by each worker, and why.", "result", "reason")
+        self._loads.labels("success", "")
+        for code in REFUSALS:
+            self._loads.labels("failure", code)
+        gauge("workers", "Workers that live.").set(1)
+        self._ready = gauge("workers_ready", "Workers in which a model serves.")
+        counter("worker_starts", "Workers started since the server started.").inc()
+        parts = {"version": __version__, "contract": CONTRACT_VERSION, "python": platform.python_version()}
+        build = gauge("build_info", "1; what this service is made of.", *parts, "onnxruntime", mode="livemax")
+        build.labels(*parts.values(), ort.__version__).set(1)
+
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(f"digits_{name}", text, labels, registry=self._own)
+
+    def _gauge(self, name: str, text: str, *labels: str, mode: Any = "livesum") -> Gauge:
+        return Gauge(f"digits_{name}", text, labels, registry=self._own, multiprocess_mode=mode)
+
+    def _histogram(self, name: str, text: str, bounds: Sequence[float], *labels: str) -> Histogram:
+        return Histogram(f"digits_{name}", text, labels, registry=self._own, buckets=bounds)
+
+    @contextmanager
+    def timed(self, stage: str) -> Iterator[None]:
+        """Measure a stage that comes to an end; one that fails is not counted."""
+        started = perf_counter()
+        yield
+        self.seconds[stage].observe(perf_counter() - started)
+
+    def answered(self, route: str, method: str, status: int, code: str) -> None:
+        """Count an answer. `route` is the rule of the URL, never the path: each one becomes a time series."""
+        self._requests.labels(route, method if method in METHODS else "other", str(status)).inc()
+        if code:
+            self.error(code)
+
+    def error(self, code: str) -> None:
+        """Count an error that a client is told."""
+        self._errors.labels(code).inc()
+
+    def picture(self, side: int) -> None:
+        """Count a picture that was read, by its longer side in pixels."""
+        self._side.observe(side)
+
+    def predicted(self, images: Images, probabilities: Probabilities, certain_from: float) -> None:
+        """Count a run of the model, uint8 [N, 28, 28] to float32 [N, 10]."""
+        self._batch.observe(len(images))
+        _observe(self._ink, np.count_nonzero(images, axis=(1, 2)) / (IMAGE_SIDE * IMAGE_SIDE))
+        confidences = probabilities.max(axis=1)
+        _observe(self._confidence, confidences)
+        kinds = 2 * probabilities.argmax(axis=1) + (confidences >= certain_from)
+        for kind, count in enumerate(np.bincount(kinds).tolist()):
+            if count:
+                self._predictions[kind // 2][kind % 2].inc(count)
+
+    def model(self, serving: Serving | str) -> None:
+        """Count a version that was taken and serves from now on, or the code of the error for which one was refused."""
+        if isinstance(serving, str):
+            self._loads.labels("failure", serving).inc()
+            return
+        self._loads.labels("success", "").inc()
+        manifest, engine = serving.manifest, serving.engine
+        taken = self._model_info.labels(manifest.name, manifest.version, engine.provider, engine.file)
+        if self._model is not None:
+            self._model.set(0)
+        taken.set(1)
+        self._model = taken
+        self._ready.set(1)
+
+    def collect(self) -> Iterable[Metric]:
+        """Yield all metrics of all workers; a model that serves no more is left out."""
+        registry = self._own
+        if self._directory:
+            registry = CollectorRegistry()
+            MultiProcessCollector(registry, path=str(self._directory))  # type: ignore[no-untyped-call]
+        for family in registry.collect():
+            if family.name == "digits_model_info":
+                family.samples = [sample for sample in family.samples if sample.value]
+            yield family
+
+
+def _observe(histogram: Histogram, observed: npt.NDArray[Any]) -> None:
+    """Observe many values at once: one by one takes as long for 256 images as the model does."""
+    places = np.searchsorted(histogram._upper_bounds, observed)
+    for bucket, count in enumerate(np.bincount(places).tolist()):
+        if count:
+            histogram._buckets[bucket].inc(count)
+    histogram._sum.inc(float(observed.sum()))
+
+
+def shared_directory() -> Path:
+    """Make the directory in which workers count, in memory where there is such a place."""
+    memory = Path("/dev/shm")  # noqa: S108
+    return Path(tempfile.mkdtemp(prefix="digits-metrics-", dir=memory if memory.is_dir() else None))
+
+
+def join(directory: Path, number: int) -> Metrics:
+    """Return the metrics of worker `number`. Call this after the fork, once in a process."""
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(directory)
+    values.ValueClass = values.MultiProcessValue(lambda: number)  # type: ignore[no-untyped-call]
+    return Metrics(directory)
+
+
+def leave(directory: Path, number: int) -> None:
+    """Take back what worker `number`, which has ended, said of itself; what it counted stays."""
+    mark_process_dead(number, str(directory))  # type: ignore[no-untyped-call]
+
+
+def remove(directory: Path) -> None:
+    """Remove the directory when the server ends."""
+    shutil.rmtree(directory, ignore_errors=True)

@@ -1,0 +1,176 @@
+"""`/v2/...`: the Open Inference Protocol, version 2, over REST, as clients of Triton, KServe and MLServer speak it.
+
+A tensor of numbers is given to the model as it is: who sends one has brought the digit into MNIST's form. BYTES are
+pictures in files, which are read as `/predict` reads them.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from flask import Blueprint, jsonify, request
+from flask.typing import ResponseReturnValue
+
+from service import __version__
+from service.contract import IMAGE_SIDE, INPUT_NAME, LABELS, OUTPUT_NAME
+from service.errors import RequestError
+from service.http import tensors
+from service.http.messages import JSON, Question, Request, Response, to_json
+from service.http.predict import BYTES, picture_in
+from service.http.state import service
+from service.inference.engine import Images, Probabilities
+from service.inference.store import Serving
+from service.preprocessing.illumination import Grey
+from service.settings import Settings
+
+blueprint = Blueprint("oip", __name__, url_prefix="/v2")
+
+# Of the repository extension there is the index alone: nothing here loads or unloads a model at a client's word.
+EXTENSIONS = ("binary_tensor_data", "classification", "model_configuration", "model_repository(index)")
+PLATFORM = "onnxruntime_onnx"  # what Triton says of the same directory
+
+_OF_MODEL = ("/models/<name>", "/models/<name>/versions/<version>")
+
+
+@dataclass
+class Inference(Question):
+    """A batch of images, of which one that cannot be read refuses all."""
+
+    id: str | None
+    binary: bool
+    classes: int
+    pictures: list[bytes | RequestError]
+    images: Images | None
+
+    def unreadable(self, index: int, error: RequestError) -> RequestError:
+        """Name the picture in the error."""
+        raise type(error)(f"{INPUT_NAME}[{index}]: {error}") from error
+
+    def answer(self, model: Serving, digits: list[Grey | RequestError], probabilities: Probabilities) -> Response:  # noqa: ARG002
+        """Return the output tensor; binary data stands behind the JSON."""
+        output, raw = tensors.written(probabilities, binary=self.binary, classes=self.classes)
+        answer: dict[str, Any] = {"model_name": model.manifest.name, "model_version": model.manifest.version}
+        if self.id is not None:
+            answer["id"] = self.id
+        text = to_json(answer | {"outputs": [output]})
+        if not self.binary:
+            return Response(text, JSON)
+        return Response(text + raw, (("Content-Type", BYTES), (tensors.JSON_LENGTH, str(len(text)))))
+
+
+def read(request: Request, settings: Settings) -> Inference:
+    """Return what a request for an inference asks.
+
+    Raises:
+        MalformedRequest: it is no message of the protocol, or the images are not such as the model takes.
+        TooLarge: there are more images than are allowed.
+    """
+    request.parameters()
+    text, binary = tensors.split(request.body, request.headers.get(tensors.JSON_LENGTH.lower()))
+    message = tensors.parsed(text, tensors.Message)
+    message.check(settings.max_batch)
+    [tensor] = message.inputs
+    data = tensors.content(tensor, binary)
+    if tensor.datatype == tensors.BYTES:
+        return Inference(message.id, *message.wanted, _pictures(tensor, data), None)
+    return Inference(message.id, *message.wanted, [], tensors.pixels(tensor, data))
+
+
+def _pictures(tensor: tensors.Input, data: list[Any] | memoryview) -> list[bytes | RequestError]:
+    """Return the encoded pictures of a BYTES tensor, bytes or their base64."""
+
+    def one(element: Any) -> bytes | RequestError:
+        try:
+            return element if isinstance(element, bytes) else picture_in(element)
+        except RequestError as error:
+            return error
+
+    return [one(element) for element in tensors.elements(tensor, data)]
+
+
+@blueprint.get("")
+def server_metadata() -> ResponseReturnValue:
+    """Say what serves, and which extensions of the protocol it has."""
+    return jsonify({"name": "digits", "version": __version__, "extensions": EXTENSIONS})
+
+
+@blueprint.get("/health/live")
+def server_live() -> ResponseReturnValue:
+    """Answer as long as the process can."""
+    return jsonify({"live": True})
+
+
+@blueprint.get("/health/ready")
+def server_ready() -> ResponseReturnValue:
+    """Answer 200 where `/readyz` does."""
+    service().ready()
+    return jsonify({"ready": True})
+
+
+@blueprint.get(_OF_MODEL[0])
+@blueprint.get(_OF_MODEL[1])
+def model_metadata(name: str, version: str | None = None) -> ResponseReturnValue:
+    """Describe the model: its version that can be asked, its input and its output."""
+    model = service().model(name, version)
+    return jsonify(
+        {
+            "name": name,
+            "versions": [model.manifest.version],
+            "platform": PLATFORM,
+            "inputs": [{"name": INPUT_NAME, "datatype": "UINT8", "shape": [-1, IMAGE_SIDE, IMAGE_SIDE]}],
+            "outputs": [{"name": OUTPUT_NAME, "datatype": "FP32", "shape": [-1, len(LABELS)]}],
+        }
+    )
+
+
+@blueprint.get(_OF_MODEL[0] + "/ready")
+@blueprint.get(_OF_MODEL[1] + "/ready")
+def model_ready(name: str, version: str | None = None) -> ResponseReturnValue:
+    """Answer 200 while this model, or this version of it, serves."""
+    service().model(name, version)
+    service().ready()
+    return jsonify({"name": name, "ready": True})
+
+
+@blueprint.get(_OF_MODEL[0] + "/config")
+@blueprint.get(_OF_MODEL[1] + "/config")
+def model_config(name: str, version: str | None = None) -> ResponseReturnValue:
+    """Describe the model in the words of Triton's configuration, in which the batch stands apart from the shapes."""
+    model = service().model(name, version)
+    return jsonify(
+        {
+            "name": name,
+            "platform": PLATFORM,
+            "backend": "onnxruntime",
+            "version_policy": {"specific": {"versions": [int(model.manifest.version)]}},
+            "max_batch_size": service().settings.max_batch,
+            "input": [{"name": INPUT_NAME, "data_type": "TYPE_UINT8", "dims": [IMAGE_SIDE, IMAGE_SIDE]}],
+            "output": [{"name": OUTPUT_NAME, "data_type": "TYPE_FP32", "dims": [len(LABELS)]}],
+        }
+    )
+
+
+class IndexRequest(msgspec.Struct):
+    """Which versions to list: all, or with `ready` the one that serves."""
+
+    ready: bool | None = None
+
+
+@blueprint.post("/repository/index")
+def repository_index() -> ResponseReturnValue:
+    """List the versions of the model and why those that do not serve do not. `{"ready": true}` lists what serves."""
+    body = request.get_data(cache=False)
+    asked = tensors.parsed(body, IndexRequest) if body else IndexRequest()
+    here = service()
+    return jsonify(
+        [
+            {
+                "name": here.settings.model_name,
+                "version": str(version.number),
+                "state": "READY" if version.serves else "UNAVAILABLE",
+                "reason": version.reason,
+            }
+            for version in here.store.versions()
+            if version.serves or not asked.ready
+        ]
+    )

@@ -1,0 +1,221 @@
+"""`POST /predict` and `POST /predict/batch`: pictures in, digits out."""
+
+import base64
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import cv2
+
+from service.contract import LABELS, Manifest
+from service.errors import MalformedRequest, RequestError, UnsupportedMediaType
+from service.http.forms import fields_of, file_of, json_of, media_type
+from service.http.messages import Question, Request, Response, at_most, check_names, described, shown, to_json
+from service.inference.engine import Probabilities
+from service.inference.store import Serving
+from service.preprocessing.illumination import Grey
+from service.settings import Settings
+
+FIELD, LIST = "image", "images"
+OPTIONS = ("top_k", "seen")
+FORM, BYTES, JSON_TYPE = "multipart/form-data", "application/octet-stream", "application/json"
+URLENCODED = "application/x-www-form-urlencoded"
+
+_TOP_K = {str(k): k for k in range(1, len(LABELS) + 1)}
+_FLAGS = {"true": True, "True": True, "1": True, "false": False, "False": False, "0": False}
+_ONE = (
+    f"send {FORM} with a file field `{FIELD}`, the bytes of the picture as image/* or {BYTES}, "
+    f'or {JSON_TYPE} {{"{FIELD}": "<base64>"}}'
+)
+_MANY = f'send {FORM} with repeated file fields `{FIELD}`, or {JSON_TYPE} {{"{LIST}": ["<base64>"]}}'
+
+
+class Options(NamedTuple):
+    """What is asked for beside the digit: the `top_k` likeliest digits; the picture that the model has `seen`."""
+
+    top_k: int = 0
+    seen: bool = False
+
+    @classmethod
+    def of(cls, values: dict[str, Any]) -> "Options":
+        """Read the options, which stand in the query, in a form or in JSON.
+
+        Raises:
+            MalformedRequest: one has a value that is not allowed.
+        """
+        top_k, seen = (None if values.get(name) is None else str(values[name]) for name in OPTIONS)
+        if top_k is not None and top_k not in _TOP_K:
+            raise MalformedRequest(f"top_k={shown(top_k)} is not allowed: use a whole number from 1 to {len(LABELS)}.")
+        if seen is not None and seen not in _FLAGS:
+            raise MalformedRequest(f"seen={shown(seen)} is not allowed: use true or false.")
+        return cls(_TOP_K.get(top_k or "", 0), _FLAGS.get(seen or "", False))
+
+
+@dataclass
+class One(Question):
+    """One picture, whose error is the error of the request."""
+
+    pictures: list[bytes | RequestError]
+    options: Options
+    images: None = None
+
+    def answer(self, model: Serving, digits: list[Grey | RequestError], probabilities: Probabilities) -> Response:
+        """Return the digit, its probabilities and the model that answered."""
+        [digit], [row] = digits, probabilities
+        return Response(to_json(_described(row, digit, model.manifest, self.options) | _model(model.manifest)))
+
+
+@dataclass
+class Many(Question):
+    """Pictures of which one that cannot be read leaves the others answered."""
+
+    pictures: list[bytes | RequestError]
+    options: Options
+    errors: list[RequestError] = field(default_factory=list)
+    images: None = None
+
+    def unreadable(self, index: int, error: RequestError) -> RequestError:  # noqa: ARG002
+        """Keep the error; it stands in the answer."""
+        self.errors.append(error)
+        return error
+
+    def answer(self, model: Serving, digits: list[Grey | RequestError], probabilities: Probabilities) -> Response:
+        """Return a digit or an error for each picture, in their order."""
+        rows = iter(probabilities)
+        predictions = [
+            described(digit)
+            if isinstance(digit, RequestError)
+            else _described(next(rows), digit, model.manifest, self.options)
+            for digit in digits
+        ]
+        return Response(to_json({"predictions": predictions} | _model(model.manifest)))
+
+
+def read(request: Request, settings: Settings) -> One:  # noqa: ARG001
+    """Return what a request to `/predict` asks.
+
+    Raises:
+        MalformedRequest: there is no picture in it, or more than one, or an option is wrong.
+        UnsupportedMediaType: the content type is none of those that are read.
+    """
+    query = request.parameters(*OPTIONS)
+    kind = media_type(request)
+    if kind.startswith("image/") or kind == BYTES:
+        return One([_not_empty(request.body, "The body is empty: send the bytes of a picture.")], Options.of(query))
+    if kind == FORM:
+        values, files = fields_of(request, FIELD, OPTIONS)
+        if len(files) != 1:
+            raise MalformedRequest(f"There are {len(files)} fields `{FIELD}`: send one, or use POST /predict/batch.")
+        return One([file_of(files[0], FIELD)], Options.of(values | query))
+    values = _json(request, kind, FIELD, _ONE)
+    return One([picture_in(values[FIELD])], Options.of(values | query))
+
+
+def read_batch(request: Request, settings: Settings) -> Many:
+    """Return what a request to `/predict/batch` asks.
+
+    Raises:
+        MalformedRequest: there is no picture in it, or an option is wrong.
+        TooLarge: there are more pictures than are allowed.
+        UnsupportedMediaType: the content type is none of those that are read.
+    """
+    query = request.parameters(*OPTIONS)
+    kind = media_type(request)
+    if kind == FORM:
+        values, files = fields_of(request, FIELD, OPTIONS, most=settings.max_batch)
+        return Many([_attempt(lambda file: file_of(file, FIELD), file) for file in files], Options.of(values | query))
+    values = _json(request, kind, LIST, _MANY)
+    pictures = values[LIST]
+    if not isinstance(pictures, list) or not pictures:
+        raise MalformedRequest(f"`{LIST}` is not a list of pictures: send a list of base64 texts.")
+    at_most(pictures, settings.max_batch)
+    return Many([_attempt(picture_in, picture) for picture in pictures], Options.of(values | query))
+
+
+def _json(request: Request, kind: str, name: str, forms: str) -> dict[str, Any]:
+    """Return the fields of a JSON or urlencoded body, among them `name`."""
+    if kind not in (JSON_TYPE, URLENCODED) and not kind.endswith("+json"):
+        found = f"The content type {shown(kind)}" if kind else "A request without a content type"
+        raise UnsupportedMediaType(f"{found} is not read here: {forms}.")
+    values = json_of(request, urlencoded=kind == URLENCODED)
+    check_names(values, (name, *OPTIONS), "field")
+    if name not in values:
+        raise MalformedRequest(f"There is no field `{name}`: {forms}.")
+    return values
+
+
+def picture_in(text: Any) -> bytes:
+    """Return the bytes of a picture in base64, as a data URL or alone, in either alphabet, padded or not.
+
+    A text that went through a form has spaces where `+` was. They are read as such where the text has no `+`; spaces
+    that stand a line's width apart are line breaks that a shell has replaced.
+
+    Raises:
+        MalformedRequest: it is no text, no base64, or empty.
+    """
+    if not isinstance(text, str):
+        raise MalformedRequest("The picture is not a text: send its bytes as base64.")
+    if text[:5].lower() == "data:":
+        head, _, text = text.partition(",")
+        if not head.lower().endswith(";base64"):
+            raise MalformedRequest("The data URL is not in base64: send `data:image/png;base64,...`.")
+    text = _without_breaks(text.strip()).rstrip("=").translate(_STANDARD_ALPHABET)
+    try:
+        content = base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
+    except ValueError:
+        raise MalformedRequest("The picture is not base64: send its bytes as base64, as of `base64 -w0`.") from None
+    return _not_empty(content, "The picture is empty: send its bytes as base64.")
+
+
+_STANDARD_ALPHABET = str.maketrans("-_", "+/")
+
+
+def _without_breaks(text: str) -> str:
+    if " " not in text:
+        return "".join(text.split()) if "\n" in text else text
+    lines = text.split()
+    if len({len(line) for line in lines[:-1]}) == 1 and len(lines[-1]) <= len(lines[0]) and len(lines[0]) >= 60:
+        return "".join(lines)
+    if "+" in text or "\n" in text:
+        raise MalformedRequest("The base64 has spaces in it: send it without, `+` as `%2B` in a form or an address.")
+    return text.replace(" ", "+")
+
+
+def _attempt(read: Callable[[Any], bytes], picture: Any) -> bytes | RequestError:
+    try:
+        return read(picture)
+    except RequestError as error:
+        return error
+
+
+def _not_empty(content: bytes, otherwise: str) -> bytes:
+    if not content:
+        raise MalformedRequest(otherwise)
+    return content
+
+
+def _described(row: Probabilities, digit: Any, manifest: Manifest, options: Options) -> dict[str, Any]:
+    """Return the answer for one picture: `row` is float32 [10], `digit` uint8 [28, 28]."""
+    numbers = decimals(row)
+    ranking = sorted(range(len(numbers)), key=lambda label: -numbers[label])
+    confidence = numbers[ranking[0]]
+    answer: dict[str, Any] = {
+        "digit": ranking[0],
+        "confidence": confidence,
+        "certain": confidence >= manifest.certain_from,
+        "probabilities": numbers,
+    }
+    if options.top_k:
+        answer["top_k"] = [{"digit": label, "probability": numbers[label]} for label in ranking[: options.top_k]]
+    if options.seen:
+        answer["seen"] = base64.b64encode(cv2.imencode(".png", digit)[1].tobytes()).decode("ascii")
+    return answer
+
+
+def decimals(row: Probabilities) -> list[float]:
+    """Return float32 [N] as the shortest decimals that stand for the same numbers."""
+    return row.astype("U32").astype(float).tolist()  # type: ignore[no-any-return]
+
+
+def _model(manifest: Manifest) -> dict[str, Any]:
+    return {"model": {"name": manifest.name, "version": manifest.version}}

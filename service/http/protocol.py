@@ -1,0 +1,215 @@
+"""The connection below ASGI: what uvicorn's leaves open in deadlines, limits and the shape of errors.
+
+An error before a request is complete reaches the door as a request that has it in its state: there it gets its id, its
+line in the log and its shape as any other.
+"""
+
+import asyncio
+import sys
+from time import perf_counter
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from service.errors import (
+    DigitsError,
+    HeadersTooLarge,
+    MalformedRequest,
+    SlowRequest,
+    UnsupportedTransferCoding,
+    UriTooLong,
+)
+
+HEAD_SECONDS = 10.0  # for a head to arrive in full
+LAST_SECONDS = 2.0  # for a client to use a kept connection once more, after SIGTERM
+_WRITE_SECONDS = 60.0  # for a client to take what waits for it
+_MOST_HEAD, _MOST_URI = 64 << 10, 8000  # bytes
+_MOST_HEADERS = 100
+
+
+class Protocol(HttpToolsProtocol):  # type: ignore[misc]
+    """One connection. `limit` closes it when a client takes too long over anything but a body."""
+
+    limit: asyncio.TimerHandle | None = None
+    writing: asyncio.TimerHandle | None = None
+    head = 0  # bytes of the head that is arriving
+    in_head = True
+    failed = False  # nothing more is read
+
+    def __init__(self, *args: Any, server: Any, **kwargs: Any) -> None:
+        """Belong to `server`, which counts its connections and knows when it has been told to stop."""
+        super().__init__(*args, **kwargs)
+        self._server = server
+
+    def connection_made(self, transport: asyncio.Transport) -> None:
+        """Give the first request its time; a client that says nothing is closed without a word."""
+        super().connection_made(transport)
+        self._expect(LAST_SECONDS if self._server.should_exit else HEAD_SECONDS)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the deadlines, and let work that is under way know."""
+        self._cancel()
+        self._leave()
+        if self.writing:
+            self.writing.cancel()
+        super().connection_lost(exc)
+        self._server.hold()
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what has come, unless the connection is lost to its client already."""
+        if self.failed:
+            return
+        if self.in_head:
+            self.head += len(data)
+        began = self.limit is not None and self.head > len(data)
+        super().data_received(data)
+        if self.failed or self.transport.is_closing():
+            return
+        if not self.in_head or not self.head:
+            self._cancel()
+        elif self.head > _MOST_HEAD:
+            self.fail(HeadersTooLarge("The request has too many headers, or too large ones: send fewer."))
+        elif not began:
+            self._expect(HEAD_SECONDS)
+
+    def eof_received(self) -> bool:
+        """Answer a client that only listens any more; one that breaks off is told so."""
+        if self.cycle and not self.cycle.response_complete:
+            if self.cycle.more_body:
+                self.fail(MalformedRequest("The body ends early: send all of it."))
+            self._leave()
+            return True
+        if self.head and not self.failed:
+            self.fail(MalformedRequest("The request ends early: send all of it."))
+            return True
+        return False
+
+    def on_message_begin(self) -> None:
+        """Note that a head is arriving."""
+        super().on_message_begin()
+        self.in_head = True
+
+    def on_url(self, url: bytes) -> None:
+        """Take a piece of the address."""
+        super().on_url(url)
+        if len(self.url) > _MOST_URI:
+            raise UriTooLong("The address is too long: shorten it.")
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header."""
+        super().on_header(name, value)
+        if len(self.headers) > _MOST_HEADERS:
+            raise HeadersTooLarge("The request has too many headers, or too large ones: send fewer.")
+
+    def on_headers_complete(self) -> None:
+        """Let the door answer; its body has a deadline of its own there."""
+        self.in_head, self.head = False, 0
+        self.scope["state"]["received"] = perf_counter()
+        super().on_headers_complete()
+        if self._server.should_exit:
+            self.cycle.keep_alive = False
+
+    def on_message_complete(self) -> None:
+        """Expect the next head."""
+        super().on_message_complete()
+        self.in_head = True
+
+    def send_400_response(self, msg: str) -> None:
+        """Say what is wrong with what the parser has refused; uvicorn calls this while it handles the exception."""
+        error: BaseException | None = sys.exc_info()[1]
+        cause = error.__context__ if error else None
+        if isinstance(cause, DigitsError):
+            self.fail(cause)
+        elif "ransfer-Encoding" in str(error):
+            self.fail(UnsupportedTransferCoding("Only `Transfer-Encoding: chunked` is understood: send the body so."))
+        else:
+            self.fail(
+                MalformedRequest(
+                    f"The request is not well-formed HTTP/1.1 ({str(error or msg).rstrip('.')}): correct it."
+                )
+            )
+
+    def fail(self, error: DigitsError) -> None:
+        """End the request that is arriving with an error, and the connection after it."""
+        self.failed = True
+        self._cancel()
+        if not self.in_head and self.cycle and self.cycle.more_body and not self.cycle.response_complete:
+            self.cycle.scope["state"]["error"] = error
+            self.cycle.more_body = False
+            self.cycle.keep_alive = False
+            self.cycle.message_event.set()
+            return
+        cycle = self._without_request(error)
+        if self.cycle is None or self.cycle.response_complete:
+            self.cycle = cycle
+            self._start_asgi_task(cycle, self.app)
+        else:  # after the answers to those before
+            self.pipeline.appendleft((cycle, self.app))
+            self.cycle = cycle
+
+    def _without_request(self, error: DigitsError) -> RequestResponseCycle:
+        self.on_message_begin()
+        state: dict[str, Any] = {**self.scope["state"], "error": error}
+        self.scope |= {"method": "", "path": "", "raw_path": b"", "query_string": b"", "headers": [], "state": state}
+        cycle = RequestResponseCycle(
+            scope=self.scope,
+            transport=self.transport,
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=False,
+            default_headers=self.server_state.default_headers,
+            message_event=asyncio.Event(),
+            expect_100_continue=False,
+            keep_alive=False,
+            on_response=self.on_response_complete,
+        )
+        cycle.more_body = False
+        return cycle
+
+    def shutdown(self) -> None:
+        """Answer what has been asked, and what is asked within a moment, then close."""
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.cycle.keep_alive = False
+        else:
+            self._unset_keepalive_if_required()
+            self._expect(LAST_SECONDS)
+
+    def pause_writing(self) -> None:
+        """Give the client its time to read."""
+        super().pause_writing()
+        self.writing = self.writing or self.loop.call_later(_WRITE_SECONDS, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """Go on."""
+        super().resume_writing()
+        if self.writing:
+            self.writing.cancel()
+            self.writing = None
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close a connection that idles; one whose client has not read its answer all that time loses it."""
+        if self.transport.get_write_buffer_size():
+            self.transport.abort()
+        super().timeout_keep_alive_handler()
+
+    def _leave(self) -> None:
+        if self.cycle and not self.cycle.response_complete:
+            self.cycle.scope["state"]["gone"] = True
+            self.cycle.keep_alive = False
+
+    def _expect(self, seconds: float) -> None:
+        self._cancel()
+        self.limit = self.loop.call_later(seconds, self._late)
+
+    def _cancel(self) -> None:
+        if self.limit is not None:
+            self.limit.cancel()
+            self.limit = None
+
+    def _late(self) -> None:
+        self.limit = None
+        if self.head and not self.failed:
+            self.fail(SlowRequest("The request took too long to arrive: send it again."))
+        else:
+            self.transport.close()

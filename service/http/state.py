@@ -1,0 +1,111 @@
+"""The parts of a running service, and what every prediction does with them: read pictures, run the model."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import cast
+
+import numpy as np
+from flask import current_app
+
+from service.contract import IMAGE_SIDE, LABELS
+from service.errors import NotReady, RequestError, UnknownRoute
+from service.http.messages import Question, Read, Request, Response, shown
+from service.http.metrics import Metrics
+from service.inference.engine import Images, Probabilities
+from service.inference.store import ModelStore, Serving
+from service.preprocessing.decode import decode
+from service.preprocessing.illumination import Grey
+from service.preprocessing.mnist_format import canonical_digit
+from service.settings import Settings
+
+EXTENSION = "digits"
+
+
+@dataclass
+class Service:
+    """The parts of a running service; `draining` says whether it has been told to stop."""
+
+    settings: Settings
+    store: ModelStore
+    metrics: Metrics = field(default_factory=Metrics)
+    draining: Callable[[], bool] = lambda: False
+
+    def model(self, name: str | None = None, version: str | None = None) -> Serving:
+        """Return the model that serves, of this name and version where a client names them.
+
+        Raises:
+            NotReady: none serves.
+            UnknownRoute: another model is asked for, or another version.
+        """
+        if name not in (None, self.settings.model_name):
+            raise UnknownRoute(f"No model {shown(name)} is served: ask for {self.settings.model_name!r}.")
+        model = self.store.serving
+        if model is None:
+            raise NotReady("No model is ready to answer: GET /readyz says why; try again when it answers 200.")
+        if version in (None, model.manifest.version):
+            return model
+        reasons = {str(known.number): known.reason for known in self.store.versions()}
+        ask_for = f"ask for {model.manifest.version}."
+        if version in reasons:
+            raise UnknownRoute(f"Version {version} does not serve: {ask_for} {reasons[version]}")
+        raise UnknownRoute(f"There is no version {shown(version)}: {ask_for}")
+
+    def digit(self, question: Question, index: int) -> Grey | RequestError:
+        """Return the digit in a picture of a question as the model wants it, uint8 [28, 28].
+
+        Raises:
+            RequestError: the picture cannot be read, and the question has no answer without it.
+        """
+        picture = question.pictures[index]
+        try:
+            if isinstance(picture, RequestError):
+                raise picture
+            with self.metrics.timed("decode"):
+                grey = decode(picture, max_pixels=self.settings.max_pixels)
+            with self.metrics.timed("canonical"):
+                digit = canonical_digit(grey)
+        except RequestError as error:
+            return question.unreadable(index, error)
+        self.metrics.picture(max(grey.shape))
+        return digit
+
+    def run(self, model: Serving, images: Images) -> Probabilities:
+        """Return the probabilities, float32 [N, 10], of `images`, uint8 [N, 28, 28]."""
+        if len(images) == 0:
+            return np.zeros((0, len(LABELS)), np.float32)
+        with self.metrics.timed("inference"):
+            probabilities = model.engine.run(images)
+        self.metrics.predicted(images, probabilities, model.manifest.certain_from)
+        return probabilities
+
+    def respond(self, read: Read, request: Request, name: str | None = None, version: str | None = None) -> Response:
+        """Answer a request for predictions in this thread; the door does the same in turns (`front`)."""
+        model = self.model(name, version)
+        question = read(request, self.settings)
+        digits = [self.digit(question, index) for index in range(len(question.pictures))]
+        return question.answer(model, digits, self.run(model, images_of(question, digits)))
+
+    def ready(self) -> Serving:
+        """Return the model that serves, in a process that has not been told to stop.
+
+        Raises:
+            NotReady: none serves, or it has.
+        """
+        if self.draining():
+            raise NotReady("This process is shutting down: send requests to another one.")
+        if self.store.serving is None:
+            raise NotReady(self.store.reason)
+        return self.store.serving
+
+
+def images_of(question: Question, digits: Sequence[Grey | RequestError]) -> Images:
+    """Return what the model has to run on, uint8 [N, 28, 28]."""
+    if question.images is not None:
+        return question.images
+    readable = [digit for digit in digits if not isinstance(digit, RequestError)]
+    return np.stack(readable) if readable else np.zeros((0, IMAGE_SIDE, IMAGE_SIDE), np.uint8)
+
+
+def service() -> Service:
+    """Return the service that the current Flask request is for."""
+    return cast(Service, current_app.extensions[EXTENSION])

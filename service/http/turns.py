@@ -1,0 +1,71 @@
+"""Turns at the processor for what takes long: in threads, so many at a time, in the order of their coming.
+
+A request waits for its turn rather than to be refused; what would wait longer than is allowed is refused at once.
+"""
+
+import asyncio
+import contextvars
+import os
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from time import perf_counter
+from typing import ParamSpec, TypeVar
+
+from service.errors import TooBusy
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+# The event loop has little to do, but at once; threads that are nicer leave it the processor.
+_NICE = 5
+_FULL = "The service has more to do than it can: try again after the seconds in `Retry-After`."
+_MEMORY = 0.9  # of the mean duration: how much of it an older turn keeps
+
+
+class Turns:
+    """So many `threads`; nobody waits longer than `seconds` for one of them."""
+
+    def __init__(self, threads: int, seconds: float) -> None:
+        """Start threads as they are needed."""
+        self._executor = ThreadPoolExecutor(threads, "turns", initializer=_be_nice)
+        self._free = asyncio.Semaphore(threads)
+        self._threads = threads
+        self._seconds = seconds
+        self._waiting = 0
+        self._mean = 0.0  # seconds of a turn
+
+    async def take(self, function: Callable[P, T], *args: P.args, patient: bool = False, **kwargs: P.kwargs) -> T:
+        """Return what `function` does in a thread. Who is `patient` has begun already and is not refused.
+
+        Raises:
+            TooBusy: its turn would come too late.
+        """
+        if not patient and self._free.locked() and self._mean * self._waiting / self._threads > self._seconds:
+            raise TooBusy(_FULL)
+        await self._wait(None if patient else self._seconds)
+        started = perf_counter()
+        try:
+            context = contextvars.copy_context()
+            work = lambda: context.run(function, *args, **kwargs)  # noqa: E731
+            return await asyncio.get_running_loop().run_in_executor(self._executor, work)
+        finally:
+            self._free.release()
+            self._mean = _MEMORY * self._mean + (1 - _MEMORY) * (perf_counter() - started)
+
+    async def _wait(self, seconds: float | None) -> None:
+        self._waiting += 1
+        try:
+            async with asyncio.timeout(seconds):
+                await self._free.acquire()
+        except TimeoutError:
+            raise TooBusy(_FULL) from None
+        finally:
+            self._waiting -= 1
+
+
+def _be_nice() -> None:
+    if sys.platform == "linux":  # elsewhere 0 is the whole process
+        with suppress(OSError):  # a sandbox may forbid it
+            os.setpriority(os.PRIO_PROCESS, 0, os.getpriority(os.PRIO_PROCESS, 0) + _NICE)

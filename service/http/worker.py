@@ -1,0 +1,149 @@
+"""gunicorn's worker with uvicorn's event loop: which worker takes a connection, and how it stops."""
+
+import asyncio
+import os
+import resource
+import signal
+import socket
+from collections.abc import Sequence
+from contextlib import suppress
+from types import FrameType
+
+import uvicorn
+from uvicorn_worker import UvicornWorker
+
+from service.http.protocol import Protocol
+from service.http.shares import Shares
+
+_YIELD_SECONDS = 0.002  # for a worker with fewer connections to take one
+_SPARE_FILES = 128
+
+
+class Acceptor:
+    """Takes clients from a listening socket that all workers share, one at a time.
+
+    An event loop's own server takes all that wait, so that the worker which wakes first has every connection. This one
+    leaves them for a moment to a worker that holds fewer.
+    """
+
+    def __init__(self, listener: socket.socket, server: "Server") -> None:
+        """Begin to take clients."""
+        self._listener, self._server = listener, server
+        self._loop = asyncio.get_running_loop()
+        self._paused: asyncio.TimerHandle | None = None
+        listener.setblocking(False)
+        self._listen()
+
+    def _listen(self) -> None:
+        self._paused = None
+        self._loop.add_reader(self._listener, self._accept)
+
+    def _accept(self) -> None:
+        held = len(self._server.server_state.connections)
+        if held < self._server.most_connections and self._server.shares.has_fewest(self._server.place):
+            self._take()
+        else:
+            self._loop.remove_reader(self._listener)
+            self._paused = self._loop.call_later(_YIELD_SECONDS, self._take_and_listen)
+
+    def _take_and_listen(self) -> None:
+        if len(self._server.server_state.connections) < self._server.most_connections:
+            self._take()
+        self._listen()
+
+    def _take(self) -> bool:
+        try:
+            connection, _ = self._listener.accept()
+        except OSError:  # another worker was first, or the client has gone, or there are too few files
+            return False
+        connection.setblocking(False)
+        with suppress(OSError):  # a socket in the file system has no delay
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        made = self._loop.create_task(self._loop.connect_accepted_socket(self._server.protocol, connection))
+        self._server.hold(1)
+        made.add_done_callback(lambda _: self._server.hold())
+        return True
+
+    def close(self) -> None:
+        """Take the connections that clients have made already, and no more."""
+        if self._paused:
+            self._paused.cancel()
+        self._loop.remove_reader(self._listener)
+        while self._take():
+            pass
+
+    async def wait_closed(self) -> None:
+        """Return; nothing is under way."""
+
+
+class Server(uvicorn.Server):
+    """uvicorn's server with our acceptors."""
+
+    shares: Shares  # of all workers, in which this one has its `place`
+    place: int
+    most_connections: int
+
+    def protocol(self) -> Protocol:
+        """Return the protocol for a new connection."""
+        return Protocol(self.config, self.server_state, self.lifespan.state, server=self)
+
+    def hold(self, more: int = 0) -> None:
+        """Say how many connections this worker holds."""
+        self.shares.hold(self.place, len(self.server_state.connections) + more)
+
+    async def startup(self, sockets: Sequence[socket.socket] | None = None) -> None:
+        """Begin to take clients."""
+        await self.lifespan.startup()
+        self.hold()
+        self.servers = [Acceptor(listener, self) for listener in sockets or ()]  # type: ignore[misc]
+        self.started = True
+
+    async def shutdown(self, sockets: Sequence[socket.socket] | None = None) -> None:
+        """Finish what has begun."""
+        self.shares.leave(self.place)
+        await super().shutdown(sockets)
+        self._captured_signals.clear()  # uvicorn would raise them again: an ordinary end would look like a crash
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Finish what has begun on SIGTERM; end at once on SIGINT and SIGQUIT, as gunicorn's workers do."""
+        if sig != signal.SIGTERM:
+            os._exit(0)
+        super().handle_exit(sig, frame)
+
+
+class Worker(UvicornWorker):  # type: ignore[misc]
+    """gunicorn's worker. `shares` and `place` are set after the fork."""
+
+    CONFIG_KWARGS = {  # noqa: RUF012
+        "loop": "uvloop",
+        "http": Protocol,
+        "ws": "none",
+        "interface": "asgi3",
+        "access_log": False,
+        "proxy_headers": False,
+        "server_header": False,
+    }
+    shares: Shares
+    place: int
+
+    def init_process(self) -> None:
+        """Take as many files as are allowed."""
+        most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+        super().init_process()
+
+    def init_signals(self) -> None:
+        """Take the signals that have waited since `gunicorn_conf.pre_fork`."""
+        super().init_signals()
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+    async def _serve(self) -> None:
+        self.config.app = self.wsgi
+        self.config.timeout_graceful_shutdown = self.cfg.graceful_timeout
+        server = Server(config=self.config)
+        server.shares, server.place = self.shares, self.place
+        files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        server.most_connections = max(1, min(self.cfg.worker_connections, files - _SPARE_FILES))
+        self.wsgi.here.draining = lambda: server.should_exit
+        self._install_sigquit_handler()
+        await server.serve(sockets=[listener.sock for listener in self.sockets])
