@@ -1,9 +1,11 @@
 """The servers that the contract is held against: one for each group of settings, started when it is first asked for."""
 
+import json
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
+from http.client import HTTPConnection
 from pathlib import Path
 from unittest.mock import patch
 
@@ -35,6 +37,7 @@ class Servers:
     def __init__(self, stack: ExitStack) -> None:
         self._stack = stack
         self._started: dict[str, Server] = {}
+        self._version = ""
         self._directory = Path(stack.enter_context(tempfile.TemporaryDirectory()))
 
     def server(self, settings: str) -> Server:
@@ -57,6 +60,15 @@ class Servers:
             host, _, port = given.rpartition(":")
             return host, int(port)
         return "127.0.0.1", self.server(settings).port
+
+    @property
+    def version(self) -> str:
+        """The version of the model that all of them serve."""
+        if not self._version:
+            with closing(HTTPConnection(*self.address(), timeout=10)) as connection:
+                connection.request("GET", "/readyz")
+                self._version = json.load(connection.getresponse())["model"]["version"]
+        return self._version
 
 
 @contextmanager
