@@ -1,6 +1,7 @@
 """Requests about HTTP itself: routes and methods, keys, other origins, connections, malformed messages."""
 
 from collections.abc import Iterator
+from typing import Any
 
 from tests.contract.exchanges import (
     MODEL,
@@ -10,6 +11,7 @@ from tests.contract.exchanges import (
     chunked,
     error,
     head,
+    large,
     post,
     post_form,
     post_json,
@@ -55,6 +57,12 @@ def routes() -> Iterator[Exchange]:
     yield Exchange("route: X-Request-ID of an error", post("/predict", b"", *PNG, "X-Request-ID: mine"))
 
 
+def _unauthorized() -> dict[str, Any]:
+    right = error(401, "unauthorized")
+    right["headers"] |= CHALLENGES
+    return right
+
+
 def keys() -> Iterator[Exchange]:
     """A server that demands a key."""
     good = {
@@ -79,8 +87,7 @@ def keys() -> Iterator[Exchange]:
             yield Exchange(f"keys: {name}{query}", post(f"/predict{query}", seven(), *PNG, header), "keys")
         yield Exchange(f"keys: {name}, the page", whole("GET", "/", b"", "Accept: text/html", header), "keys")
         yield Exchange(f"keys: {name}, an error", post_json("/predict", body, header), "keys")
-    right = error(401, "unauthorized")
-    right["headers"] |= CHALLENGES
+    right = _unauthorized()
     for name, header in bad.items():
         sent = post("/predict", seven(), *PNG, header)
         yield Exchange(f"keys: {name}", sent, "keys", changed=A_LINE_EACH, right=right)
@@ -89,10 +96,10 @@ def keys() -> Iterator[Exchange]:
     for path in ("/livez", "/readyz", "/v2/health/live", "/v2/health/ready"):
         yield Exchange(f"keys: none, {path}", whole("GET", path), "keys")
     yield Exchange("keys: none, OPTIONS", whole("OPTIONS", "/predict"), "keys")
-    large = post_form("/predict", ("image", seven() + bytes(200_000), "a.png"))
-    large = large.replace(b"\r\n\r\n", f"\r\nX-API-Key: {KEY}\r\n\r\n".encode(), 1)
+    sent = post_form("/predict", ("image", large(200_000), "a.png"))
+    sent = sent.replace(b"\r\n\r\n", f"\r\nX-API-Key: {KEY}\r\n\r\n".encode(), 1)
     reason = "a form is read up to the limit of a request, with a key as without"
-    yield Exchange("keys: a large form", large, "keys", changed=reason, right={"status": 200})
+    yield Exchange("keys: a large form", sent, "keys", changed=reason, right={"status": 200})
 
 
 def origins() -> Iterator[Exchange]:
@@ -105,6 +112,12 @@ def origins() -> Iterator[Exchange]:
             yield Exchange(f"{named}, preflight", whole("OPTIONS", "/predict", b"", header, *asking), settings)
             yield Exchange(f"{named}, raw", post("/predict", seven(), *PNG, header), settings)
             yield Exchange(f"{named}, error", post("/predict?seen=x", seven(), *PNG, header), settings)
+    header = f"Origin: {ORIGIN}"
+    yield Exchange("keys and cors: preflight", whole("OPTIONS", "/predict", b"", header, *asking), "keys and cors")
+    for name, key in (("key", KEY), ("wrong key", "x" * 16)):
+        sent = post("/predict", seven(), *PNG, header, f"X-API-Key: {key}")
+        changed = {"changed": A_LINE_EACH, "right": _unauthorized()} if key != KEY else {}
+        yield Exchange(f"keys and cors: {name}", sent, "keys and cors", **changed)
     yield Exchange("cors: no origin", post("/predict", seven(), *PNG), "cors")
     yield Exchange("cors: GET", whole("GET", "/readyz", b"", f"Origin: {ORIGIN}"), "cors")
     yield Exchange("cors: nothing there", whole("GET", "/nothing", b"", f"Origin: {ORIGIN}"), "cors")
@@ -164,7 +177,6 @@ def malformed() -> Iterator[Exchange]:
         "a size of letters": chunks + b"zz\r\nabc\r\n0\r\n\r\n",
         "a negative size": chunks + b"-5\r\nabcde\r\n0\r\n\r\n",
         "a size with 0x": chunks + b"0x5\r\nabcde\r\n0\r\n\r\n",
-        "more than the size says": chunks + b"3\r\nabcdef\r\n0\r\n\r\n",
         "an endless size": chunks + b"f" * 5000 + b"\r\n",
         "headers too large": head("GET", "/livez", f"X-A: {'y' * 70_000}"),
         "too many headers": head("GET", "/livez", *(f"X-{number}: y" for number in range(200))),
@@ -173,11 +185,14 @@ def malformed() -> Iterator[Exchange]:
     }
     for name, sent in cases.items():
         yield Exchange(f"malformed: {name}", sent, methods=("GET",))
+    right = error(400, "malformed_request")
+    sent = chunks + b"3\r\nabcdef\r\n0\r\n\r\n"
+    reason = "it closed without a word"
+    yield Exchange("malformed: more than the size says", sent, methods=("GET",), changed=reason, right=right)
     no_host = {
         "GET": head("GET", "/livez", host=False),
         "a picture": head("POST", "/predict", *PNG, length, host=False) + picture,
     }
-    right = error(400, "malformed_request")
     for name, sent in no_host.items():
         reason = "HTTP/1.1 demands Host (RFC 9112, 3.2)"
         yield Exchange(f"malformed: no Host, {name}", sent, methods=("GET",), changed=reason, right=right)
@@ -186,4 +201,15 @@ def malformed() -> Iterator[Exchange]:
     yield Exchange("malformed: two Hosts", two_hosts, methods=("GET",), changed=reason, right=right)
 
 
-GROUPS = (routes, keys, origins, connections, malformed)
+def no_model() -> Iterator[Exchange]:
+    """A server that has no model to serve."""
+    for path in ("/", "/livez", "/readyz", "/v2", "/v2/health/live", "/v2/health/ready", MODEL, f"{MODEL}/ready"):
+        yield Exchange(f"no model: GET {path}", whole("GET", path), "no model")
+    yield Exchange("no model: raw", post("/predict", seven(), *PNG), "no model")
+    yield Exchange("no model: form with seen", post_form("/predict?seen=1", ("image", seven(), "a")), "no model")
+    yield Exchange("no model: batch", post_form("/predict/batch", ("image", seven(), "a")), "no model")
+    yield Exchange("no model: infer", post_json(f"{MODEL}/infer", {"inputs": []}), "no model")
+    yield Exchange("no model: index", post("/v2/repository/index", b""), "no model")
+
+
+GROUPS = (no_model, routes, keys, origins, connections, malformed)

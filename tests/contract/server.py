@@ -17,8 +17,10 @@ SETTINGS: dict[str, dict[str, object]] = {
     "default": {},
     "keys": {"API_KEY_FILE": "keys"},  # a file that `Servers` writes
     "cors": {"CORS_ORIGINS": ORIGIN},
+    "keys and cors": {"API_KEY_FILE": "keys", "CORS_ORIGINS": ORIGIN},
     "cors for all": {"CORS_ORIGINS": "*"},
     "small": {"MAX_UPLOAD_BYTES": 4096, "MAX_PIXELS": 10_000, "MAX_BATCH": 2},
+    "no model": {"MODELS_DIR": "none"},  # a directory that there is not
     "impatient": {"REQUEST_SECONDS": 2},
 }
 # Which instructions a processor has changes a level here and there (9 pictures of 2,120): these all x86-64 has.
@@ -44,12 +46,12 @@ class Servers:
         """Return the server with these settings, ready to answer."""
         if settings not in self._started:
             given = dict(SETTINGS[settings])
-            if "API_KEY_FILE" in given:
-                given["API_KEY_FILE"] = self._directory / "keys"
-                (self._directory / "keys").write_text(f"{KEY}\n{OTHER_KEY}\n")
+            for name in {"API_KEY_FILE", "MODELS_DIR"} & given.keys():
+                given[name] = self._directory / str(given[name])
+            (self._directory / "keys").write_text(f"{KEY}\n{OTHER_KEY}\n")
             with patch.dict(os.environ, SAME_PIXELS):
                 server = self._stack.enter_context(running(**given))
-            server.wait_for("/readyz")
+            server.wait_for("/livez" if settings == "no model" else "/readyz")
             self._started[settings] = server
         return self._started[settings]
 

@@ -16,7 +16,7 @@ from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 from typing import Any
 
-from tests.contract.exchanges import VERSION, Exchange, exchanges
+from tests.contract.exchanges import NOISE, VERSION, Exchange, exchanges
 from tests.contract.normal import Received, normal
 from tests.contract.server import Address, Servers, servers
 
@@ -122,8 +122,13 @@ def entry_of(exchange: Exchange, found: Entry) -> Entry:
 
 
 def pieces(sent: bytes) -> list[Entry]:
-    """Return a request as texts, base64 where it is no text, and bytes that are repeated."""
+    """Return a request as texts, base64 where it is no text, bytes that are repeated, and the start of `NOISE`."""
     found: list[Entry] = []
+    place = sent.find(NOISE[:64])
+    if place >= 0:
+        rest = sent[place:]
+        length = next((at for at, (a, b) in enumerate(zip(rest, NOISE, strict=False)) if a != b), len(rest))
+        return [*pieces(sent[:place]), {"noise": length}, *pieces(rest[length:])]
     place = 0
     for run in _RUN.finditer(sent):
         found += _pieces(sent[place : run.start()])
@@ -145,14 +150,15 @@ def _pieces(content: bytes) -> list[Entry]:
 
 def bytes_of(sent: list[Entry]) -> bytes:
     """Return the request of which these are the pieces."""
-    return b"".join(
-        piece["repeat"].encode("latin-1") * piece["times"]
-        if "repeat" in piece
-        else piece["text"].encode("ascii")
-        if "text" in piece
-        else base64.b64decode(piece["base64"])
-        for piece in sent
-    )
+    return b"".join(map(_bytes_of, sent))
+
+
+def _bytes_of(piece: Entry) -> bytes:
+    if "repeat" in piece:
+        return bytes(piece["repeat"].encode("latin-1") * piece["times"])
+    if "noise" in piece:
+        return NOISE[: piece["noise"]]
+    return bytes(piece["text"].encode("ascii") if "text" in piece else base64.b64decode(piece["base64"]))
 
 
 def golden() -> dict[str, Entry]:
