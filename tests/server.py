@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO, Any
 
 ROOT = Path(__file__).parent.parent
+SERVED = Path(os.environ.get("SERVED_CHECKOUT", ROOT))  # another checkout, to compare this one with
 
 
 def free_port() -> int:
@@ -46,7 +47,7 @@ class Server:
         self.log = log
         self.process = subprocess.Popen(
             [sys.executable, "-m", module],
-            cwd=ROOT,
+            cwd=SERVED,
             env={**_without_settings(), **{f"DIGITS_{name}": str(value) for name, value in given.items()}},
             stdout=log,
             stderr=log,

@@ -1,0 +1,103 @@
+"""What the service makes of 2,000 drawn pictures: the 28x28 that it gives to the model, or the code of its error.
+
+    python -m tests.contract.pictures            compare a live server with the golden file, kind by kind
+    python -m tests.contract.pictures --record   write what it answers now into the golden file
+
+Who changes the preprocessing records again, and says in the commit which kinds changed and why.
+"""
+
+import argparse
+import base64
+import http.client
+import json
+from collections.abc import Iterator
+from contextlib import closing
+from hashlib import sha256
+from io import BytesIO
+from pathlib import Path
+
+from PIL import Image
+
+from tests.contract.picture_files import FILES
+from tests.contract.picture_scenes import SCENES
+from tests.contract.server import Address, servers
+
+GOLDEN = Path(__file__).with_name("pictures.json")
+KINDS = {kind.__name__: kind for kind in (*FILES, *SCENES)}
+HASH_DIGITS = 16
+
+Answers = dict[str, dict[str, str]]  # by kind, then by picture
+
+
+def pictures() -> Iterator[tuple[str, str, bytes]]:
+    """Yield the kind, the name and the bytes of each picture."""
+    for kind, make in KINDS.items():
+        for name, content in make():
+            yield kind, name, content
+
+
+def ask(address: Address) -> Answers:
+    """Return what a live server answers for each picture: the start of a SHA-256, or the code of an error."""
+    found: Answers = {kind: {} for kind in KINDS}
+    with closing(http.client.HTTPConnection(*address, timeout=60)) as connection:
+        for kind, name, content in pictures():
+            assert name not in found[kind], f"two pictures are named {kind}: {name}"
+            found[kind][name] = _one(connection, content)
+    return found
+
+
+def _one(connection: http.client.HTTPConnection, content: bytes) -> str:
+    connection.request("POST", "/predict?seen=true", content, {"Content-Type": "application/octet-stream"})
+    response = connection.getresponse()
+    answer = json.loads(response.read())
+    if response.status != 200:
+        return f"{response.status} {answer['code']}"
+    seen = Image.open(BytesIO(base64.b64decode(answer["seen"])))
+    assert (seen.mode, seen.size) == ("L", (28, 28))
+    return sha256(seen.tobytes()).hexdigest()[:HASH_DIGITS]
+
+
+def golden() -> Answers:
+    """Return the answers that are on record."""
+    answers: Answers = json.loads(GOLDEN.read_text(encoding="utf-8"))
+    return answers
+
+
+def differences(before: Answers, after: Answers) -> Answers:
+    """Return what differs, as "before -> after", by kind and picture; "-" stands for none."""
+    found: Answers = {}
+    for kind in {**before, **after}:
+        old, new = before.get(kind, {}), after.get(kind, {})
+        for name in {**old, **new}:
+            if old.get(name) != new.get(name):
+                found.setdefault(kind, {})[name] = f"{old.get(name, '-')} -> {new.get(name, '-')}"
+    return found
+
+
+def table(before: Answers, after: Answers) -> str:
+    """Return a line for each kind: how many stayed, how many have other pixels, which codes changed."""
+    lines = [f"{'kind':16} {'same':>5} {'pixels':>6} {'codes':>5}"]
+    changed = differences(before, after)
+    for kind, answers in after.items():
+        codes = {name: change for name, change in changed.get(kind, {}).items() if " " in change.replace(" -> ", "")}
+        all_changed = len(changed.get(kind, {}))
+        lines.append(f"{kind:16} {len(answers) - all_changed:5} {all_changed - len(codes):6} {len(codes):5}")
+        lines += [f"    {name}: {change}" for name, change in codes.items()]
+    lines.append(f"{sum(map(len, after.values()))} pictures, {sum(map(len, changed.values()))} changed")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Ask a live server, print the table and, if told to, write the golden file."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--record", action="store_true", help="write the golden file")
+    record = parser.parse_args().record
+    with servers() as live:
+        after = ask(live.address())
+    print(table(golden() if GOLDEN.exists() else {}, after))
+    if record:
+        GOLDEN.write_text(json.dumps(after, indent=0) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,210 @@
+"""Requests and answers of a live server, on record in transcripts.json.
+
+    python -m tests.contract.transcripts            list what a live server answers otherwise
+    python -m tests.contract.transcripts --record   write what it answers now into the file
+
+What changes from one run to the next is left out of the answers: identifiers, the version that serves, sentences.
+"""
+
+import argparse
+import base64
+import io
+import json
+import re
+import socket
+from http.client import HTTPException, HTTPResponse
+from pathlib import Path
+from typing import Any
+
+from tests.contract.exchanges import NOISE, VERSION, Exchange, exchanges
+from tests.contract.normal import Received, normal
+from tests.contract.server import Address, Servers, servers
+
+GOLDEN = Path(__file__).with_name("transcripts.json")
+_AFTERWARDS = b"GET /livez HTTP/1.1\r\nHost: digits.test\r\nX-API-Key: %b\r\nConnection: close\r\n\r\n"
+_RUN = re.compile(rb"(.)\1{299,}", re.DOTALL)
+_SECONDS = 20
+
+# Other headers may be allowed and shown beside those that are on record.
+MAY_GROW = ("Access-Control-Allow-Headers", "Access-Control-Expose-Headers")
+
+Entry = dict[str, Any]
+
+
+class _Stream(io.BufferedReader):
+    """The bytes of a connection, which one answer after another is read from."""
+
+    def makefile(self, _mode: str) -> "_Stream":
+        return self
+
+    def close(self) -> None:
+        """Stay open: an answer that is read closes what it was read from."""
+
+
+def send(address: Address, sent: bytes, methods: tuple[str, ...]) -> tuple[list[Received], bool]:
+    """Send bytes; return the answers, one for each method unless the connection ends, and whether it was kept."""
+    with socket.create_connection(address, timeout=_SECONDS) as connection:
+        connection.sendall(sent)
+        stream = _Stream(socket.SocketIO(connection, "r"), 1 << 16)
+        answers = [answer for method in methods if (answer := _read(stream, method))]
+        try:
+            connection.sendall(_AFTERWARDS % b"")
+            kept = stream.readline().startswith(b"HTTP/1.1 200")
+        except OSError:
+            kept = False
+        return answers, kept
+
+
+def _read(stream: _Stream, method: str) -> Received | None:
+    response = HTTPResponse(stream, method=method)  # type: ignore[arg-type]
+    try:
+        response.begin()
+        return Received(response.status, response.getheaders(), response.read())
+    except (HTTPException, OSError):
+        return None
+
+
+def answered(live: Servers, exchange: Exchange) -> Entry:
+    """Return what a live server answers, in the form that is on record."""
+    sent = exchange.sent.replace(VERSION.encode(), live.version.encode())
+    methods = exchange.methods or (sent.split(b" ", 1)[0].decode(),)
+    answers, kept = send(live.address(exchange.settings), sent, methods)
+    entry: Entry = {"answers": [normal(answer, sent, live.version) for answer in answers]}
+    if all(answer.status < 400 for answer in answers) or exchange.name.startswith("malformed"):
+        entry["kept"] = kept
+    return entry
+
+
+def mismatches(entry: Entry, found: Entry) -> list[str]:
+    """Return how what is answered differs from an entry; of one that is `changed`, only what it says has to be so."""
+    expected = entry["answers"]
+    if len(expected) != len(found["answers"]):
+        return [f"{len(found['answers'])} answers, not {len(expected)}: {found}"]
+    differing = []
+    for right, answer in zip(expected, found["answers"], strict=True):
+        differing += _differing(right, answer, exact="changed" not in entry)
+    if "kept" in entry and found.get("kept", entry["kept"]) != entry["kept"]:
+        differing.append(f"the connection is {'closed' if entry['kept'] else 'kept'}")
+    return differing
+
+
+def _differing(right: Entry, answer: Entry, *, exact: bool) -> list[str]:
+    differing = []
+    for part in ("status", "body"):
+        if part in right and answer[part] != right[part]:
+            differing.append(f"{part} {answer[part]}, not {right[part]}")
+    headers = right.get("headers", {})
+    for name in {**headers, **(answer["headers"] if exact else {})}:
+        wanted, given = headers.get(name), answer["headers"].get(name)
+        enough = name in MAY_GROW and set(wanted or ()) <= set(given or ())
+        if wanted != given and not enough:
+            differing.append(f"{name}: {given}, not {wanted}")
+    if right.get("names", "") not in answer.get("said", right.get("names", "")):
+        differing.append(f"the sentence does not name {right['names']}: {answer['said']}")
+    return differing
+
+
+def entry_of(exchange: Exchange, found: Entry) -> Entry:
+    """Return the entry for what was found, or for what is right where that is something else."""
+    entry: Entry = {"settings": exchange.settings, "sent": pieces(exchange.sent)}
+    if exchange.methods:
+        entry["methods"] = list(exchange.methods)
+    answers = [{part: value for part, value in answer.items() if part != "said"} for answer in found["answers"]]
+    entry |= {**found, "answers": answers}
+    if not exchange.changed:
+        return entry
+    right = {"changed": exchange.changed, "answers": [exchange.right]}
+    if mismatches(right, found):
+        entry.pop("kept", None)
+        return entry | right
+    names = {"names": exchange.right["names"]} if "names" in exchange.right else {}
+    return entry | {"changed": exchange.changed, "answers": [answers[0] | names]}
+
+
+def pieces(sent: bytes) -> list[Entry]:
+    """Return a request as texts, base64 where it is no text, bytes that are repeated, and the start of `NOISE`."""
+    found: list[Entry] = []
+    place = sent.find(NOISE[:64])
+    if place >= 0:
+        rest = sent[place:]
+        length = next((at for at, (a, b) in enumerate(zip(rest, NOISE, strict=False)) if a != b), len(rest))
+        return [*pieces(sent[:place]), {"noise": length}, *pieces(rest[length:])]
+    place = 0
+    for run in _RUN.finditer(sent):
+        found += _pieces(sent[place : run.start()])
+        found.append({"repeat": run[1].decode("latin-1"), "times": len(run[0])})
+        place = run.end()
+    return found + _pieces(sent[place:])
+
+
+def _pieces(content: bytes) -> list[Entry]:
+    """Return what stands between repeated bytes: the lines that are text, and the rest."""
+    text = re.match(rb"([ -~\t]*\r\n)*", content)
+    lines = text[0] if text else b""
+    rest = content[len(lines) :]
+    if re.fullmatch(rb"[ -~\r\n\t]*", content):
+        lines, rest = content, b""
+    found = [{"text": lines.decode()}, {"base64": base64.b64encode(rest).decode()}]
+    return [piece for piece in found if any(piece.values())]
+
+
+def bytes_of(sent: list[Entry]) -> bytes:
+    """Return the request of which these are the pieces."""
+    return b"".join(map(_bytes_of, sent))
+
+
+def _bytes_of(piece: Entry) -> bytes:
+    if "repeat" in piece:
+        return bytes(piece["repeat"].encode("latin-1") * piece["times"])
+    if "noise" in piece:
+        return NOISE[: piece["noise"]]
+    return bytes(piece["text"].encode("ascii") if "text" in piece else base64.b64decode(piece["base64"]))
+
+
+def golden() -> dict[str, Entry]:
+    """Return the entries that are on record, by name."""
+    entries: dict[str, Entry] = json.loads(GOLDEN.read_text(encoding="utf-8"))
+    return entries
+
+
+def exchange_of(name: str, entry: Entry) -> Exchange:
+    """Return the exchange of an entry."""
+    return Exchange(name, bytes_of(entry["sent"]), entry["settings"], tuple(entry.get("methods", ())))
+
+
+def written(entries: dict[str, Entry]) -> str:
+    """Return the file: each entry with its request and each answer on a line of their own."""
+    texts = []
+    for name, entry in entries.items():
+        parts = [f"  {json.dumps(key)}: {_value(value)}" for key, value in entry.items()]
+        texts.append(f"{json.dumps(name)}: {{\n" + ",\n".join(parts) + "\n}")
+    return "{\n" + ",\n".join(texts) + "\n}\n"
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, list) and value and isinstance(value[0], dict):
+        return "[\n    " + ",\n    ".join(map(json.dumps, value)) + "\n  ]"
+    return json.dumps(value)
+
+
+def main() -> None:
+    """Ask a live server; list what differs, or write the file."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--record", action="store_true", help="write the file")
+    record = parser.parse_args().record
+    entries: dict[str, Entry] = {}
+    with servers() as live:
+        if not record:
+            for name, entry in golden().items():
+                for line in mismatches(entry, answered(live, exchange_of(name, entry))):
+                    print(f"{name}{' (changed)' if 'changed' in entry else ''}: {line}")
+            return
+        for exchange in exchanges():
+            assert exchange.name not in entries, f"two exchanges are named {exchange.name}"
+            entries[exchange.name] = entry_of(exchange, answered(live, exchange))
+    GOLDEN.write_text(written(entries), encoding="utf-8")
+    print(f"{len(entries)} exchanges, {sum('changed' in entry for entry in entries.values())} of them changed")
+
+
+if __name__ == "__main__":
+    main()
