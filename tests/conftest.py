@@ -5,11 +5,13 @@ from pathlib import Path
 
 import pytest
 from flask import Flask
-from flask.testing import FlaskClient
+from werkzeug.test import Client
 
-from service.app import create_app
+from service.http.app import create_app, open_service
+from service.http.front import Front
+from service.http.state import Service
 from service.settings import Settings
-from tests import factory
+from tests import door, factory
 
 
 @pytest.fixture
@@ -26,13 +28,25 @@ def settings(models_dir: Path) -> Settings:
 
 
 @pytest.fixture
-def app(settings: Settings) -> Flask:
-    return create_app(settings)
+def here(settings: Settings) -> Service:
+    return open_service(settings)
 
 
 @pytest.fixture
-def client(app: Flask) -> FlaskClient:
-    return app.test_client()
+def app(here: Service) -> Flask:
+    return create_app(here)
+
+
+@pytest.fixture(params=["door", "flask"])
+def client(request: pytest.FixtureRequest, here: Service) -> Client:
+    """A client of every route, by the door and by Flask alone: the answers are the same."""
+    return door.client_of(Front(here)) if request.param == "door" else create_app(here).test_client()
+
+
+@pytest.fixture
+def door_client(here: Service) -> Client:
+    """A client of the door, for what Flask alone does not do."""
+    return door.client_of(Front(here))
 
 
 @pytest.fixture(scope="session")

@@ -46,8 +46,8 @@ def pictures(number: int, seed: int) -> Any:
 def ask(server: Server, digits: Any) -> list[Answer]:
     """Ask `server` for all of `digits` at once, in each of the ways that a request may go; return the answers.
 
-    A third of them come as tensors, two or three in a request, which threads answer where runs are shared; a third as
-    plain pictures, which the main thread answers; a third as pictures that ask for more, which Flask answers.
+    A third of them come as tensors, two or three in a request; a third as small pictures, which the event loop reads;
+    a third as large ones, which threads read.
     """
     free: SimpleQueue[http.client.HTTPConnection] = SimpleQueue()
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from service.api.inference import JSON_LENGTH
 from service.contract import INPUT_NAME
+from service.http.tensors import JSON_LENGTH
 from service.inference.engine import Images
 from service.preprocessing.mnist_format import canonical_digit
 from tests import drawing

@@ -10,9 +10,10 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from service.app import create_app
+from service.http.app import open_service
+from service.http.front import Front
 from service.settings import Settings
-from tests import drawing, factory
+from tests import door, drawing, factory
 
 DEPLOY = Path(__file__).parent.parent / "deploy"
 DASHBOARD = json.loads((DEPLOY / "grafana" / "digits.json").read_text(encoding="utf-8"))
@@ -35,12 +36,14 @@ def series(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, set[
     """The values of each label of each name in a scrape after a prediction, a refusal and a defect."""
     models = tmp_path_factory.mktemp("models")
     factory.publish(models)
-    app = create_app(Settings(models_dir=models, provider="cpu"))
-    app.add_url_rule("/broken", view_func=lambda: str(1 / 0))
-    client = app.test_client()
+    here = open_service(Settings(models_dir=models, provider="cpu"))
+    client = door.client_of(Front(here))
     for content in (drawing.png(3), b"no picture"):
         client.post("/predict", data=content, content_type="image/png")
-    for path in ("/broken", "/livez", "/readyz", "/metrics"):
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(here, "digit", lambda *_: 1 / 0)
+        assert client.post("/predict", data=drawing.png(), content_type="image/png").status_code == 500
+    for path in ("/livez", "/readyz", "/metrics"):
         client.get(path)
     found: dict[str, dict[str, set[str]]] = {}
     for family in text_string_to_metric_families(client.get("/metrics").get_data(as_text=True)):

@@ -16,9 +16,9 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator, ValidationError
 
-from service.app import create_app
 from service.contract import CONTRACT_VERSION, MODEL_NAME, Manifest
 from service.settings import Settings
+from tests import door
 from tests.test_kubernetes import BASE, KUBERNETES, VOLUME, container, documents, environment, probes, the
 
 KSERVE = KUBERNETES.parent / "kserve"
@@ -192,7 +192,7 @@ def test_probes_ask_what_the_service_answers(models_dir: Path, tmp_path: Path) -
     environ = {"DIGITS_PROVIDER": "cpu", "DIGITS_API_KEY_FILE": str(key)}
     (tmp_path / "none").mkdir()
     ready, empty = (
-        create_app(Settings.from_environ({**environ, "DIGITS_MODELS_DIR": str(models)})).test_client()
+        door.client_for(Settings.from_environ({**environ, "DIGITS_MODELS_DIR": str(models)}))
         for models in (models_dir, tmp_path / "none")
     )
     assert ready.get(f"/v2/models/{MODEL_NAME}").status_code == 401

@@ -16,9 +16,9 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from service.app import create_app
 from service.contract import MANIFEST_FILE, MODEL_NAME
 from service.settings import Settings
+from tests import door
 
 ROOT = Path(__file__).parent.parent
 KUBERNETES = ROOT / "deploy" / "kubernetes"
@@ -174,8 +174,8 @@ def probes(spec: Any) -> Iterator[tuple[str, str]]:
 
 def test_probes_ask_what_the_service_answers(models_dir: Path, tmp_path: Path) -> None:
     """With a model all are well; without one a pod is to live, and to get no requests."""
-    ready = create_app(Settings(models_dir=models_dir, provider="cpu")).test_client()
-    empty = create_app(Settings(models_dir=tmp_path / "none", provider="cpu")).test_client()
+    ready = door.client_for(Settings(models_dir=models_dir, provider="cpu"))
+    empty = door.client_for(Settings(models_dir=tmp_path / "none", provider="cpu"))
     for name, path in probes(container(base())):
         assert ready.get(path).status_code == 200
         assert empty.get(path).status_code == (503 if name == "readinessProbe" else 200)
@@ -211,7 +211,7 @@ def test_pods_that_start_at_once_fill_the_volume_with_the_model_of_the_image(tmp
     assert sorted(path.name for path in versions.iterdir()) == sorted(
         p.name for p in (ROOT / "models" / MODEL_NAME).iterdir()
     )
-    assert create_app(Settings(models_dir=volume, provider="cpu")).test_client().get("/readyz").status_code == 200
+    assert door.client_for(Settings(models_dir=volume, provider="cpu")).get("/readyz").status_code == 200
 
 
 def test_what_the_volume_has_is_kept(models_dir: Path, tmp_path: Path) -> None:

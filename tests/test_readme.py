@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from service.app import create_app
 from service.errors import NotReady, RequestError
 from service.settings import Settings, table
+from tests import door
 from training.__main__ import _comparison_parser, _parser
 
 ROOT = Path(__file__).parent.parent
@@ -26,7 +26,7 @@ def test_settings_table_is_the_table() -> None:
 def test_published_model_answers_the_readmes_picture_as_the_readme_says() -> None:
     shown = re.search(r"^\{\"digit\".*\}$", README, re.MULTILINE)
     assert shown, "the README shows no answer"
-    client = create_app(Settings(models_dir=ROOT / "models", provider="cpu")).test_client()
+    client = door.client_for(Settings(models_dir=ROOT / "models", provider="cpu"))
     answer = client.post("/predict", data=(ROOT / "docs" / "seven.png").read_bytes(), content_type="image/png").json
     expected = json.loads(shown[0])
     assert answer is not None

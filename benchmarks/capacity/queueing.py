@@ -16,6 +16,8 @@ import simpy
 from service.settings import Settings
 
 Times = npt.NDArray[np.float64]
+
+ROOM = 16  # requests, of the model that deploy/CAPACITY.md was computed with
 Balance = Literal["random", "fewest"]
 
 
@@ -25,7 +27,7 @@ def simulate(
     load: float,
     servers: int,
     balance: Balance,
-    room: int = Settings.max_in_flight,
+    room: int = ROOM,
     at_once: int = Settings.threads,
     turn: float = 0.2,
     requests: int = 10_000,

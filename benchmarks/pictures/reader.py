@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from service import answers
 from service.contract import MODEL_NAME, Manifest
 from service.errors import RequestError
+from service.http.predict import decimals
 from service.inference.engine import Engine, open_version
 from service.preprocessing.decode import decode
 from service.preprocessing.mnist_format import canonical_digit
@@ -57,6 +57,6 @@ class Reader:
 
     def answer(self, seen: Seen) -> Answer:
         """Return the answer for an image as the model takes it, uint8 [28, 28]."""
-        probabilities = self.engine.run(seen[np.newaxis])[0]
-        said = answers.prediction(probabilities, seen, self.manifest, answers.Options())
-        return Answer(said["digit"], said["confidence"], said["certain"])
+        probabilities = decimals(self.engine.run(seen[np.newaxis])[0])
+        confidence = max(probabilities)
+        return Answer(probabilities.index(confidence), confidence, confidence >= self.manifest.certain_from)

@@ -1,4 +1,4 @@
-"""The servers that are compared, how each is installed and started: one process that serves, no line a request."""
+"""The servers that are compared, how each is installed and started: one process that serves and logs each request."""
 
 import os
 import shutil
@@ -29,7 +29,7 @@ class Contestant:
 
 def _fastapi(python: Path, port: int) -> list[str]:
     server = [str(python.with_name("uvicorn")), f"{_MODULES}.fastapi_app:app", "--host", "127.0.0.1"]
-    return [*server, "--port", str(port), "--log-level", "warning", "--no-access-log"]
+    return [*server, "--port", str(port)]
 
 
 def _bentoml(python: Path, port: int) -> list[str]:
@@ -45,8 +45,6 @@ US = Contestant(
         "DIGITS_BIND": f"127.0.0.1:{port}",
         "DIGITS_WORKERS": "1",
         "DIGITS_PROVIDER": "cpu",
-        "DIGITS_LOG_LEVEL": "warning",
-        "DIGITS_MAX_IN_FLIGHT": "64",  # nobody else refuses anything
     },
 )
 CONTESTANTS = (

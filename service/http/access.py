@@ -21,7 +21,7 @@ _SENT = (
     f"{REQUEST_ID_HEADER}, X-Requested-With, traceparent, tracestate, baggage"
 ).encode()
 _PREFLIGHT: RawHeaders = [
-    (b"access-control-allow-methods", b"GET, POST, DELETE"),
+    (b"access-control-allow-methods", b"GET, POST"),
     (b"access-control-allow-headers", _SENT),
     (b"access-control-max-age", b"3600"),
 ]

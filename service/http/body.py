@@ -40,6 +40,7 @@ class Body:
         self._length = int(headers.get("content-length", 0))
         self._state = state
         self.receive = receive
+        self._held = 0
         self.complete = not self._length and "transfer-encoding" not in headers
 
     async def read(self) -> bytes:
@@ -53,27 +54,25 @@ class Body:
             raise TooLarge(f"The body has {self._length:,} bytes, allowed are {self._arrivals.most:,}: send less.")
         if self.complete:
             return b""
+        if "complete" in self._state:  # a timer would take as long as all the rest
+            return await self._part()
         parts: list[bytes] = []
-        size = 0
         try:
             async with asyncio.timeout(self._arrivals.seconds):
                 while not self.complete:
-                    part = await self._part()
-                    parts.append(part)
-                    size += len(part)
-                    if not self.complete:
-                        self._hold(len(part))
-                    if size > self._arrivals.most:
-                        raise TooLarge(f"The body has more than {self._arrivals.most:,} bytes: send less.")
+                    parts.append(await self._part())
+                    self._hold(len(parts[-1]))
         except TimeoutError:
             raise SlowRequest("The request took too long to arrive: send it again.") from None
         finally:
-            if len(parts) > 1 or not self.complete:
-                self._arrivals.held -= sum(map(len, parts[: len(parts) - self.complete]))
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+            self._arrivals.held -= self._held
+        return b"".join(parts)
 
     def _hold(self, more: int) -> None:
+        self._held += more
         self._arrivals.held += more
+        if self._held > self._arrivals.most:
+            raise TooLarge(f"The body has more than {self._arrivals.most:,} bytes: send less.")
         if self._arrivals.held > _HELD * self._arrivals.most:
             raise TooBusy("Too much is being sent at once: try again after the seconds in `Retry-After`.")
 

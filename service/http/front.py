@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from a2wsgi import WSGIMiddleware
 
-from service.errors import DigitsError, ExpectationFailed, MalformedRequest, RequestError, TooBusy, TooLarge
+from service.errors import DigitsError, ExpectationFailed, MalformedRequest, TooBusy, TooLarge
 from service.http.access import RawHeaders, cors_headers, demand_key
 from service.http.app import NO_SNIFFING, PREDICTIONS, create_app
 from service.http.body import Arrivals, Body, Receive, unpacked
@@ -27,7 +27,6 @@ from service.http.tensors import JSON_LENGTH
 from service.http.turns import Turns
 from service.inference.queue import Queue
 from service.inference.store import Serving
-from service.preprocessing.formats import still
 
 Scope = dict[str, Any]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
@@ -53,7 +52,7 @@ class Exchange:
         self._send, self._extra = send, extra
 
     async def send(self, message: dict[str, Any]) -> None:
-        """Pass a message of the answer on."""
+        """Pass a message of Flask's answer on."""
         if message["type"] == "http.response.start":
             self.notes.status = message["status"]
             message = {**message, "headers": [*message["headers"], *self._extra]}
@@ -63,15 +62,16 @@ class Exchange:
 
     async def give(self, response: Response, body: Body) -> None:
         """Answer. Where the request was not read whole the connection closes, when the client has had time to read."""
-        lines = [(name.lower().encode(), value.encode("latin-1")) for name, value in response.headers]
-        lines += [(b"content-length", b"%d" % len(response.body)), _NO_SNIFFING]
+        lines = [(name.encode(), value.encode("latin-1")) for name, value in response.headers]
+        lines += [(b"content-length", b"%d" % len(response.body)), _NO_SNIFFING, *self._extra]
         if not body.complete:
             lines.append((b"connection", b"close"))
-        await self.send({"type": "http.response.start", "status": response.status, "headers": lines})
-        await self.send({"type": "http.response.body", "body": response.body, "more_body": not body.complete})
+        self.notes.status, self.notes.bytes_out = response.status, len(response.body)
+        await self._send({"type": "http.response.start", "status": response.status, "headers": lines})
+        await self._send({"type": "http.response.body", "body": response.body, "more_body": not body.complete})
         if not body.complete:
             await body.discard()
-            await self.send({"type": "http.response.body", "body": b"", "more_body": False})
+            await self._send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 _NO_SNIFFING = (NO_SNIFFING[0].lower().encode(), NO_SNIFFING[1].encode())
@@ -91,27 +91,33 @@ class Front:
         self._queue: Queue[Serving] = Queue(here.run, most=max(MOST_A_RUN, settings.max_batch), executor=gpu)
         self._arrivals = Arrivals(settings)
         self._ids = RequestIds()
+        self._answered: list[Notes] = []
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, count it and log it."""
         if scope["type"] != "http":
             return await _lifespan(receive, send)
-        started, metrics = perf_counter(), self.here.metrics
+        started = perf_counter()
         exchange = self._exchange(scope, send)
         notes = exchange.notes
         reset = current.set(notes)
-        metrics.in_flight.inc()
+        self.here.metrics.in_flight.inc()
         body = Body(self._arrivals, exchange.headers, scope["state"], receive)
         try:
             await self._answer(exchange, body, started)
         finally:
-            seconds = perf_counter() - started
-            metrics.in_flight.dec()
-            metrics.answered(notes.route, notes.method, notes.status, notes.code)
-            if notes.pictures:
-                metrics.seconds["total"].observe(seconds)
-            log_access(notes, seconds)
+            notes.seconds = perf_counter() - started
+            self._answered.append(notes)
+            if len(self._answered) == 1:
+                asyncio.get_running_loop().call_soon(self._report)
             current.reset(reset)
+
+    def _report(self) -> None:
+        """Count and log what was answered in this turn: together it takes half as long as one by one."""
+        answered, self._answered = self._answered, []
+        for notes in answered:
+            self.here.metrics.answered(notes)
+            log_access(notes)
 
     def _exchange(self, scope: Scope, send: Send) -> Exchange:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
@@ -130,7 +136,7 @@ class Front:
     def _remote(self, scope: Scope, headers: dict[str, str]) -> str:
         """Return who asks: the peer, or whom the trusted proxies name, counted from the last."""
         trusted = self.here.settings.trusted_proxies
-        named = headers.get("x-forwarded-for", "").split(",") if trusted else []
+        named = headers["x-forwarded-for"].split(",") if trusted and "x-forwarded-for" in headers else []
         if trusted and len(named) >= trusted:
             return named[-trusted].strip()
         return scope["client"][0] if scope["client"] else "-"
@@ -166,6 +172,10 @@ class Front:
         scope, headers, settings = exchange.scope, exchange.headers, self.here.settings
         if "error" in scope["state"]:
             raise scope["state"]["error"]
+        if scope["http_version"] not in ("1.0", "1.1"):
+            raise MalformedRequest("The request line names no version of HTTP that is spoken here: send HTTP/1.1.")
+        if "transfer-encoding" in headers and scope["http_version"] == "1.0":
+            raise MalformedRequest("HTTP/1.0 knows no `Transfer-Encoding`: send a `Content-Length`.")
         if "host" not in headers and scope["http_version"] == "1.1":
             raise MalformedRequest("The request has no `Host` header, which HTTP/1.1 demands: send it.")
         if not scope["query_string"].isascii():
@@ -182,10 +192,10 @@ class Front:
         model = self.here.model(**names)
         if _is_small(request):
             question = read(request, self.here.settings)
-            sizes = [pixels(picture) for picture in question.pictures]
+            sizes = question.open()
         else:
             question = await self._turns.take(read, request, self.here.settings)
-            sizes = await self._turns.take(lambda: [pixels(picture) for picture in question.pictures])
+            sizes = await self._turns.take(question.open)
         if len(sizes) > 1 and sum(sizes) > _MOST_PIXELS * self.here.settings.max_pixels:
             raise TooLarge(f"The pictures have {sum(sizes):,} pixels together: send fewer of them in a request.")
         digits = []
@@ -204,15 +214,6 @@ class Front:
         if len(images) <= MOST_A_RUN:
             return question.answer(model, digits, rows)
         return await self._turns.take(question.answer, model, digits, rows, patient=True)
-
-
-def pixels(picture: bytes | RequestError) -> int:
-    """Return the width times height of an encoded picture; 0 where none can be decoded."""
-    try:
-        head = still(picture) if isinstance(picture, bytes) else None
-    except RequestError:
-        return 0
-    return head.width * head.height if head else 0
 
 
 def _is_small(request: Request) -> bool:

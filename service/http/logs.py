@@ -3,16 +3,18 @@
 The digits that a service reads may be somebody's account number, and a log of them in their order would spell it out.
 """
 
+import asyncio
 import itertools
 import json
 import logging
 import os
 import re
 import sys
+from contextlib import nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TextIO
 
 from gunicorn.glogging import Logger
 
@@ -42,6 +44,7 @@ class Notes:
     route: str = UNMATCHED  # the rule of the URL
     code: str = ""  # of the error that was answered
     pictures: int = 0  # for which the model ran
+    seconds: float = 0.0
 
 
 current: ContextVar[Notes | None] = ContextVar("current", default=None)
@@ -67,7 +70,7 @@ def one_line(text: str) -> str:
     return text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
-def log_access(notes: Notes, seconds: float) -> None:
+def log_access(notes: Notes) -> None:
     """Log a request that was answered; a probe that found all well is worth no more than a line for debugging."""
     level = logging.DEBUG if notes.route in _PROBES and notes.status == 200 else logging.INFO
     if not access_log.isEnabledFor(level):
@@ -77,7 +80,7 @@ def log_access(notes: Notes, seconds: float) -> None:
         "path": one_line(notes.path),  # without its query, for that may hold anything
         "route": notes.route,
         "status": notes.status,
-        "duration_ms": round(seconds * 1000, 1),
+        "duration_ms": round(notes.seconds * 1000, 1),
         "bytes_in": notes.bytes_in,
         "bytes_out": notes.bytes_out,
         "remote": notes.remote,
@@ -128,9 +131,44 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(fields)
 
 
+class TurnHandler(logging.StreamHandler[TextIO]):
+    """Writes the lines of a turn of the event loop at once: one by one they take as long as reading the pictures."""
+
+    def __init__(self, stream: TextIO) -> None:
+        """Begin with no line."""
+        super().__init__(stream)
+        self._lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep a line until the turn ends; where no loop runs, write it."""
+        try:
+            self._lines.append(self.format(record) + self.terminator)
+            if (loop := _running_loop()) is None:
+                self.flush()
+            elif len(self._lines) == 1:
+                loop.call_soon(self.flush)
+        except Exception:
+            self.handleError(record)
+
+    def flush(self) -> None:
+        """Write what there is."""
+        with self.lock or nullcontext():
+            lines, self._lines = self._lines, []
+            if lines:
+                self.stream.write("".join(lines))
+                self.stream.flush()
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+
+
 def configure(settings: Settings) -> None:
     """Send all logging of this process to stderr, in the format and from the level that the settings say."""
-    handler = logging.StreamHandler(sys.stderr)
+    handler = TurnHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if settings.log_format == "json" else TextFormatter(_TEXT))
     handler.addFilter(RequestFilter())
     logging.basicConfig(handlers=[handler], level=settings.log_level.upper(), force=True)

@@ -10,6 +10,7 @@ import msgspec
 from service.errors import DigitsError, Headers, MalformedRequest, RequestError, TooLarge
 from service.inference.engine import Images, Probabilities
 from service.inference.store import Serving
+from service.preprocessing.formats import Still, still
 from service.preprocessing.illumination import Grey
 from service.settings import Settings
 
@@ -47,15 +48,23 @@ class Response(NamedTuple):
     status: int = 200
 
 
+Picture = bytes | Still | RequestError
+
+
 class Question(ABC):
     """What a request asks of the model.
 
-    `pictures` are encoded pictures in their order, or the error that stands in the place of one; `images` are uint8
-    [N, 28, 28] where the client has sent the model's own input.
+    `pictures` are encoded pictures in their order, opened or not, or the error that stands in the place of one;
+    `images` are uint8 [N, 28, 28] where the client has sent the model's own input.
     """
 
-    pictures: Sequence[bytes | RequestError]
+    pictures: list[Picture]
     images: Images | None
+
+    def open(self) -> list[int]:
+        """Read the heads of the files; return the width times height of each picture, 0 where it cannot be read."""
+        self.pictures = [_opened(picture) for picture in self.pictures]
+        return [picture.width * picture.height if isinstance(picture, Still) else 0 for picture in self.pictures]
 
     def unreadable(self, index: int, error: RequestError) -> RequestError:  # noqa: ARG002
         """Return what stands for a picture that cannot be read, or raise what refuses the whole request."""
@@ -64,6 +73,13 @@ class Question(ABC):
     @abstractmethod
     def answer(self, model: Serving, digits: list[Grey | RequestError], probabilities: Probabilities) -> Response:
         """Return the answer; `probabilities`, float32 [N, 10], are those of the digits that could be read."""
+
+
+def _opened(picture: Picture) -> Picture:
+    try:
+        return still(picture) if isinstance(picture, bytes) else picture
+    except RequestError as error:
+        return error
 
 
 Read = Callable[[Request, Settings], Question]

@@ -8,10 +8,8 @@ import os
 import platform
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -24,6 +22,7 @@ from prometheus_client.registry import Collector
 
 from service import __version__
 from service.contract import CONTRACT_VERSION, IMAGE_SIDE, LABELS
+from service.http.logs import Notes
 from service.inference.engine import Images, Probabilities
 from service.inference.store import REFUSALS, Serving
 
@@ -86,29 +85,29 @@ class Metrics(Collector):
     def _histogram(self, name: str, text: str, bounds: Sequence[float], *labels: str) -> Histogram:
         return Histogram(f"digits_{name}", text, labels, registry=self._own, buckets=bounds)
 
-    @contextmanager
-    def timed(self, stage: str) -> Iterator[None]:
-        """Measure a stage that comes to an end; one that fails is not counted."""
-        started = perf_counter()
-        yield
-        self.seconds[stage].observe(perf_counter() - started)
-
-    def answered(self, route: str, method: str, status: int, code: str) -> None:
-        """Count an answer. `route` is the rule of the URL, never the path: each one becomes a time series."""
-        self._requests.labels(route, method if method in METHODS else "other", str(status)).inc()
-        if code:
-            self.error(code)
+    def answered(self, notes: Notes) -> None:
+        """Count an answer, by the rule of the URL and never the path: each one becomes a time series."""
+        self.in_flight.dec()
+        method = notes.method if notes.method in METHODS else "other"
+        self._requests.labels(notes.route, method, str(notes.status)).inc()
+        if notes.code:
+            self.error(notes.code)
+        if notes.pictures:
+            self.seconds["total"].observe(notes.seconds)
 
     def error(self, code: str) -> None:
         """Count an error that a client is told."""
         self._errors.labels(code).inc()
 
-    def picture(self, side: int) -> None:
-        """Count a picture that was read, by its longer side in pixels."""
+    def read(self, side: int, decode_seconds: float, canonical_seconds: float) -> None:
+        """Count a picture that was read, by its longer side in pixels and the time that its stages took."""
         self._side.observe(side)
+        self.seconds["decode"].observe(decode_seconds)
+        self.seconds["canonical"].observe(canonical_seconds)
 
-    def predicted(self, images: Images, probabilities: Probabilities, certain_from: float) -> None:
+    def ran(self, images: Images, probabilities: Probabilities, certain_from: float, seconds: float) -> None:
         """Count a run of the model, uint8 [N, 28, 28] to float32 [N, 10]."""
+        self.seconds["inference"].observe(seconds)
         self._batch.observe(len(images))
         _observe(self._ink, np.count_nonzero(images, axis=(1, 2)) / (IMAGE_SIDE * IMAGE_SIDE))
         confidences = probabilities.max(axis=1)

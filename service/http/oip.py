@@ -15,7 +15,7 @@ from service import __version__
 from service.contract import IMAGE_SIDE, INPUT_NAME, LABELS, OUTPUT_NAME
 from service.errors import RequestError
 from service.http import tensors
-from service.http.messages import JSON, Question, Request, Response, to_json
+from service.http.messages import JSON, Picture, Question, Request, Response, to_json
 from service.http.predict import BYTES, picture_in
 from service.http.state import service
 from service.inference.engine import Images, Probabilities
@@ -39,7 +39,7 @@ class Inference(Question):
     id: str | None
     binary: bool
     classes: int
-    pictures: list[bytes | RequestError]
+    pictures: list[Picture]
     images: Images | None
 
     def unreadable(self, index: int, error: RequestError) -> RequestError:
@@ -76,7 +76,7 @@ def read(request: Request, settings: Settings) -> Inference:
     return Inference(message.id, *message.wanted, [], tensors.pixels(tensor, data))
 
 
-def _pictures(tensor: tensors.Input, data: list[Any] | memoryview) -> list[bytes | RequestError]:
+def _pictures(tensor: tensors.Input, data: list[Any] | memoryview) -> list[Picture]:
     """Return the encoded pictures of a BYTES tensor, bytes or their base64."""
 
     def one(element: Any) -> bytes | RequestError:

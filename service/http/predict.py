@@ -10,7 +10,7 @@ import cv2
 from service.contract import LABELS, Manifest
 from service.errors import MalformedRequest, RequestError, UnsupportedMediaType
 from service.http.forms import fields_of, file_of, json_of, media_type
-from service.http.messages import Question, Request, Response, at_most, check_names, described, shown, to_json
+from service.http.messages import Picture, Question, Request, Response, at_most, check_names, described, shown, to_json
 from service.inference.engine import Probabilities
 from service.inference.store import Serving
 from service.preprocessing.illumination import Grey
@@ -55,7 +55,7 @@ class Options(NamedTuple):
 class One(Question):
     """One picture, whose error is the error of the request."""
 
-    pictures: list[bytes | RequestError]
+    pictures: list[Picture]
     options: Options
     images: None = None
 
@@ -69,7 +69,7 @@ class One(Question):
 class Many(Question):
     """Pictures of which one that cannot be read leaves the others answered."""
 
-    pictures: list[bytes | RequestError]
+    pictures: list[Picture]
     options: Options
     errors: list[RequestError] = field(default_factory=list)
     images: None = None
@@ -138,6 +138,8 @@ def _json(request: Request, kind: str, name: str, forms: str) -> dict[str, Any]:
         found = f"The content type {shown(kind)}" if kind else "A request without a content type"
         raise UnsupportedMediaType(f"{found} is not read here: {forms}.")
     values = json_of(request, urlencoded=kind == URLENCODED)
+    if kind == URLENCODED and name not in values:
+        raise UnsupportedMediaType(f"There is no field `{name}` in the form: {forms}.")
     check_names(values, (name, *OPTIONS), "field")
     if name not in values:
         raise MalformedRequest(f"There is no field `{name}`: {forms}.")
@@ -197,15 +199,15 @@ def _not_empty(content: bytes, otherwise: str) -> bytes:
 def _described(row: Probabilities, digit: Any, manifest: Manifest, options: Options) -> dict[str, Any]:
     """Return the answer for one picture: `row` is float32 [10], `digit` uint8 [28, 28]."""
     numbers = decimals(row)
-    ranking = sorted(range(len(numbers)), key=lambda label: -numbers[label])
-    confidence = numbers[ranking[0]]
+    confidence = max(numbers)
     answer: dict[str, Any] = {
-        "digit": ranking[0],
+        "digit": numbers.index(confidence),
         "confidence": confidence,
         "certain": confidence >= manifest.certain_from,
         "probabilities": numbers,
     }
     if options.top_k:
+        ranking = sorted(range(len(numbers)), key=lambda label: -numbers[label])
         answer["top_k"] = [{"digit": label, "probability": numbers[label]} for label in ranking[: options.top_k]]
     if options.seen:
         answer["seen"] = base64.b64encode(cv2.imencode(".png", digit)[1].tobytes()).decode("ascii")

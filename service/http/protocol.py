@@ -24,14 +24,17 @@ HEAD_SECONDS = 10.0  # for a head to arrive in full
 LAST_SECONDS = 2.0  # for a client to use a kept connection once more, after SIGTERM
 _WRITE_SECONDS = 60.0  # for a client to take what waits for it
 _MOST_HEAD, _MOST_URI = 64 << 10, 8000  # bytes
-_MOST_HEADERS = 100
+_MOST_HEADERS, _MOST_HEADER = 100, 8190  # a head's, and bytes of one
+_TOO_LARGE = "The request has too many headers, or too large ones: send fewer."
 
 
 class Protocol(HttpToolsProtocol):  # type: ignore[misc]
-    """One connection. `limit` closes it when a client takes too long over anything but a body."""
+    """One connection. The server calls `check` now and then: a timer for each request would take longer than the rest.
 
-    limit: asyncio.TimerHandle | None = None
-    writing: asyncio.TimerHandle | None = None
+    `deadline` is for what the client sends, but for a body; `reading` for what it reads. Both are times of the loop.
+    """
+
+    deadline = reading = float("inf")
     head = 0  # bytes of the head that is arriving
     in_head = True
     failed = False  # nothing more is read
@@ -48,10 +51,7 @@ class Protocol(HttpToolsProtocol):  # type: ignore[misc]
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the deadlines, and let work that is under way know."""
-        self._cancel()
         self._leave()
-        if self.writing:
-            self.writing.cancel()
         super().connection_lost(exc)
         self._server.hold()
 
@@ -61,14 +61,14 @@ class Protocol(HttpToolsProtocol):  # type: ignore[misc]
             return
         if self.in_head:
             self.head += len(data)
-        began = self.limit is not None and self.head > len(data)
+        began = self.head > len(data)
         super().data_received(data)
         if self.failed or self.transport.is_closing():
             return
         if not self.in_head or not self.head:
-            self._cancel()
+            self.deadline = float("inf")
         elif self.head > _MOST_HEAD:
-            self.fail(HeadersTooLarge("The request has too many headers, or too large ones: send fewer."))
+            self.fail(HeadersTooLarge(_TOO_LARGE))
         elif not began:
             self._expect(HEAD_SECONDS)
 
@@ -98,8 +98,10 @@ class Protocol(HttpToolsProtocol):  # type: ignore[misc]
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header."""
         super().on_header(name, value)
-        if len(self.headers) > _MOST_HEADERS:
-            raise HeadersTooLarge("The request has too many headers, or too large ones: send fewer.")
+        if len(self.headers) > _MOST_HEADERS or len(name) + len(value) > _MOST_HEADER:
+            raise HeadersTooLarge(_TOO_LARGE)
+        if name.lower() == b"host" and any(other == b"host" for other, _ in self.headers[:-1]):
+            raise MalformedRequest("The request has two `Host` headers: send one.")
 
     def on_headers_complete(self) -> None:
         """Let the door answer; its body has a deadline of its own there."""
@@ -113,6 +115,7 @@ class Protocol(HttpToolsProtocol):  # type: ignore[misc]
         """Expect the next head."""
         super().on_message_complete()
         self.in_head = True
+        self.scope["state"]["complete"] = True
 
     def send_400_response(self, msg: str) -> None:
         """Say what is wrong with what the parser has refused; uvicorn calls this while it handles the exception."""
@@ -120,7 +123,9 @@ class Protocol(HttpToolsProtocol):  # type: ignore[misc]
         cause = error.__context__ if error else None
         if isinstance(cause, DigitsError):
             self.fail(cause)
-        elif "ransfer-Encoding" in str(error):
+        elif any(
+            name == b"transfer-encoding" and b"chunked" not in value.lower() for name, value in self.headers or ()
+        ):
             self.fail(UnsupportedTransferCoding("Only `Transfer-Encoding: chunked` is understood: send the body so."))
         else:
             self.fail(
@@ -132,7 +137,7 @@ class Protocol(HttpToolsProtocol):  # type: ignore[misc]
     def fail(self, error: DigitsError) -> None:
         """End the request that is arriving with an error, and the connection after it."""
         self.failed = True
-        self._cancel()
+        self.deadline = float("inf")
         if not self.in_head and self.cycle and self.cycle.more_body and not self.cycle.response_complete:
             self.cycle.scope["state"]["error"] = error
             self.cycle.more_body = False
@@ -172,26 +177,36 @@ class Protocol(HttpToolsProtocol):  # type: ignore[misc]
         if self.cycle is not None and not self.cycle.response_complete:
             self.cycle.keep_alive = False
         else:
-            self._unset_keepalive_if_required()
             self._expect(LAST_SECONDS)
 
     def pause_writing(self) -> None:
         """Give the client its time to read."""
         super().pause_writing()
-        self.writing = self.writing or self.loop.call_later(_WRITE_SECONDS, self.transport.abort)
+        self.reading = self.loop.time() + _WRITE_SECONDS
 
     def resume_writing(self) -> None:
         """Go on."""
         super().resume_writing()
-        if self.writing:
-            self.writing.cancel()
-            self.writing = None
+        self.reading = float("inf")
 
-    def timeout_keep_alive_handler(self) -> None:
-        """Close a connection that idles; one whose client has not read its answer all that time loses it."""
-        if self.transport.get_write_buffer_size():
+    def on_response_complete(self) -> None:
+        """Begin with the next request, or wait for one; uvicorn would set a timer here."""
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+        elif not self.head:
+            self._expect(self.timeout_keep_alive)
+
+    def check(self, now: float) -> None:
+        """Do what is due."""
+        if now > self.reading:
             self.transport.abort()
-        super().timeout_keep_alive_handler()
+        elif now > self.deadline:
+            self.deadline = float("inf")
+            self._late()
 
     def _leave(self) -> None:
         if self.cycle and not self.cycle.response_complete:
@@ -199,17 +214,12 @@ class Protocol(HttpToolsProtocol):  # type: ignore[misc]
             self.cycle.keep_alive = False
 
     def _expect(self, seconds: float) -> None:
-        self._cancel()
-        self.limit = self.loop.call_later(seconds, self._late)
-
-    def _cancel(self) -> None:
-        if self.limit is not None:
-            self.limit.cancel()
-            self.limit = None
+        self.deadline = self.loop.time() + seconds
 
     def _late(self) -> None:
-        self.limit = None
         if self.head and not self.failed:
             self.fail(SlowRequest("The request took too long to arrive: send it again."))
+        elif self.transport.get_write_buffer_size():
+            self.transport.abort()  # its client has not read its answer all that time
         else:
             self.transport.close()

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from time import perf_counter
 from typing import cast
 
 import numpy as np
@@ -60,22 +61,22 @@ class Service:
         try:
             if isinstance(picture, RequestError):
                 raise picture
-            with self.metrics.timed("decode"):
-                grey = decode(picture, max_pixels=self.settings.max_pixels)
-            with self.metrics.timed("canonical"):
-                digit = canonical_digit(grey)
+            started = perf_counter()
+            grey = decode(picture, max_pixels=self.settings.max_pixels)
+            decoded = perf_counter()
+            digit = canonical_digit(grey)
         except RequestError as error:
             return question.unreadable(index, error)
-        self.metrics.picture(max(grey.shape))
+        self.metrics.read(max(grey.shape), decoded - started, perf_counter() - decoded)
         return digit
 
     def run(self, model: Serving, images: Images) -> Probabilities:
         """Return the probabilities, float32 [N, 10], of `images`, uint8 [N, 28, 28]."""
         if len(images) == 0:
             return np.zeros((0, len(LABELS)), np.float32)
-        with self.metrics.timed("inference"):
-            probabilities = model.engine.run(images)
-        self.metrics.predicted(images, probabilities, model.manifest.certain_from)
+        started = perf_counter()
+        probabilities = model.engine.run(images)
+        self.metrics.ran(images, probabilities, model.manifest.certain_from, perf_counter() - started)
         return probabilities
 
     def respond(self, read: Read, request: Request, name: str | None = None, version: str | None = None) -> Response:

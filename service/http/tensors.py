@@ -92,7 +92,9 @@ class Message(msgspec.Struct):
         if not tensor.shape or tensor.shape[0] < 1 or tuple(tensor.shape[1:]) not in _SHAPES[tensor.datatype]:
             raise MalformedRequest(f"`shape` is {shown(tensor.shape)} for {tensor.datatype}: {TAKEN}.")
         if tensor.shape[0] > most:
-            raise TooLarge(f"There are {tensor.shape[0]} images, allowed are {most}: send the rest in another request.")
+            raise TooLarge(
+                f"There are {shown(tensor.shape[0])} images, allowed are {most}: send the rest in another request."
+            )
 
     @property
     def wanted(self) -> tuple[bool, int]:

@@ -16,6 +16,7 @@ from service.http.protocol import Protocol
 from service.http.shares import Shares
 
 _YIELD_SECONDS = 0.002  # for a worker with fewer connections to take one
+_TICK_SECONDS = 0.5  # how often deadlines are looked at
 _SPARE_FILES = 128
 
 
@@ -96,7 +97,15 @@ class Server(uvicorn.Server):
         await self.lifespan.startup()
         self.hold()
         self.servers = [Acceptor(listener, self) for listener in sockets or ()]  # type: ignore[misc]
+        self._looking = asyncio.ensure_future(self._look_at_deadlines())
         self.started = True
+
+    async def _look_at_deadlines(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(_TICK_SECONDS)
+            for connection in list(self.server_state.connections):
+                connection.check(loop.time())  # type: ignore[union-attr]
 
     async def shutdown(self, sockets: Sequence[socket.socket] | None = None) -> None:
         """Finish what has begun."""

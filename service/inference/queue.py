@@ -50,7 +50,7 @@ class Queue(Generic[Model]):
         self._waiting.append(Waiting(model, images, future))
         if not self._busy:
             self._busy = True
-            loop.call_soon(self._next)
+            loop.call_soon(loop.call_soon, self._next)
         return future
 
     def _next(self) -> None:

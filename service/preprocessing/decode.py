@@ -62,7 +62,7 @@ class _Layers(NamedTuple):
     alpha: Image.Image | None
 
 
-def decode(content: bytes, *, max_pixels: int) -> Grey:
+def decode(content: bytes | Still, *, max_pixels: int) -> Grey:
     """Return the first frame of an encoded picture as grey levels, uint8 [height, width], 0 = black, upright.
 
     Reads PNG, JPEG, GIF, BMP and WebP of every colour mode. 16 bits are scaled to 8; transparency is composited on
@@ -79,7 +79,7 @@ def decode(content: bytes, *, max_pixels: int) -> Grey:
         TooLarge: it has more pixels than are allowed of its kind; nothing was decoded.
         NoDigit: it is narrower than any digit.
     """
-    picture = still(content)
+    picture = content if isinstance(content, Still) else still(content)
     _check_size(picture, max_pixels)
     try:
         levels = _for_large_ones.submit(_grey_levels, picture).result() if _is_large(picture) else _grey_levels(picture)

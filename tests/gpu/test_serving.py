@@ -91,7 +91,7 @@ def test_threads_at_once_get_their_own_answers(engine: Engine, cpu: Engine, pict
 def server(provider: Provider, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     models = tmp_path_factory.mktemp("models")
     factory.publish(models)
-    settings = {"PROVIDER": provider, "BATCH_WINDOW_US": 1000, "THREADS": 16, "MAX_IN_FLIGHT": 64}
+    settings = {"PROVIDER": provider, "THREADS": 16}
     with running(MODELS_DIR=models, **settings) as started:
         started.wait_for("/readyz", seconds=120)
         yield started

@@ -11,10 +11,9 @@ from typing import Any
 
 import pytest
 
-from service.app import create_app
 from service.contract import FLOAT32_FILE, MANIFEST_FILE
 from service.settings import Settings
-from tests import drawing, factory
+from tests import door, drawing, factory
 from tests.server import ROOT
 
 
@@ -50,7 +49,7 @@ def test_a_table(models_dir: Path, pictures: list[str]) -> None:
 def test_json_is_what_a_batch_is_answered_with(models_dir: Path, pictures: list[str]) -> None:
     result = run("predict", "--json", *pictures, MODELS_DIR=models_dir)
     assert (result.returncode, result.stderr) == (0, b"")
-    client = create_app(Settings(models_dir=models_dir, provider="cpu")).test_client()
+    client = door.client_for(Settings(models_dir=models_dir, provider="cpu"))
     data = {"image": [(BytesIO(Path(path).read_bytes()), path) for path in pictures]}
     expected: Any = client.post("/predict/batch", data=data).json
     for answer, path in zip(expected["predictions"], pictures, strict=True):

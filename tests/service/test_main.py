@@ -50,6 +50,16 @@ def test_a_bad_setting_is_one_line_and_status_2(variable: str, value: str, allow
     assert allowed in line
 
 
+def test_settings_that_are_no_more_are_a_line_each_and_the_rest_goes_on(tmp_path: Path) -> None:
+    given = {"DIGITS_BATCH_WINDOW_US": "200", "DIGITS_MAX_IN_FLIGHT": "16", "DIGITS_MODELS_DIR": str(tmp_path)}
+    result = start("models", **given)
+    window, in_flight, no_model = result.stderr.splitlines()
+    assert window.startswith("DIGITS_BATCH_WINDOW_US is no setting any more: ")
+    assert in_flight.startswith("DIGITS_MAX_IN_FLIGHT is no setting any more: ")
+    assert "DIGITS_QUEUE_SECONDS" in in_flight
+    assert "has no version" in no_model
+
+
 def test_an_unknown_argument() -> None:
     result = start("--port", "80")
     assert result.returncode == 2

@@ -9,7 +9,7 @@ import pytest
 
 from service import settings as module
 from service.errors import SettingsError
-from service.settings import Settings, _cgroup_quota, available_cpus, expects_cuda, table
+from service.settings import Settings, _cgroup_quota, available_cpus, expects_cuda, former, table
 
 
 def test_defaults() -> None:
@@ -32,7 +32,8 @@ def test_defaults() -> None:
         ("PROVIDER", "cuda", "cuda"),
         ("MAX_UPLOAD_BYTES", "2048", 2048),
         ("LOG_FORMAT", "json", "json"),
-        ("BATCH_WINDOW_US", "200", 200),
+        ("QUEUE_SECONDS", "5", 5),
+        ("KEEPALIVE_SECONDS", "600", 600),
         ("GPU_MEMORY_MB", "512", 512),
         ("WORKERS", "", available_cpus()),  # as compose passes on a variable that nobody has set
     ],
@@ -56,7 +57,8 @@ def test_a_variable_sets_its_setting(variable: str, text: str, value: Any) -> No
         ("PROVIDER", "CPU"),
         ("MAX_PIXELS", "-1"),
         ("LOG_LEVEL", "loud"),
-        ("BATCH_WINDOW_US", "100001"),
+        ("QUEUE_SECONDS", "0"),
+        ("KEEPALIVE_SECONDS", "3601"),
         ("GPU_MEMORY_MB", "0"),
     ],
 )
@@ -73,6 +75,19 @@ def test_a_misspelt_variable_is_refused_and_others_are_left_alone() -> None:
     assert Settings.from_environ({"WORKERS": "two", "PATH": "/bin"}) == Settings()
 
 
+def test_a_balancer_closes_an_idle_connection_before_the_service_does() -> None:
+    assert Settings().keepalive_seconds == 75
+
+
+@pytest.mark.parametrize("name", ["DIGITS_BATCH_WINDOW_US", "DIGITS_MAX_IN_FLIGHT"])
+@pytest.mark.parametrize("text", ["0", "200", "whatever it was"])
+def test_a_setting_that_is_no_more_is_told_and_stops_nothing(name: str, text: str) -> None:
+    assert Settings.from_environ({name: text}) == Settings()
+    [sentence] = former({name: text, "DIGITS_WORKERS": "2"})
+    assert sentence.startswith(f"{name} is no setting any more: ")
+    assert former({name: ""}) == former({}) == []
+
+
 def test_what_kubernetes_sets_for_a_service_of_the_same_name_is_left_alone() -> None:
     injected = {"DIGITS_SERVICE_HOST": "10.0.0.1", "DIGITS_PORT": "tcp://10.0.0.1:80", "DIGITS_PORT_80_TCP_PORT": "80"}
     assert Settings.from_environ(injected) == Settings()
@@ -80,9 +95,9 @@ def test_what_kubernetes_sets_for_a_service_of_the_same_name_is_left_alone() -> 
 
 def test_a_gpu_gets_one_process_with_more_threads_unless_the_variables_say_otherwise() -> None:
     found = Settings.from_environ({"DIGITS_PROVIDER": "cuda"})
-    assert (found.workers, found.threads, found.max_in_flight) == (1, 16, 64)
+    assert (found.workers, found.threads, found.queue_seconds) == (1, 16, 2)
     found = Settings.from_environ({"DIGITS_PROVIDER": "cuda", "DIGITS_WORKERS": "3", "DIGITS_THREADS": "5"})
-    assert (found.workers, found.threads, found.max_in_flight) == (3, 5, 64)
+    assert (found.workers, found.threads, found.queue_seconds) == (3, 5, 2)
     assert Settings.from_environ({"DIGITS_PROVIDER": "cpu"}) == Settings(provider="cpu")
 
 

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from service.app import create_app
 from service.contract import MODEL_NAME, Manifest
 from service.inference import engine
 from service.settings import Settings
+from tests import door
 from training import dataset, recipes
 from training.__main__ import main
 
@@ -110,7 +110,7 @@ def test_interrupted_resumed_published_and_served(tmp_path: Path, mnist_dir: Pat
     data = dataset.load(mnist_dir)
     assert np.mean(served.run(data.test_images).argmax(axis=1) == data.test_labels) > 0.95
 
-    client = create_app(Settings(models_dir=tmp_path / "models", provider="cpu")).test_client()
+    client = door.client_for(Settings(models_dir=tmp_path / "models", provider="cpu"))
     right = 0
     for image, label in zip(data.test_images[:50], data.test_labels[:50], strict=True):
         buffer = BytesIO()

@@ -11,9 +11,9 @@ import pytest
 from google.protobuf import json_format, text_format
 from tritonclient.grpc import model_config_pb2 as schema
 
-from service.app import create_app
 from service.contract import FLOAT32_FILE, LABELS, MODEL_NAME, Manifest
 from service.settings import Settings
+from tests import door
 from training import triton
 
 PUBLISHED = Path(__file__).parent.parent.parent / "models" / MODEL_NAME
@@ -72,7 +72,7 @@ def test_the_warm_up_is_a_request_that_the_graph_takes() -> None:
 
 def test_the_service_describes_the_same_model() -> None:
     """But for the version policy: the service names the version that serves, Triton is told to take the newest."""
-    client = create_app(Settings(models_dir=PUBLISHED.parent, provider="cpu")).test_client()
+    client = door.client_for(Settings(models_dir=PUBLISHED.parent, provider="cpu"))
     answer = client.get(f"/v2/models/{MODEL_NAME}/config").get_json()
     assert answer.pop("version_policy") == {"specific": {"versions": [int(VERSIONS[-1].name)]}}
     assert CONFIG.version_policy.latest.num_versions == 1

@@ -23,9 +23,9 @@ from schemathesis.config import SchemathesisConfig
 from schemathesis.core.parameters import ParameterLocation
 from schemathesis.generation.meta import CoverageScenario
 
-from service.app import create_app
+from service.http.tensors import DTYPES
 from service.settings import Settings
-from tests import drawing, factory
+from tests import door, drawing, factory
 from tests.server import running
 from tests.tensors import binary, digits
 
@@ -38,7 +38,7 @@ NO_PICTURE, NO_TENSOR = [200, 415, 422], [200, 400, 404, 415, 422]
 TOO_MANY_PARTS = [200, 413]  # a form may have fields that nobody asked for, and no schema can say how many
 _MORE = CoverageScenario.OBJECT_UNEXPECTED_PROPERTIES
 
-DOCUMENT = create_app(Settings(models_dir=Path("none"), **LIMITS)).test_client().get("/openapi.json").get_json()
+DOCUMENT = door.client_for(Settings(models_dir=Path("none"), **LIMITS)).get("/openapi.json").get_json()
 
 
 def positive(path: str, statuses: list[int]) -> dict[str, Any]:
@@ -123,17 +123,17 @@ def fill_tensor(case: schemathesis.Case, labels: list[int]) -> list[int]:
     """Give the input the form and the type that its body has drawn, as JSON or as binary data."""
     images = digits(*labels)
     pictures = [drawing.png(label) for label in labels]
-    datatype = ["UINT8", "FP32", "BYTES"][lot(case, 3)]
-    scaled = (images / np.float32(255)).astype("<f4")
+    datatype = ["BYTES", *DTYPES][lot(case, 1 + len(DTYPES))]
+    scaled = images if datatype in ("BYTES", "UINT8", "INT64") else images / 255
     shape = [len(labels)] if datatype == "BYTES" else list(images.shape)
     tensor = {"name": "images", "datatype": datatype, "shape": shape}
     case.headers.pop(LENGTH, None)
     if case.media_type == "application/json":
-        data = {"UINT8": images.tolist(), "FP32": scaled.ravel().tolist(), "BYTES": [*map(base64_of, pictures)]}
-        case.body = {**case.body, "inputs": [{**tensor, "data": data[datatype]}]}
+        data = [*map(base64_of, pictures)] if datatype == "BYTES" else scaled.tolist()
+        case.body = {**case.body, "inputs": [{**tensor, "data": data}]}
         return labels
     packed = b"".join(struct.pack("<I", len(picture)) + picture for picture in pictures)
-    content = {"UINT8": images.tobytes(), "FP32": scaled.tobytes(), "BYTES": packed}[datatype]
+    content = packed if datatype == "BYTES" else scaled.astype(DTYPES[datatype]).tobytes()
     case.body, header = binary(content, shape, datatype)
     case.headers.update(header)
     return labels

@@ -1,4 +1,4 @@
-"""Micro-batching in the real server: thousands of pictures at once, each of which gets its own answer."""
+"""Shared runs in the real server: thousands of pictures at once, each of which gets its own answer."""
 
 import signal
 from collections.abc import Iterator
@@ -11,8 +11,6 @@ from service.inference.engine import Engine
 from tests import crowd, factory
 from tests.server import Server, running
 
-SETTINGS = {"BATCH_WINDOW_US": 2000, "THREADS": 16, "MAX_IN_FLIGHT": 64}
-
 
 @pytest.fixture
 def models(tmp_path: Path) -> Path:
@@ -22,7 +20,7 @@ def models(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def server(models: Path) -> Iterator[Server]:
-    with running(MODELS_DIR=models, **SETTINGS) as started:
+    with running(MODELS_DIR=models) as started:
         started.wait_for("/readyz")
         yield started
 
@@ -51,14 +49,13 @@ def test_each_answer_is_of_the_version_that_it_names_while_another_is_taken(serv
 
 
 def test_nobody_is_left_waiting_when_it_ends(models: Path) -> None:
-    longest = {**SETTINGS, "BATCH_WINDOW_US": 100_000}
-    with running(MODELS_DIR=models, **longest) as server:
+    with running(MODELS_DIR=models) as server:
         server.wait_for("/readyz")
         digits = crowd.pictures(crowd.CLIENTS, seed=2)
         with ExitStack() as stack:
             connections = [stack.enter_context(closing(server.connect())) for _ in digits]
             for connection, digit in zip(connections, digits, strict=True):
-                crowd.send_picture(connection, digit, "/predict?top_k=1")  # which threads answer
+                crowd.send_picture(connection, digit, "/predict")
             assert server.stop(signal.SIGTERM, seconds=60) == 0
             answers = [crowd.receive_answer(connection) for connection in connections]
         crowd.check(answers, digits, {"1": Engine.open(factory.model())}, tolerance=1e-6)

@@ -2,16 +2,15 @@
 
 from pathlib import Path
 
-from flask import Flask
-from flask.testing import FlaskClient
+from werkzeug.test import Client
 
-from service.api import EXTENSION
-from service.app import create_app
+from service.http.app import create_app, open_service
+from service.http.state import Service
 from service.settings import Settings
-from tests import factory
+from tests import door, factory
 
 
-def test_alive_and_ready(client: FlaskClient) -> None:
+def test_alive_and_ready(client: Client) -> None:
     assert client.get("/livez").get_json() == {"status": "alive"}
     response = client.get("/readyz")
     assert response.status_code == 200
@@ -24,7 +23,7 @@ def test_alive_and_ready(client: FlaskClient) -> None:
 
 
 def test_without_a_model_it_lives_and_is_not_ready(tmp_path: Path) -> None:
-    client = create_app(Settings(models_dir=tmp_path)).test_client()
+    client = door.client_for(Settings(models_dir=tmp_path))
     assert client.get("/livez").status_code == 200
     response = client.get("/readyz")
     assert (response.status_code, response.get_json()["code"]) == (503, "not_ready")
@@ -33,19 +32,19 @@ def test_without_a_model_it_lives_and_is_not_ready(tmp_path: Path) -> None:
 
 def test_the_reason_of_a_refusal_is_told(tmp_path: Path) -> None:
     factory.publish(tmp_path, content=factory.model(contract="9"))
-    client = create_app(Settings(models_dir=tmp_path)).test_client()
+    client = door.client_for(Settings(models_dir=tmp_path))
     assert "contract version" in client.get("/readyz").get_json()["error"]
 
 
 def test_ready_once_a_model_comes(tmp_path: Path) -> None:
-    app = create_app(Settings(models_dir=tmp_path, provider="cpu"))
+    here = open_service(Settings(models_dir=tmp_path, provider="cpu"))
     factory.publish(tmp_path)
-    app.extensions[EXTENSION].store.refresh()
-    assert app.test_client().get("/readyz").status_code == 200
+    here.store.refresh()
+    assert create_app(here).test_client().get("/readyz").status_code == 200
 
 
-def test_not_ready_while_draining(app: Flask, client: FlaskClient) -> None:
-    app.extensions[EXTENSION].draining = lambda: True
+def test_not_ready_while_draining(here: Service, client: Client) -> None:
+    here.draining = lambda: True
     response = client.get("/readyz")
     assert (response.status_code, response.get_json()["code"]) == (503, "not_ready")
     assert client.get("/livez").status_code == 200

@@ -9,23 +9,25 @@ from typing import Any
 import pytest
 import schemathesis
 from flask import Flask
-from flask.testing import FlaskClient
+from werkzeug.test import Client
 
 from service import errors
-from service.app import create_app
 from service.contract import LABELS
 from service.errors import DigitsError
-from service.refusals import REFUSALS
+from service.http import docs
+from service.http.access import OPEN
+from service.http.docs import ASSETS
 from service.settings import Settings
-from service.swagger import ASSETS, PAGE
+from tests import door
 
 Document = dict[str, Any]
 
+SCHEMES = {"bearer", "header", "password"}
 PREDICTING = ["/predict", "/predict/batch", "/v2/models/{name}/infer", "/v2/models/{name}/versions/{version}/infer"]
 
 
 @pytest.fixture
-def document(client: FlaskClient) -> Document:
+def document(client: Client) -> Document:
     found: Document = client.get("/openapi.json").get_json()
     return found
 
@@ -74,7 +76,7 @@ def test_every_route_is_in_it_and_no_other(app: Flask, document: Document) -> No
 
 def test_every_code_is_in_it(document: Document) -> None:
     kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, DigitsError)]
-    known = {kind.code for kind in kinds} | {code for _, code, _ in REFUSALS.values()}
+    known = {kind.code for kind in kinds}
     assert set(document["components"]["schemas"]["Error"]["properties"]["code"]["enum"]) == known
     assert {code for code in known if f"`{code}`" not in document["info"]["description"]} == set()
 
@@ -110,12 +112,12 @@ def test_each_answer_names_its_request(document: Document) -> None:
 def test_references_lead_somewhere_and_all_is_referred_to(document: Document) -> None:
     parts = document["components"]
     there = {f"#/components/{kind}/{name}" for kind, named in parts.items() for name in named}
-    assert references(document) == there - {"#/components/headers/WWW-Authenticate"}  # no key is demanded
+    assert references(document) == there - {f"#/components/securitySchemes/{name}" for name in SCHEMES}
 
 
 def test_limits_are_those_of_the_settings(tmp_path: Path) -> None:
     settings = Settings(models_dir=tmp_path, model_name="other", max_batch=17, max_upload_bytes=4321, max_pixels=98765)
-    made = create_app(settings).test_client().get("/openapi.json").get_json()
+    made = door.client_for(settings).get("/openapi.json").get_json()
     predict, batch = made["paths"]["/predict"]["post"], made["paths"]["/predict/batch"]["post"]
     assert "4,321 bytes" in predict["description"]
     assert "98,765" in predict["description"]
@@ -123,24 +125,28 @@ def test_limits_are_those_of_the_settings(tmp_path: Path) -> None:
         images = batch["requestBody"]["content"][kind]["schema"]["properties"][field]
         assert (images["minItems"], images["maxItems"]) == (1, 17)
     assert made["components"]["parameters"]["name"]["schema"] == {"enum": ["other"]}
-    assert predict["parameters"][1]["schema"]["maximum"] == len(LABELS)
+    assert {"$ref": "#/components/parameters/top_k"} in predict["parameters"]
+    top_k = made["components"]["parameters"]["top_k"]["schema"]
+    top_k = made["components"]["schemas"][top_k["$ref"].rpartition("/")[2]] if "$ref" in top_k else top_k
+    assert (top_k["minimum"], top_k["maximum"]) == (1, len(LABELS))
 
 
 def test_where_keys_are_set_it_says_who_has_to_show_one(tmp_path: Path) -> None:
     keys = tmp_path / "keys"
     keys.write_text("0123456789abcdef")
     settings = Settings.from_environ({"DIGITS_MODELS_DIR": str(tmp_path), "DIGITS_API_KEY_FILE": str(keys)})
-    client = create_app(settings).test_client()
+    client = door.client_for(settings)
     made = client.get("/openapi.json", headers={"X-API-Key": "0123456789abcdef"}).get_json()
     schemathesis.openapi.from_dict(made).validate()
     for path, method, operation in operations(made):
         refused = client.open(path.replace("{name}", "mnist-dmlp"), method=method).status_code == 401
-        assert refused == ("401" in operation["responses"]) == ("security" in operation)
+        assert refused == ("401" in operation["responses"]) == ("security" in operation) == (path not in OPEN)
+        assert operation.get("security", [{}])[0] == {}, "a service without keys demands none"
     assert "WWW-Authenticate" in made["components"]["responses"]["unauthorized"]["headers"]
-    assert made["components"]["securitySchemes"].keys() == {"bearer", "header", "password"}
+    assert made["components"]["securitySchemes"].keys() == SCHEMES
 
 
-def test_it_is_made_once_and_known_again(client: FlaskClient) -> None:
+def test_it_is_made_once_and_known_again(client: Client) -> None:
     first = client.get("/openapi.json")
     started = perf_counter()
     again = [client.get("/openapi.json", headers={"If-None-Match": first.headers["ETag"]}) for _ in range(20)]
@@ -161,7 +167,7 @@ class _References(HTMLParser):
         self.inline += [tag] if tag == "style" or (tag == "script" and "src" not in given) else []
 
 
-def test_page_has_nothing_inline_and_refers_to_what_is_served_here(client: FlaskClient) -> None:
+def test_page_has_nothing_inline_and_refers_to_what_is_served_here(client: Client) -> None:
     page = client.get("/docs", buffered=True)
     assert page.mimetype == "text/html"
     parser = _References()
@@ -172,18 +178,18 @@ def test_page_has_nothing_inline_and_refers_to_what_is_served_here(client: Flask
 
 
 @pytest.mark.parametrize("path", ["/docs", "/openapi.json", *(f"/docs/{name}" for name in ASSETS)])
-def test_it_has_the_policy_of_the_page(client: FlaskClient, path: str) -> None:
+def test_it_has_the_policy_of_the_page(client: Client, path: str) -> None:
     of_the_page = client.get("/", headers={"Accept": "text/html"}, buffered=True).headers["Content-Security-Policy"]
     assert client.get(path, buffered=True).headers["Content-Security-Policy"] == of_the_page
     assert "unsafe" not in of_the_page
 
 
 @pytest.mark.parametrize("name", ["swagger-ui-standalone-preset.js", "index.html", "..%2fapp.py", "missing.js", ""])
-def test_no_other_file_is_served(client: FlaskClient, name: str) -> None:
+def test_no_other_file_is_served(client: Client, name: str) -> None:
     response = client.get(f"/docs/{name}")
     assert (response.status_code, response.get_json()["code"]) == (404, "not_found")
 
 
 def test_our_files_name_no_other_host() -> None:
-    texts = [(PAGE.parent / name).read_text(encoding="utf-8") for name in ("index.html", "docs.js", "docs.css")]
+    texts = [(docs._OURS / name).read_text(encoding="utf-8") for name in ("index.html", "docs.js", "docs.css")]
     assert not any("//" in re.sub(r"^// .*$", "", text, flags=re.MULTILINE) for text in texts)

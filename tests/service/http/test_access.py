@@ -2,35 +2,39 @@
 
 from base64 import b64encode
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 
+import numpy as np
 import pytest
-from flask.testing import FlaskClient
+from flask import Flask
+from PIL import Image
+from werkzeug.test import Client
 
-from service.app import create_app
 from service.errors import SettingsError
+from service.http.app import create_app
 from service.settings import Settings
-from tests import drawing
+from tests import door, drawing
 
 KEY = "correct-horse-battery"
 OTHER = "staple-0123456789"
 
 
 @pytest.fixture
-def locked(settings: Settings, tmp_path: Path) -> FlaskClient:
+def locked(settings: Settings, tmp_path: Path) -> Client:
     """A client of a service that demands one of two keys."""
     (tmp_path / "keys").write_text(f"{KEY}\n{OTHER}\n")
     keys = Settings.from_environ({"DIGITS_API_KEY_FILE": str(tmp_path / "keys")}).api_key_file
-    return create_app(replace(settings, api_key_file=keys)).test_client()
+    return door.client_for(replace(settings, api_key_file=keys))
 
 
 def basic(password: str) -> str:
     return "Basic " + b64encode(f"anybody:{password}".encode()).decode()
 
 
-def test_all_but_health_is_closed_to_who_has_no_key(locked: FlaskClient) -> None:
+def test_all_but_health_is_closed_to_who_has_no_key(locked: Client, app: Flask) -> None:
     health = {"/livez", "/readyz", "/v2/health/live", "/v2/health/ready"}
-    for rule in locked.application.url_map.iter_rules():
+    for rule in app.url_map.iter_rules():
         method = "POST" if "POST" in (rule.methods or ()) else "GET"
         response = locked.open(rule.rule, method=method, data=drawing.png() if method == "POST" else None)
         assert (response.status_code == 401) == (rule.rule not in health), rule.rule
@@ -46,7 +50,7 @@ def test_all_but_health_is_closed_to_who_has_no_key(locked: FlaskClient) -> None
         {"Authorization": basic(KEY)},
     ],
 )
-def test_each_key_opens_in_each_form(locked: FlaskClient, headers: dict[str, str]) -> None:
+def test_each_key_opens_in_each_form(locked: Client, headers: dict[str, str]) -> None:
     response = locked.post("/predict", data=drawing.png(3), content_type="image/png", headers=headers)
     assert (response.status_code, response.get_json()["digit"]) == (200, 3)
     with locked.get("/", headers={**headers, "Accept": "text/html"}) as page:
@@ -67,11 +71,38 @@ def test_each_key_opens_in_each_form(locked: FlaskClient, headers: dict[str, str
         {"X-API-Key": "\xe9" * 20},
     ],
 )
-def test_nothing_else_does(locked: FlaskClient, headers: dict[str, str]) -> None:
+def test_nothing_else_does(locked: Client, headers: dict[str, str]) -> None:
     response = locked.post("/predict", data=drawing.png(3), content_type="image/png", headers=headers)
     assert (response.status_code, response.get_json()["code"]) == (401, "unauthorized")
-    assert response.headers["WWW-Authenticate"].startswith("Bearer")
-    assert "Basic" in response.headers["WWW-Authenticate"]  # so that a browser asks its user
+    # A line each, and Basic first: Chromium reads one challenge of a line, and asks its user for Basic alone.
+    schemes = [line.split()[0] for line in response.headers.getlist("WWW-Authenticate")]
+    assert schemes == ["Basic", "Bearer"]
+
+
+def test_flask_alone_which_demands_no_key_does_not_start_where_keys_are_set(
+    tmp_path: Path, models_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "keys").write_text(KEY)
+    monkeypatch.setenv("DIGITS_MODELS_DIR", str(models_dir))
+    monkeypatch.setenv("DIGITS_PROVIDER", "cpu")
+    assert create_app().test_client().get("/readyz").status_code == 200
+    monkeypatch.setenv("DIGITS_API_KEY_FILE", str(tmp_path / "keys"))
+    with pytest.raises(SettingsError, match="DIGITS_API_KEY_FILE"):
+        create_app()
+
+
+def test_a_key_and_an_origin_change_no_answer(settings: Settings, tmp_path: Path) -> None:
+    """A photograph in a form was 413 as soon as one of them was set."""
+    (tmp_path / "keys").write_text(KEY)
+    keys = Settings.from_environ({"DIGITS_API_KEY_FILE": str(tmp_path / "keys")}).api_key_file
+    noise = np.random.default_rng(1).integers(0, 8, (900, 900), np.uint8)
+    picture = drawing.encode(Image.fromarray(np.minimum(np.asarray(drawing.digit(4, side=900, size=700)), 247) + noise))
+    assert len(picture) > 200_000
+    for more in ({}, {"api_key_file": keys}, {"cors_origins": ("https://example.org",)}):
+        response = door.client_for(replace(settings, **more)).post(
+            "/predict", data={"image": (BytesIO(picture), "a.png")}, headers={"X-API-Key": KEY}
+        )
+        assert (response.status_code, response.get_json()["digit"]) == (200, 4)
 
 
 @pytest.mark.parametrize("content", [None, "", "\n", "short", f"{KEY}\nshort", "passwörter-aus-16-zeichen"])

@@ -6,14 +6,13 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from flask import Flask
-from flask.testing import FlaskClient
+from werkzeug.test import Client
 
-from service.app import create_app
 from service.settings import Settings
+from tests import door
 
-ROOT = Path(__file__).parent.parent.parent
-STATIC = ROOT / "service" / "static"
+ROOT = Path(__file__).parents[3]
+STATIC = ROOT / "service" / "http" / "static"
 FILES = sorted(path.name for path in STATIC.iterdir())
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8"
 TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
@@ -30,27 +29,27 @@ TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".s
         ("application/json, text/html;q=0.5", "application/json"),
     ],
 )
-def test_who_names_html_gets_the_page(client: FlaskClient, accept: str | None, mimetype: str) -> None:
+def test_who_names_html_gets_the_page(client: Client, accept: str | None, mimetype: str) -> None:
     response = client.get("/", headers={"Accept": accept} if accept else {}, buffered=True)
     assert (response.status_code, response.mimetype) == (200, mimetype)
     assert response.vary.as_set() == {"accept"}
 
 
 @pytest.mark.parametrize("route", ["POST /predict", "POST /predict/batch", "GET /readyz", "GET /"])
-def test_index_lists_the_routes(client: FlaskClient, route: str) -> None:
+def test_index_lists_the_routes(client: Client, route: str) -> None:
     index = client.get("/").get_json()
     assert route in index["routes"]
     assert index["model"]["version"] == "1"
 
 
 def test_page_needs_no_model(tmp_path: Path) -> None:
-    client = create_app(Settings(models_dir=tmp_path)).test_client()
+    client = door.client_for(Settings(models_dir=tmp_path))
     assert "<canvas" in client.get("/", headers={"Accept": BROWSER}, buffered=True).text
     assert client.get("/").get_json()["model"] is None
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_files_are_served_with_their_type_and_known_again(client: FlaskClient, name: str) -> None:
+def test_files_are_served_with_their_type_and_known_again(client: Client, name: str) -> None:
     response = client.get(f"/static/{name}", buffered=True)
     assert response.status_code == 200
     assert response.mimetype.replace("application/java", "text/java") == TYPES[Path(name).suffix]
@@ -61,7 +60,7 @@ def test_files_are_served_with_their_type_and_known_again(client: FlaskClient, n
 
 
 @pytest.mark.parametrize("path", ["/", "/static/main.js", "/static/missing.js"])
-def test_headers_let_nothing_in_or_out(client: FlaskClient, path: str) -> None:
+def test_headers_let_nothing_in_or_out(client: Client, path: str) -> None:
     headers = client.get(path, headers={"Accept": BROWSER}, buffered=True).headers
     policy = dict(rule.split(" ", 1) for rule in headers["Content-Security-Policy"].split("; "))
     assert policy.pop("img-src") == "'self' data: blob:"
@@ -72,13 +71,13 @@ def test_headers_let_nothing_in_or_out(client: FlaskClient, path: str) -> None:
     assert headers["Permissions-Policy"].startswith("camera=(self)")
 
 
-def test_other_routes_keep_their_headers(client: FlaskClient) -> None:
+def test_other_routes_keep_their_headers(client: Client) -> None:
     assert "Content-Security-Policy" not in client.get("/livez").headers
 
 
 @pytest.mark.parametrize("path", ["/static/../app.py", "/static/%2e%2e/app.py", "/static/..%2fapp.py", "/static/"])
-def test_nothing_else_is_served(app: Flask, path: str) -> None:
-    response = app.test_client().get(path)
+def test_nothing_else_is_served(client: Client, path: str) -> None:
+    response = client.get(path)
     assert (response.status_code, response.get_json()["code"]) == (404, "not_found")
 
 
@@ -128,5 +127,7 @@ def test_ids_are_unique_and_those_that_the_scripts_use_exist(elements: _Elements
 
 def test_files_are_in_the_package() -> None:
     setuptools = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
-    packaged = {path.name for pattern in setuptools["package-data"]["service"] for path in STATIC.parent.glob(pattern)}
+    packaged = {
+        path.name for pattern in setuptools["package-data"]["service.http"] for path in STATIC.parent.glob(pattern)
+    }
     assert packaged >= set(FILES)

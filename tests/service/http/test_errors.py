@@ -6,9 +6,8 @@ from typing import Any
 
 import pytest
 from flask import Flask, abort
-from flask.testing import FlaskClient
-from gunicorn.http.errors import InvalidChunkSize, NoMoreData
 from werkzeug.exceptions import HTTPException, default_exceptions
+from werkzeug.test import Client
 
 from service import errors
 from service.errors import DigitsError
@@ -32,7 +31,7 @@ def routes(app: Flask) -> list[tuple[str, set[str]]]:
     return [(rule.rule, rule.methods or set()) for rule in app.url_map.iter_rules()]
 
 
-def test_each_route_refuses_each_other_method(app: Flask, client: FlaskClient) -> None:
+def test_each_route_refuses_each_other_method(app: Flask, client: Client) -> None:
     assert len(routes(app)) >= 5
     for path, methods in routes(app):
         for method in {"GET", "POST", "PUT", "PATCH", "DELETE", "TRACE"} - methods:
@@ -42,7 +41,7 @@ def test_each_route_refuses_each_other_method(app: Flask, client: FlaskClient) -
             assert set(response.headers["Allow"].split(", ")) == methods
 
 
-def test_each_route_that_takes_a_body_refuses_garbage_and_excess(app: Flask, client: FlaskClient) -> None:
+def test_each_route_that_takes_a_body_refuses_garbage_and_excess(app: Flask, client: Client) -> None:
     for path, methods in routes(app):
         for body in (b"", b"garbage", bytes(2 << 20)):
             nothing_wanted = path == "/v2/repository/index" and not body  # Triton's client sends none
@@ -51,16 +50,16 @@ def test_each_route_that_takes_a_body_refuses_garbage_and_excess(app: Flask, cli
                     assert_shape(client.post(path, data=body, content_type=content_type))
 
 
-@pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "identity, gzip"])
-def test_each_route_refuses_a_body_that_is_compressed(app: Flask, client: FlaskClient, encoding: str) -> None:
+@pytest.mark.parametrize("encoding", ["br", "zstd", "identity, gzip"])
+def test_each_route_refuses_a_body_in_another_encoding(app: Flask, door_client: Client, encoding: str) -> None:
     for path in (path for path, methods in routes(app) if "POST" in methods):
-        response = client.post(path, data=b"{}", content_type="image/png", headers={"Content-Encoding": encoding})
+        response = door_client.post(path, data=b"{}", content_type="image/png", headers={"Content-Encoding": encoding})
         assert_shape(response)
         assert (response.status_code, response.get_json()["code"]) == (415, "unsupported_media_type")
         assert "Content-Encoding" in response.get_json()["error"]
 
 
-def test_identity_is_no_compression(client: FlaskClient) -> None:
+def test_identity_is_no_compression(client: Client) -> None:
     response = client.post(
         "/predict", data=drawing.png(), content_type="image/png", headers={"Content-Encoding": "Identity"}
     )
@@ -68,13 +67,13 @@ def test_identity_is_no_compression(client: FlaskClient) -> None:
 
 
 @pytest.mark.parametrize("path", ["/nothing", "/predict/", "/predict/7", "/%00", "/readyz/../livez"])
-def test_unknown_path(client: FlaskClient, path: str) -> None:
+def test_unknown_path(client: Client, path: str) -> None:
     response = client.get(path)
     assert_shape(response)
     assert (response.status_code, response.get_json()["code"]) == (404, "not_found")
 
 
-def raising(app: Flask, error: Any) -> FlaskClient:
+def raising(app: Flask, error: Any) -> Client:
     def view() -> str:
         if isinstance(error, int):
             abort(error)
@@ -96,13 +95,6 @@ def test_whatever_we_raise(app: Flask, kind: type[DigitsError]) -> None:
     response = raising(app, kind("Send something else.")).get("/raise")
     assert response.status_code == kind.status
     assert response.get_json() == {"error": "Send something else.", "code": kind.code}
-
-
-@pytest.mark.parametrize("error", [NoMoreData(b""), InvalidChunkSize(b"x")])
-def test_a_body_that_breaks_off(app: Flask, error: Exception) -> None:
-    response = raising(app, error).get("/raise")
-    assert_shape(response)
-    assert response.status_code == 400
 
 
 def test_a_defect_is_logged_and_not_told(app: Flask, caplog: pytest.LogCaptureFixture) -> None:

@@ -5,16 +5,15 @@ import logging
 import re
 import sys
 from collections.abc import Iterator
-from datetime import timedelta
-from types import SimpleNamespace
+from dataclasses import replace
 from typing import Any, Literal
 
 import pytest
-from flask.testing import FlaskClient
+from werkzeug.test import Client
 
-from service import logs
-from service.app import create_app
+from service.http import logs
 from service.settings import Settings
+from tests import door, drawing
 
 
 @pytest.fixture(autouse=True)
@@ -29,22 +28,14 @@ def _restored() -> Iterator[None]:
 def logged(
     capsys: pytest.CaptureFixture[str],
     log_format: Literal["text", "json"],
-    uri: str = "/predict?x=secret",
-    status: str = "200 OK",
+    path: str = "/predict",
+    status: int = 200,
     level: Literal["debug", "info"] = "info",
     **noted: Any,
 ) -> str:
     logs.configure(Settings(log_format=log_format, log_level=level))
-    logger = logs.GunicornLogger.__new__(logs.GunicornLogger)
-    logger.access_log = logging.getLogger("tests.access")
-    environ = {
-        "RAW_URI": uri,
-        "REQUEST_METHOD": "POST",
-        "CONTENT_LENGTH": "2115",
-        "REMOTE_ADDR": "192.0.2.1",
-        logs.NOTES: logs.Notes("abc-1", **{"route": "/predict", **noted}),
-    }
-    logger.access(SimpleNamespace(status=status, sent=300), None, environ, timedelta(milliseconds=3.14))
+    notes = logs.Notes("abc-1", "POST", path, "192.0.2.1", 2115, 300, status, **{"route": "/predict", **noted})
+    logs.log_access(notes, 0.00314)
     return capsys.readouterr().err
 
 
@@ -59,7 +50,7 @@ def test_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert record.pop("message") == "POST /predict 200 3.1 ms, 2115 bytes from 192.0.2.1"
     assert {name: record[name] for name in record.keys() - {"time", "pid"}} == {
         "level": "info",
-        "logger": "tests.access",
+        "logger": "gunicorn.access",
         "request_id": "abc-1",
         "method": "POST",
         "path": "/predict",
@@ -74,17 +65,55 @@ def test_json(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_the_code_of_a_refusal_is_logged(capsys: pytest.CaptureFixture[str]) -> None:
-    assert json.loads(logged(capsys, "json", status="422 Unprocessable", code="no_digit"))["code"] == "no_digit"
+    assert json.loads(logged(capsys, "json", status=422, code="no_digit"))["code"] == "no_digit"
 
 
-def test_a_query_is_not_logged(capsys: pytest.CaptureFixture[str]) -> None:
-    assert "secret" not in logged(capsys, "text") + logged(capsys, "json")
+@pytest.mark.parametrize("log_format", ["text", "json"])
+def test_a_request_is_a_line_without_its_query_or_its_picture(
+    door_client: Client, capsys: pytest.CaptureFixture[str], log_format: Literal["text", "json"]
+) -> None:
+    logs.configure(Settings(log_format=log_format))
+    for path in ("/predict?top_k=1&seen=false", "/predict?x=secret", "/secre%74?secret", "/livez?secret"):
+        door_client.post(path, data=drawing.png(7), content_type="image/png", headers={"X-Request-ID": "abc-3"})
+    lines = [line for line in capsys.readouterr().err.splitlines() if "abc-3" in line]
+    assert len(lines) == 4
+    assert sum("secret" in line for line in lines) == 1, "the path is the client's, the query is nobody's"
+    if log_format == "json":
+        record = json.loads(lines[0])
+        assert (record["path"], record["route"], record["pictures"]) == ("/predict", "/predict", 1)
+        assert record["bytes_in"] == len(drawing.png(7))
+        assert {json.loads(line).get("code") for line in lines[1:]} == {
+            "malformed_request",
+            "not_found",
+            "method_not_allowed",
+        }
+
+
+@pytest.mark.parametrize(
+    ("trusted", "forwarded", "remote"),
+    [
+        (0, "203.0.113.9", "127.0.0.1"),
+        (1, "203.0.113.9", "203.0.113.9"),
+        (1, "198.51.100.1, 203.0.113.9", "203.0.113.9"),
+        (2, "198.51.100.1, 203.0.113.9", "198.51.100.1"),
+        (2, "203.0.113.9", "127.0.0.1"),
+        (1, None, "127.0.0.1"),
+    ],
+)
+def test_who_asked_is_whom_the_trusted_proxies_name(
+    settings: Settings, capsys: pytest.CaptureFixture[str], trusted: int, forwarded: str | None, remote: str
+) -> None:
+    logs.configure(Settings(log_format="json"))
+    client = door.client_for(replace(settings, trusted_proxies=trusted))
+    client.get("/v2", headers={"X-Forwarded-For": forwarded} if forwarded else {})
+    [record] = [json.loads(line) for line in capsys.readouterr().err.splitlines() if '"/v2"' in line]
+    assert record["remote"] == remote
 
 
 @pytest.mark.parametrize("route", ["/livez", "/readyz", "/metrics"])
 def test_a_probe_is_logged_only_where_something_is_wrong(capsys: pytest.CaptureFixture[str], route: str) -> None:
     assert logged(capsys, "text", route, route=route) == ""
-    assert logged(capsys, "text", route, "503 Service Unavailable", route=route)
+    assert logged(capsys, "text", route, 503, route=route)
     assert logged(capsys, "text", route, level="debug", route=route)
 
 
@@ -133,19 +162,19 @@ def test_a_line_names_the_request_during_which_it_was_written(capsys: pytest.Cap
 
 
 @pytest.mark.parametrize("wanted", ["a", "A-1_b.2", "x" * 128])
-def test_a_sane_request_id_is_taken(client: FlaskClient, wanted: str) -> None:
-    assert client.get("/livez", headers={"X-Request-ID": wanted}).headers.getlist("X-Request-ID") == [wanted]
+def test_a_sane_request_id_is_taken(door_client: Client, wanted: str) -> None:
+    assert door_client.get("/livez", headers={"X-Request-ID": wanted}).headers.getlist("X-Request-ID") == [wanted]
 
 
 @pytest.mark.parametrize("wanted", ["", "x" * 129, "a b", "a,b", "\xe9", 'a"b', "a\x1b[1m"])
-def test_another_is_replaced(client: FlaskClient, wanted: str) -> None:
-    response = client.get("/nothing", environ_overrides={"HTTP_X_REQUEST_ID": wanted})
+def test_another_is_replaced(door_client: Client, wanted: str) -> None:
+    response = door_client.get("/nothing", environ_overrides={"HTTP_X_REQUEST_ID": wanted})
     [given] = response.headers.getlist("X-Request-ID")
     assert response.status_code == 404
     assert re.fullmatch(r"[0-9a-f]{24}", given)
 
 
-def test_each_request_has_a_name_of_its_own(client: FlaskClient, settings: Settings) -> None:
-    other = create_app(settings).test_client()
-    names = {asked.get("/livez").headers["X-Request-ID"] for asked in (client, other) for _ in range(50)}
+def test_each_request_has_a_name_of_its_own(door_client: Client, settings: Settings) -> None:
+    other = door.client_for(settings)
+    names = {asked.get("/livez").headers["X-Request-ID"] for asked in (door_client, other) for _ in range(50)}
     assert len(names) == 100

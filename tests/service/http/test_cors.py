@@ -1,0 +1,70 @@
+"""Pages of other sites: none may read an answer unless it is named."""
+
+from dataclasses import replace
+
+import pytest
+from werkzeug.test import Client
+
+from service.errors import SettingsError
+from service.settings import Settings
+from tests import door
+
+SITE = "https://example.org"
+
+
+def client_of(settings: Settings, *origins: str) -> Client:
+    return door.client_for(replace(settings, cors_origins=origins))
+
+
+def allowed(client: Client, origin: str, method: str = "GET") -> str | None:
+    return client.open("/predict", method=method, headers={"Origin": origin}).headers.get("Access-Control-Allow-Origin")
+
+
+def test_nobody_by_default(client: Client) -> None:
+    assert allowed(client, SITE) is None
+    assert allowed(client, SITE, "OPTIONS") is None
+
+
+def test_who_is_named_and_nobody_else(settings: Settings) -> None:
+    client = client_of(settings, SITE, "http://localhost:3000")
+    assert allowed(client, SITE) == SITE
+    assert allowed(client, "http://localhost:3000") == "http://localhost:3000"
+    for other in ("http://example.org", "https://example.org:444", "https://a.example.org", "null", ""):
+        assert allowed(client, other) is None
+    assert "Origin" in client.get("/livez").headers["Vary"]
+    assert client.get("/livez", headers={"Origin": SITE}).headers["Access-Control-Allow-Credentials"] == "true"
+    other = client.get("/livez", headers={"Origin": "https://a.example.org"}).headers
+    assert not [name for name, _ in other if name.startswith("Access-Control")]
+
+
+def test_anybody_where_that_is_said(settings: Settings) -> None:
+    client = client_of(settings, "*")
+    assert allowed(client, SITE) == "*"
+    assert "Access-Control-Allow-Credentials" not in client.get("/livez", headers={"Origin": SITE}).headers
+
+
+def test_a_refusal_can_be_read_there_too(settings: Settings) -> None:
+    locked = door.client_for(replace(settings, cors_origins=(SITE,), api_key_file=(b"digest",)))
+    response = locked.post("/predict", headers={"Origin": SITE})
+    assert (response.status_code, response.headers["Access-Control-Allow-Origin"]) == (401, SITE)
+    assert "Retry-After" in response.headers["Access-Control-Expose-Headers"]
+
+
+def test_a_browser_that_asks_first_is_answered_without_a_key(settings: Settings) -> None:
+    client = door.client_for(replace(settings, cors_origins=(SITE,), api_key_file=(b"digest",)))
+    response = client.options("/predict", headers={"Origin": SITE, "Access-Control-Request-Method": "POST"})
+    assert response.status_code == 200
+    may_send = {name.strip().lower() for name in response.headers["Access-Control-Allow-Headers"].split(",")}
+    assert {"content-type", "x-api-key", "traceparent", "baggage", "x-requested-with"} <= may_send
+    assert response.headers["Access-Control-Allow-Credentials"] == "true"
+    assert "POST" in response.headers["Access-Control-Allow-Methods"]
+
+
+@pytest.mark.parametrize("text", ["example.org", "https://example.org/", "https://EXAMPLE.org", "ftp://a", "https://"])
+def test_what_is_no_origin_stops_the_start(text: str) -> None:
+    with pytest.raises(SettingsError, match="DIGITS_CORS_ORIGINS="):
+        Settings.from_environ({"DIGITS_CORS_ORIGINS": text})
+
+
+def test_several_are_separated_by_spaces() -> None:
+    assert Settings.from_environ({"DIGITS_CORS_ORIGINS": f" {SITE}  * "}).cors_origins == (SITE, "*")

@@ -1,0 +1,136 @@
+"""Multipart forms: what is read, and a sentence for each way in which one can be broken."""
+
+import re
+from io import BytesIO
+from typing import Any
+
+import pytest
+from werkzeug.test import Client
+
+from service.errors import MalformedRequest, TooLarge
+from service.http.forms import fields_of
+from service.http.messages import Request
+from tests import drawing
+
+FORM = "multipart/form-data; boundary=b"
+
+
+def field(name: str, content: bytes, filename: str | None = "a.png", head: str = "") -> bytes:
+    file = "" if filename is None else f'; filename="{filename}"'
+    return f'--b\r\nContent-Disposition: form-data; name="{name}"{file}\r\n{head}\r\n'.encode() + content + b"\r\n"
+
+
+END = b"--b--\r\n"
+
+
+def read(body: bytes, content_type: str = FORM, most: int = 1) -> tuple[dict[str, str], list[bytes]]:
+    return fields_of(Request(body, {"content-type": content_type}), "image", ("top_k", "seen"), most)
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\r\n", b"abc", b"\r\n--b", b"--b--", b"\r\n--c\r\n", bytes(range(256)) * 999]
+)
+def test_a_file_is_read_to_the_byte(content: bytes) -> None:
+    if b"\r\n--b" in content:  # no client chooses a boundary that its file holds
+        content = content.replace(b"--b", b"--a")
+    assert read(field("image", content) + END) == ({}, [content])
+
+
+@pytest.mark.parametrize(
+    "head", ["", "Content-Type: image/png\r\n", "Content-Type: text/plain\r\nContent-Length: 3\r\n"]
+)
+@pytest.mark.parametrize("filename", ["a.png", "", "ü.png", "a b;c.png"])
+def test_the_bytes_tell_and_not_what_is_said_of_them(head: str, filename: str) -> None:
+    assert read(field("image", b"abc", filename, head) + END) == ({}, [b"abc"])
+
+
+@pytest.mark.parametrize(
+    "content_type", ['multipart/form-data; boundary="b"', "Multipart/Form-Data; charset=utf-8; BOUNDARY=b"]
+)
+def test_a_boundary_in_each_writing(content_type: str) -> None:
+    assert read(field("image", b"abc") + END, content_type) == ({}, [b"abc"])
+
+
+def test_fields_beside_the_file_and_files_in_their_order() -> None:
+    body = field("top_k", b"3", None) + field("image", b"1") + field("image", b"2") + field("seen", b"true", None) + END
+    assert read(body, most=4) == ({"top_k": "3", "seen": "true"}, [b"1", b"2"])
+    assert read(field("image", b"1") + field("image", b"2") + END)[1] == [b"1", b"2"]  # /predict says what is wrong
+
+
+def test_text_around_the_form_is_passed_over() -> None:
+    assert read(field("image", b"abc") + END + b"\r\n")[1] == [b"abc"]
+
+
+WHOLE = field("image", drawing.png()) + END
+BROKEN = {
+    "no boundary": (WHOLE, "multipart/form-data", "no boundary"),
+    "an empty boundary": (WHOLE, "multipart/form-data; boundary=", "no boundary"),
+    "another boundary": (WHOLE, "multipart/form-data; boundary=c", "boundary in `Content-Type` is not in the body"),
+    "nothing": (b"", FORM, "boundary in `Content-Type` is not in the body"),
+    "no form": (b"hello", FORM, "boundary in `Content-Type` is not in the body"),
+    "cut off in the file": (WHOLE[:200], FORM, "cut off"),
+    "cut off before the end": (WHOLE[: -len(END)], FORM, "cut off"),
+    "cut off in the end": (WHOLE[:-5], FORM, "cut off"),
+    "cut off in a head": (WHOLE[:30], FORM, "cut off"),
+    "no head": (b"--b\r\n\r\nabc\r\n" + END, FORM, "malformed"),
+    "no name": (b'--b\r\nContent-Disposition: form-data; filename="a"\r\n\r\nabc\r\n' + END, FORM, "Unknown field ''"),
+    "another disposition": (b'--b\r\nContent-Disposition: file; name="image"\r\n\r\nabc\r\n' + END, FORM, "malformed"),
+    "a head of letters": (b"--b\r\nhello\r\n\r\nabc\r\n" + END, FORM, "malformed"),
+    "no field": (END, FORM, "no file field `image`"),
+    "only options": (field("top_k", b"3", None) + END, FORM, "no file field `image`"),
+    "a text": (field("image", b"abc", None) + END, FORM, "`image` is a text"),
+    "another case": (field("Image", b"abc") + END, FORM, "Unknown field 'Image'"),
+    "another name": (field("file", b"abc") + END, FORM, "Unknown field 'file'"),
+    "another one beside": (field("image", b"abc") + field("x", b"", None) + END, FORM, "Unknown field 'x'"),
+}
+
+
+@pytest.mark.parametrize(("body", "content_type", "said"), BROKEN.values(), ids=BROKEN)
+def test_a_broken_form_is_told_what_is_wrong_with_it(body: bytes, content_type: str, said: str) -> None:
+    with pytest.raises(MalformedRequest, match=re.escape(said)) as caught:
+        read(body, content_type)
+    assert str(caught.value).endswith(".")
+    assert len(str(caught.value)) < 200
+
+
+@pytest.mark.parametrize("route", ["/predict", "/predict/batch"])
+@pytest.mark.parametrize(("body", "content_type", "said"), BROKEN.values(), ids=BROKEN)
+def test_each_route_says_the_same(client: Client, route: str, body: bytes, content_type: str, said: str) -> None:
+    response = client.post(route, input_stream=BytesIO(body), content_length=len(body), content_type=content_type)
+    assert (response.status_code, response.get_json()["code"]) == (400, "malformed_request")
+    assert said in response.get_json()["error"]
+
+
+@pytest.mark.parametrize("place", range(1, len(WHOLE), 97))
+def test_a_form_that_is_cut_off_anywhere_is_never_taken_for_a_picture(place: int) -> None:
+    with pytest.raises(MalformedRequest):
+        read(WHOLE[:place])
+
+
+def test_more_files_than_allowed() -> None:
+    body = b"".join(field("image", b"1") for _ in range(5)) + END
+    with pytest.raises(TooLarge, match="There are 5 pictures, allowed are 4"):
+        read(body, most=4)
+
+
+@pytest.mark.parametrize("name", ["image", "top_k", "x"])
+def test_a_form_of_very_many_fields_is_not_read_to_its_end(name: str) -> None:
+    body = b"".join(field(name, b"", None if name != "image" else "a") for _ in range(10_000)) + END
+    with pytest.raises(TooLarge, match="fields: send fewer"):
+        read(body)
+
+
+def test_a_large_text_field_is_cut() -> None:
+    values, _ = read(field("top_k", b"1" * 1_000_000, None) + field("image", b"abc") + END)
+    assert len(values["top_k"]) < 100_000
+
+
+def test_an_empty_file_is_named(client: Client) -> None:
+    response = client.post("/predict", data=field("image", b"") + END, content_type=FORM)
+    assert response.status_code == 400
+    assert response.get_json()["error"] == "The file in `image` is empty: send the bytes of a picture."
+    batch: Any = client.post(
+        "/predict/batch", data=field("image", b"") + field("image", drawing.png(2)) + END, content_type=FORM
+    )
+    first, second = batch.get_json()["predictions"]
+    assert (first["code"], second["digit"]) == ("malformed_request", 2)

@@ -1,0 +1,411 @@
+"""`/predict` and `/predict/batch`, through a client, as an app developer would use them."""
+
+import base64
+import json
+from io import BytesIO
+from typing import Any
+from urllib.parse import quote
+
+import numpy as np
+import pytest
+from PIL import Image
+from werkzeug.test import Client
+
+from service.errors import MalformedRequest
+from service.http.predict import picture_in
+from service.http.state import Service
+from service.preprocessing.mnist_format import canonical_digit
+from service.settings import Settings
+from tests import door, drawing, factory
+
+MODEL = {"name": "mnist-dmlp", "version": "1"}
+
+
+def base64_of(content: bytes) -> str:
+    return base64.b64encode(content).decode("ascii")
+
+
+def file(content: bytes, name: str = "digit.png") -> tuple[BytesIO, str]:
+    return BytesIO(content), name
+
+
+def post(client: Client, content: bytes, query: str = "", content_type: str = "image/png") -> Any:
+    return client.post(f"/predict{query}", data=content, content_type=content_type)
+
+
+@pytest.mark.parametrize("label", range(10))
+def test_answer(client: Client, label: int) -> None:
+    response = post(client, drawing.png(label))
+    answer = response.get_json()
+    assert response.status_code == 200
+    assert list(answer) == ["digit", "confidence", "certain", "probabilities", "model"]
+    assert answer["digit"] == label
+    assert answer["confidence"] == max(answer["probabilities"]) == answer["probabilities"][label]
+    assert sum(answer["probabilities"]) == pytest.approx(1, abs=1e-6)
+    assert answer["certain"] is True
+    assert answer["model"] == MODEL
+
+
+def test_probabilities_are_those_of_the_model(here: Service, client: Client) -> None:
+    assert here.store.serving
+    engine = here.store.serving.engine
+    expected = engine.run(canonical_digit(np.asarray(drawing.digit(9)))[np.newaxis])[0]
+    found = np.array(post(client, drawing.png(9)).get_json()["probabilities"], np.float32)
+    np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        {"data": {"image": (drawing.png(5), "a.png")}},
+        {"data": drawing.png(5), "content_type": "image/png"},
+        {"data": drawing.png(5), "content_type": "image/jpeg"},  # the bytes tell, not the client
+        {"data": drawing.png(5), "content_type": "application/octet-stream"},
+        {"json": {"image": base64_of(drawing.png(5))}},
+        {"json": {"image": "data:image/png;base64," + base64_of(drawing.png(5))}},
+        {"json": {"image": base64.encodebytes(drawing.png(5)).decode()}},
+    ],
+    ids=["multipart", "raw", "wrong type", "octets", "json", "data URL", "line breaks"],
+)
+def test_each_form_of_upload(client: Client, request_: dict[str, Any]) -> None:
+    response = client.post("/predict", **with_files(request_))
+    assert (response.status_code, response.get_json()["digit"]) == (200, 5)
+
+
+@pytest.mark.parametrize("format", ["PNG", "JPEG", "GIF", "BMP", "WEBP"])
+def test_each_format(client: Client, format: str) -> None:
+    response = post(client, drawing.encode(drawing.digit(3), format), content_type="application/octet-stream")
+    assert response.get_json()["digit"] == 3
+
+
+def test_certain_follows_the_manifest(settings: Settings) -> None:
+    factory.publish(settings.models_dir, 2, promised=factory.at_temperature(9), certain_from=1.0)
+    answer = post(door.client_for(settings), drawing.png(1)).get_json()
+    assert (answer["certain"], answer["model"]["version"]) == (False, "2")
+
+
+@pytest.mark.parametrize("k", [1, 3, 10])
+def test_top_k(client: Client, k: int) -> None:
+    answer = post(client, drawing.png(6), f"?top_k={k}").get_json()
+    ranking = sorted(enumerate(answer["probabilities"]), key=lambda entry: -entry[1])[:k]
+    assert answer["top_k"] == [{"digit": digit, "probability": probability} for digit, probability in ranking]
+
+
+def test_seen(client: Client) -> None:
+    answer = post(client, drawing.png(2), "?seen=true").get_json()
+    image = Image.open(BytesIO(base64.b64decode(answer["seen"])))
+    assert image.format == "PNG"
+    np.testing.assert_array_equal(np.asarray(image), canonical_digit(np.asarray(drawing.digit(2))))
+
+
+def test_not_seen_unless_asked(client: Client) -> None:
+    for query in ("", "?seen=false"):
+        assert "seen" not in post(client, drawing.png(), query).get_json()
+
+
+@pytest.mark.parametrize(
+    "query", ["top_k=0", "top_k=11", "top_k=-1", "top_k=3.0", "top_k=x", "top_k=", "top_k=%D9%A3", "seen=yes", "seen="]
+)
+@pytest.mark.parametrize("route", ["/predict", "/predict/batch"])
+def test_bad_query(client: Client, route: str, query: str) -> None:
+    response = client.post(f"{route}?{query}", data={"image": file(drawing.png())})
+    assert (response.status_code, response.get_json()["code"]) == (400, "malformed_request")
+    assert query.partition("=")[0] in response.get_json()["error"]
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"query_string": "top_k=2&seen=true", "json": {"image": base64_of(drawing.png(6))}},
+        {"json": {"image": base64_of(drawing.png(6)), "top_k": 2, "seen": True}},
+        {"json": {"image": base64_of(drawing.png(6)), "top_k": "2", "seen": "true"}},
+        {"query_string": "top_k=2", "json": {"image": base64_of(drawing.png(6)), "top_k": 5, "seen": True}},
+        {"data": {"image": (drawing.png(6), "a.png"), "top_k": "2", "seen": "true"}},
+        {"query_string": "seen=1", "data": {"image": (drawing.png(6), "a.png"), "top_k": "2"}},
+        {"data": {"image": base64_of(drawing.png(6)), "top_k": "2", "seen": "true"}},  # urlencoded
+    ],
+    ids=["query", "JSON", "texts in JSON", "the query goes before", "form", "query and form", "urlencoded"],
+)
+def test_options_stand_in_the_query_a_form_or_json(client: Client, asked: dict[str, Any]) -> None:
+    answer = client.post("/predict", **with_files(asked)).get_json()
+    assert (answer["digit"], len(answer["top_k"]), "seen" in answer) == (6, 2, True)
+
+
+def with_files(request: dict[str, Any]) -> dict[str, Any]:
+    """Return the request with streams, which can be sent once, for the files in its form."""
+    if not isinstance(request.get("data"), dict):
+        return request
+    fields = request["data"].items()
+    return {**request, "data": {name: file(*value) if isinstance(value, tuple) else value for name, value in fields}}
+
+
+@pytest.mark.parametrize(
+    ("values", "named"),
+    [
+        ({"top_k": 0}, "top_k='0'"),
+        ({"top_k": 2.5}, "top_k='2.5'"),
+        ({"top_k": True}, "top_k"),
+        ({"seen": "yes"}, "seen"),
+    ],
+)
+@pytest.mark.parametrize("route", ["/predict", "/predict/batch"])
+def test_bad_options_in_a_body(client: Client, route: str, values: dict[str, Any], named: str) -> None:
+    picture = base64_of(drawing.png())
+    for body in (
+        {"json": {"image": picture, **values} if route == "/predict" else {"images": [picture], **values}},
+        {"data": {"image": (drawing.png(), "a.png"), **values}},
+    ):
+        response = client.post(route, **with_files(body))
+        assert (response.status_code, response.get_json()["code"]) == (400, "malformed_request")
+        assert named in response.get_json()["error"]
+
+
+@pytest.mark.parametrize("route", ["/predict", "/predict/batch"])
+@pytest.mark.parametrize("query", ["topk=3", "Seen=true", "top_k=3&x=1", "=", "image=x"])
+def test_a_parameter_that_there_is_not_is_named(client: Client, route: str, query: str) -> None:
+    response = client.post(f"{route}?{query}", data={"image": file(drawing.png())})
+    unknown = next(part.partition("=")[0] for part in query.split("&") if not part.startswith("top_k"))
+    assert (response.status_code, response.get_json()["code"]) == (400, "malformed_request")
+    assert f"{unknown!r}" in response.get_json()["error"]
+    assert "`top_k`" in response.get_json()["error"]
+
+
+@pytest.mark.parametrize("name", ["Image", "IMAGE", "image ", "topk", "comment", "file", ""])
+@pytest.mark.parametrize("route", ["/predict", "/predict/batch"])
+def test_a_field_that_there_is_not_is_named(client: Client, route: str, name: str) -> None:
+    """The same by every way: alone or beside the picture, in a form or in JSON, as a file or as a text."""
+    good = "image" if route == "/predict" else "images"
+    value: Any = base64_of(drawing.png())
+    for request in (
+        {"data": {name: file(drawing.png())}},
+        {"data": {"image": file(drawing.png()), name: "x"}},
+        {"data": {name: "x", "image": file(drawing.png())}},
+        {"json": {name: "x", good: value if good == "image" else [value]}},
+    ):
+        response = client.post(route, **request)
+        assert (response.status_code, response.get_json()["code"]) == (400, "malformed_request")
+        assert repr(name) in response.get_json()["error"]
+
+
+PICTURE = drawing.encode(drawing.digit(3, side=320))  # whose base64 has `+` and `/`
+TEXT = base64_of(PICTURE)
+
+
+def lines(width: int, separator: str) -> str:
+    return separator.join(TEXT[place : place + width] for place in range(0, len(TEXT), width))
+
+
+AS_TEXT = {
+    "standard": TEXT,
+    "unpadded": TEXT.rstrip("="),
+    "URL-safe": base64.urlsafe_b64encode(PICTURE).decode(),
+    "URL-safe and unpadded": base64.urlsafe_b64encode(PICTURE).decode().rstrip("="),
+    "lines as of base64": lines(76, "\n") + "\n",
+    "lines as of mail": lines(64, "\r\n"),
+    "lines joined by spaces": lines(76, " "),
+    "narrower lines joined by spaces": lines(64, " ") + " ",
+    "+ became a space": TEXT.replace("+", " "),
+    "data URL": "data:image/png;base64," + TEXT,
+    "data URL in capitals": "DATA:IMAGE/PNG;BASE64," + TEXT,
+    "data URL with a parameter": "data:image/png;charset=utf-8;base64," + TEXT,
+    "data URL without a type": "data:;base64," + TEXT,
+    "data URL whose + became a space": "data:image/png;base64," + TEXT.replace("+", " "),
+    "space around it": f"  {TEXT}\n",
+}
+
+
+@pytest.mark.parametrize("text", AS_TEXT.values(), ids=AS_TEXT)
+def test_base64_is_read_as_it_was_meant(text: str) -> None:
+    assert "+" in TEXT
+    assert "/" in TEXT
+    assert picture_in(text) == PICTURE
+
+
+@pytest.mark.parametrize(
+    ("route", "value"), [("/predict", AS_TEXT["URL-safe"]), ("/predict/batch", AS_TEXT["unpadded"])]
+)
+def test_base64_in_each_alphabet_by_each_route(client: Client, route: str, value: str) -> None:
+    response = client.post(route, json={"image": value} if route == "/predict" else {"images": [value]})
+    assert response.status_code == 200
+    assert response.get_json().get("predictions", [response.get_json()])[0]["digit"] == 3
+
+
+BAD_TEXTS = [
+    (None, "not a text"),
+    (["AAAA"], "not a text"),
+    ("", "empty"),
+    ("   ", "empty"),
+    ("=", "empty"),
+    ("@@@@", "not base64"),
+    ("A", "not base64"),
+    (TEXT[:-4] + "%3D", "not base64"),
+    ("h\xe9llo", "not base64"),
+    ("data:image/png," + TEXT, "not in base64"),
+    ("data:image/png", "not in base64"),
+    ("data:image/png;base64,", "empty"),
+    (TEXT[:100] + " " + TEXT[100:], "spaces"),
+]
+
+
+@pytest.mark.parametrize(("text", "said"), BAD_TEXTS)
+def test_base64_that_is_none(text: Any, said: str) -> None:
+    with pytest.raises(MalformedRequest, match=said) as caught:
+        picture_in(text)
+    assert len(str(caught.value)) < 200
+
+
+@pytest.mark.parametrize("quoted", [True, False], ids=["as %2B", "as +, which is a space there"])
+def test_a_urlencoded_form(client: Client, quoted: bool) -> None:
+    body = "image=" + (quote(TEXT, safe="") if quoted else TEXT)
+    response = client.post("/predict", data=body, content_type="application/x-www-form-urlencoded")
+    assert (response.status_code, response.get_json()["digit"]) == (200, 3)
+    response = client.post("/predict", data=body + "&x=1", content_type="application/x-www-form-urlencoded")
+    assert (response.status_code, response.get_json()["code"]) == (400, "malformed_request")
+
+
+@pytest.mark.parametrize("side", [28, 320, 1000])
+@pytest.mark.parametrize("query", ["", "?seen=true", "?top_k=3"])
+def test_one_answer_whatever_the_size(client: Client, side: int, query: str) -> None:
+    """A form with a photograph of some 300 KB was 413 with options, and 200 without."""
+    digit = (
+        np.asarray(drawing.digit(4, side=side, size=side * 3 // 4))
+        if side > 28
+        else canonical_digit(np.asarray(drawing.digit(4)))
+    )
+    noise = np.random.default_rng(1).integers(0, 8, digit.shape, np.uint8)
+    content = drawing.encode(Image.fromarray(np.minimum(digit, 247) + noise if side > 28 else digit))
+    assert (len(content) > 200_000) == (side == 1000)
+    for route in ("/predict", "/predict/batch"):
+        response = client.post(route + query, data={"image": file(content)})
+        assert response.status_code == 200
+        assert response.get_json().get("predictions", [response.get_json()])[0]["digit"] == 4
+
+
+BAD_UPLOADS: list[tuple[dict[str, Any], int, str]] = [
+    ({"data": {"picture": (b"", "a.png")}}, 400, "malformed_request"),
+    ({"data": {"image": (b"", "a.png")}}, 400, "malformed_request"),
+    ({"data": {"image": "text"}, "content_type": "multipart/form-data"}, 400, "malformed_request"),
+    ({"data": b"", "content_type": "image/png"}, 400, "malformed_request"),
+    ({"data": b"no parts", "content_type": "multipart/form-data"}, 400, "malformed_request"),
+    ({"data": b"no parts", "content_type": "multipart/form-data; boundary=x"}, 400, "malformed_request"),
+    ({"data": b"{", "content_type": "application/json"}, 400, "malformed_request"),
+    ({"data": b"[" * 100_000, "content_type": "application/json"}, 400, "malformed_request"),
+    ({"data": b'"\xff"', "content_type": "application/json"}, 400, "malformed_request"),
+    ({"json": {}}, 400, "malformed_request"),
+    ({"json": []}, 400, "malformed_request"),
+    ({"data": b"null", "content_type": "application/json"}, 400, "malformed_request"),
+    ({"json": {"image": None}}, 400, "malformed_request"),
+    ({"json": {"image": 7}}, 400, "malformed_request"),
+    ({"json": {"image": ""}}, 400, "malformed_request"),
+    ({"json": {"image": "@@@@"}}, 400, "malformed_request"),
+    ({"json": {"image": "héllo"}}, 400, "malformed_request"),
+    ({"json": {"image": "data:image/png"}}, 400, "malformed_request"),
+    ({"data": drawing.png(), "content_type": "text/plain"}, 415, "unsupported_media_type"),
+    ({"data": drawing.png(), "content_type": "application/x-www-form-urlencoded"}, 415, "unsupported_media_type"),
+    ({"data": drawing.png()}, 415, "unsupported_media_type"),
+    ({"data": b"hello", "content_type": "image/png"}, 415, "unsupported_image"),
+    ({"data": drawing.png()[:100], "content_type": "image/png"}, 422, "unreadable_image"),
+    ({"data": drawing.encode(Image.new("L", (50, 50))), "content_type": "image/png"}, 422, "no_digit"),
+    ({"data": drawing.encode(Image.new("RGB", (1001, 1000))), "content_type": "image/png"}, 413, "too_large"),
+    ({"data": bytes((1 << 20) + 1), "content_type": "image/png"}, 413, "too_large"),
+    ({"data": {"image": "x" * (65 << 10)}, "content_type": "multipart/form-data"}, 400, "malformed_request"),
+]
+
+
+@pytest.mark.parametrize(("request_", "status", "code"), BAD_UPLOADS)
+def test_bad_upload(client: Client, request_: dict[str, Any], status: int, code: str) -> None:
+    response = client.post("/predict", **with_files(request_))
+    assert (response.status_code, response.get_json()["code"]) == (status, code)
+
+
+def test_an_unsupported_type_is_told_what_is_supported(client: Client) -> None:
+    message = post(client, drawing.png(), content_type="text/csv").get_json()["error"]
+    assert "'text/csv'" in message
+    assert all(form in message for form in ("multipart/form-data", "image/*", "application/json"))
+
+
+def test_two_pictures_are_one_too_many(client: Client) -> None:
+    response = client.post("/predict", data={"image": [file(drawing.png(1)), file(drawing.png(2))]})
+    assert (response.status_code, response.get_json()["code"]) == (400, "malformed_request")
+    assert "/predict/batch" in response.get_json()["error"]
+
+
+def test_a_body_of_the_largest_size_is_read(client: Client) -> None:
+    content = drawing.png() + bytes((1 << 20) - len(drawing.png()))
+    assert post(client, content).status_code == 200
+
+
+@pytest.mark.parametrize("route", ["/predict", "/predict/batch"])
+def test_a_form_of_very_many_fields(client: Client, route: str) -> None:
+    response = client.post(route, data={"image": [file(drawing.png()) for _ in range(60)]})
+    assert (response.status_code, response.get_json()["code"]) == (413, "too_large")
+
+
+def test_batch_of_files(client: Client) -> None:
+    response = client.post("/predict/batch", data={"image": [file(drawing.png(label)) for label in (4, 8, 0)]})
+    answer = response.get_json()
+    assert [prediction["digit"] for prediction in answer["predictions"]] == [4, 8, 0]
+    assert answer["model"] == MODEL
+    assert "model" not in answer["predictions"][0]
+
+
+def test_an_error_in_one_leaves_the_others_answered(client: Client) -> None:
+    images = [base64_of(drawing.png(7)), "@", base64_of(b"hello"), base64_of(drawing.png(1))]
+    response = client.post("/predict/batch?top_k=2", json={"images": images})
+    first, *errors, last = response.get_json()["predictions"]
+    assert response.status_code == 200
+    assert (first["digit"], last["digit"], len(last["top_k"])) == (7, 1, 2)
+    assert [error["code"] for error in errors] == ["malformed_request", "unsupported_image"]
+    assert all(set(error) == {"error", "code"} for error in errors)
+
+
+def test_batch_of_nothing_but_errors(client: Client) -> None:
+    response = client.post("/predict/batch", json={"images": [None]})
+    assert (response.status_code, response.get_json()["predictions"][0]["code"]) == (200, "malformed_request")
+
+
+def test_batch_answers_as_single_requests_do(client: Client) -> None:
+    batch = client.post("/predict/batch", data={"image": [file(drawing.png(label)) for label in (2, 3)]}).get_json()
+    for label, prediction in zip((2, 3), batch["predictions"], strict=True):
+        single = post(client, drawing.png(label)).get_json()
+        assert prediction["probabilities"] == pytest.approx(single["probabilities"], abs=1e-6)
+
+
+def test_the_model_runs_once_for_a_batch(here: Service, client: Client, monkeypatch: Any) -> None:
+    assert here.store.serving
+    engine = here.store.serving.engine
+    sizes, run = [], engine.run
+
+    def counted(images: Any) -> Any:
+        sizes.append(len(images))
+        return run(images)
+
+    monkeypatch.setattr(engine, "run", counted)
+    client.post("/predict/batch", data={"image": [file(drawing.png(label)) for label in (4, 8, 0)]})
+    assert sizes == [3]
+
+
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [
+        ({"json": {"images": []}}, 400),
+        ({"json": {"images": "x"}}, 400),
+        ({"json": {"image": "x"}}, 400),
+        ({"json": {"images": ["x"] * 5}}, 413),
+        ({"data": {}, "content_type": "multipart/form-data"}, 400),
+        ({"data": drawing.png(), "content_type": "image/png"}, 415),
+    ],
+)
+def test_bad_batch(client: Client, request_: dict[str, Any], status: int) -> None:
+    response = client.post("/predict/batch", **request_)
+    assert response.status_code == status
+    assert set(response.get_json()) == {"error", "code"}
+
+
+def test_no_model(tmp_path: Any) -> None:
+    response = post(door.client_for(Settings(models_dir=tmp_path)), drawing.png())
+    assert (response.status_code, response.get_json()["code"]) == (503, "not_ready")
+
+
+def test_json_is_plain_json(client: Client) -> None:
+    json.loads(post(client, drawing.png()).data, parse_constant=pytest.fail)
