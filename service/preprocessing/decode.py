@@ -62,6 +62,16 @@ class _Layers(NamedTuple):
     alpha: Image.Image | None
 
 
+def size(content: bytes) -> tuple[int, int]:
+    """Return the width and height of an encoded picture as stored, from the head of its file: nothing is decoded.
+
+    Raises:
+        UnsupportedImage, UnreadableImage, TooLarge: as `decode`, as far as the head tells.
+    """
+    picture = still(content)
+    return picture.width, picture.height
+
+
 def decode(content: bytes, *, max_pixels: int) -> Grey:
     """Return the first frame of an encoded picture as grey levels, uint8 [height, width], 0 = black, upright.
 

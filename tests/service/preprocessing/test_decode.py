@@ -12,7 +12,7 @@ import pytest
 from PIL import Image, ImageDraw, ImageOps, PngImagePlugin
 
 from service.errors import NoDigit, TooLarge, UnreadableImage, UnsupportedImage
-from service.preprocessing.decode import ENOUGH, decode
+from service.preprocessing.decode import ENOUGH, decode, size
 from tests import drawing
 
 LIMIT = 1_000_000
@@ -224,6 +224,16 @@ def test_damaged_bytes_raise_nothing_but_our_errors(format: str) -> None:
             damaged[position] = generator.integers(256)
         with suppress(UnreadableImage, UnsupportedImage, TooLarge, NoDigit):
             assert read(bytes(damaged)).ndim == 2
+
+
+@pytest.mark.parametrize("format", ["PNG", "JPEG", "GIF", "BMP", "WEBP"])
+def test_size_is_told_by_the_head(format: str) -> None:
+    content = drawing.encode(colourful(), format)
+    assert size(content) == (64, 48)
+    with pytest.raises(UnsupportedImage):
+        size(b"hello")
+    with pytest.raises(UnreadableImage):
+        size(content[:15])
 
 
 def test_size_is_checked_before_anything_is_decoded() -> None:
