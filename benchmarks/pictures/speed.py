@@ -129,8 +129,8 @@ def _uneven(picture: npt.NDArray[np.uint8], noise: float) -> npt.NDArray[np.uint
     rows, columns = np.ogrid[:height, :width]
     light = np.asarray(1 - 0.3 * (rows / height + columns / width))
     random = np.random.default_rng(1).normal(0, noise, picture.shape)
-    lit = (20 + 0.85 * picture) * light.reshape(height, width, *[1] * (picture.ndim - 2)) + random
-    return np.clip(lit, 0, 255).astype(np.uint8)
+    lit = (20 + 0.85 * picture) * light.reshape(height, width, *[1] * (picture.ndim - 2))
+    return np.asarray(np.clip(lit + random, 0, 255), np.uint8)
 
 
 def _photograph() -> npt.NDArray[np.uint8]:
