@@ -33,7 +33,7 @@ def _without_rows(strokes: Mask, traces: Mask) -> tuple[Mask, int]:
     if not cv2.countNonZero(runs):
         return strokes, 0
     count, labels, boxes = components(np.asarray(runs, np.uint8))
-    left, lengths = boxes[:, cv2.CC_STAT_LEFT], boxes[:, cv2.CC_STAT_WIDTH]
+    left, lengths = boxes[:, cv2.CC_STAT_LEFT], np.maximum(boxes[:, cv2.CC_STAT_WIDTH], 1)
     limit = int(_THICKEST * max(height, width)) + 3
     # A digit's stroke that lies along the line would make it thick: only what is thin is measured.
     thick = cv2.morphologyEx(traces, cv2.MORPH_OPEN, np.ones((limit, limit), np.uint8))
