@@ -72,5 +72,6 @@ async def _exchange(front: Front, scope: dict[str, Any], body: bytes) -> tuple[d
         sent.append(message)
 
     await front(scope, received.get, send)
+    await asyncio.sleep(0)  # the log is written at the end of a turn of the loop
     start, *parts = sent
     return start, b"".join(part["body"] for part in parts)

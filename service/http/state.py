@@ -66,7 +66,9 @@ class Service:
             decoded = perf_counter()
             digit = canonical_digit(grey)
         except RequestError as error:
-            return question.unreadable(index, error)
+            kept = question.unreadable(index, error)
+            self.metrics.error(kept.code)  # it stands inside a batch
+            return kept
         self.metrics.read(max(grey.shape), decoded - started, perf_counter() - decoded)
         return digit
 

@@ -32,7 +32,12 @@ Image.MAX_IMAGE_PIXELS = None
 # What Pillow warns about in a stranger's file (an invalid animation) is no concern of whoever runs this.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 
+# What it says of a stranger's file is none either.
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+
 _OPAQUE = 255
+_LEAST_WEBP = 32  # bytes; OpenCV takes no smaller one
+_TAIL, _MOST_ROWS = 4096, 0.9  # bytes that stand for a missing end; of the rows of a JPEG without it
 _PIXEL_BYTES = 4  # of the pictures by which `max_pixels` is meant
 _LEAST_SIDE = 4  # pixels; a line of 1 x 30000 is no digit
 _LARGE_BYTES = 8 << 20  # from here on pictures are decoded one at a time: more at once take memory and save no time
@@ -40,6 +45,7 @@ _BAND_PIXELS = 1 << 18  # as many are converted at a time, so that no copy of a 
 _CONTRAST = 96  # visible pixels that differ by more than this hold paper as well as ink
 _RIM_OF_STROKES = 0.3  # of what is visible; cut-out paper has a smaller share of its pixels at its edge
 _PROBE_SIDE = 256  # a picture this large shows what lies at the edge of its transparency, and how its colours differ
+_WHITES = 0xFF, 0x3FF, 0xFFF, 0x3FFF, 0xFFFF
 _CLEAR = 160  # grey levels between the darkest and the lightest pixel: no need to look at the colours
 _FAINT, _BOLDER = 48, 2.5  # a channel is taken for itself where the luma hides the ink and it shows that much more
 _LIGHT_RADIUS = 16  # pixels of the probe; what changes more slowly is light
@@ -53,6 +59,7 @@ class _Look(NamedTuple):
 
     background: int = _OPAQUE  # under transparent pixels
     channel: str | None = None  # of RGB; None is the luma (ITU-R BT.601)
+    white: int = 0xFFFF  # of the levels of 16 bits
 
 
 class _Layers(NamedTuple):
@@ -107,8 +114,10 @@ def _is_large(picture: Still) -> bool:
 
 
 def _grey_levels(picture: Still) -> Grey:
-    if picture.format == "WEBP" and not picture.animated:
+    if picture.format == "WEBP" and not picture.animated and len(picture.content) >= _LEAST_WEBP:
         return _assemble(_webp(picture))
+    if not picture.ended:
+        return _known_rows(picture)
     image = _load(picture, "L")
     if picture.colours_spared and image.mode == "L" and _hides_ink(_probe(image)):
         image = _load(picture, None)
@@ -126,6 +135,19 @@ def _load(picture: Still, mode: str | None) -> Image.Image:
     if picture.format == "BMP" and image.mode == "RGBA" and image.getchannel("A").getextrema()[1] == 0:
         image.putalpha(_OPAQUE)  # written by a program that knows of no transparency
     return image
+
+
+def _known_rows(picture: Still) -> Grey:
+    """Return the rows of a JPEG without its end that do not depend on what is missing, if most are so."""
+    ends = b"", b"\x55" * _TAIL
+    one, other = (
+        _assemble(_load(picture._replace(content=picture.content[:-2] + end + picture.content[-2:]), "L"))
+        for end in ends
+    )
+    known = int(np.argmin([*(one == other).all(axis=1), False]))
+    if known < _MOST_ROWS * len(one):
+        raise UnreadableImage(DAMAGED)
+    return one[:known]
 
 
 def _reduced(width: int, height: int) -> tuple[int, int]:
@@ -167,15 +189,15 @@ def _grey(image: Image.Image, look: _Look) -> Image.Image:
         return image
     if look.channel:
         return image.convert("RGB").getchannel(look.channel)
-    luma, alpha = _layers(image)
+    luma, alpha = _layers(image, look.white)
     if alpha is None or alpha.getextrema()[0] == _OPAQUE:
         return luma
     return Image.composite(luma, Image.new("L", luma.size, look.background), alpha)
 
 
-def _layers(image: Image.Image) -> _Layers:
+def _layers(image: Image.Image, white: int = 0xFFFF) -> _Layers:
     if image.mode.startswith("I"):
-        return _layers_of_16_bits(image)
+        return _layers_of_16_bits(image, white)
     if image.has_transparency_data:
         image = image if image.mode in ("RGBA", "LA") else image.convert("RGBA")
         return _Layers(image.convert("L"), image.getchannel("A"))
@@ -184,10 +206,10 @@ def _layers(image: Image.Image) -> _Layers:
     return _Layers(image.convert("RGB").convert("L"), None)
 
 
-def _layers_of_16_bits(image: Image.Image) -> _Layers:
+def _layers_of_16_bits(image: Image.Image, white: int) -> _Layers:
     """Scale grey levels of 16 bits; Pillow's own conversion would clip them at 255."""
     levels = np.asarray(image).astype(np.uint32)
-    luma = Image.fromarray(((levels + 128) // 257).astype(np.uint8))
+    luma = Image.fromarray(((levels * 510 + white) // (2 * white)).astype(np.uint8))
     transparent = image.info.get("transparency")
     if not isinstance(transparent, int):
         return _Layers(luma, None)
@@ -198,11 +220,19 @@ def _look(image: Image.Image) -> _Look:
     """Decide on the background of a picture with transparency, and on the channel of one without."""
     if image.mode == "L" and not image.info:
         return _Look()
+    white = _white(image) if image.mode.startswith("I") else 0xFFFF
     if image.has_transparency_data:
-        return _Look(background=_background(*_layers(_probe(image))))
+        return _Look(background=_background(*_layers(_probe(image), white)), white=white)
+    if image.mode.startswith("I"):
+        return _Look(white=white)
     if image.mode in ("RGB", "P", "CMYK", "YCbCr"):
         return _Look(channel=_telling_channel(_probe(image)))
     return _Look()
+
+
+def _white(image: Image.Image) -> int:
+    """Return the greatest level of the 8, 10, 12, 14 or 16 bits that are used: cameras and programs leave some out."""
+    return next(white for white in _WHITES if int(image.getextrema()[1]) <= white)  # type: ignore[arg-type]
 
 
 def _probe(image: Image.Image) -> Image.Image:

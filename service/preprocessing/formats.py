@@ -8,6 +8,7 @@ ITU-T T.81 (JPEG), GIF89a, the WebP container (RFC 9649), TIFF 6.0 and EXIF 2.32
 
 import re
 import struct
+import zlib
 from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import NamedTuple
@@ -27,11 +28,14 @@ _MOST_RUN_LENGTH_BYTES, _RUN_LENGTH_COST = 128 << 10, 64  # the cost is time, pu
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _PNG_NEEDED = (b"PLTE", b"tRNS", b"IDAT")
+_XMP = re.compile(rb"XML:com\.adobe\.xmp\0.*tiff:Orientation\s*(?:=\s*[\"\']|>)\s*([1-8])", re.DOTALL)
+_MOST_XMP = 64 << 10  # bytes
 _PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
 
 _JPEG_MARKER = re.compile(rb"\xff([^\xff\x00\x01\xd0-\xd9])")  # of a segment with a length
 _JPEG_TABLES = (0xC4, 0xCC, 0xDB, 0xDD, 0xE0, 0xEE)  # DHT, DAC, DQT, DRI, and JFIF's and Adobe's notes on colour
 _JPEG_SEQUENTIAL, _JPEG_PROGRESSIVE = (0xC0, 0xC1, 0xC9), (0xC2, 0xCA)
+_JPEG_END = b"\xff\xd9"
 _JPEG_PIXEL_BYTES = 0.5  # read in one scan, it is decoded row by row and reduced
 _JPEG_FRAMES = tuple(marker for marker in range(0xC0, 0xD0) if marker not in (0xC4, 0xC8, 0xCC))
 
@@ -53,6 +57,7 @@ class Still(NamedTuple):
     animated: bool = False
     reducible: bool = False  # an eighth of the size can be decoded without decoding all
     colours_spared: bool = False  # it has colours, and can be decoded without them
+    ended: bool = True  # its end is there
 
 
 def still(content: bytes) -> Still:
@@ -82,12 +87,15 @@ def _unsupported(content: bytes) -> str:
 def _png(content: bytes) -> Still:
     width, height, depth, colour, _, _, interlaced = struct.unpack_from(">IIBBBBB", content, 16)
     view = memoryview(content)
-    kept, orientation = [view[:33]], 1
+    kept: list[bytes | memoryview] = [view[:33]]
+    orientation = 1
     for kind, start, end in _png_chunks(content):
         if kind in _PNG_NEEDED:
-            kept.append(view[start:end])
+            kept.extend(_png_chunk(view, start, end))
         elif kind == b"eXIf":
             orientation = exif_orientation(content[start + 8 : end - 4])
+        elif kind == b"iTXt" and orientation == 1:
+            orientation = _xmp_orientation(content[start + 8 : min(end, start + _MOST_XMP)])
     needed = content if sum(map(len, kept)) + len(_PNG_END) == len(content) else b"".join([*kept, _PNG_END])
     return Still("PNG", needed, width, height, _png_pixel_bytes(depth, colour) * (1 + interlaced), orientation)
 
@@ -108,11 +116,24 @@ def _png_chunks(content: bytes) -> Iterator[tuple[bytes, int, int]]:
         if kind == b"IEND":
             return
         end = start + 12 + length
-        if end > len(content):
+        if end > len(content) and kind != b"IDAT":
             break
-        yield kind, start, end
+        yield kind, start, min(end, len(content))
         start = end
     raise UnreadableImage(DAMAGED)
+
+
+def _png_chunk(content: memoryview, start: int, end: int) -> list[bytes | memoryview]:
+    """Return a chunk as it is; of one that the file's end cuts off what there is, which may be all that matters."""
+    if end - start >= 12 + int.from_bytes(content[start : start + 4], "big"):
+        return [content[start:end]]
+    body = content[start + 4 : end]
+    return [struct.pack(">I", len(body) - 4), body, struct.pack(">I", zlib.crc32(body))]
+
+
+def _xmp_orientation(text: bytes) -> int:
+    found = _XMP.match(text)
+    return int(found[1]) if found else 1
 
 
 def _jpeg(content: bytes) -> Still:
@@ -136,8 +157,20 @@ def _jpeg(content: bytes) -> Still:
     if not components:
         raise UnreadableImage(DAMAGED)
     cost = _coefficient_bytes(content, frame[1]) if _has_scans(content, *frame, start) else _JPEG_PIXEL_BYTES
-    coloured = components > 1
-    return Still("JPEG", b"".join(kept), width, height, cost, orientation, reducible=True, colours_spared=coloured)
+    ended = content.rfind(_JPEG_END, start) > 0 or cost > _JPEG_PIXEL_BYTES  # of several scans none may be missing
+    if not ended:
+        kept.append(_JPEG_END)
+    return Still(
+        "JPEG",
+        b"".join(kept),
+        width,
+        height,
+        cost,
+        orientation,
+        reducible=True,
+        colours_spared=components > 1,
+        ended=ended,
+    )
 
 
 def _jpeg_segments(content: bytes) -> Iterator[tuple[int, int, int]]:
@@ -280,7 +313,8 @@ _READERS: dict[re.Pattern[bytes], Callable[[bytes], Still]] = {
     re.compile(re.escape(_PNG)): _png,
     re.compile(rb"\xff\xd8\xff"): _jpeg,
     re.compile(rb"GIF8[79]a"): _gif,
-    re.compile(rb"BM.{4}\0{4}", re.DOTALL): _bmp,  # two reserved fields tell it from text that begins with BM
+    # The size of its second head tells it from text that begins with BM.
+    re.compile(rb"BM.{12}[\x0c\x28\x34\x38\x40\x6c\x7c]\0{3}", re.DOTALL): _bmp,
     re.compile(rb"RIFF.{4}WEBP", re.DOTALL): _webp,
 }
 

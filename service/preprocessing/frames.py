@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from service.preprocessing.illumination import Mask
+from service.preprocessing.illumination import Mask, components
 
 _LEAST = 0.2  # of the picture's longer side: no smaller box holds a digit that is looked for
 _DEPTH = 0.08  # of a box's shorter side: so far from its bounds its sides lie, also a little turned
@@ -37,7 +37,7 @@ def without_frames(strokes: Mask) -> Mask:
 
     A box of which the picture's border cuts sides off is one too. An empty one stays: it may be a 0.
     """
-    count, labels, boxes, _ = cv2.connectedComponentsWithStats(strokes)
+    count, labels, boxes = components(strokes)
     cleaned = strokes
     for label in range(1, count):
         left, top, width, height = map(int, boxes[label][:4])
@@ -97,9 +97,11 @@ def _side(box: Mask) -> _Side:
     """Look for a line along the left bound."""
     depth = max(3, round(_DEPTH * min(box.shape)))
     covered = box[:, :depth].any(axis=1)
-    thickness = int(np.quantile(_first_runs(box[covered, : 3 * depth]), _BARE)) if covered.any() else 0
-    drawn = covered.mean() >= _COVERED and thickness <= _THICKEST * min(box.shape)
-    return _Side(bool(drawn), thickness, depth + thickness)
+    if covered.mean() < _COVERED:
+        return _Side(False, 0, 0)
+    thickness = int(np.quantile(_first_runs(box[covered, : 3 * depth]), _BARE))
+    drawn = thickness <= _THICKEST * min(box.shape)
+    return _Side(drawn, thickness, depth + thickness)
 
 
 def _first_runs(rows: Mask) -> npt.NDArray[np.intp]:
@@ -146,6 +148,6 @@ def _runs(mask: Mask, length: int) -> Mask:
 
 
 def _holds_something(inside: Mask) -> bool:
-    _, _, boxes, _ = cv2.connectedComponentsWithStats(inside)
+    _, _, boxes = components(inside)
     widths, heights = boxes[1:, cv2.CC_STAT_WIDTH], boxes[1:, cv2.CC_STAT_HEIGHT]
     return bool(((heights >= _HELD * inside.shape[0]) & (widths <= _BAR * heights)).any())

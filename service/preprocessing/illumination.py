@@ -16,6 +16,7 @@ import numpy.typing as npt
 Grey = npt.NDArray[np.uint8]  # [height, width]
 Floats = npt.NDArray[np.float32]  # [height, width]
 Mask = npt.NDArray[np.uint8]  # [height, width], 0 or 1
+Labels = npt.NDArray[np.int32]  # [height, width], 0 = paper
 
 cv2.setNumThreads(1)  # a request has a thread of its own already
 
@@ -31,8 +32,12 @@ class Histogram:
 
     def __init__(self, values: Floats | Grey, low: float = 0, high: float = 256, bins: int = 256) -> None:
         self._low, self._step = low, (high - low) / bins
-        flat: npt.NDArray[Any] = np.ascontiguousarray(values).reshape(1, -1)
-        self.counts = np.asarray(cv2.calcHist([flat], [0], None, [bins], [low, high]), np.float64)[:, 0]
+        if values.dtype == np.uint8:
+            steps: npt.NDArray[Any] = np.ascontiguousarray(values)
+        else:  # of floats cv2 counts slowly
+            steps = ((values - low) * np.float32(bins / (high - low))).astype(np.uint16)
+        flat = steps.reshape(1, -1)
+        self.counts = np.asarray(cv2.calcHist([flat], [0], None, [bins], [0, bins]), np.float64)[:, 0]
 
     def quantile(self, share: float, first: int = 0, end: int | None = None) -> float:
         """Return the level, within the bins from `first` to `end`, below which `share` of the values lie."""
@@ -142,6 +147,27 @@ def _steps(grey: Grey) -> Grey:
 def median(levels: Grey) -> int:
     """Return the middle level."""
     return int(Histogram(levels).quantile(0.5))
+
+
+def halved(grey: Grey, longest: int) -> Grey:
+    """Return the picture, halved by averaging while its longer side has more than `longest` pixels."""
+    while max(grey.shape) > longest:
+        height, width = (side // 2 for side in grey.shape)
+        if min(height, width) == 0:
+            break
+        grey = np.asarray(
+            cv2.resize(grey[: 2 * height, : 2 * width], (width, height), interpolation=cv2.INTER_AREA), np.uint8
+        )
+    return grey
+
+
+def components(mask: Mask) -> tuple[int, Labels, npt.NDArray[np.int32]]:
+    """Return how many 8-connected components there are, the background included, their labels, and their statistics.
+
+    The fastest of the ways that cv2 has where statistics are asked for.
+    """
+    count, labels, statistics, _ = cv2.connectedComponentsWithStatsWithAlgorithm(mask, 8, cv2.CV_32S, cv2.CCL_GRANA)
+    return count, labels, statistics  # type: ignore[return-value]
 
 
 def border(grey: npt.NDArray[Any]) -> npt.NDArray[Any]:

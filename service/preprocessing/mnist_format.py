@@ -21,7 +21,8 @@ import numpy.typing as npt
 from service.contract import IMAGE_SIDE
 from service.errors import NoDigit, SeveralDigits
 from service.preprocessing.binarize import bitmap_ink, to_ink
-from service.preprocessing.illumination import EvenLight, Floats, Grey, Light, Mask, UnevenLight
+from service.preprocessing.clear import find_clear
+from service.preprocessing.illumination import EvenLight, Floats, Grey, Light, Mask, UnevenLight, components, halved
 from service.preprocessing.page import filled_up, find_outlined_sheet, find_sheet
 from service.preprocessing.segment import Figure, find_figure
 
@@ -41,7 +42,7 @@ _NEAR, _FAR = 0.06, 0.4  # of the levels' range: as the paper, surely not as the
 _LEAST_PAPER, _MOST_LINES, _ONE_LINE = 0.4, 0.38, 0.6  # of the pixels: as the paper, not; of these, in one piece
 _NOISE = 4.5  # median absolute deviations; three standard deviations of Gaussian noise
 _MNIST_INK = 240  # the whitest pixel of a digit of MNIST is never below 253
-_STROKE_WIDTHS = 0.08, 0.16, 0.34  # of the working copy: the widest stroke of each reading in uneven light
+_STROKE_WIDTHS = 0.16, 0.08, 0.34  # of the working copy: the widest stroke of each reading in uneven light
 _FINE = 4  # the stroke weight is set at this multiple of the box's resolution
 # Pixels of the box. Over the training images the mean width lies between 1.7 and 3.9 in 90% of them.
 _THINNEST, _BOLDEST = 2.0, 3.25
@@ -108,6 +109,9 @@ def find(grey: Grey) -> Floats:
         NoDigit, SeveralDigits: as `canonical_digit`.
     """
     picture = unmagnified(grey)
+    clear = find_clear(picture)
+    if clear is not None:
+        return clear
     best = _found_in_bitmap(picture) if max(picture.shape) <= _BITMAP else _found(picture)
     if best is None or best.folds:
         raise NoDigit("Nothing in the picture looks like strokes of a digit: send one digit on its own.")
@@ -118,7 +122,8 @@ def find(grey: Grey) -> Floats:
 
 def unmagnified(grey: Grey) -> Grey:
     """Return a bitmap in its own resolution, if that is what the picture shows with every pixel as a square."""
-    times = min(_magnification(grey), _magnification(grey.T))
+    times = _magnification(grey)
+    times = times if times < _SQUARES else min(times, _magnification(grey.T))
     if times < _SQUARES or min(grey.shape) < _COARSEST * times:
         return grey
     bitmap = np.ascontiguousarray(grey[::times, ::times])
@@ -150,7 +155,7 @@ def _is_noise(grey: Grey, paper: float) -> bool:
 def _is_line_drawing(grey: Grey, paper: float) -> bool:
     """Tell whether much is as the paper, and most of what is not hangs together: so it hardly ever is in noise."""
     away = np.abs(grey - np.float32(paper)) / max(1, int(np.ptp(grey)))
-    _, _, pieces, _ = cv2.connectedComponentsWithStats((away > _FAR).astype(np.uint8))
+    _, _, pieces = components((away > _FAR).view(np.uint8))
     areas = pieces[1:, cv2.CC_STAT_AREA]
     one_line = areas.max(initial=0) > _ONE_LINE * areas.sum() and areas.sum() < _MOST_LINES * grey.size
     return bool(one_line and np.mean(away < _NEAR) > _LEAST_PAPER)
@@ -243,6 +248,7 @@ def _attempt(light: Light, scaled: Grey, rim: Mask, *, alone: bool = False) -> F
 
 def working_copy(grey: Grey) -> Grey:
     """Scale so that the longer side has 128 to 256 pixels: pictures shrink by averaging, bitmaps grow without steps."""
+    grey = halved(grey, 2 * LONGEST_SIDE)
     height, width = grey.shape
     longest = max(grey.shape)
     if longest > LONGEST_SIDE:
@@ -262,8 +268,8 @@ def fit(ink: Floats) -> Floats:
     The aspect ratio is kept, the edges are antialiased, and the darkest pixel is full ink.
     """
     fine = _weighed(_scaled(ink, _FINE * BOX_SIDE))
-    rows, columns = (np.flatnonzero((fine > 0.3).any(axis=axis)) for axis in (1, 0))
-    fitted = _scaled(fine[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1], BOX_SIDE)
+    left, top, width, height = cv2.boundingRect((fine > 0.3).view(np.uint8))
+    fitted = _scaled(fine[top : top + height, left : left + width], BOX_SIDE)
     return np.asarray(np.clip(fitted / fitted.max(), 0, 1), np.float32)
 
 
@@ -278,7 +284,7 @@ def _scaled(ink: Floats, side: int) -> Floats:
 
 def _weighed(ink: Floats) -> Floats:
     """Widen or narrow strokes that are outside the range of MNIST's, at `_FINE` times the box's resolution."""
-    room = 4 * _FINE
+    room = 2 * _FINE
     padded = cv2.copyMakeBorder(np.clip(ink / ink.max(), 0, 1), room, room, room, room, cv2.BORDER_CONSTANT)
     smooth = np.asarray(cv2.GaussianBlur(padded, (0, 0), 0.2 * _FINE), np.float32)
     width = stroke_width(smooth)
@@ -296,9 +302,10 @@ def stroke_width(ink: Floats) -> float:
 
     Twice the distance to the paper along the strokes' middle, where that distance is largest.
     """
-    inside = cv2.distanceTransform((ink >= 0.5).view(np.uint8), cv2.DIST_L2, 3)
-    middle = (inside > 0) & (inside >= cv2.dilate(inside, np.ones((3, 3), np.uint8)))
-    return 2 * float(inside[middle].mean()) if middle.any() else 1.0
+    strokes = (ink >= 0.5).view(np.uint8)
+    inside = cv2.distanceTransform(strokes, cv2.DIST_L2, 3)
+    middle = np.asarray(cv2.compare(inside, cv2.dilate(inside, np.ones((3, 3), np.uint8)), cv2.CMP_GE), np.uint8)
+    return 2 * cv2.mean(inside, middle & strokes)[0] or 1.0
 
 
 def centre(ink: Floats) -> Grey:

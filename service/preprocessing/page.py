@@ -114,10 +114,10 @@ def _four_corners(region: Mask, *, alone: bool, parts: bool = False) -> Mask | N
 
 
 def _may_be_a_sheet(outline: npt.NDArray[Any], area: int) -> bool:
-    return 0.12 < cv2.contourArea(outline) / area < 0.97 and not _is_bar(outline) and _is_polygon(outline)
+    return 0.12 < cv2.contourArea(outline) / area < 0.97 and not is_bar(outline) and is_polygon(outline)
 
 
-def _is_polygon(outline: npt.NDArray[Any], least: float = 0.95) -> bool:
+def is_polygon(outline: npt.NDArray[Any], least: float = 0.95) -> bool:
     """Tell whether an outline has straight sides and few corners, and fills at least so much of its hull."""
     hull = cv2.convexHull(outline)
     area = cv2.contourArea(hull)
@@ -129,7 +129,7 @@ def _is_polygon(outline: npt.NDArray[Any], least: float = 0.95) -> bool:
     )
 
 
-def _is_bar(outline: npt.NDArray[Any]) -> bool:
+def is_bar(outline: npt.NDArray[Any]) -> bool:
     across, down = cv2.minAreaRect(outline)[1]
     return max(across, down) > _STOUT * min(across, down)
 
@@ -138,9 +138,9 @@ def is_panel(member: Mask) -> bool:
     """Tell whether what is found is an area with straight sides, perhaps with something on it, and no stroke."""
     outlines, _ = cv2.findContours(member, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     outline = max(outlines, key=cv2.contourArea)
-    if _is_bar(outline) or cv2.countNonZero(member) < _FULL * cv2.contourArea(outline):
+    if is_bar(outline) or cv2.countNonZero(member) < _FULL * cv2.contourArea(outline):
         return False
-    return _is_polygon(outline, _NOTCHED)
+    return is_polygon(outline, _NOTCHED)
 
 
 def _without_edge(region: Mask, inside: Mask, *, alone: bool) -> Mask | None:

@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from service.preprocessing.illumination import Mask
+from service.preprocessing.illumination import Mask, components
 
 _RUN = 0.1  # of the picture: so long runs a line straight on; steeper than 1:17 it has left its row before that
 _THICKEST = 0.03  # of the picture
@@ -32,8 +32,8 @@ def _without_rows(strokes: Mask, traces: Mask) -> tuple[Mask, int]:
     runs = cv2.morphologyEx(thicker, cv2.MORPH_OPEN, np.ones((1, max(16, int(_RUN * width))), np.uint8))
     if not cv2.countNonZero(runs):
         return strokes, 0
-    count, labels, boxes, _ = cv2.connectedComponentsWithStats(runs)
-    left, lengths = boxes[:, cv2.CC_STAT_LEFT], boxes[:, cv2.CC_STAT_WIDTH]
+    count, labels, boxes = components(np.asarray(runs, np.uint8))
+    left, lengths = boxes[:, cv2.CC_STAT_LEFT], np.maximum(boxes[:, cv2.CC_STAT_WIDTH], 1)
     limit = int(_THICKEST * max(height, width)) + 3
     # A digit's stroke that lies along the line would make it thick: only what is thin is measured.
     thick = cv2.morphologyEx(traces, cv2.MORPH_OPEN, np.ones((limit, limit), np.uint8))

@@ -12,11 +12,9 @@ from service.errors import NoDigit
 from service.preprocessing.binarize import Ink
 from service.preprocessing.creases import only_folds
 from service.preprocessing.frames import without_frames
-from service.preprocessing.illumination import Contrast, Floats, Mask
+from service.preprocessing.illumination import Contrast, Floats, Labels, Mask, components
 from service.preprocessing.page import is_panel
 from service.preprocessing.ruled_lines import without_lines
-
-Labels = npt.NDArray[np.int32]  # [height, width], 0 = paper
 
 _MOST_PIECES = 60
 _CROWD, _CROWD_SHARE = 30, 0.25  # more pieces than this, and so little of the ink in one figure: noise
@@ -150,12 +148,13 @@ def find_figure(ink: Ink, contrast: Contrast, rim: Mask, *, widest: int | None =
     Raises:
         NoDigit: there are no strokes, or too many.
     """
-    count, found, boxes, _ = cv2.connectedComponentsWithStats(without_lines(without_frames(ink.strokes), ink.traces))
-    labels = np.asarray(found, np.int32)
+    count, labels, boxes = components(without_lines(without_frames(ink.strokes), ink.traces))
     amount = np.clip(ink.amount, 0, 1)
-    weights = np.bincount(labels.ravel(), amount.ravel(), count)
-    cores = np.bincount(labels.ravel(), ink.cores.ravel(), count)
-    contact = np.bincount(labels[rim > 0], minlength=count)
+    inked = np.flatnonzero(labels)
+    label = labels.ravel()[inked]
+    weights = np.bincount(label, amount.ravel()[inked], count)
+    cores = np.bincount(label, ink.cores.ravel()[inked], count)
+    contact = np.bincount(label, rim.ravel()[inked], count)
     pieces = [int(i) for i in np.argsort(-weights)[: _MOST_PIECES + 1] if i and cores[i]]
     parts = [_Group((i,), Box(*map(int, boxes[i][:4])), float(weights[i]), int(contact[i])) for i in pieces]
     groups = _together(parts) if alone else sorted(_grouped(parts), key=_rank, reverse=True)

@@ -34,8 +34,10 @@ def logged(
     **noted: Any,
 ) -> str:
     logs.configure(Settings(log_format=log_format, log_level=level))
-    notes = logs.Notes("abc-1", "POST", path, "192.0.2.1", 2115, 300, status, **{"route": "/predict", **noted})
-    logs.log_access(notes, 0.00314)
+    notes = logs.Notes(
+        "abc-1", "POST", path, "192.0.2.1", 2115, 300, status, **{"route": "/predict", "seconds": 0.00314, **noted}
+    )
+    logs.log_access(notes)
     return capsys.readouterr().err
 
 

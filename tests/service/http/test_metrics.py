@@ -19,6 +19,7 @@ from werkzeug.test import Client
 from service.http import metrics as module
 from service.http.app import create_app, open_service
 from service.http.front import Front
+from service.http.logs import Notes
 from service.http.metrics import Metrics
 from service.http.state import Service
 from service.settings import Settings
@@ -122,7 +123,7 @@ def test_ink_and_confidence_are_those_of_the_picture(client: Client) -> None:
 def test_buckets_are_cumulative_and_hold_their_ends() -> None:
     metrics = Metrics()
     for side in (28, 29, 56, 100_000):
-        metrics.picture(side)
+        metrics.read(side, 0.001, 0.002)
     [family] = [family for family in metrics.collect() if family.name == "digits_picture_pixels"]
     counts = {s.labels["le"]: s.value for s in family.samples if s.name.endswith("_bucket")}
     assert (counts["28.0"], counts["56.0"], counts["7168.0"], counts["+Inf"]) == (1, 3, 3, 4)
@@ -134,7 +135,7 @@ def test_a_batch_is_counted_image_by_image(count: int) -> None:
     images = (random.random((count, 28, 28)) < 0.2).astype(np.uint8)
     probabilities = random.dirichlet(np.ones(10) / 5, count).astype(np.float32).reshape(count, 10)
     metrics = Metrics()
-    metrics.predicted(images, probabilities, 0.6)
+    metrics.ran(images, probabilities, 0.6, 0.01)
     samples = {(s.name, frozenset(s.labels.items())): s.value for family in metrics.collect() for s in family.samples}
     assert of(samples, "digits_batch_pictures_sum") == count
     assert of(samples, "digits_ink_ratio_sum") == pytest.approx(images.sum() / 784)
@@ -233,10 +234,9 @@ def test_threads_lose_no_count(client: Client, here: Service) -> None:
     def count() -> None:
         for _ in range(2000):
             metrics.in_flight.inc()
-            metrics.picture(28)
-            metrics.predicted(np.zeros((1, 28, 28), np.uint8), row, 0.5)
-            metrics.in_flight.dec()
-            metrics.answered("/predict", "POST", 200, "")
+            metrics.read(28, 1e-4, 1e-4)
+            metrics.ran(np.zeros((1, 28, 28), np.uint8), row, 0.5, 1e-3)
+            metrics.answered(Notes("a", "POST", status=200, route="/predict", seconds=1e-3))
 
     threads = [threading.Thread(target=count) for _ in range(4)]
     for thread in threads:

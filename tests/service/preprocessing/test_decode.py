@@ -12,10 +12,11 @@ import pytest
 from PIL import Image, ImageDraw, ImageOps, PngImagePlugin
 
 from service.errors import NoDigit, TooLarge, UnreadableImage, UnsupportedImage
-from service.preprocessing.decode import ENOUGH, decode
+from service.preprocessing.decode import ENOUGH, decode, size
 from tests import drawing
 
-LIMIT = 1_000_000
+LIMIT = 4_000_000
+ROTATED = Image.Transpose.ROTATE_270
 
 
 def read(content: bytes) -> npt.NDArray[np.int64]:
@@ -62,6 +63,14 @@ def test_each_mode_of_jpeg(mode: str) -> None:
 def test_sixteen_bits_are_scaled_and_not_clipped() -> None:
     levels = np.linspace(0, 65535, 64 * 48).astype(np.uint16).reshape(48, 64)
     np.testing.assert_array_equal(read(drawing.encode(Image.fromarray(levels))), np.rint(levels / 257))
+
+
+@pytest.mark.parametrize("bits", [8, 10, 12, 14, 16])
+@pytest.mark.parametrize("side", [60, 1900])
+def test_sixteen_bits_of_which_few_are_used(bits: int, side: int) -> None:
+    levels = np.asarray(drawing.digit(7, side=side, size=side // 2)).astype(np.uint16)
+    content = drawing.encode(Image.fromarray((levels / 255.0 * (2**bits - 1)).round().astype(np.uint16)))
+    assert np.abs(read(content) - read(drawing.encode(Image.fromarray(levels.astype(np.uint8))))).max() <= 1
 
 
 def test_sixteen_bits_with_a_transparent_level() -> None:
@@ -156,6 +165,14 @@ def test_damaged_exif_does_not_cost_the_picture(exif: bytes) -> None:
     assert read(drawing.encode(colourful(), "JPEG", exif=exif)).shape == (48, 64)
 
 
+@pytest.mark.parametrize("text", [' tiff:Orientation="6"/>', "><tiff:Orientation>6</tiff:Orientation>"])
+def test_orientation_in_the_xmp_of_a_png(text: str) -> None:
+    info = PngImagePlugin.PngInfo()
+    info.add_itxt("XML:com.adobe.xmp", f"<x:xmpmeta><rdf:Description{text}</x:xmpmeta>")
+    content = drawing.encode(colourful(), pnginfo=info)
+    np.testing.assert_array_equal(read(content), np.asarray(colourful().convert("L").transpose(ROTATED)))
+
+
 @pytest.mark.parametrize("format", ["GIF", "PNG", "WEBP"])
 def test_first_frame_of_an_animation(format: str) -> None:
     frames = [Image.new("RGB", (20, 20), (level, level, level)) for level in (200, 30, 90)]
@@ -226,6 +243,16 @@ def test_damaged_bytes_raise_nothing_but_our_errors(format: str) -> None:
             assert read(bytes(damaged)).ndim == 2
 
 
+@pytest.mark.parametrize("format", ["PNG", "JPEG", "GIF", "BMP", "WEBP"])
+def test_size_is_told_by_the_head(format: str) -> None:
+    content = drawing.encode(colourful(), format)
+    assert size(content) == (64, 48)
+    with pytest.raises(UnsupportedImage):
+        size(b"hello")
+    with pytest.raises(UnreadableImage):
+        size(content[:20])
+
+
 def test_size_is_checked_before_anything_is_decoded() -> None:
     bomb = raw_png(50_000, 50_000, 8, 0, b"")
     with pytest.raises(TooLarge, match="50000 x 50000"):
@@ -281,3 +308,40 @@ def test_text_of_a_usual_size_is_no_hindrance() -> None:
     info = PngImagePlugin.PngInfo()
     info.add_text("Comment", "drawn by a test", zip=True)
     assert read(drawing.encode(drawing.digit(3), pnginfo=info)).shape == (120, 120)
+
+
+@pytest.mark.parametrize("tail", [b"", bytes(4), b"\r\n"])
+@pytest.mark.parametrize("options", [{}, {"subsampling": 0}])
+def test_jpeg_without_its_end(options: dict[str, int], tail: bytes) -> None:
+    content = drawing.encode(drawing.digit(7, side=320), "JPEG", **options)
+    np.testing.assert_array_equal(read(content[:-2] + tail), read(content))
+
+
+def test_jpeg_cut_off_in_its_last_rows_is_what_is_there() -> None:
+    content = drawing.encode(noise().resize((320, 320)), "JPEG")
+    whole, cut = read(content), read(content[: -len(content) // 20])
+    assert 0.9 * len(whole) <= len(cut) < len(whole)
+    np.testing.assert_array_equal(cut, whole[: len(cut)])
+
+
+def test_png_without_the_last_bytes_that_hold_no_pixels() -> None:
+    rows = b"".join(b"\0" + row.tobytes() for row in np.asarray(colourful().convert("L")))
+    content = raw_png(64, 48, 8, 0, rows)
+    for missing in (12, 14, 16):
+        np.testing.assert_array_equal(read(content[:-missing]), read(content))
+
+
+@pytest.mark.parametrize("reserved", [b"\1\0\2\0", b"\xff" * 4])
+def test_bitmap_with_reserved_fields(reserved: bytes) -> None:
+    bitmap = drawing.encode(colourful(), "BMP")
+    np.testing.assert_array_equal(read(bitmap[:6] + reserved + bitmap[10:]), read(bitmap))
+
+
+def test_smallest_webp(capfd: pytest.CaptureFixture[str]) -> None:
+    body = b"\x2f" + struct.pack("<I", 7 | 7 << 14) + bytes.fromhex("888808")
+    webp = b"RIFF" + struct.pack("<I", 20) + b"WEBPVP8L" + struct.pack("<I", len(body)) + body
+    assert len(webp) == 28
+    assert read(webp).shape == (8, 8)
+    with suppress(UnreadableImage):
+        read(webp[:25])
+    assert capfd.readouterr() == ("", "")

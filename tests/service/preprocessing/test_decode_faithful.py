@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw
 
 from service.preprocessing.decode import ENOUGH, decode
 from tests import drawing
-from tests.service.test_images import chunk, colourful, raw_png
+from tests.service.preprocessing.test_decode import chunk, colourful, raw_png
 
 Levels = npt.NDArray[np.float64]
 LIMIT = 13_000_000

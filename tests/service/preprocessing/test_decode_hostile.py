@@ -19,8 +19,8 @@ from service.errors import NoDigit, TooLarge, UnreadableImage, UnsupportedImage
 from service.preprocessing.decode import decode
 from service.settings import Settings
 from tests import drawing
-from tests.service.test_containers import after_soi, before_idat, before_image, segment
-from tests.service.test_images import chunk, colourful, raw_png
+from tests.service.preprocessing.test_decode import chunk, colourful, raw_png
+from tests.service.preprocessing.test_formats import after_soi, before_idat, before_image, segment
 
 ROOT = Path(__file__).parents[3]
 LIMIT = Settings().max_pixels

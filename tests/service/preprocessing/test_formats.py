@@ -11,7 +11,7 @@ from PIL import Image
 from service.errors import TooLarge, UnreadableImage
 from service.preprocessing.formats import exif_orientation, still
 from tests import drawing
-from tests.service.test_images import chunk, colourful
+from tests.service.preprocessing.test_decode import chunk, colourful
 
 FORMATS = ["PNG", "JPEG", "GIF", "BMP", "WEBP"]
 

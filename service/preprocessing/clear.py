@@ -1,0 +1,170 @@
+"""Clear pictures, told first and read the shortest way: one figure on even paper, and nothing else.
+
+Drawings, screenshots, clean scans and bitmaps are mostly so. Whatever leaves a doubt goes to the full set of readings.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from service.preprocessing.illumination import Floats, Grey, Histogram, Mask, border, halved
+from service.preprocessing.page import is_bar, is_polygon
+
+_LONGEST = 256  # pixels: of the picture that is looked at
+_FINE = 128  # pixels: of the figure; more are averaged first
+_STEP = 60  # grey levels between paper and ink
+_EVEN = 0.08  # of that step: so far from the paper are the border and what is on its other side
+_TRACE, _STROKE, _FAINTEST = 0.1, 0.3, 0.12  # of the ink's darkness
+_STRONGEST = 0.98  # of the ink is no darker
+_NEAR = 0.05  # of the figure's longer side: so far from its strokes end its traces
+_COVERED, _ALONG = 0.97, 0.42  # of a side of the picture: two that meet are an edge of something; of a bar's outline
+_STOUT_AT_BORDER, _WIDE = 0.25, 0.9  # where it does not reach all sides; times its width, one that reaches two
+_EVENLY, _UNEVEN = 0.7, 0.2  # of the ink's darkness; so much of the strokes' middle is fainter in a shadow
+_MOST_ENDS = 5  # runs of ink along the picture's border
+_MOST_SPECKS, _SPECK = 10, 0.06  # as long as the figure's outline is a speck's
+_SMALLEST, _WIDEST, _STOUT = 0.07, 2.5, 0.4  # of the picture; times its height; of the figure's longer side
+
+
+class _Light(NamedTuple):
+    """The paper's level, the greatest contrast to it, in grey levels, and whether the ink is lighter."""
+
+    paper: int
+    strongest: int
+    light_ink: bool
+
+    def contrast(self, grey: Grey) -> Grey:
+        if self.light_ink:
+            return np.maximum(grey, self.paper) - np.uint8(self.paper)
+        return np.uint8(self.paper) - np.minimum(grey, self.paper)
+
+
+def find_clear(grey: Grey) -> Floats | None:
+    """Return the ink of the only figure in a clear picture, float32 [height, width], 0 to 1; None of any other."""
+    small = halved(grey, _LONGEST)
+    light = _light(small)
+    if light is not None:
+        return _only_figure(grey, small, light)
+    for light in _lights_of_cut_out(small):
+        ink = _only_figure(grey, small, light)
+        if ink is not None:
+            return ink
+    return None
+
+
+def _light(grey: Grey) -> _Light | None:
+    """Return how a picture is lit that has nothing but its even paper at the border, and ink on one side of that."""
+    rim = np.sort(border(grey))
+    paper = int(rim[len(rim) // 2])
+    low, high, _, _ = cv2.minMaxLoc(grey)
+    other, step = sorted((round(high) - paper, paper - round(low)))
+    if step < _STEP or max(other, int(rim[-1]) - paper, paper - int(rim[0])) > _EVEN * step:
+        return None
+    return _Light(paper, step, high - paper == step)
+
+
+def _lights_of_cut_out(grey: Grey) -> Iterator[_Light]:
+    """Yield how a picture may be lit in which ink reaches the border, the likelier one first.
+
+    Paper is the class with more of the picture and of its border, or else the other one. Its level is that of its
+    quarter furthest from the ink: where little of it is left, most is the soft edge of strokes.
+    """
+    histogram = Histogram(grey)
+    split, (low, high, _, _) = histogram.split(), cv2.minMaxLoc(grey)
+    if high - low < _STEP:
+        return
+    dark_paper = histogram.share_below(split + 1) + float(np.mean(border(grey) <= split)) > 1
+    for light_ink in (dark_paper, not dark_paper):
+        paper = histogram.quantile(0.25, 0, split + 1) if light_ink else histogram.quantile(0.75, split + 1)
+        step, other = (high - paper, paper - low) if light_ink else (paper - low, high - paper)
+        if step >= _STEP and other <= _EVEN * step:
+            yield _Light(round(paper), round(step), light_ink)
+
+
+def _only_figure(grey: Grey, small: Grey, light: _Light) -> Floats | None:
+    traces = (light.contrast(small) > _TRACE * light.strongest).view(np.uint8)
+    outlines, _ = cv2.findContours(traces, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    outline, *specks = sorted(outlines, key=len, reverse=True)
+    if len(specks) > _MOST_SPECKS or (specks and len(specks[0]) > _SPECK * len(outline)):
+        return None
+    box = cv2.boundingRect(outline)
+    if not _may_be_figure(outline, box, traces):
+        return None
+    times = grey.shape[0] // small.shape[0]
+    if specks:
+        grey = grey.copy()
+        for speck in specks:
+            grey[_part(cv2.boundingRect(speck), times)] = light.paper
+    part = light.contrast(halved(grey[_part(box, times)], _FINE))
+    cut_out = bool(border(traces).any())
+    stoutest = _STOUT if not cut_out or _spans(box, traces) else _STOUT_AT_BORDER
+    return _ink(np.pad(part, 1), light, stoutest, cut_out=cut_out)
+
+
+def _part(box: Sequence[int], times: int) -> tuple[slice, slice]:
+    """Return the rows and columns of a box and a pixel around it in a picture that is so many times as large."""
+    left, top, width, height = box
+    return (
+        slice(max(0, top - 1) * times, (top + height + 1) * times),
+        slice(max(0, left - 1) * times, (left + width + 1) * times),
+    )
+
+
+def _may_be_figure(outline: npt.NDArray[Any], box: Sequence[int], traces: Mask) -> bool:
+    """Tell whether an outline is no panel, box, speck or line."""
+    _, _, width, height = box
+    if max(width, height) < _SMALLEST * max(traces.shape) or width > _WIDEST * height:
+        return False
+    if is_polygon(outline) and not is_bar(outline):
+        return False
+    on_border = int(np.count_nonzero(border(traces)))
+    return on_border == 0 or _may_be_cut_out(outline, box, traces, on_border)
+
+
+def _may_be_cut_out(outline: npt.NDArray[Any], box: Sequence[int], traces: Mask, on_border: int) -> bool:
+    """Tell whether ink at the picture's border is no edge of a scan or a table, and no line that goes across."""
+    sides = traces[0], traces[:, -1], traces[-1], traces[:, 0]
+    top, right, bottom, left = (side.mean() for side in sides)
+    if min(max(top, bottom), max(left, right)) > _COVERED:
+        return False
+    if sum(np.count_nonzero(np.diff(side.view(np.int8)) > 0) + int(side[0]) for side in sides) > _MOST_ENDS:
+        return False
+    if _spans(box, traces):
+        return True
+    across = left > 0 and right > 0 and box[3] < _WIDE * box[2]
+    return not across and not (is_bar(outline) and on_border > _ALONG * len(outline))
+
+
+def _spans(box: Sequence[int], traces: Mask) -> bool:
+    """Tell whether the figure reaches all four sides of the picture."""
+    return (box[3], box[2]) == traces.shape
+
+
+def _ink(contrast: Grey, light: _Light, stoutest: float, *, cut_out: bool) -> Floats | None:
+    """Return contrast as ink, if all of it is slender strokes."""
+    full = _usual(contrast, _TRACE * light.strongest)
+    strokes, traces = ((contrast > share * full).view(np.uint8) for share in (_STROKE, _FAINTEST))
+    box, outer = cv2.boundingRect(strokes), cv2.boundingRect(traces)
+    longer = max(box[2:])
+    if max(outer[2] - box[2], outer[3] - box[3]) > max(2, _NEAR * longer):
+        return None
+    depth = np.asarray(cv2.distanceTransform(traces, cv2.DIST_L2, 3), np.float32)
+    if 2 * depth.max() > max(stoutest * longer, 4):
+        return None
+    if cut_out:
+        inner = contrast[depth > depth.max() / 2]
+        if np.mean(inner < _EVENLY * full) > _UNEVEN:
+            return None
+    ink = np.minimum(contrast * np.float32(1 / full), np.float32(1))
+    return np.asarray(ink * traces, np.float32)
+
+
+def _usual(contrast: Grey, least: float) -> int:
+    """Return the median contrast of the dark ink: of what has half of the strongest."""
+    counts = np.asarray(cv2.calcHist([contrast], [0], None, [256], [0, 256]), np.float64)
+    below = counts[:, 0].cumsum()
+    first, total = below[int(least)], below[-1]
+    half = int(np.searchsorted(below, first + _STRONGEST * (total - first))) // 2
+    return int(np.searchsorted(below, (below[half] + total) / 2))
