@@ -187,7 +187,7 @@ def malformed() -> Iterator[Exchange]:
         yield Exchange(f"malformed: {name}", sent, methods=("GET",))
     right = error(400, "malformed_request")
     sent = chunks + b"3\r\nabcdef\r\n0\r\n\r\n"
-    reason = "it closed without a word"
+    reason = "it was not answered at all"
     yield Exchange("malformed: more than the size says", sent, methods=("GET",), changed=reason, right=right)
     no_host = {
         "GET": head("GET", "/livez", host=False),

@@ -4,10 +4,12 @@ import base64
 import json
 import re
 from io import BytesIO
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from PIL import Image
+
+from tests.contract.wire import Received
 
 HEADERS = (
     "Accept-Ranges",
@@ -38,14 +40,6 @@ _LISTS = (
 _JSON_LENGTH = "Inference-Header-Content-Length"
 _VERSION_KEYS = ("version", "model_version", "versions")
 _DECIMALS = 3
-
-
-class Received(NamedTuple):
-    """An answer as it came."""
-
-    status: int
-    headers: list[tuple[str, str]]
-    body: bytes
 
 
 def normal(answer: Received, sent: bytes, version: str) -> dict[str, Any]:
