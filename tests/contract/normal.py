@@ -60,9 +60,8 @@ def _headers(headers: list[tuple[str, str]], sent: bytes) -> dict[str, Any]:
             found[name] = sorted({part.strip() for value in values for part in value.split(",")})
         elif values:
             found[name] = values[0] if len(values) == 1 else sorted(values)
-    if name := found.get("X-Request-ID"):
-        chosen = f"X-Request-ID: {name}\r\n".encode() in sent
-        found["X-Request-ID"] = name if chosen else "made"
+    if (made := found.get("X-Request-ID")) and f"X-Request-ID: {made}\r\n".encode() not in sent:
+        found["X-Request-ID"] = "made"
     found.pop(_JSON_LENGTH, None)  # what it says is held by reading the body by it
     return found
 

@@ -3,6 +3,7 @@
 import resource
 import socket
 import time
+from collections.abc import Iterator
 from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 
 from tests.contract.exchanges import MODEL, PNG, head, post, seven, whole
 from tests.contract.healthy import in_threads, unharmed, waits
-from tests.contract.server import Address, Servers
+from tests.contract.server import Address, Servers, servers
 from tests.contract.wire import Received, Stream, connect
 
 REQUEST_SECONDS = 2  # of the settings "impatient"
@@ -25,6 +26,13 @@ HALF = {
     "half a size": head("POST", "/predict", "Transfer-Encoding: chunked") + b"3e",
     "half an inference": head("POST", f"{MODEL}/infer", "Content-Length: 1000") + b"{",
 }
+
+
+@pytest.fixture(scope="module")
+def live() -> Iterator[Servers]:
+    """Servers of these tests' own: what they do to one is no concern of others."""
+    with servers() as started:
+        yield started
 
 
 @pytest.fixture

@@ -2,16 +2,26 @@
 
 import os
 import time
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
+
+import pytest
 
 from tests.contract.digits import encode, ink, on_paper
 from tests.contract.exchanges import post_json, text_of
 from tests.contract.healthy import in_threads, unharmed, waits
-from tests.contract.server import Servers
+from tests.contract.server import Servers, servers
 from tests.contract.wire import Stream, connect
 
 SIDE = 4000  # of a grey picture that takes a tenth of a second or more to decode
+
+
+@pytest.fixture(scope="module")
+def live() -> Iterator[Servers]:
+    """Servers of these tests' own: what they do to one is no concern of others."""
+    with servers() as started:
+        yield started
 
 
 @cache

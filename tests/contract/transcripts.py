@@ -76,8 +76,8 @@ def _differing(right: Entry, answer: Entry, *, exact: bool) -> list[str]:
         enough = name in MAY_GROW and set(wanted or ()) <= set(given or ())
         if wanted != given and not enough:
             differing.append(f"{name}: {given}, not {wanted}")
-    if right.get("names", "") not in answer.get("said", right.get("names", "")):
-        differing.append(f"the sentence does not name {right['names']}: {answer['said']}")
+    if right.get("names", "") not in answer.get("said", ""):
+        differing.append(f"the sentence does not name {right['names']}: {answer.get('said')}")
     return differing
 
 
