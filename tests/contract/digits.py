@@ -90,7 +90,8 @@ def on_paper(drawn: Pixels, ink: int = 20, paper: int = 240) -> Grey:
 
 def levels(shades: Any) -> Grey:
     """Return grey levels or colours of any kind, rounded and clipped to uint8."""
-    return np.clip(np.rint(shades), 0, 255).astype(np.uint8)
+    found: Grey = np.clip(np.rint(shades), 0, 255).astype(np.uint8)
+    return found
 
 
 def encode(picture: Image.Image | Grey, format: str = "PNG", **options: Any) -> bytes:

@@ -45,7 +45,8 @@ def about() -> Iterator[Exchange]:
         yield Exchange(f"oip: GET {path}", whole("GET", path))
     index = "/v2/repository/index"
     yield Exchange("oip: index", post(index, b""))
-    for fields in ({}, {"ready": True}, {"ready": False}, {"ready": "yes"}, []):
+    bodies: list[object] = [{}, {"ready": True}, {"ready": False}, {"ready": "yes"}, []]
+    for fields in bodies:
         yield Exchange(f"oip: index {fields}", post_json(index, fields))
     yield Exchange("oip: load", post_json("/v2/repository/models/mnist-dmlp/load", {}))
 

@@ -15,16 +15,16 @@ Named = Iterator[tuple[str, bytes]]
 
 def hands() -> Named:
     """Thin and thick, upright and slanted, turned, small and large."""
-    changes = [
+    changes: list[dict[str, float]] = [
         *({"pen": pen} for pen in (0.015, 0.03, 0.05, 0.09, 0.14)),
         *({"slant": slant} for slant in (-0.3, 0.3, 0.6)),
-        *({"turn": turn} for turn in (-25, -12, 12, 25)),
+        *({"turn": turn} for turn in (-25.0, -12.0, 12.0, 25.0)),
         *({"size": size, "pen": 0.1 * size} for size in (0.1, 0.2, 0.35, 0.9)),
         *({"width": width} for width in (0.35, 0.9)),
     ]
     for change, label in product(changes, DIGITS):
         name = " ".join(f"{key} {value}" for key, value in change.items())
-        yield f"{name} {label}", encode(on_paper(ink(label, 120, hand=Hand()._replace(**change))))
+        yield f"{name} {label}", encode(on_paper(ink(label, 120, hand=Hand(**change))))
 
 
 def shades() -> Named:
@@ -57,14 +57,15 @@ def colours() -> Named:
 
 def _shade(width: int, height: int, name: str) -> Pixels:
     y, x = np.mgrid[0:height, 0:width] / max(width, height)
-    return {
+    shades: dict[str, Pixels] = {
         "from the left": 0.45 + 0.55 * x,
         "from above": 1 - 0.6 * y,
         "lamp": 1 / (1 + 3 * ((x - 0.3) ** 2 + (y - 0.3) ** 2)),
         "vignette": 1 - 1.1 * ((x - 0.5) ** 2 + (y - 0.5) ** 2),
         "hard shadow": np.where(x + 0.3 * y > 0.6, 0.55, 1.0),
         "band": np.where(np.abs(y - 0.3) < 0.1, 0.6, 1.0),
-    }[name]
+    }
+    return shades[name]
 
 
 def light() -> Named:

@@ -79,9 +79,10 @@ def table(before: Answers, after: Answers) -> str:
     lines = [f"{'kind':16} {'same':>5} {'pixels':>6} {'codes':>5}"]
     changed = differences(before, after)
     for kind, answers in after.items():
-        codes = {name: change for name, change in changed.get(kind, {}).items() if " " in change.replace(" -> ", "")}
-        all_changed = len(changed.get(kind, {}))
-        lines.append(f"{kind:16} {len(answers) - all_changed:5} {all_changed - len(codes):6} {len(codes):5}")
+        moved = changed.get(kind, {})
+        codes = {name: change for name, change in moved.items() if " " in change.replace(" -> ", "")}
+        same = len(answers.keys() - moved.keys())
+        lines.append(f"{kind:16} {same:5} {len(moved) - len(codes):6} {len(codes):5}")
         lines += [f"    {name}: {change}" for name, change in codes.items()]
     lines.append(f"{sum(map(len, after.values()))} pictures, {sum(map(len, changed.values()))} changed")
     return "\n".join(lines)

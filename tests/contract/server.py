@@ -50,7 +50,7 @@ class Servers:
                 given[name] = self._directory / str(given[name])
             (self._directory / "keys").write_text(f"{KEY}\n{OTHER_KEY}\n")
             with patch.dict(os.environ, SAME_PIXELS):
-                server = self._stack.enter_context(running(**given))
+                server = self._stack.enter_context(running("service", **given))
             server.wait_for("/livez" if settings == "no model" else "/readyz")
             self._started[settings] = server
         return self._started[settings]

@@ -1,0 +1,16 @@
+"""The contract tests know the service by its answers alone."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+
+
+def test_nothing_of_the_service_is_imported() -> None:
+    names = [f"tests.contract.{path.stem}" for path in sorted(HERE.glob("*.py")) if path.stem not in ("__init__",)]
+    assert len(names) > 10
+    code = f"import sys, {', '.join(names)}\nprint(*(name for name in sys.modules if name.split('.')[0] == 'service'))"
+    command = [sys.executable, "-c", code]
+    result = subprocess.run(command, cwd=HERE.parent.parent, capture_output=True, text=True, check=True)
+    assert result.stdout.split() == []
