@@ -15,8 +15,10 @@ from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-from training import dataset, device, fit, recipes
-from training.recipes import Recipe
+from training import recipes
+from training.data import mnist
+from training.fitting import device, fit
+from training.recipe import Recipe
 
 MOST_RATIO = 1.3
 
@@ -24,7 +26,7 @@ MOST_RATIO = 1.3
 def main() -> int:
     """Print the figures; return 1 if the deformation costs more than it may."""
     options = _options()
-    data = dataset.load(options.data)
+    data = mnist.load(options.data)
     deformed = replace(recipes.find(options.recipe), mixture=None)  # what is mixed in is deformed with the rest
     seconds: dict[str, list[float]] = {"plain": [], "deformed": []}
     for _ in range(options.rounds):
@@ -38,7 +40,7 @@ def main() -> int:
     return 0 if ratio <= MOST_RATIO else 1
 
 
-def _second_epoch(recipe: Recipe, data: dataset.Mnist) -> float:
+def _second_epoch(recipe: Recipe, data: mnist.Mnist) -> float:
     strategy = device.strategy("auto")
     with tempfile.TemporaryDirectory() as directory:
         run = fit.Run.open(Path(directory), recipe, 2, 1, data, resume=False)

@@ -8,7 +8,8 @@ from pathlib import Path
 # Before TensorFlow is imported: its start-up notes would bury the line that matters.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-from training import dataset, recipes
+from training import recipes
+from training.data import mnist
 from training.errors import TrainingError
 
 _RESUME = "--resume goes on from the last whole epoch"
@@ -105,7 +106,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _train(given: argparse.Namespace) -> None:
     recipe = recipes.find(given.recipe)
-    data = dataset.load(given.data)
+    data = mnist.load(given.data)
     from training import pipeline  # after the cheap mistakes: TensorFlow takes seconds
     from training.options import Options
 
@@ -126,8 +127,8 @@ def _train(given: argparse.Namespace) -> None:
 
 def _compare(given: argparse.Namespace) -> None:
     chosen = [recipes.find(name) for name in dict.fromkeys(given.recipes)]
-    data = dataset.load(given.data)
-    from training import compare  # as above
+    data = mnist.load(given.data)
+    from training.lessons import compare  # as above
 
     options = compare.Options(
         epochs=given.epochs,

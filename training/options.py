@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
-from training import device
+Device = Literal["auto", "cpu", "gpu"]
 
 
 @dataclass(frozen=True)
@@ -16,7 +17,7 @@ class Options:
     name: str
     epochs: int
     seed: int
-    device: device.Device
+    device: Device
     mixed_precision: bool
     models: Path
     run_dir: Path

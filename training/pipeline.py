@@ -15,12 +15,14 @@ import numpy as np
 from service.contract import CONTRACT_VERSION, FLOAT32_FILE, MANIFEST_FILE, FileRecord, Manifest, SelfTest
 from service.errors import SelfTestError
 from service.inference.engine import Engine, self_test_inputs
-from training import device, evaluate, export, fit, learn, pool, publish, report, triton, verify
-from training.dataset import Mnist
+from training.data.mnist import Mnist
 from training.errors import TrainingError
+from training.fitting import device, fit, learn
 from training.options import Options
 from training.progress import say
-from training.recipes import Recipe
+from training.recipe import Recipe
+from training.release import evaluate, export, publish, report, triton, verify
+from training.synthesis import pool
 
 _SELF_TEST_IMAGES = 16
 # Kernels for other processors round otherwise; in int8 one step of rounding can move a probability visibly.
@@ -51,8 +53,6 @@ def run(recipe: Recipe, data: Mnist, options: Options) -> str:
         f"{len(data.train_labels):,} training, {len(data.validation_labels):,} validation, "
         f"{len(data.test_labels):,} test digits",
     )
-    for remark in data.remarks:
-        say("data", f"note: {remark}")
     state = learn.open_run(recipe, data, options)
     learnt = learn.learn(recipe, data, state, strategy, options)
     pictures = learnt.pictures
@@ -215,7 +215,6 @@ def _writer(
             recipe=recipe,
             figures=figures,
             verification=verification,
-            remarks=data.remarks,
         )
         Manifest(
             name=name,
@@ -227,7 +226,7 @@ def _writer(
             self_test=self_test,
             recipe=recipe.to_dict(),
             metrics=figures,
-            data={"name": "MNIST", "sha256": dict(data.sha256), "remarks": list(data.remarks)},
+            data={"name": "MNIST", "sha256": dict(data.sha256)},
             tools=report.tools(),
         ).write(directory)
 

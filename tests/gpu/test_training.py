@@ -20,8 +20,10 @@ from service.inference.engine import open_version
 from service.settings import has_gpu
 from tests.server import ROOT
 from tests.training import drawn
-from training import augment, dataset, device, fit
-from training.device import Device
+from training.data import mnist
+from training.fitting import device, fit
+from training.fitting.device import Device
+from training.synthesis import augment
 
 MOST_OFF = 0.03  # of the accuracy: nine of the 300 drawn test digits
 
@@ -119,6 +121,6 @@ def test_an_epoch_of_mnist_is_published(chosen: Device, more: list[str], tmp_pat
     assert result.returncode == 0, result.stderr
     assert "on GPU" in result.stdout or "x GPU" in result.stdout
     version = tmp_path / "models" / MODEL_NAME / "1"
-    data = dataset.load(mnist_dir)
+    data = mnist.load(mnist_dir)
     answers = open_version(version, Manifest.read(version), provider="cpu").run(data.test_images).argmax(axis=1)
     assert np.mean(answers == data.test_labels) > 0.95

@@ -8,9 +8,10 @@ import keras
 import pytest
 
 from tests.training import drawn
-from training import device, evaluate, export, fit
-from training.dataset import Mnist
-from training.recipes import Recipe
+from training.data.mnist import Mnist
+from training.fitting import device, fit
+from training.recipe import Recipe
+from training.release import evaluate, export
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import pytest
 
 from service.contract import MODEL_NAME
 from tests.training import drawn
-from training import fit
+from training.fitting import fit
 from training.options import Options
 
 
