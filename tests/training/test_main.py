@@ -91,7 +91,7 @@ def test_interrupted_resumed_published_and_served(tmp_path: Path, mnist_dir: Pat
     arguments += ["--models", tmp_path / "models", "--run-dir", tmp_path / "run", "--device", "cpu"]
     command = [sys.executable, "-m", "training", *map(str, arguments)]
     with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as process:
-        while process.poll() is None and not (tmp_path / "run" / "checkpoint.weights.h5").exists():
+        while process.poll() is None and not (tmp_path / "run" / "checkpoint.npz").exists():
             time.sleep(0.05)
         process.send_signal(signal.SIGINT)
         errors = process.communicate()[1]

@@ -16,14 +16,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from service.contract import IMAGE_SIDE, LABELS
+from service.contract import IMAGE_SIDE
 from service.errors import first_line
 from training.errors import DatasetError
 
 Bytes = npt.NDArray[np.uint8]
 
 VALIDATION_COUNT = 5_000
-NO_DIGIT = len(LABELS)  # the label of a picture that shows none; MNIST has no such
 
 #: SHA-256 of the four IDX files as LeCun, Cortes and Burges published them, decompressed.
 MNIST_SHA256: Mapping[str, str] = {

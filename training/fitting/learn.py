@@ -8,11 +8,13 @@ from typing import Any
 
 from training.data.mnist import Mnist
 from training.fitting import device, fit
+from training.fitting.run import Run
 from training.options import Options
 from training.progress import say
 from training.recipe import Recipe
 from training.recipes import find
 from training.synthesis import pool
+from training.synthesis.pictures import TRAINING
 
 _NEXT_BRANCH = 1_000_000  # from one branch's seed to the next: so far apart nobody's own seeds are
 
@@ -22,29 +24,46 @@ class Learnt:
     """A recipe that was trained, the pictures that it learnt, and what was trained before it, by its role."""
 
     recipe: Recipe
+    seed: int
     fitted: fit.Fitted
     pictures: pool.Pool | None
     before: Mapping[str, "Learnt"] = field(default_factory=dict)
 
 
-def open_run(recipe: Recipe, data: Mnist, options: Options) -> fit.Run:
+def open_run(recipe: Recipe, data: Mnist, options: Options) -> Run:
     """Open the run of `recipe` that the options tell of.
 
     Raises:
         RunError: its directory holds something else.
     """
-    return fit.Run.open(
+    return Run.open(
         options.run_dir,
         recipe,
         options.epochs,
         options.seed,
         data,
         mixed_precision=options.mixed_precision,
+        seeds=options.seeds,
         resume=options.resume,
     )
 
 
-def learn(recipe: Recipe, data: Mnist, state: fit.Run, strategy: Any, options: Options) -> Learnt:
+def each_seed(recipe: Recipe, data: Mnist, state: Run, strategy: Any, options: Options) -> list[Learnt]:
+    """Train `recipe` with each of the seeds that were asked for: the first in the run `state`, the others within it.
+
+    Raises:
+        TrainingError: as for `learn`.
+    """
+    every = [learn(recipe, data, state, strategy, replace(options, seeds=1))]
+    for seed in range(options.seed + 1, options.seed + options.seeds):
+        told = replace(_within(options, options.run_dir / f"seed-{seed}"), seed=seed)
+        own = open_run(recipe, data, told)
+        every.append(learn(recipe, data, own, strategy, told))
+        own.mark_finished(f"one of the seeds of {state.directory}")
+    return every
+
+
+def learn(recipe: Recipe, data: Mnist, state: Run, strategy: Any, options: Options) -> Learnt:
     """Train `recipe` in the run `state`, and in runs within that one whatever it needs first and its other branches.
 
     What is learnt is the mean of the branches.
@@ -53,8 +72,7 @@ def learn(recipe: Recipe, data: Mnist, state: fit.Run, strategy: Any, options: O
         TrainingError: a run that is there does not fit, or is damaged; the message says what to do.
     """
     before = _train_first(recipe, data, strategy, options)
-    known = next((learnt.pictures for learnt in before.values()), None)
-    pictures = _pool(recipe, data, state, options.seed, known)
+    pictures = _pool(recipe, data, options)
     models = {role: learnt.fitted.model for role, learnt in before.items()}
     branches = [_fit(recipe, data, state, pictures, strategy, options, **models)]
     for number in range(1, recipe.branches):
@@ -63,7 +81,7 @@ def learn(recipe: Recipe, data: Mnist, state: fit.Run, strategy: Any, options: O
         own = open_run(recipe, data, told)
         branches.append(_fit(recipe, data, own, pictures, strategy, told, **models))
         own.mark_finished(f"a branch of {state.directory}")
-    return Learnt(recipe, fit.mean(branches), pictures, before)
+    return Learnt(recipe, options.seed, fit.mean(branches), pictures, before)
 
 
 def _train_first(after: Recipe, data: Mnist, strategy: Any, options: Options) -> dict[str, Learnt]:
@@ -79,17 +97,17 @@ def _train_first(after: Recipe, data: Mnist, strategy: Any, options: Options) ->
         recipe = find(name)
         whole = given is not None or (role == "start" and options.epochs >= after.epochs)
         within = _within(options, options.run_dir / role)
-        told = within if given is None else replace(options, run_dir=given, resume=True)
+        told = within if given is None else replace(within, run_dir=given, resume=True)
         told = replace(told, epochs=recipe.epochs if whole else min(recipe.epochs, options.epochs))
         state = open_run(recipe, data, told)
-        pictures = _pool(recipe, data, state, told.seed)
+        pictures = _pool(recipe, data, told)
         fitted = _fit(recipe, data, state, pictures, strategy, told)
         state.mark_finished(f"the {role} of {after.name}")
-        first[role] = Learnt(recipe, fitted, pictures)
+        first[role] = Learnt(recipe, told.seed, fitted, pictures)
     return first
 
 
-def _pool(recipe: Recipe, data: Mnist, state: fit.Run, seed: int, known: pool.Pool | None = None) -> pool.Pool | None:
+def _pool(recipe: Recipe, data: Mnist, options: Options) -> pool.Pool | None:
     if recipe.mixture is None:
         return None
     quarters = 0
@@ -100,22 +118,22 @@ def _pool(recipe: Recipe, data: Mnist, state: fit.Run, seed: int, known: pool.Po
             quarters = 4 * done // total
             say("pool", f"{done:,} of {total:,} pictures")
 
-    made = pool.open_or_make(state.pool, recipe.mixture, data, seed=seed, known=known, progress=progress)
-    counts = ", ".join(f"{len(made.parts[kind].labels):,} {kind}" for kind in pool.TRAINING)
+    made = pool.open_or_make(options.pools, recipe.mixture, data, seed=options.seed, progress=progress)
+    counts = ", ".join(f"{len(made.parts[kind].labels):,} {kind}" for kind in TRAINING)
     refused = sum(part.refused for part in made.parts.values())
-    say("pool", f"{counts}; {refused:,} that the service would refuse are left out; made in {made.seconds:.0f} s")
+    say("pool", f"{counts}; {refused:,} that the service would refuse are left out; ready in {made.seconds:.0f} s")
     return made
 
 
 def _within(options: Options, directory: Path) -> Options:
     """Return the options of a run that belongs to another: it is resumed with that one, if it had begun."""
-    return replace(options, run_dir=directory, resume=options.resume and fit.Run.is_in(directory))
+    return replace(options, run_dir=directory, seeds=1, resume=options.resume and Run.is_in(directory))
 
 
 def _fit(
     recipe: Recipe,
     data: Mnist,
-    state: fit.Run,
+    state: Run,
     pictures: pool.Pool | None,
     strategy: Any,
     options: Options,
@@ -145,5 +163,4 @@ def _fit(
 
 def _say_speed(history: list[dict[str, float]]) -> None:
     speed = median(entry["images_per_second"] for entry in history)
-    waiting = median(entry["waiting_share"] for entry in history)
-    say("fit", f"median epoch: {speed:,.0f} images/s, {waiting:.1%} of the time waiting for data")
+    say("fit", f"median epoch: {speed:,.0f} images/s")

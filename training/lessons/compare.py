@@ -16,7 +16,9 @@ import keras
 from service.errors import first_line
 from training.data.mnist import Mnist
 from training.errors import RunError, TrainingError
+from training.files import replace_file
 from training.fitting import device, fit
+from training.fitting.run import Run
 from training.lessons import probe, side_by_side
 from training.options import Device
 from training.progress import say
@@ -71,7 +73,8 @@ def _read_or_train(recipe: Recipe, data: Mnist, options: Options, seed: int, str
     path = options.directory / f"{recipe.name}-seed{seed}.json"
     identity = _identity(recipe, data, options.epochs, seed)
     if not path.exists():
-        _write(path, identity | _train(recipe, data, options, seed, strategy))
+        record = json.dumps(identity | _train(recipe, data, options, seed, strategy))
+        replace_file(path, lambda beside: beside.write_text(record, encoding="utf-8"))
     found = _read(path)
     found["recipe"] = _what_matters(completed(found.get("recipe", {})))
     differing = [key for key, value in identity.items() if found.get(key) != value]
@@ -81,12 +84,6 @@ def _read_or_train(recipe: Recipe, data: Mnist, options: Options, seed: int, str
             "name another --run-dir, or delete it to train that recipe again."
         )
     return found
-
-
-def _write(path: Path, record: dict[str, Any]) -> None:
-    beside = path.with_name("new-" + path.name)
-    beside.write_text(json.dumps(record), encoding="utf-8")
-    beside.replace(path)
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -115,10 +112,10 @@ def _train(recipe: Recipe, data: Mnist, options: Options, seed: int, strategy: A
     """Train from the start: what a run that was cut off has learnt says nothing of the gradients before."""
     directory = options.directory / f"{recipe.name}-seed{seed}"
     shutil.rmtree(directory, ignore_errors=True)
-    state = fit.Run.open(directory, recipe, options.epochs, seed, data, resume=False)
+    state = Run.open(directory, recipe, options.epochs, seed, data, resume=False)
     pictures = None
     if recipe.mixture is not None:
-        made = pool.open_or_make(state.pool, recipe.mixture, data, seed=seed, progress=lambda _done, _total: None)
+        made = pool.open_or_make(options.directory / "pools", recipe.mixture, data, seed=seed)
         pictures = made.training
     keras.utils.clear_session()
     looker = probe.Probe(recipe, data)

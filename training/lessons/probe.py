@@ -11,7 +11,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from training.data.mnist import Mnist
-from training.fitting import batches
+from training.data.targets import targets
 from training.model import network
 from training.recipe import Recipe
 
@@ -36,7 +36,7 @@ class Probe(keras.callbacks.Callback):  # type: ignore[misc]
         self.end: list[dict[str, Any]] = []
         self._recipe = recipe
         self._images = data.train_images[:_GRADIENT_IMAGES].astype(np.float32)
-        self._targets = batches.targets(data.train_labels[:_GRADIENT_IMAGES])
+        self._targets = targets(data.train_labels[:_GRADIENT_IMAGES])
         self._validation = data.validation_images
 
     @property
@@ -57,14 +57,14 @@ class Probe(keras.callbacks.Callback):  # type: ignore[misc]
         self.gradients.append(gradient_norms(self._network, network.loss(self._recipe), self._images, self._targets))
 
 
-def gradient_norms(model: Any, loss: Any, images: Values, targets: Values) -> list[float]:
+def gradient_norms(model: Any, loss: Any, images: Values, wanted: Values) -> list[float]:
     """Return, for each layer from the first, the norm of the gradient of `loss` by its kernel; no dropout is at work.
 
-    `images` is float32 [N, 28, 28] of 0 to 255, `targets` float32 [N, 10].
+    `images` is float32 [N, 28, 28] of 0 to 255, `wanted` their targets, float32 [N, 10].
     """
     kernels = [layer.kernel.value for layer in dense_layers(model)]
     with tf.GradientTape() as tape:
-        value = loss(targets, model(images, training=False))
+        value = loss(wanted, model(images, training=False))
     return [float(tf.norm(gradient)) for gradient in tape.gradient(value, kernels)]
 
 

@@ -121,8 +121,8 @@ def skip(model: Any, steps: int) -> None:
                 layer.seed_generator.state.assign_add([0, steps])  # a seed, and the count of masks drawn
 
 
-def compile_for(model: Any, recipe: Recipe, *, steps_per_epoch: int, epochs: int, steps_per_execution: int = 1) -> None:
-    """Attach the recipe's optimizer, learning-rate schedule, loss and metric to `model`."""
+def compile_for(model: Any, recipe: Recipe, *, steps_per_epoch: int, epochs: int) -> None:
+    """Attach the recipe's optimizer, learning-rate schedule and loss to `model`."""
     warmup_steps = round(recipe.warmup_epochs * steps_per_epoch)
     learning_rate = keras.optimizers.schedules.CosineDecay(
         initial_learning_rate=0.0,
@@ -134,10 +134,7 @@ def compile_for(model: Any, recipe: Recipe, *, steps_per_epoch: int, epochs: int
     model.compile(
         optimizer=_optimizer(recipe, learning_rate),
         loss=loss(recipe) if recipe.members == 1 else _LossOfEachMember(loss(recipe)),
-        metrics=[DigitAccuracy(name="accuracy")],
-        steps_per_execution=steps_per_execution,
-        # Keras would compile with XLA, which is no faster here on a CPU, and ended a run with a segmentation fault.
-        jit_compile=False,
+        jit_compile=False,  # of Keras' own loops; `fitting.loop` decides for itself
     )
 
 
@@ -169,15 +166,19 @@ class _LossOfEachMember(keras.losses.Loss):  # type: ignore[misc]
         return keras.ops.sum(self._of_one.call(targets, y_pred), axis=-1)
 
 
-class DigitAccuracy(keras.metrics.Mean):  # type: ignore[misc]
-    """The share of digits that are read right; pictures without a digit, whose targets are level, do not count."""
+def count_right(targets: Any, answers: Any) -> tuple[Any, Any]:
+    """Return how many digits are read right, and how many there are, float32 each.
 
-    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:  # noqa: ARG002
-        """Take in targets and logits, [N, 10] each, or [N, members, 10] logits of an ensemble."""
-        if len(y_pred.shape) == 3:
-            y_pred = log_mean_probability(y_pred)
-        right = keras.ops.equal(keras.ops.argmax(y_true, axis=-1), keras.ops.argmax(y_pred, axis=-1))
-        super().update_state(right, sample_weight=keras.ops.max(y_true, axis=-1) > _DIGIT_FROM)
+    `targets` is [N, 10], `answers` logits [N, 10], or [N, members, 10] of an ensemble. Pictures without a digit, whose
+    targets are level, do not count.
+    """
+    if len(answers.shape) == 3:
+        answers = log_mean_probability(answers)
+    digits = keras.ops.max(targets, axis=-1) > _DIGIT_FROM
+    right = keras.ops.equal(keras.ops.argmax(targets, axis=-1), keras.ops.argmax(answers, axis=-1))
+    counts = (keras.ops.logical_and(right, digits), digits)
+    read_right, all_digits = (keras.ops.sum(keras.ops.cast(each, "float32")) for each in counts)
+    return read_right, all_digits
 
 
 _DIGIT_FROM = 0.5  # of a target's largest probability

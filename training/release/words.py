@@ -67,6 +67,21 @@ def teacher(recipe: Recipe, figures: Mapping[str, Any] | None) -> str:
     )
 
 
+def seeds(figures: Mapping[str, Any]) -> str:
+    """Return what the other seeds gave; `figures` are the manifest's metrics."""
+    every = figures["seeds"]
+    if len(every) == 1:
+        return "One run."
+    found = "; ".join(
+        f"seed {each['seed']}: {each['validation_loss']:.4f}, {each['validation_errors']}, {each['test_errors']}"
+        for each in every
+    )
+    return (
+        f"It is the seed with the median validation\n  loss of {len(every)}. Validation loss, validation errors, test "
+        f"errors (float32; they did not influence the choice):\n  {found}."
+    )
+
+
 def start(figures: Mapping[str, Any] | None) -> str:
     """Return what was trained first; `figures` are those of it in the manifest."""
     if figures is None:

@@ -16,6 +16,8 @@ from training.recipe import Deformation
 _SIDE = IMAGE_SIDE
 _PADDED = _SIDE + 3  # background: one pixel before, two after, so that what lies outside reads as zero with no masks
 _CENTRE = (_SIDE - 1) / 2
+_SQRT_2 = math.sqrt(2)  # times erfinv(u), with u uniform in (-1, 1), it is standard normal
+_INSIDE = 1 - 2.0**-23  # what keeps u from 1, where erfinv is infinite
 _UNIFORM_DEVIATION = 1 / math.sqrt(3)  # of noise in [-1, 1]; one factor an axis makes its variance
 
 
@@ -24,14 +26,15 @@ def deform(images: Any, seed: Any, deformation: Deformation) -> Any:
 
     Args:
         images: float32 [N, 28, 28], 0 = background, 255 = ink.
-        seed: int32 [2].
+        seed: int32 [2], neither negative, the second below 2**30.
         deformation: the bounds of what is drawn.
 
     Returns:
         float32 [N, 28, 28], sampled bilinearly; what comes from outside the image is background.
     """
     count = tf.shape(images)[0]
-    affine_seed, elastic_seed = tf.unstack(tf.random.experimental.stateless_split(seed, 2))
+    # not stateless_split: half of its seeds are negative, for which XLA draws other numbers than other kernels do
+    affine_seed, elastic_seed = (tf.stack([seed[0], 2 * seed[1] + stream]) for stream in (0, 1))
     grid = affine_grid(count, affine_seed, deformation)
     field = elastic_field(count, elastic_seed, deformation)
     return sample(images, grid + field)
@@ -39,7 +42,7 @@ def deform(images: Any, seed: Any, deformation: Deformation) -> Any:
 
 def affine_grid(count: Any, seed: Any, deformation: Deformation) -> Any:
     """Return where each output pixel takes its value from, (row, column) in pixels: float32 [2, N, 28, 28]."""
-    draws = tf.random.stateless_uniform([6, count, 1, 1], seed, -1.0, 1.0)
+    draws = _uniform([6, count, 1, 1], seed)
     angle = draws[0] * math.radians(deformation.rotation_degrees)
     scale_y, scale_x = 1.0 + deformation.scale * draws[1], 1.0 + deformation.scale * draws[2]
     shear = deformation.shear * draws[3]
@@ -60,8 +63,14 @@ def elastic_field(count: Any, seed: Any, deformation: Deformation) -> Any:
     """
     basis = tf.constant(smooth_noise_basis(deformation.elastic_sigma))
     modes = basis.shape[1]
-    noise = tf.random.stateless_normal([2, count, modes, modes], seed)
+    noise = _SQRT_2 * tf.math.erfinv(_INSIDE * _uniform([2, count, modes, modes], seed))
     return deformation.elastic_alpha * tf.einsum("im,knmp,jp->knij", basis, noise, basis)
+
+
+def _uniform(shape: Any, seed: Any) -> Any:
+    """Return float32 from -1 to 1, made of whole numbers: those XLA draws as other kernels do, floats it does not."""
+    bits = tf.random.stateless_uniform(shape, seed, None, None, tf.int32)
+    return tf.cast(bits, tf.float32) * 2.0**-31
 
 
 def sample(images: Any, coordinates: Any) -> Any:

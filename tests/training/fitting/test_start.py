@@ -15,6 +15,7 @@ from training import pipeline, recipes
 from training.data.mnist import Mnist
 from training.errors import TrainingError
 from training.fitting import device, fit
+from training.fitting.run import Run
 from training.lessons import compare
 from training.recipe import Mixture
 from training.release import export
@@ -32,7 +33,7 @@ def known(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_it_goes_on_from_the_weights(tmp_path: Path, data: Mnist, trained: fit.Fitted) -> None:
-    run = fit.Run.open(tmp_path, AFTER, 1, 1, data, resume=False)
+    run = Run.open(tmp_path, AFTER, 1, 1, data, resume=False)
     learnt = fit.fit(AFTER, data, run, seed=1, epochs=1, strategy=device.strategy("cpu"), start=trained.model)
     moved = [
         float(np.abs(found - before).max())
@@ -44,7 +45,7 @@ def test_it_goes_on_from_the_weights(tmp_path: Path, data: Mnist, trained: fit.F
 def test_what_is_published_is_the_mean_of_before_and_after(tmp_path: Path, data: Mnist, trained: fit.Fitted) -> None:
     def learnt(share: float) -> list[Any]:
         recipe = replace(AFTER, learning_rate=1e-2, start_share=share)
-        run = fit.Run.open(tmp_path / str(share), recipe, 1, 1, data, resume=False)
+        run = Run.open(tmp_path / str(share), recipe, 1, 1, data, resume=False)
         model = fit.fit(recipe, data, run, seed=1, epochs=1, strategy=device.strategy("cpu"), start=trained.model).model
         weights: list[Any] = model.get_weights()
         return weights
@@ -56,7 +57,7 @@ def test_what_is_published_is_the_mean_of_before_and_after(tmp_path: Path, data:
 
 @pytest.mark.usefixtures("trained")
 def test_branches_learn_apart_and_become_one(
-    tmp_path: Path, data: Mnist, run: fit.Run, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, data: Mnist, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[list[Any]] = []
     mean = fit.mean
@@ -88,7 +89,7 @@ def test_the_pipeline_trains_it_whole_and_says_so(tmp_path: Path, data: Mnist) -
 
 
 @pytest.mark.usefixtures("trained")
-def test_one_that_is_there_is_taken(tmp_path: Path, data: Mnist, run: fit.Run) -> None:
+def test_one_that_is_there_is_taken(tmp_path: Path, data: Mnist, run: Run) -> None:
     before = run.weights.stat().st_mtime_ns
     pipeline.run(AFTER, data, options(tmp_path, epochs=AFTER.epochs, start=run.directory))
     assert run.weights.stat().st_mtime_ns == before
@@ -111,13 +112,12 @@ def test_its_pictures_begin_with_those_learnt_before_and_calibrate_int8(
 
     monkeypatch.setattr(export, "export_int8", see)
     pipeline.run(after, data, options(tmp_path, epochs=1))
-    before, found = (np.load(tmp_path / "run" / path) for path in ("start/pool.npz", "pool.npz"))
-    count = len(before["forms_images"])
-    assert 0 < count < len(found["forms_images"])
-    np.testing.assert_array_equal(found["forms_images"][:count], before["forms_images"])
-    np.testing.assert_array_equal(found["renderings_images"], before["renderings_images"])
-    pictures = np.concatenate([found[f"{kind}_images"] for kind in pool.TRAINING])
-    np.testing.assert_array_equal(calibrated_on[0], pictures)
+    before, found = (pool.open_or_make(tmp_path / "pools", mix, data, seed=1) for mix in (mixture, after.mixture))
+    count = len(before.parts["forms"].labels)
+    assert 0 < count < len(found.parts["forms"].labels)
+    np.testing.assert_array_equal(found.parts["forms"].images[:count], before.parts["forms"].images)
+    np.testing.assert_array_equal(found.parts["renderings"].images, before.parts["renderings"].images)
+    np.testing.assert_array_equal(calibrated_on[0], found.training.images)
 
 
 def test_it_goes_on_where_it_was_cut_off(tmp_path: Path, data: Mnist) -> None:
@@ -127,9 +127,9 @@ def test_it_goes_on_where_it_was_cut_off(tmp_path: Path, data: Mnist) -> None:
 
 
 @pytest.mark.usefixtures("trained")
-def test_a_branch_goes_on_where_it_was_cut_off(tmp_path: Path, data: Mnist, run: fit.Run) -> None:
+def test_a_branch_goes_on_where_it_was_cut_off(tmp_path: Path, data: Mnist, run: Run) -> None:
     recipe = replace(AFTER, epochs=2, branches=2)
-    main, branch = (fit.Run(tmp_path / "run" / name, {}) for name in (".", "branch-1"))
+    main, branch = (Run(tmp_path / "run" / name, {}) for name in (".", "branch-1"))
     with interrupted(after=1, within="branch-1"):
         pipeline.run(recipe, data, options(tmp_path, epochs=2, start=run.directory))
     first, second = main.read_history(), branch.read_history()

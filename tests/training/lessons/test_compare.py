@@ -15,6 +15,7 @@ from training.__main__ import main
 from training.data.mnist import Mnist
 from training.errors import RunError, TrainingError
 from training.fitting import fit
+from training.fitting.run import Run
 from training.lessons import compare, side_by_side
 
 pytestmark = [pytest.mark.usefixtures("precision_policy"), pytest.mark.timeout(900)]  # seven trainings to begin with
@@ -53,7 +54,7 @@ def compared(tmp_path_factory: pytest.TempPathFactory, blind: Mnist) -> Path:
 class CutOff:
     """The module `fit`, in which somebody presses Ctrl-C when the training of that number has ended an epoch."""
 
-    Run = fit.Run
+    Run = Run
 
     def __init__(self, number: int) -> None:
         self._left = number

@@ -8,7 +8,9 @@ from scipy.special import softmax
 
 from tests.training import drawn
 from training.data.mnist import Mnist
-from training.fitting import batches, device, fit
+from training.data.targets import targets
+from training.fitting import device, fit
+from training.fitting.run import Run
 from training.lessons import probe
 from training.model import network
 from training.recipe import Recipe
@@ -18,10 +20,10 @@ LINEAR = replace(drawn.RECIPE, hidden=())
 
 def test_the_gradient_of_one_layer_is_the_textbooks(data: Mnist) -> None:
     model = network.build(LINEAR)
-    images, targets = data.train_images[:40].astype(np.float32), batches.targets(data.train_labels[:40])
+    images, wanted = data.train_images[:40].astype(np.float32), targets(data.train_labels[:40])
     pixels = images.reshape(40, 784) / 255
-    error = softmax(model.predict(images, verbose=0), axis=1) - targets  # Bishop 2006, equation 4.109
-    (found,) = probe.gradient_norms(model, network.loss(LINEAR), images, targets)
+    error = softmax(model.predict(images, verbose=0), axis=1) - wanted  # Bishop 2006, equation 4.109
+    (found,) = probe.gradient_norms(model, network.loss(LINEAR), images, wanted)
     assert found == pytest.approx(np.linalg.norm(pixels.T @ error / 40), rel=1e-4)
 
 
@@ -55,7 +57,7 @@ def test_a_probe_notes_each_epoch_and_changes_nothing(
     tmp_path: Any, data: Mnist, trained: fit.Fitted, recipe: Recipe, members: int
 ) -> None:
     recipe = replace(recipe, members=members)
-    run = fit.Run.open(tmp_path, recipe, recipe.epochs, 1, data, resume=False)
+    run = Run.open(tmp_path, recipe, recipe.epochs, 1, data, resume=False)
     looker = probe.Probe(recipe, data)
     keras.mixed_precision.set_global_policy("float32")
     fitted = fit.fit(

@@ -12,8 +12,10 @@ from tests.training import drawn
 from tests.training.running import interrupted, options
 from training import pipeline, recipes
 from training.data.mnist import Mnist
+from training.data.targets import targets
 from training.errors import RunError
-from training.fitting import batches, device, fit
+from training.fitting import device, fit
+from training.fitting.run import Run
 from training.model import distill, network
 from training.recipe import Recipe
 
@@ -38,7 +40,7 @@ def train(
     recipe: Recipe, directory: Path, *, resume: bool = False, data: Mnist | None = None, **more: Any
 ) -> fit.Fitted:
     data = data or drawn.mnist()
-    run = fit.Run.open(directory, recipe, recipe.epochs, 1, data, resume=resume)
+    run = Run.open(directory, recipe, recipe.epochs, 1, data, resume=resume)
     return fit.fit(recipe, data, run, seed=1, epochs=recipe.epochs, strategy=device.strategy("cpu"), **more)
 
 
@@ -81,7 +83,7 @@ def test_validation_goes_by_the_labels(tmp_path: Path, teacher: fit.Fitted) -> N
     data = drawn.mnist()
     learnt = train(PUPIL, tmp_path, teacher=teacher.model)
     expected = keras.losses.categorical_crossentropy(
-        batches.targets(data.validation_labels), answers(learnt.model, data.validation_images), from_logits=True
+        targets(data.validation_labels), answers(learnt.model, data.validation_images), from_logits=True
     )
     assert learnt.history[-1]["val_loss"] == pytest.approx(float(np.mean(expected)), rel=1e-3)
 
@@ -116,7 +118,7 @@ def test_a_teacher_that_is_there_is_not_trained_again(tmp_path: Path, data: Mnis
     with pytest.raises(RunError, match="another epochs"):
         pipeline.run(lax, data, options(tmp_path, run_dir=tmp_path / "next", teacher=tmp_path / "run" / "teacher"))
     train(TEACHER, tmp_path / "teacher")
-    checkpoint = tmp_path / "teacher" / "checkpoint.weights.h5"
+    checkpoint = tmp_path / "teacher" / "checkpoint.npz"
     before = checkpoint.stat().st_mtime_ns
     pipeline.run(lax, data, options(tmp_path, run_dir=tmp_path / "last", teacher=tmp_path / "teacher"))
     assert checkpoint.stat().st_mtime_ns == before

@@ -171,3 +171,13 @@ def test_digits_stay_where_they_were_on_average(data: Mnist) -> None:
     for axis in (rows, columns):
         before = (images * axis).sum() / images.sum()
         assert (deformed * axis).sum() / deformed.sum() == pytest.approx(before, abs=0.2)
+
+
+def test_xla_deforms_alike(data: Mnist) -> None:
+    images = data.train_images[:50].astype(np.float32)
+    compiled = tf.function(augment.deform, jit_compile=True)
+    for step in range(20):
+        expected = augment.deform(images, tf.constant([3, step]), Deformation())
+        np.testing.assert_allclose(
+            compiled(images, tf.constant([3, step]), Deformation()), expected, atol=0.1
+        )  # of 255
