@@ -36,7 +36,7 @@ from service.inference.specimens import specimens
 from service.preprocessing.illumination import Grey
 from tests import drawing
 from tests.server import ROOT, Server, running
-from training.publish import publish
+from training.release.publish import publish
 
 INTERVAL_SECONDS = 1.3  # from one publication to the next: each worker looks once a second, and takes every one
 MOST_TAKING_SECONDS = 3.0

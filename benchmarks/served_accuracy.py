@@ -62,7 +62,7 @@ def _options() -> argparse.Namespace:
 
 
 def _split(directory: Path, split: str) -> tuple[Images, Labels]:
-    from training.dataset import load
+    from training.data.mnist import load
 
     mnist = load(directory)
     return getattr(mnist, f"{split}_images"), getattr(mnist, f"{split}_labels").astype(np.int64)

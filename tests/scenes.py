@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from training import forms, pen
+from training.synthesis import forms, pen
 
 Grey = npt.NDArray[np.uint8]
 Shade = npt.NDArray[np.float64]  # [height, width], 0 = black, 1 = white; or of ink, 0 = none, 1 = full

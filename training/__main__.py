@@ -8,7 +8,8 @@ from pathlib import Path
 # Before TensorFlow is imported: its start-up notes would bury the line that matters.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-from training import dataset, recipes
+from training import interrupt, recipes
+from training.data import mnist
 from training.errors import TrainingError
 
 _RESUME = "--resume goes on from the last whole epoch"
@@ -25,6 +26,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--recipe", default=recipes.DEFAULT, help="default: %(default)s")
     parser.add_argument("--epochs", type=_positive, metavar="N", help="default: the recipe's")
     parser.add_argument("--seed", type=_seed, default=1, metavar="N", help="default: %(default)s")
+    parser.add_argument(
+        "--seeds",
+        type=_positive,
+        default=1,
+        metavar="K",
+        help="train K seeds from --seed on and publish the one with the median validation loss; default: %(default)s",
+    )
     parser.add_argument("--device", choices=("auto", "cpu", "gpu"), default="auto", help="default: %(default)s")
     parser.add_argument("--mixed-precision", action="store_true", help="compute in float16; for GPUs")
     parser.add_argument(
@@ -84,31 +92,35 @@ def _seed(text: str) -> int:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the pipeline, or a comparison, as told on the command line; return the exit code."""
+    """Run the pipeline, or a comparison, as told on the command line; return the exit code.
+
+    It has to be called in the main thread, where Ctrl-C arrives.
+    """
     given = sys.argv[1:] if arguments is None else arguments
     comparing = given[:1] == ["compare"]
     further = "the same command goes on with what is not finished" if comparing else _RESUME
     try:
-        if comparing:
-            _compare(_comparison_parser().parse_args(given[1:]))
-        else:
-            _train(_parser().parse_args(given))
+        with interrupt.prompt(f"training: interrupted; {further}."):
+            if comparing:
+                _compare(_comparison_parser().parse_args(given[1:]))
+            else:
+                _train(_parser().parse_args(given))
     except TrainingError as error:
         return _fail(str(error))
     except OSError as error:
         return _fail(f"{error}. Nothing was published; {further}.")
     except KeyboardInterrupt:
-        print(f"\ntraining: interrupted; {further}.", file=sys.stderr)
-        return 130
+        return interrupt.EXIT_CODE
     return 0
 
 
 def _train(given: argparse.Namespace) -> None:
     recipe = recipes.find(given.recipe)
-    data = dataset.load(given.data)
+    data = mnist.load(given.data)
     from training import pipeline  # after the cheap mistakes: TensorFlow takes seconds
     from training.options import Options
 
+    run_dir = given.run_dir or Path("runs") / _run_name(recipe.name, given.seed, given.seeds)
     options = Options(
         name=recipe.model_name,
         epochs=given.epochs or recipe.epochs,
@@ -116,7 +128,9 @@ def _train(given: argparse.Namespace) -> None:
         device=given.device,
         mixed_precision=given.mixed_precision,
         models=given.models,
-        run_dir=given.run_dir or Path("runs") / f"{recipe.name}-seed{given.seed}",
+        seeds=given.seeds,
+        run_dir=run_dir,
+        pools=run_dir.parent / "pools",
         resume=given.resume,
         teacher=given.teacher,
         start=given.start,
@@ -124,10 +138,14 @@ def _train(given: argparse.Namespace) -> None:
     pipeline.run(recipe, data, options)
 
 
+def _run_name(recipe: str, seed: int, seeds: int) -> str:
+    return f"{recipe}-seed{seed}" if seeds == 1 else f"{recipe}-seeds{seed}-{seed + seeds - 1}"
+
+
 def _compare(given: argparse.Namespace) -> None:
     chosen = [recipes.find(name) for name in dict.fromkeys(given.recipes)]
-    data = dataset.load(given.data)
-    from training import compare  # as above
+    data = mnist.load(given.data)
+    from training.lessons import compare  # as above
 
     options = compare.Options(
         epochs=given.epochs,

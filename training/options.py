@@ -2,24 +2,29 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
-from training import device
+Device = Literal["auto", "cpu", "gpu"]
 
 
 @dataclass(frozen=True)
 class Options:
     """What a run is told besides its recipe and its data.
 
-    `teacher` and `start` are run directories, of a teacher that is there and of the recipe that this one starts from.
+    `pools` is where pictures are kept for the next run. Of `seeds` runs with seeds from `seed` on, the one with the
+    median validation loss is published. `teacher` and `start` are run directories, of a teacher that is there and of
+    the recipe that this one starts from.
     """
 
     name: str
     epochs: int
     seed: int
-    device: device.Device
+    device: Device
     mixed_precision: bool
     models: Path
     run_dir: Path
+    pools: Path
     resume: bool
+    seeds: int = 1
     teacher: Path | None = None
     start: Path | None = None

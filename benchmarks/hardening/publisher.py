@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from service.contract import MANIFEST_FILE, MODEL_NAME, Manifest
-from training.publish import publish
+from training.release.publish import publish
 
 _EVENTS = frozenset(
     ("open", "os.mkdir", "os.rename", "os.chmod", "os.remove", "os.rmdir", "os.listdir", "os.scandir", "os.truncate")

@@ -14,7 +14,7 @@ from pathlib import Path
 from benchmarks.pictures import measure, plan, report, sheets
 from benchmarks.pictures.marks import marks
 from benchmarks.pictures.reader import Reader
-from training.dataset import load
+from training.data.mnist import load
 
 ROOT = Path(__file__).parents[2]
 

@@ -10,7 +10,7 @@ from benchmarks.pictures.conditions import cells
 from benchmarks.pictures.measure import Shares, Tally
 from benchmarks.pictures.nondigits import NUMBERS, Wanted, non_digits
 from benchmarks.pictures.sources import MNIST
-from training.evaluate import expected_calibration_error
+from training.release.evaluate import expected_calibration_error
 
 MEAN_OF_CONDITIONS, EACH_CONDITION = 0.985, 0.97
 REAL_WORLD = {"optdigits32": 0.985, "semeion": 0.96}

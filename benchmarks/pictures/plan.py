@@ -14,7 +14,7 @@ from benchmarks.pictures.forms import FORMS
 from benchmarks.pictures.measure import NO_DIGIT, Batch
 from benchmarks.pictures.nondigits import NUMBERS, non_digits
 from benchmarks.pictures.sources import FONT_DIGITS, MNIST, REAL_WORLD
-from training.dataset import Mnist
+from training.data.mnist import Mnist
 
 Images = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.int64]

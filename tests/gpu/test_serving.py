@@ -18,7 +18,7 @@ from service.inference.engine import Engine, Provider, batch_sizes, open_version
 from service.settings import Settings, has_gpu
 from tests import crowd, factory
 from tests.server import ROOT, Server, running
-from training import dataset
+from training.data import mnist
 
 TOLERANCE = 1e-4  # of a probability, between CUDA and the CPU
 [NEWEST] = sorted((ROOT / "models" / "mnist-dmlp").glob("[0-9]*"))[-1:]
@@ -69,7 +69,7 @@ def check_same(found: Any, expected: Any) -> None:
 
 
 def test_all_test_digits_are_answered_as_on_the_cpu(engine: Engine, cpu: Engine, mnist_dir: Path) -> None:
-    digits = dataset.load(mnist_dir).test_images
+    digits = mnist.load(mnist_dir).test_images
     assert len(digits) == 10_000
     parts = range(0, len(digits), 256)
     found = np.concatenate([engine.run(digits[start : start + 256]) for start in parts])

@@ -20,8 +20,12 @@ from service.inference.engine import open_version
 from service.settings import has_gpu
 from tests.server import ROOT
 from tests.training import drawn
-from training import augment, dataset, device, fit
-from training.device import Device
+from training.data import mnist
+from training.data.targets import targets
+from training.fitting import device, fit, loop
+from training.fitting.device import Device
+from training.fitting.run import Run
+from training.synthesis import augment
 
 MOST_OFF = 0.03  # of the accuracy: nine of the 300 drawn test digits
 
@@ -43,13 +47,16 @@ gpu = pytest.param(
 )
 
 
-def train(directory: Path, chosen: Device, *, mixed: bool = False, callbacks: Sequence[Any] = ()) -> fit.Fitted:
+def train(
+    directory: Path, chosen: Device, *, mixed: bool = False, xla: bool | None = None, callbacks: Sequence[Any] = ()
+) -> fit.Fitted:
     """Train the drawn digits' recipe in `directory`, from the checkpoint there if there is one."""
-    data, recipe, resume = drawn.mnist(), drawn.RECIPE, fit.Run.is_in(directory)
-    run = fit.Run.open(directory, recipe, recipe.epochs, 1, data, mixed_precision=mixed, resume=resume)
+    data, recipe, resume = drawn.mnist(), drawn.RECIPE, Run.is_in(directory)
+    run = Run.open(directory, recipe, recipe.epochs, 1, data, mixed_precision=mixed, resume=resume)
     strategy = device.strategy(chosen, mixed_precision=mixed)
     try:
-        return fit.fit(recipe, data, run, seed=1, epochs=recipe.epochs, strategy=strategy, callbacks=callbacks)
+        given = {"strategy": strategy, "xla": xla, "callbacks": callbacks}
+        return fit.fit(recipe, data, run, seed=1, epochs=recipe.epochs, **given)
     finally:
         keras.mixed_precision.set_global_policy("float32")
 
@@ -81,8 +88,11 @@ def test_the_same_seed_deforms_alike(chosen: Device) -> None:
 
 @pytest.mark.parametrize("chosen", ["cpu", gpu])
 @pytest.mark.parametrize("mixed", [False, True])
-def test_the_same_seed_learns_as_much(chosen: Device, mixed: bool, on_cpu: fit.Fitted, tmp_path: Path) -> None:
-    found = train(tmp_path, chosen, mixed=mixed)
+@pytest.mark.parametrize("xla", [False, True])
+def test_the_same_seed_learns_as_much(
+    chosen: Device, mixed: bool, xla: bool, on_cpu: fit.Fitted, tmp_path: Path
+) -> None:
+    found = train(tmp_path, chosen, mixed=mixed, xla=xla)
     assert accuracy(found) == pytest.approx(accuracy(on_cpu), abs=MOST_OFF)
     losses = [[entry["loss"] for entry in fitted.history] for fitted in (found, on_cpu)]
     assert losses[0] == pytest.approx(losses[1], rel=0.05)
@@ -108,6 +118,14 @@ def test_a_run_goes_on_as_it_would_have_gone(chosen: Device, tmp_path: Path) -> 
     )
 
 
+@pytest.mark.parametrize("chosen", ["cpu", gpu])
+def test_images_lie_where_the_training_is(chosen: Device) -> None:
+    """If a variable were on the host, each step would copy from there."""
+    with device.strategy(chosen).scope():
+        images = loop.place(drawn.mnist().train_images, targets(drawn.mnist().train_labels))
+    assert {chosen.upper() in each.device for each in images} == {True}
+
+
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("chosen", [gpu])
 @pytest.mark.parametrize("more", [[], ["--mixed-precision"]])
@@ -119,6 +137,6 @@ def test_an_epoch_of_mnist_is_published(chosen: Device, more: list[str], tmp_pat
     assert result.returncode == 0, result.stderr
     assert "on GPU" in result.stdout or "x GPU" in result.stdout
     version = tmp_path / "models" / MODEL_NAME / "1"
-    data = dataset.load(mnist_dir)
+    data = mnist.load(mnist_dir)
     answers = open_version(version, Manifest.read(version), provider="cpu").run(data.test_images).argmax(axis=1)
     assert np.mean(answers == data.test_labels) > 0.95

@@ -8,9 +8,11 @@ import keras
 import pytest
 
 from tests.training import drawn
-from training import device, evaluate, export, fit
-from training.dataset import Mnist
-from training.recipes import Recipe
+from training.data.mnist import Mnist
+from training.fitting import device, fit
+from training.fitting.run import Run
+from training.recipe import Recipe
+from training.release import evaluate, export
 
 
 @dataclass(frozen=True)
@@ -39,13 +41,13 @@ def recipe() -> Recipe:
 
 
 @pytest.fixture(scope="session")
-def run(tmp_path_factory: pytest.TempPathFactory, data: Mnist, recipe: Recipe) -> fit.Run:
+def run(tmp_path_factory: pytest.TempPathFactory, data: Mnist, recipe: Recipe) -> Run:
     """The run in which `trained` was trained."""
-    return fit.Run.open(tmp_path_factory.mktemp("run"), recipe, recipe.epochs, 1, data, resume=False)
+    return Run.open(tmp_path_factory.mktemp("run"), recipe, recipe.epochs, 1, data, resume=False)
 
 
 @pytest.fixture(scope="session")
-def trained(run: fit.Run, data: Mnist, recipe: Recipe) -> fit.Fitted:
+def trained(run: Run, data: Mnist, recipe: Recipe) -> fit.Fitted:
     """The recipe, trained without an interruption with seed 1."""
     return fit.fit(recipe, data, run, seed=1, epochs=recipe.epochs, strategy=device.strategy("cpu"))
 

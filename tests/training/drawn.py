@@ -7,8 +7,8 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from service.contract import IMAGE_SIDE, LABELS
-from training.dataset import MNIST_SHA256, Bytes, Mnist, write_idx
-from training.recipes import Deformation, Recipe
+from training.data.mnist import MNIST_SHA256, Bytes, Mnist, write_idx
+from training.recipe import Deformation, Recipe
 
 #: Learns the drawn digits in seconds.
 RECIPE = Recipe(
@@ -39,7 +39,6 @@ def mnist() -> Mnist:
         test_images=images[test],
         test_labels=labels[test],
         sha256=dict(zip(MNIST_SHA256, sums, strict=True)),
-        remarks=("the digits are printed",),
     )
 
 

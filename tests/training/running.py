@@ -10,7 +10,7 @@ import pytest
 
 from service.contract import MODEL_NAME
 from tests.training import drawn
-from training import fit
+from training.fitting.run import Run
 from training.options import Options
 
 
@@ -24,6 +24,7 @@ def options(directory: Path, **changes: Any) -> Options:
         mixed_precision=False,
         models=directory / "models",
         run_dir=directory / "run",
+        pools=directory / "pools",
         resume=False,
     )
     return replace(given, **changes)
@@ -35,14 +36,14 @@ def interrupted(after: int, within: str | None = None) -> Iterator[None]:
 
     `within` is the name of the run's directory, where only that run's epochs are meant.
     """
-    save = fit.Run.save
+    save = Run.save
 
-    def save_then_stop(self: fit.Run, model: Any, history: list[dict[str, float]]) -> None:
+    def save_then_stop(self: Run, model: Any, history: list[dict[str, float]]) -> None:
         save(self, model, history)
         if len(history) == after and within in (None, self.directory.name):
             raise KeyboardInterrupt
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fit.Run, "save", save_then_stop)
+        patch.setattr(Run, "save", save_then_stop)
         with pytest.raises(KeyboardInterrupt):
             yield

@@ -27,3 +27,27 @@ def test_training_takes_five_modules_of_the_service_at_most() -> None:
     taken = {module for path in files for module in imported(path) if module.partition(".")[0] == "service"}
     assert taken, "nothing was read"
     assert taken <= {"service", *ALLOWED}
+
+
+#: In the order in which data flows: each imports from those before it, and from the modules beside them.
+LAYERS = ("data", "synthesis", "model", "fitting", "release", "lessons")
+BESIDE = {"errors", "files", "interrupt", "options", "progress", "recipe", "recipes"}
+
+
+def test_no_import_runs_back_up() -> None:
+    for number, layer in enumerate(LAYERS):
+        allowed = {*BESIDE, *LAYERS[: number + 1]}
+        for path in (TRAINING / layer).glob("*.py"):
+            own = {module.split(".")[1] for module in imported(path) if module.startswith("training.")}
+            assert own <= allowed, f"{path.name} of {layer} imports {own - allowed}"
+
+
+def test_what_stands_beside_the_layers_imports_none_of_them() -> None:
+    for name in BESIDE:
+        own = {module.split(".")[1] for module in imported(TRAINING / f"{name}.py") if module.startswith("training.")}
+        assert own <= BESIDE, name
+
+
+def test_every_module_has_its_place() -> None:
+    assert {path.stem for path in TRAINING.glob("*.py")} == {"__init__", "__main__", "pipeline", *BESIDE}
+    assert {path.name for path in TRAINING.iterdir() if (path / "__init__.py").exists()} == set(LAYERS)

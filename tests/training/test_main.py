@@ -15,8 +15,9 @@ from service.contract import MODEL_NAME, Manifest
 from service.inference import engine
 from service.settings import Settings
 from tests import door
-from training import dataset, recipes
+from training import recipes
 from training.__main__ import main
+from training.data import mnist
 
 ROOT = Path(__file__).parents[2]
 
@@ -90,7 +91,7 @@ def test_interrupted_resumed_published_and_served(tmp_path: Path, mnist_dir: Pat
     arguments += ["--models", tmp_path / "models", "--run-dir", tmp_path / "run", "--device", "cpu"]
     command = [sys.executable, "-m", "training", *map(str, arguments)]
     with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True) as process:
-        while process.poll() is None and not (tmp_path / "run" / "checkpoint.weights.h5").exists():
+        while process.poll() is None and not (tmp_path / "run" / "checkpoint.npz").exists():
             time.sleep(0.05)
         process.send_signal(signal.SIGINT)
         errors = process.communicate()[1]
@@ -107,7 +108,7 @@ def test_interrupted_resumed_published_and_served(tmp_path: Path, mnist_dir: Pat
 
     version = tmp_path / "models" / MODEL_NAME / "1"
     served = engine.open_version(version, Manifest.read(version), provider="cpu")
-    data = dataset.load(mnist_dir)
+    data = mnist.load(mnist_dir)
     assert np.mean(served.run(data.test_images).argmax(axis=1) == data.test_labels) > 0.95
 
     client = door.client_for(Settings(models_dir=tmp_path / "models", provider="cpu"))

@@ -3,6 +3,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,11 +13,13 @@ import pytest
 from service.contract import FLOAT32_FILE, INT8_FILE, MANIFEST_FILE, MODEL_NAME, Manifest
 from service.inference import engine
 from tests.training import drawn
-from tests.training.running import options
-from training import pipeline, report, triton
-from training.dataset import Mnist
+from tests.training.running import interrupted, options
+from training import pipeline
+from training.data.mnist import Mnist
 from training.errors import RunError, TrainingError, VerificationError
-from training.recipes import Mixture, Recipe
+from training.recipe import Mixture, Recipe
+from training.release import report, triton
+from training.synthesis import pool
 
 pytestmark = pytest.mark.usefixtures("precision_policy")
 
@@ -69,7 +72,6 @@ def test_the_manifest_says_what_made_the_model(manifest: Manifest, data: Mnist, 
     assert (manifest.name, manifest.version) == (MODEL_NAME, "1")
     assert manifest.recipe == json.loads(json.dumps(recipe.to_dict()))
     assert manifest.data["sha256"] == data.sha256
-    assert manifest.data["remarks"] == list(data.remarks)
     assert manifest.tools == report.tools()
     assert manifest.metrics["seed"] == 1
     assert manifest.metrics["weights"] == 784 * 64 + 64 + 64 * 32 + 32 + 32 * 10 + 10
@@ -96,7 +98,9 @@ def test_validation_decided_the_threshold_of_certainty(manifest: Manifest) -> No
     assert manifest.certain_from == manifest.metrics["certain_from"]
 
 
-def test_the_manifest_says_what_was_mixed_in_and_how_pictures_are_read(version: Path, manifest: Manifest) -> None:
+def test_the_manifest_says_what_was_mixed_in_and_how_pictures_are_read(
+    version: Path, manifest: Manifest, data: Mnist
+) -> None:
     metrics = manifest.metrics
     asked = {"renderings": 160, "forms": 160, "outliers": 40}
     for kind, count in asked.items():
@@ -107,10 +111,50 @@ def test_the_manifest_says_what_was_mixed_in_and_how_pictures_are_read(version: 
     assert 0 < rendered["errors"] < 0.7 * rendered["count"]
     assert 0 < rendered["expected_calibration_error"] < 1
     assert metrics["validation_forms"]["count"] == metrics["pool"]["validation_forms"]["count"]
-    with np.load(version.parents[2] / "run" / "pool.npz") as pictures:
-        outliers = pictures["validation_outliers_images"]
+    mixture = Mixture(share=0.3, renderings=160, forms=160, outliers=40, held_out=40)
+    kept = pool.open_or_make(version.parents[2] / "pools", mixture, data, seed=1)
+    outliers = kept.parts["validation_outliers"].images
     served = engine.Engine.open(manifest.read_file(version, FLOAT32_FILE)).run(outliers)
     assert metrics["outliers_certain"] == np.mean(served.max(axis=1) >= manifest.certain_from)
+
+
+def test_a_finished_run_that_is_resumed_publishes_nothing(
+    tmp_path: Path, data: Mnist, capsys: pytest.CaptureFixture[str]
+) -> None:
+    short = replace(drawn.RECIPE, epochs=1, accuracy_floor=0)
+    assert pipeline.run(short, data, options(tmp_path, epochs=1)) == "1"
+    for _ in range(2):
+        assert pipeline.run(short, data, options(tmp_path, epochs=1, resume=True)) is None
+        last = capsys.readouterr().out.splitlines()[-1]
+        assert last.startswith("[publish  ] nothing is left to do")
+        assert last.endswith("was published as version 1")
+        shutil.rmtree(tmp_path / "models" / MODEL_NAME / "1", ignore_errors=True)  # and nothing if it was deleted
+        assert published(tmp_path) == []
+
+
+def test_of_several_seeds_the_median_is_published_and_the_card_has_all(tmp_path: Path, data: Mnist) -> None:
+    short = replace(drawn.RECIPE, epochs=1, accuracy_floor=0)
+    with interrupted(after=1, within="seed-2"):
+        pipeline.run(short, data, options(tmp_path, epochs=1, seeds=3))
+    number = pipeline.run(short, data, options(tmp_path, epochs=1, seeds=3, resume=True))
+    version = tmp_path / "models" / MODEL_NAME / str(number)
+    metrics = Manifest.read(version).metrics
+    seeds = metrics["seeds"]
+    assert [each["seed"] for each in seeds] == [1, 2, 3]
+    losses = {each["seed"]: each["validation_loss"] for each in seeds}
+    assert len(set(losses.values())) == 3
+    assert losses[metrics["seed"]] == sorted(losses.values())[1]
+    (chosen,) = (each for each in seeds if each["seed"] == metrics["seed"])
+    assert chosen["validation_errors"] == metrics["validation"]["errors"]
+    assert chosen["test_errors"] == metrics["verified"][FLOAT32_FILE]["test"]["errors"]
+    card = (version / "README.md").read_text(encoding="utf-8")
+    for each in seeds:
+        found = (
+            f"seed {each['seed']}: {each['validation_loss']:.4f}, {each['validation_errors']}, {each['test_errors']}"
+        )
+        assert found in card
+    with pytest.raises(RunError, match="another seeds"):
+        pipeline.run(short, data, options(tmp_path, epochs=1, seeds=2, resume=True))
 
 
 def test_each_stage_says_what_it_did(
@@ -120,7 +164,7 @@ def test_each_stage_says_what_it_did(
     said = capsys.readouterr().out
     stages = dict.fromkeys(re.findall(r"^\[(\w+) *\]", said, re.MULTILINE))
     assert list(stages) == ["data", "pool", "fit", "calibrate", "export", "verify", "publish"]
-    assert re.search(r"^\[pool     \] \d+ renderings, \d+ forms, \d+ outliers; .* made in \d+ s$", said, re.MULTILINE)
+    assert re.search(r"^\[pool     \] \d+ renderings, \d+ forms, \d+ outliers; .* ready in \d+ s$", said, re.MULTILINE)
     for words in (r"rendered: \d+ errors in \d+", r"drawn forms: \d+ errors", r"no digits: [\d.]+% of \d+ certain"):
         assert re.search(words, said)
 
@@ -130,7 +174,7 @@ def test_a_recipe_without_a_mixture_makes_no_pool(tmp_path: Path, data: Mnist) -
     manifest = Manifest.read(tmp_path / "models" / MODEL_NAME / number)
     assert manifest.metrics["pool"] is None
     assert "validation_rendered" not in manifest.metrics
-    assert not (tmp_path / "run" / "pool.npz").exists()
+    assert not (tmp_path / "pools").exists()
     assert "- Mixed in: nothing." in (tmp_path / "models" / MODEL_NAME / number / "README.md").read_text()
 
 
@@ -140,7 +184,6 @@ def test_the_card_names_the_figures(version: Path, manifest: Manifest) -> None:
     for words in (
         f"# {MODEL_NAME}, version 1",
         "784-64-32-10",
-        "Mind: the digits are printed.",
         f"{metrics['weights']:,} weights",
         f"| `{FLOAT32_FILE}` | {test['errors']} in 300 | {test['error_percent']:.2f}% |",
         f"{metrics['validation']['errors']} errors in 300",
@@ -168,10 +211,10 @@ def test_under_the_floor_nothing_is_published(tmp_path: Path, data: Mnist, recip
     assert published(tmp_path) == []
     with pytest.raises(RunError, match="--resume"):
         pipeline.run(strict, data, options(tmp_path))
-    checkpoint = (tmp_path / "run" / "checkpoint.weights.h5").stat().st_mtime_ns
+    checkpoint = (tmp_path / "run" / "checkpoint.npz").stat().st_mtime_ns
     with pytest.raises(VerificationError, match="under the floor"):
         pipeline.run(strict, data, options(tmp_path, resume=True))
-    assert (tmp_path / "run" / "checkpoint.weights.h5").stat().st_mtime_ns == checkpoint, "it is not trained again"
+    assert (tmp_path / "run" / "checkpoint.npz").stat().st_mtime_ns == checkpoint, "it is not trained again"
     assert published(tmp_path) == []
 
 

@@ -5,6 +5,7 @@ import pytest
 from service.contract import MODEL_NAME
 from training import recipes
 from training.errors import TrainingError
+from training.recipe import Deformation, Mixture, Recipe
 
 
 def test_the_default_is_the_network_that_is_published() -> None:
@@ -15,7 +16,7 @@ def test_the_default_is_the_network_that_is_published() -> None:
         "glorot_uniform",
         "zeros",
     )
-    assert recipe.deformation == recipes.Deformation()
+    assert recipe.deformation == Deformation()
 
 
 @pytest.mark.parametrize("name", recipes.RECIPES)
@@ -33,17 +34,17 @@ def test_unknown_name_is_answered_with_the_known_ones() -> None:
 def test_to_dict_is_complete_and_fit_for_json() -> None:
     recipe = recipes.find(recipes.DEFAULT)
     fields = json.loads(json.dumps(recipe.to_dict()))
-    deformation = recipes.Deformation(**fields.pop("deformation"))
-    mixture = recipes.Mixture(**fields.pop("mixture"))
+    deformation = Deformation(**fields.pop("deformation"))
+    mixture = Mixture(**fields.pop("mixture"))
     layers = {name: tuple(fields[name]) for name in ("convolutions", "hidden")}
-    assert recipes.Recipe(**fields | layers | {"deformation": deformation, "mixture": mixture}) == recipe
+    assert Recipe(**fields | layers | {"deformation": deformation, "mixture": mixture}) == recipe
 
 
 @pytest.mark.parametrize(("share", "expected"), [(0.0, 0), (1 / 3, 85), (0.5, 128)])
 def test_a_fixed_number_of_each_batch_comes_from_the_pool(share: float, expected: int) -> None:
-    mixed = recipes.Recipe(name="mixed", summary="", batch_size=256, mixture=recipes.Mixture(share=share))
+    mixed = Recipe(name="mixed", summary="", batch_size=256, mixture=Mixture(share=share))
     assert mixed.pool_per_batch == expected
-    assert recipes.Recipe(name="plain", summary="").pool_per_batch == 0
+    assert Recipe(name="plain", summary="").pool_per_batch == 0
 
 
 def test_a_lesson_is_published_under_its_own_name() -> None:

@@ -1,0 +1,119 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import pytest
+import tensorflow as tf
+
+from training.errors import DeviceError
+from training.fitting import device
+
+pytestmark = pytest.mark.usefixtures("precision_policy")
+
+_TWO_DEVICES = """
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+tf.config.set_logical_device_configuration(
+    tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
+)
+
+from service.inference.engine import Engine
+from tests.training import drawn
+from training.fitting import device, fit
+from training.fitting.run import Run
+from training.release import evaluate, export
+
+data, recipe = drawn.mnist(), drawn.RECIPE
+strategy = tf.distribute.MirroredStrategy(["/CPU:0", "/CPU:1"])
+device.is_gpu = lambda _: sys.argv[2] == "GPU"
+run = Run.open(Path(sys.argv[1]), recipe, recipe.epochs, 1, data, resume=False)
+fitted = fit.fit(recipe, data, run, seed=1, epochs=recipe.epochs, strategy=strategy)
+graph = export.export_float32(fitted.model, 1.0, recipe)
+found = Engine.open(graph).run(data.test_images)
+logits = fitted.model.predict(data.test_images.astype("float32"), verbose=0)
+assert np.abs(found - evaluate.probabilities(logits, 1.0)).max() < 1e-5
+print(device.describe(strategy), len(fitted.history), np.mean(found.argmax(axis=1) == data.test_labels))
+"""
+
+
+@pytest.fixture
+def no_gpu() -> None:
+    if tf.config.list_physical_devices("GPU"):
+        pytest.skip("this machine has a GPU, and the test is about one that has none")
+
+
+@pytest.mark.usefixtures("no_gpu")
+def test_a_gpu_that_is_demanded_must_be_there() -> None:
+    with pytest.raises(DeviceError) as caught:
+        device.strategy("gpu")
+    assert "\n" not in str(caught.value)
+    assert "sees no GPU" in str(caught.value)
+    assert "--device cpu" in str(caught.value)
+
+
+@pytest.mark.usefixtures("no_gpu")
+def test_auto_takes_the_cpu_where_there_is_no_gpu() -> None:
+    assert device.describe(device.strategy("auto")) == "CPU"
+
+
+def test_cpu_places_variables_there() -> None:
+    chosen = device.strategy("cpu")
+    assert device.describe(chosen) == "CPU"
+    with chosen.scope():
+        assert "CPU:0" in tf.Variable(1.0).device
+
+
+@pytest.mark.parametrize(("mixed", "policy"), [(True, "mixed_float16"), (False, "float32")])
+def test_strategy_sets_the_precision_of_layers_to_come(mixed: bool, policy: str) -> None:
+    device.strategy("cpu", mixed_precision=mixed)
+    assert keras.layers.Dense(1).dtype_policy.name == policy
+
+
+def test_memory_that_is_full_gets_one_line() -> None:
+    with pytest.raises(DeviceError, match="too little memory") as caught, device.failures_explained():
+        tf.zeros([1 << 20, 1 << 20, 64])  # 256 TiB
+    assert "\n" not in str(caught.value)
+    assert "--device cpu" in str(caught.value)
+    assert "--resume" in str(caught.value)
+
+
+def test_another_failure_of_tensorflow_gets_one_line() -> None:
+    with pytest.raises(DeviceError, match="TensorFlow failed") as caught, device.failures_explained():
+        tf.linalg.inv(tf.zeros([2, 2]))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("devices", "images", "wins"), [("/CPU:0", 10**9, False), ("/GPU:0", 10**6, True), ("/GPU:0", 10**5, False)]
+)
+def test_xla_is_for_one_gpu_that_has_enough_to_do(devices: str, images: int, wins: bool) -> None:
+    assert device.wins_by_xla(tf.distribute.OneDeviceStrategy(devices), images) == wins
+
+
+def test_memory_growth_is_set_before_tensorflow_starts() -> None:
+    program = "import training, os, sys; print(os.environ['TF_FORCE_GPU_ALLOW_GROWTH'], 'tensorflow' in sys.modules)"
+    found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert found.stdout.split() == ["true", "False"]
+
+
+def test_a_strategy_can_be_made_whatever_ran_before() -> None:
+    tf.constant(1.0) + 1  # TensorFlow's context exists, and devices cannot be configured any more
+    with device.strategy("auto").scope():
+        tf.Variable(1.0).assign_add(1)
+    device.strategy("cpu")
+
+
+@pytest.mark.parametrize("kind", ["CPU", "GPU"])
+def test_two_devices_train_one_model(tmp_path: Path, kind: str) -> None:
+    command = [sys.executable, "-c", _TWO_DEVICES, str(tmp_path), kind]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    words = result.stdout.splitlines()[-1].split()
+    assert words[:4] == ["2", "x", kind, "4"]
+    assert float(words[4]) > 0.85

@@ -1,0 +1,127 @@
+"""The compiled loop, held against steps that are taken one by one."""
+
+from dataclasses import replace
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.training import drawn
+from training.data.targets import targets
+from training.errors import TrainingError
+from training.fitting import batches, device, loop
+from training.model import network
+from training.recipe import Recipe
+from training.synthesis import augment
+
+pytestmark = pytest.mark.usefixtures("precision_policy")
+
+STEPS = 6
+PLAIN = replace(drawn.RECIPE, optimizer="sgd", learning_rate=0.1, deformation=None)  # Adam would blow rounding up
+DEFORMED = replace(PLAIN, deformation=drawn.RECIPE.deformation)
+DATA = drawn.mnist()
+ORDER = batches.order(drawn.RECIPE, range(STEPS), digits=len(DATA.train_labels), pool=0, seed=1)
+
+
+def compiled(recipe: Recipe = drawn.RECIPE) -> Any:
+    keras.utils.set_random_seed(3)
+    model = network.build(recipe)
+    network.compile_for(model, recipe, steps_per_epoch=STEPS, epochs=2)
+    return model
+
+
+def looped(
+    recipe: Recipe = drawn.RECIPE, *, xla: bool = False, pixels: Any = DATA.train_images, wanted: Any = None
+) -> tuple[Any, Any]:
+    """Return a model that was trained for one epoch of six steps, from step 6 on, and its figures."""
+    strategy = device.strategy("cpu")
+    with strategy.scope():
+        model = compiled(recipe)
+        images = loop.place(pixels, targets(DATA.train_labels) if wanted is None else wanted)
+        by_targets: loop.Loss = lambda _images, wanted, answers: model.loss(wanted, answers)  # noqa: E731
+        trainer = loop.Loop(model, by_targets, images, recipe, strategy, seed=1, steps=STEPS, xla=xla)
+    return model, trainer.train(ORDER, STEPS)
+
+
+def by_hand(recipe: Recipe) -> tuple[Any, list[float]]:
+    """Return the model that Keras' own steps make on the same batches, and their losses."""
+    model, losses = compiled(recipe), []
+    for number, chosen in enumerate(ORDER):
+        pixels = DATA.train_images[chosen].astype(np.float32)
+        if recipe.deformation is not None:
+            pixels = augment.deform(pixels, [2 * 1 + 1, STEPS + number], recipe.deformation)
+        losses.append(model.train_on_batch(pixels, targets(DATA.train_labels[chosen])))
+    return model, losses
+
+
+@pytest.mark.parametrize("xla", [False, True])
+@pytest.mark.parametrize("recipe", [DEFORMED, PLAIN], ids=["deformed", "plain"])
+def test_an_epoch_in_one_call_is_what_its_steps_are(recipe: Recipe, xla: bool) -> None:
+    (found, figures), (expected, _) = looped(recipe, xla=xla), by_hand(recipe)
+    for found_weight, expected_weight in zip(found.get_weights(), expected.get_weights(), strict=True):
+        np.testing.assert_allclose(found_weight, expected_weight, atol=2e-4)
+    assert 0 < figures.accuracy < 1
+
+
+def test_the_loss_is_the_mean_over_the_steps() -> None:
+    recipe = replace(drawn.RECIPE, learning_rate=0.0)
+    _, figures = looped(recipe)
+    model, chosen = compiled(recipe), ORDER.ravel()
+    assert recipe.deformation is not None
+    pixels = np.concatenate(
+        [
+            augment.deform(DATA.train_images[each].astype(np.float32), [3, STEPS + number], recipe.deformation)
+            for number, each in enumerate(ORDER)
+        ]
+    )
+    answers = model.predict(pixels, verbose=0)
+    assert figures.loss == pytest.approx(float(model.loss(targets(DATA.train_labels[chosen]), answers)), rel=1e-4)
+    assert figures.accuracy == pytest.approx(np.mean(answers.argmax(axis=1) == DATA.train_labels[chosen]))
+
+
+@pytest.mark.parametrize("xla", [False, True])
+def test_a_loss_that_is_no_number_names_its_step(xla: bool) -> None:
+    wanted = targets(DATA.train_labels)
+    wanted[ORDER[4][0]] = np.nan  # an epoch shows it once: in the fifth of the steps, which is step 10 of the run
+    with pytest.raises(TrainingError, match=r"not a finite number at step 10, in epoch 2\. Nothing was published"):
+        looped(PLAIN, xla=xla, wanted=wanted)
+
+
+def test_weights_that_are_no_numbers_are_found_though_relu_hides_them() -> None:
+    pixels = DATA.train_images.astype(np.float16)
+    pixels[:, 0, 0] = np.nan
+    with pytest.raises(TrainingError, match=r"not finite numbers after epoch 2\. Nothing was published"):
+        looped(PLAIN, pixels=pixels)
+
+
+def test_all_levels_of_grey_survive_the_way_to_the_device() -> None:
+    levels = np.arange(256, dtype=np.uint8).reshape(1, 16, 16)
+    pixels = loop.place(levels, targets(np.zeros(1, np.uint8))).pixels.numpy()
+    assert pixels.astype(int).ravel().tolist() == list(range(256))
+
+
+def test_validation_is_keras_own_over_more_than_one_batch() -> None:
+    model = compiled()
+    images, wanted = np.tile(DATA.validation_images, (4, 1, 1)), targets(np.tile(DATA.validation_labels, 4))
+    figures = loop.Validation(model, images, wanted).judge()
+    assert figures.loss == pytest.approx(model.evaluate(images.astype(np.float32), wanted, verbose=0), rel=1e-4)
+    answers = model.predict(images.astype(np.float32), verbose=0).argmax(axis=1)
+    assert figures.accuracy == pytest.approx(np.mean(answers == wanted.argmax(axis=1)))
+
+
+def test_nothing_of_the_graph_needs_the_host_between_steps() -> None:
+    """Python functions, and iterators over data of the host, are what would stop a device."""
+    strategy = device.strategy("cpu")
+    with strategy.scope():
+        model = compiled()
+        images = loop.place(DATA.train_images, targets(DATA.train_labels))
+        trainer = loop.Loop(
+            model, lambda _, y, z: model.loss(y, z), images, drawn.RECIPE, strategy, seed=1, steps=STEPS, xla=False
+        )
+    graph = trainer._epoch.get_concrete_function(tf.constant(ORDER), tf.constant(0)).graph
+    kinds = {node.op for function in graph.as_graph_def().library.function for node in function.node_def}
+    kinds |= {operation.type for operation in graph.get_operations()}
+    assert any("While" in kind for kind in kinds)
+    assert not {kind for kind in kinds if "PyFunc" in kind or "Iterator" in kind or "Dataset" in kind}

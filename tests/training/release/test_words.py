@@ -1,0 +1,37 @@
+import pytest
+
+from training import recipes
+from training.release import words
+
+
+def test_the_default_recipe_in_words() -> None:
+    recipe = recipes.find(recipes.DEFAULT)
+    assert words.network(recipe, 1_859_082) == (
+        "A plain multi-layer perceptron, 784-1024-512-512-512-10, relu, 1,859,082 weights."
+    )
+    assert words.output(recipe) == ""
+    assert words.learning(recipe) == (
+        "glorot_uniform weights, zeros biases, Adam to 0.001 with\n  1 epoch of warm-up and cosine decay to zero"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("sigmoid-sgd", "normal (deviation 1) weights, normal (deviation 1) biases, gradient descent at 0.1"),
+        ("dmlp-momentum", "gradient descent with momentum 0.9 at 0.01"),
+        ("dmlp-dropout", "Adam at 0.001, dropout of 30%"),
+        ("dmlp-weight-decay", "decoupled weight decay of 0.1"),
+        ("dmlp-tanh-glorot", "mean squared error, and its ten outputs of tanh are no probabilities"),
+        ("relu-sgd-relu-output", "cross entropy, and its ten outputs of relu are no probabilities"),
+        ("dmlp-leaky-relu", "leaky relu of slope 0.01"),
+        ("dmlp-ensemble", "The mean of the probabilities of 3 plain multi-layer perceptrons"),
+        ("dmlp-ensemble", "The temperature calibrates the mean"),
+        ("cnn-teacher", "Convolutions of 32, 32, 64, 64 maps before a multi-layer"),
+        ("cnn-teacher", " perceptron, 128-10, relu, 1 weights."),
+        ("dmlp-zeros", "a lesson, to be compared with others, and not for use"),
+    ],
+)
+def test_a_lesson_in_words(name: str, said: str) -> None:
+    recipe = recipes.find(name)
+    assert said in words.network(recipe, 1) + words.output(recipe) + words.learning(recipe)

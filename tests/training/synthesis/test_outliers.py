@@ -1,0 +1,53 @@
+import numpy as np
+import pytest
+
+from training.synthesis import outliers, pen
+
+
+def test_draw_is_a_function_of_the_seed() -> None:
+    pictures = outliers.draw(40, 7)
+    assert (pictures.shape, pictures.dtype) == ((40, pen.SIDE, pen.SIDE), np.uint8)
+    np.testing.assert_array_equal(outliers.draw(15, 7), pictures[:15])
+    assert np.any(outliers.draw(15, 8) != pictures[:15])
+
+
+def test_every_picture_has_ink() -> None:
+    inked = (outliers.draw(200, 1) > 127).mean(axis=(1, 2))
+    assert inked.min() > 0.0005
+    assert inked.max() < 0.8
+
+
+def test_no_letter_that_looks_like_a_digit_is_drawn() -> None:
+    for characters in outliers.LETTERS.values():
+        assert not set(characters) & set(outliers.RESEMBLING)
+    assert set("OoDQIlijJSsZzBbgqGyT?0123456789") <= set(outliers.RESEMBLING)
+
+
+def test_no_glyph_is_listed_twice() -> None:
+    for characters in [*outliers.LETTERS.values(), *outliers.SIGNS.values()]:
+        assert len(characters) == len(set(characters))
+
+
+@pytest.mark.parametrize("font", [*outliers.LETTERS, *outliers.SIGNS])
+def test_every_listed_glyph_has_strokes_of_one_height(font: str) -> None:
+    for name, character in outliers.glyph_names():
+        if name == font:
+            every = np.concatenate(outliers.glyph(name, character))
+            assert np.ptp(every, axis=0).max() == pytest.approx(1)
+
+
+@pytest.mark.parametrize("doodle", outliers.DOODLES, ids=lambda doodle: doodle.__name__)
+def test_every_doodle_can_be_drawn_and_is_no_other_twice(doodle: outliers.Doodle) -> None:
+    found = [doodle(np.random.default_rng(seed)) for seed in (1, 1, 2)]
+    flat = [np.concatenate(strokes) for strokes in found]
+    assert all(stroke.shape[1] == 2 and len(stroke) >= 2 for strokes in found for stroke in strokes)
+    np.testing.assert_array_equal(flat[0], flat[1])
+    assert flat[0].shape != flat[2].shape or np.any(flat[0] != flat[2])
+    assert pen.draw(found[0], pen.draw_hand(np.random.default_rng(1)), np.random.default_rng(1)).max() == 255
+
+
+def test_residue_is_mostly_paper() -> None:
+    for seed in range(10):
+        stain = outliers.residue(np.random.default_rng(seed), 64)
+        assert (stain.shape, stain.dtype) == ((64, 64), np.uint8)
+        assert 0 < (stain > 0).mean() < 0.5

@@ -1,0 +1,93 @@
+"""Ctrl-C in each stage of a training: a line at once, an end within two seconds."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.server import ROOT
+
+LINE = "training: interrupted; --resume goes on from the last whole epoch.\n"
+MOST_SECONDS = 2.0
+
+# One call into C, as an epoch is, a quantisation or a prediction: Python sees no signal until it returns.
+BUSY = """
+import hashlib
+from training import interrupt
+with interrupt.prompt("training: interrupted; --resume goes on from the last whole epoch."):
+    print("at work", flush=True)
+    hashlib.pbkdf2_hmac("sha256", b"a password", b"salt", 10**9)
+"""
+PATIENT = """
+import sys, time
+from training import interrupt
+try:
+    with interrupt.prompt("training: interrupted; --resume goes on from the last whole epoch."):
+        print("at work", flush=True)
+        time.sleep(60)
+except KeyboardInterrupt:
+    sys.exit(interrupt.EXIT_CODE)
+"""
+
+
+@contextmanager
+def running(*arguments: str) -> Iterator[subprocess.Popen[str]]:
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"}
+    with subprocess.Popen([sys.executable, *arguments], cwd=ROOT, env=environment, **pipes) as process:  # type: ignore[call-overload]
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def check_ends(process: "subprocess.Popen[str]") -> None:
+    """Press Ctrl-C and see that the line comes and the process ends."""
+    started = time.monotonic()
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=20)
+    assert time.monotonic() - started < MOST_SECONDS
+    assert process.returncode == 130
+    assert errors.endswith(LINE)
+    assert errors.count("interrupted") == 1
+    assert "Traceback" not in errors
+
+
+@pytest.mark.parametrize("program", [BUSY, PATIENT])
+def test_it_ends_whether_python_sees_the_signal_or_not(program: str) -> None:
+    with running("-c", program) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "at work\n"
+        check_ends(process)
+
+
+def wait_until(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 120
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("stage", ["pictures", "training"])
+def test_a_stage_ends_and_what_it_made_is_kept(tmp_path: Path, mnist_dir: Path, stage: str) -> None:
+    recipe = {"pictures": "dmlp-relu-glorot", "training": "dmlp-augmented"}[stage]
+    arguments = ["--recipe", recipe, "--data", str(mnist_dir), "--device", "cpu"]
+    arguments += ["--models", str(tmp_path / "models"), "--run-dir", str(tmp_path / "run")]
+    with running("-m", "training", *arguments) as process:
+        if stage == "pictures":
+            wait_until(lambda: len(list((tmp_path / "pools").glob("*/renderings-*.npz"))) > 0)
+        else:
+            assert process.stdout is not None
+            while not process.stdout.readline().startswith("[fit"):
+                pass
+            time.sleep(3)  # into the first epoch, which is one call into TensorFlow
+        check_ends(process)
+    assert (tmp_path / "run" / "run.json").exists()
+    if stage == "pictures":
+        assert not [path for path in (tmp_path / "pools").glob("*/renderings-*") if path.suffix != ".npz"]

@@ -1,0 +1,1 @@
+"""MNIST, checked byte for byte."""

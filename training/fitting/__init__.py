@@ -1,0 +1,1 @@
+"""Training: devices, batches, the compiled loop, runs that can be resumed."""

@@ -1,0 +1,80 @@
+"""Where to train: a CPU, one GPU, or several.
+
+TensorFlow takes GPU memory as it needs it, because `training` says so in the environment before TensorFlow starts.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from service.errors import first_line
+from training.errors import DeviceError
+from training.options import Device
+
+# Compiling takes about 10 s on a GPU, which so many images at four times the speed win back (docs/training.md).
+_XLA_FROM_IMAGES = 350_000
+_GOING_ON = "Nothing was published; --resume goes on from the last whole epoch."
+
+
+def strategy(device: Device, *, mixed_precision: bool = False) -> Any:
+    """Return the `tf.distribute` strategy for `device`, and set the precision policy of the layers to come.
+
+    `auto` takes every GPU that TensorFlow sees, else the CPU. Several GPUs share each batch (MirroredStrategy).
+    Mixed precision computes in float16 and keeps weights and logits in float32.
+
+    Raises:
+        DeviceError: `gpu` was asked for and TensorFlow sees none.
+    """
+    gpus = [] if device == "cpu" else tf.config.list_physical_devices("GPU")
+    if device == "gpu" and not gpus:
+        raise DeviceError(
+            "TensorFlow sees no GPU here: install the `train-cuda` requirements and check `nvidia-smi`, "
+            "or train with --device cpu."
+        )
+    keras.mixed_precision.set_global_policy("mixed_float16" if mixed_precision else "float32")
+    if len(gpus) > 1:
+        return tf.distribute.MirroredStrategy()
+    return tf.distribute.OneDeviceStrategy("/GPU:0" if gpus else "/CPU:0")
+
+
+def describe(chosen: Any) -> str:
+    """Return the devices of a strategy in words, such as "2 x GPU"."""
+    devices = chosen.extended.worker_devices
+    kind = "GPU" if is_gpu(chosen) else "CPU"
+    return f"{len(devices)} x {kind}" if len(devices) > 1 else kind
+
+
+def is_gpu(chosen: Any) -> bool:
+    """Tell whether a strategy trains on GPUs."""
+    return "GPU" in chosen.extended.worker_devices[0].upper()
+
+
+def wins_by_xla(chosen: Any, images: int) -> bool:
+    """Tell whether to compile the training of so many `images` with XLA, by what was measured (docs/training.md).
+
+    One GPU wins four times the speed, once compiling is paid for. A CPU of several cores loses: XLA computes the loop
+    on one of them. Several GPUs exchange gradients in each step, which XLA's graph does not do here.
+    """
+    return is_gpu(chosen) and chosen.num_replicas_in_sync == 1 and images >= _XLA_FROM_IMAGES
+
+
+@contextmanager
+def failures_explained() -> Iterator[None]:
+    """Turn what TensorFlow raises when a device fails into one line that says what to do.
+
+    Raises:
+        DeviceError: the memory is full, or the device failed otherwise.
+    """
+    try:
+        yield
+    except tf.errors.OpError as error:
+        words = str(error.message)
+        if isinstance(error, tf.errors.ResourceExhaustedError) or "RESOURCE_EXHAUSTED" in words:
+            raise DeviceError(
+                "The device has too little memory for this recipe: end what else uses it (`nvidia-smi` lists it), "
+                f"or train with --device cpu. {_GOING_ON}"
+            ) from error
+        raise DeviceError(f"TensorFlow failed ({first_line(error)}). {_GOING_ON}") from error

@@ -1,0 +1,161 @@
+"""Train the network of a recipe, with a checkpoint after each epoch to go on from."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from training.data.mnist import Bytes, Mnist
+from training.data.targets import targets
+from training.fitting import batches, device, loop, soup
+from training.fitting.run import Run
+from training.model import distill, network
+from training.progress import say
+from training.recipe import Recipe
+from training.synthesis.pictures import Part
+
+Entry = dict[str, float]  # the figures of an epoch
+History = list[Entry]
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A trained model, in float32 on the CPU whatever trained it, and for each epoch its figures."""
+
+    model: Any
+    history: History
+
+
+def fit(
+    recipe: Recipe,
+    data: Mnist,
+    run: Run,
+    *,
+    seed: int,
+    epochs: int,
+    strategy: Any,
+    pool: Part | None = None,
+    teacher: Any = None,
+    start: Any = None,
+    callbacks: Sequence[Any] = (),
+    xla: bool | None = None,
+) -> Fitted:
+    """Train `recipe` on `data.train_*` for `epochs` from the checkpoint of `run`, or from the start.
+
+    `pool` is what the recipe mixes in, `teacher` the trained model that it learns from, where it has one, and
+    `start` the one whose weights it starts from. An epoch shows each training digit once, and the pool's pictures
+    beside them. `callbacks` are Keras', to look on with. `xla` compiles the epoch; None does so where it wins.
+
+    The validation split is looked at after each epoch and decides nothing here: the weights are those of the last
+    epoch, where the learning rate has come down to zero, or their mean with those of `start`.
+
+    Raises:
+        TrainingError: the loss was not finite, the device failed or is full, or the checkpoint is damaged.
+    """
+    steps = batches.steps_per_epoch(len(data.train_images), batches.digits_per_batch(recipe))
+    if xla is None:
+        xla = device.wins_by_xla(strategy, epochs * steps * recipe.batch_size)
+    keras.utils.set_random_seed(seed)
+    with device.failures_explained(), strategy.scope():
+        model, behind = _restored(recipe, run, start, steps, epochs)
+        loss, images = _loss(model, recipe, teacher), loop.place(*_learnt(data, pool))
+        trainer = loop.Loop(model, loss, images, recipe, strategy, seed=seed, steps=steps, xla=xla)
+    judge = loop.Validation(model, data.validation_images, targets(data.validation_labels))
+    counts = {"digits": len(data.train_labels), "pool": 0 if pool is None else len(pool.labels)}
+
+    def train(epoch: int) -> Entry:
+        order = batches.order(recipe, range(epoch * steps, (epoch + 1) * steps), seed=seed, **counts)
+        with device.failures_explained():
+            return _train(trainer, judge, order, epoch)
+
+    history = _course(run, model, train, range(behind, epochs), keras.callbacks.CallbackList([*callbacks], model=model))
+    return Fitted(_finished(model, recipe, start), history)
+
+
+def _course(run: Run, model: Any, train: Callable[[int], Entry], epochs: range, watchers: Any) -> History:
+    """Train epoch by epoch, each kept in the run; return the figures of all, those before `epochs` included."""
+    history = run.read_history()[: epochs.start]
+    watchers.on_train_begin()
+    for epoch in epochs:
+        watchers.on_epoch_begin(epoch)
+        history.append(train(epoch))
+        _note(run, history[-1], epochs.stop)
+        run.save(model, history)
+        watchers.on_epoch_end(epoch, history[-1])
+    watchers.on_train_end()
+    return history
+
+
+def _restored(recipe: Recipe, run: Run, start: Any, steps: int, epochs: int) -> tuple[Any, int]:
+    """Return the compiled model as the run's checkpoint has it, and how many epochs it has behind it."""
+    model = network.build(recipe)
+    if start is not None:
+        model.set_weights(start.get_weights())
+    network.compile_for(model, recipe, steps_per_epoch=steps, epochs=epochs)
+    behind = run.restore(model)
+    network.skip(model, behind * steps)
+    return model, behind
+
+
+def _loss(model: Any, recipe: Recipe, teacher: Any) -> loop.Loss:
+    """Return what a training step makes small: by the targets, or by what a teacher answers where there is one."""
+    if teacher is None:
+        return lambda _images, wanted, answers: model.loss(wanted, answers)
+    copy = keras.models.clone_model(teacher)  # where the strategy in scope computes
+    copy.set_weights(teacher.get_weights())
+    return distill.loss(copy, recipe.teacher_temperature)
+
+
+def _learnt(data: Mnist, pool: Part | None) -> tuple[Bytes, Any]:
+    """Return the training digits and after them the pool's pictures, uint8 [N, 28, 28], and their targets [N, 10]."""
+    if pool is None:
+        return data.train_images, targets(data.train_labels)
+    labels = np.concatenate([data.train_labels, pool.labels])
+    return np.concatenate([data.train_images, pool.images]), targets(labels)
+
+
+def _train(trainer: loop.Loop, judge: loop.Validation, order: batches.Order, epoch: int) -> Entry:
+    """Train an epoch and return its figures; the time is that of the training alone."""
+    started = time.perf_counter()
+    figures = trainer.train(order, epoch * len(order))
+    seconds = time.perf_counter() - started
+    validation = {f"val_{name}": value for name, value in judge.judge()._asdict().items()}
+    speed = {"seconds": seconds, "images_per_second": order.size / seconds}
+    return {"epoch": epoch + 1, **figures._asdict(), **validation, **speed}
+
+
+def _note(run: Run, entry: Entry, epochs: int) -> None:
+    """Say what an epoch brought, and write it where TensorBoard finds it."""
+    say(
+        "fit",
+        f"epoch {entry['epoch']} of {epochs}: loss {entry['loss']:.4f}, validation {entry['val_loss']:.4f}, "
+        f"{entry['val_accuracy']:.2%} right; {entry['images_per_second']:,.0f} images/s",
+    )
+    with tf.summary.create_file_writer(str(run.directory / "tensorboard")).as_default(step=entry["epoch"]):
+        for name, value in entry.items():
+            tf.summary.scalar(name, value)
+
+
+def _finished(model: Any, recipe: Recipe, start: Any) -> Any:
+    """Return what was learnt as a model that computes what the export has to.
+
+    It is in float32 on the CPU: mixed precision and TensorFloat-32 round coarser, and variables that several GPUs
+    mirror do not convert.
+    """
+    with tf.distribute.OneDeviceStrategy("/CPU:0").scope():
+        copy = network.build(recipe, precision="float32")
+    copy.set_weights(model.get_weights())
+    trained = network.pooled(copy)
+    if start is not None:
+        soup.set_mean(trained, [trained, start], [1 - recipe.start_share, recipe.start_share])
+    return trained
+
+
+def mean(branches: Sequence[Fitted]) -> Fitted:
+    """Return the first of them with the mean of the weights of all."""
+    soup.set_mean(branches[0].model, [branch.model for branch in branches], [1 / len(branches)] * len(branches))
+    return branches[0]

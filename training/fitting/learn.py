@@ -1,0 +1,166 @@
+"""All that has to be learnt for a recipe: its teacher or what it starts from, its pictures, its branches."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from training.data.mnist import Mnist
+from training.fitting import device, fit
+from training.fitting.run import Run
+from training.options import Options
+from training.progress import say
+from training.recipe import Recipe
+from training.recipes import find
+from training.synthesis import pool
+from training.synthesis.pictures import TRAINING
+
+_NEXT_BRANCH = 1_000_000  # from one branch's seed to the next: so far apart nobody's own seeds are
+
+
+@dataclass(frozen=True)
+class Learnt:
+    """A recipe that was trained, the pictures that it learnt, and what was trained before it, by its role."""
+
+    recipe: Recipe
+    seed: int
+    fitted: fit.Fitted
+    pictures: pool.Pool | None
+    before: Mapping[str, "Learnt"] = field(default_factory=dict)
+
+
+def open_run(recipe: Recipe, data: Mnist, options: Options) -> Run:
+    """Open the run of `recipe` that the options tell of.
+
+    Raises:
+        RunError: its directory holds something else.
+    """
+    return Run.open(
+        options.run_dir,
+        recipe,
+        options.epochs,
+        options.seed,
+        data,
+        mixed_precision=options.mixed_precision,
+        seeds=options.seeds,
+        resume=options.resume,
+    )
+
+
+def each_seed(recipe: Recipe, data: Mnist, state: Run, strategy: Any, options: Options) -> list[Learnt]:
+    """Train `recipe` with each of the seeds that were asked for: the first in the run `state`, the others within it.
+
+    Raises:
+        TrainingError: as for `learn`.
+    """
+    every = [learn(recipe, data, state, strategy, replace(options, seeds=1))]
+    for seed in range(options.seed + 1, options.seed + options.seeds):
+        told = replace(_within(options, options.run_dir / f"seed-{seed}"), seed=seed)
+        own = open_run(recipe, data, told)
+        every.append(learn(recipe, data, own, strategy, told))
+        own.mark_finished(f"one of the seeds of {state.directory}")
+    return every
+
+
+def learn(recipe: Recipe, data: Mnist, state: Run, strategy: Any, options: Options) -> Learnt:
+    """Train `recipe` in the run `state`, and in runs within that one whatever it needs first and its other branches.
+
+    What is learnt is the mean of the branches.
+
+    Raises:
+        TrainingError: a run that is there does not fit, or is damaged; the message says what to do.
+    """
+    before = _train_first(recipe, data, strategy, options)
+    pictures = _pool(recipe, data, options)
+    models = {role: learnt.fitted.model for role, learnt in before.items()}
+    branches = [_fit(recipe, data, state, pictures, strategy, options, **models)]
+    for number in range(1, recipe.branches):
+        told = _within(options, options.run_dir / f"branch-{number}")
+        told = replace(told, seed=options.seed + number * _NEXT_BRANCH)
+        own = open_run(recipe, data, told)
+        branches.append(_fit(recipe, data, own, pictures, strategy, told, **models))
+        own.mark_finished(f"a branch of {state.directory}")
+    return Learnt(recipe, options.seed, fit.mean(branches), pictures, before)
+
+
+def _train_first(after: Recipe, data: Mnist, strategy: Any, options: Options) -> dict[str, Learnt]:
+    """Return what is trained before `after`, the `teacher` and the `start` that it has, by that role.
+
+    Each is from the run given, or from one within the run of `after`; that one takes fewer epochs than its recipe says
+    where a teacher would have more than its pupil, and where fewer were asked for.
+    """
+    first = {}
+    for role, name, given in (("teacher", after.teacher, options.teacher), ("start", after.start, options.start)):
+        if name is None:
+            continue
+        recipe = find(name)
+        whole = given is not None or (role == "start" and options.epochs >= after.epochs)
+        within = _within(options, options.run_dir / role)
+        told = within if given is None else replace(within, run_dir=given, resume=True)
+        told = replace(told, epochs=recipe.epochs if whole else min(recipe.epochs, options.epochs))
+        state = open_run(recipe, data, told)
+        pictures = _pool(recipe, data, told)
+        fitted = _fit(recipe, data, state, pictures, strategy, told)
+        state.mark_finished(f"the {role} of {after.name}")
+        first[role] = Learnt(recipe, told.seed, fitted, pictures)
+    return first
+
+
+def _pool(recipe: Recipe, data: Mnist, options: Options) -> pool.Pool | None:
+    if recipe.mixture is None:
+        return None
+    quarters = 0
+
+    def progress(done: int, total: int) -> None:
+        nonlocal quarters
+        if 4 * done // total > quarters:
+            quarters = 4 * done // total
+            say("pool", f"{done:,} of {total:,} pictures")
+
+    made = pool.open_or_make(options.pools, recipe.mixture, data, seed=options.seed, progress=progress)
+    counts = ", ".join(f"{len(made.parts[kind].labels):,} {kind}" for kind in TRAINING)
+    refused = sum(part.refused for part in made.parts.values())
+    say("pool", f"{counts}; {refused:,} that the service would refuse are left out; ready in {made.seconds:.0f} s")
+    return made
+
+
+def _within(options: Options, directory: Path) -> Options:
+    """Return the options of a run that belongs to another: it is resumed with that one, if it had begun."""
+    return replace(options, run_dir=directory, seeds=1, resume=options.resume and Run.is_in(directory))
+
+
+def _fit(
+    recipe: Recipe,
+    data: Mnist,
+    state: Run,
+    pictures: pool.Pool | None,
+    strategy: Any,
+    options: Options,
+    *,
+    teacher: Any = None,
+    start: Any = None,
+) -> fit.Fitted:
+    say(
+        "fit",
+        f"{recipe.name}, {options.epochs} epochs, seed {options.seed}, on {device.describe(strategy)}; "
+        f"run directory {state.directory}",
+    )
+    fitted = fit.fit(
+        recipe,
+        data,
+        state,
+        seed=options.seed,
+        epochs=options.epochs,
+        strategy=strategy,
+        pool=None if pictures is None else pictures.training,
+        teacher=teacher,
+        start=start,
+    )
+    _say_speed(fitted.history)
+    return fitted
+
+
+def _say_speed(history: list[dict[str, float]]) -> None:
+    speed = median(entry["images_per_second"] for entry in history)
+    say("fit", f"median epoch: {speed:,.0f} images/s")

@@ -1,0 +1,147 @@
+"""The compiled training loop: one call runs a whole epoch, on the device where the images are.
+
+Picking, mixing, deforming and stepping are one graph, so nothing comes from the host between two steps. On a GPU that
+graph is compiled with XLA: the time of a step is then that of its arithmetic and not of launching it piece by piece.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from training.data.targets import Targets
+from training.errors import TrainingError
+from training.fitting.batches import Order
+from training.model import network
+from training.recipe import Recipe
+from training.synthesis import augment
+
+_DEFORM = 1  # the stream of random numbers under a run's seed that deforms
+_VALIDATION_BATCH = 1_000
+_NOT_FINITE = "The {} epoch {}. Nothing was published: train with a lower learning rate, or without --mixed-precision."
+
+#: From images, targets [N, 10] and the model's answers to the loss of a batch, a scalar.
+Loss = Callable[[Any, Any, Any], Any]
+
+
+class Images(NamedTuple):
+    """Images, float16 [N, 28, 28] of 0 to 255, and their targets, float32 [N, 10], as variables on the device.
+
+    float16 holds the 256 levels exactly, and TensorFlow has a GPU kernel to pick rows of it, which it lacks for uint8.
+    """
+
+    pixels: Any
+    targets: Any
+
+
+class Figures(NamedTuple):
+    """The mean loss of an epoch's batches, and the share of its digits that were read right."""
+
+    loss: float
+    accuracy: float
+
+
+def place(pixels: Any, targets: Targets) -> Images:
+    """Put images, uint8 [N, 28, 28], and their targets where the strategy in scope trains."""
+    return Images(*(tf.Variable(each, trainable=False) for each in (pixels.astype(np.float16), targets)))
+
+
+class Loop:
+    """Trains a compiled Keras model, an epoch a call."""
+
+    def __init__(
+        self,
+        model: Any,
+        loss: Loss,
+        images: Images,
+        recipe: Recipe,
+        strategy: Any,
+        *,
+        seed: int,
+        steps: int,
+        xla: bool,
+    ) -> None:
+        self._model, self._loss, self._images, self._recipe = model, loss, images, recipe
+        self._strategy, self._seed, self._steps = strategy, seed, steps
+        self._epoch = tf.function(self._run, jit_compile=xla)
+        model.optimizer.build(model.trainable_variables)
+
+    def train(self, order: Order, first_step: int) -> Figures:
+        """Train on the images of `order`, int64 [steps, batch], of which the first row is step `first_step` of the run.
+
+        Raises:
+            TrainingError: the loss was not a finite number, or the weights were not; the message says when.
+        """
+        epoch = first_step // self._steps + 1
+        with tf.device(self._strategy.extended.worker_devices[0]):
+            sums, finite_until = self._epoch(tf.constant(order), tf.constant(first_step))
+            loss, right, digits = sums.numpy()
+        if int(finite_until) < self._steps:
+            what = f"loss was not a finite number at step {first_step + int(finite_until):,}, in"
+            raise TrainingError(_NOT_FINITE.format(what, epoch))
+        if not self._finite_weights():
+            raise TrainingError(_NOT_FINITE.format("weights were not finite numbers after", epoch))
+        return Figures(float(loss) / self._steps, float(right / max(digits, 1)))
+
+    def _finite_weights(self) -> bool:
+        """Look at the weights too: ReLU makes zero of what is no number, and the loss does not show it."""
+        return all(bool(np.isfinite(weight).all()) for weight in self._model.get_weights())
+
+    def _run(self, order: Any, first_step: Any) -> Any:
+        """Return the sums of losses, digits read right and digits, and how many steps had a finite loss."""
+        sums, finite_until = tf.zeros(3), tf.constant(self._steps)
+        for index in tf.range(self._steps):
+            parts = self._strategy.run(self._step, args=(order[index], first_step + index))
+            step = self._strategy.reduce(tf.distribute.ReduceOp.SUM, parts, axis=None)
+            sums += step
+            finite = tf.math.is_finite(step[0])
+            finite_until = tf.where(finite, finite_until, tf.minimum(finite_until, index))
+        return sums, finite_until
+
+    def _step(self, chosen: Any, step: Any) -> Any:
+        """Make one step on this replica's part of a batch; return its share of the three sums."""
+        replica = tf.distribute.get_replica_context()
+        chosen = _part_of(replica, chosen)
+        pixels = tf.cast(tf.gather(self._images.pixels, chosen), tf.float32)
+        targets = tf.gather(self._images.targets, chosen)
+        if self._recipe.deformation is not None:
+            pixels = augment.deform(pixels, _seed(replica, self._seed, step), self._recipe.deformation)
+        with tf.GradientTape() as tape:
+            answers = self._model(pixels, training=True)
+            loss = self._loss(pixels, targets, answers) / replica.num_replicas_in_sync
+            scaled = self._model.optimizer.scale_loss(loss)
+        weights = self._model.trainable_variables
+        self._model.optimizer.apply(tape.gradient(scaled, [weight.value for weight in weights]), weights)
+        return tf.stack([loss, *network.count_right(targets, answers)])
+
+
+def _part_of(replica: Any, chosen: Any) -> Any:
+    """Return this replica's part of a batch: all of it where there is no other."""
+    count = replica.num_replicas_in_sync
+    if count == 1:
+        return chosen
+    number, size = replica.replica_id_in_sync_group, chosen.shape[0]
+    return chosen[number * size // count : (number + 1) * size // count]
+
+
+def _seed(replica: Any, seed: int, step: Any) -> Any:
+    """Return the int32 [2] seed of one step's deformation; several replicas draw each for its own part."""
+    own_step = step * replica.num_replicas_in_sync + replica.replica_id_in_sync_group
+    return tf.stack([tf.constant(2 * seed + _DEFORM, tf.int32), own_step])
+
+
+class Validation:
+    """Judges a model by images that it does not learn from, uint8 [N, 28, 28], and their targets, float32 [N, 10]."""
+
+    def __init__(self, model: Any, pixels: Any, targets: Targets) -> None:
+        self._model, self._pixels, self._targets = model, pixels.astype(np.float32), targets
+        self._answer = tf.function(lambda images: model(images, training=False), reduce_retracing=True)
+
+    def judge(self) -> Figures:
+        """Return the mean loss by the targets, and the accuracy."""
+        starts = range(0, len(self._pixels), _VALIDATION_BATCH)
+        batches = [self._pixels[start : start + _VALIDATION_BATCH] for start in starts]
+        answers = tf.concat([self._answer(tf.constant(batch)) for batch in batches], axis=0)
+        right, digits = network.count_right(self._targets, answers)
+        return Figures(float(self._model.loss(self._targets, answers)), float(right / digits))

@@ -1,0 +1,172 @@
+"""A run directory: what a training needs to go on after it was interrupted."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+
+from service.errors import first_line
+from training.data.mnist import Mnist
+from training.errors import RunError
+from training.files import replace_file
+from training.recipe import Recipe, completed
+
+_IDENTITY = "run.json"
+_HISTORY = "history.json"
+_FINISHED = "finished"  # the entry of `run.json` that says how a run ended
+_EPOCHS = "epochs"  # the entry of a checkpoint that says after how many it was written
+
+
+@dataclass(frozen=True)
+class Run:
+    """A directory under which a training run keeps what it needs to go on: `run.json`, `history.json`, weights.
+
+    Raises:
+        RunError: from `open`, where the directory holds something else than this run.
+    """
+
+    directory: Path
+    identity: dict[str, Any]
+
+    @classmethod
+    def open(
+        cls,
+        directory: Path,
+        recipe: Recipe,
+        epochs: int,
+        seed: int,
+        data: Mnist,
+        *,
+        mixed_precision: bool = False,
+        seeds: int = 1,
+        resume: bool,
+    ) -> "Run":
+        """Return the run in `directory`: the one that was interrupted there where `resume`, else a new one."""
+        identity = {
+            "recipe": recipe.to_dict(),
+            "epochs": epochs,
+            "seed": seed,
+            "seeds": seeds,
+            "mixed precision": mixed_precision,
+            "data": dict(data.sha256),
+        }
+        identity = json.loads(json.dumps(identity))  # tuples become lists, as they will when read back
+        run = cls(directory, identity)
+        found = run._read_identity()
+        if resume:
+            run._check_same(found)
+        elif found is not None and not found.get(_FINISHED) and run.weights.exists():
+            raise RunError(
+                f"{directory} holds a run that was not finished: go on with --resume, "
+                "or name another --run-dir, or delete it."
+            )
+        else:
+            run._start()
+        return run
+
+    @staticmethod
+    def is_in(directory: Path) -> bool:
+        """Tell whether a run was started in `directory`."""
+        return (directory / _IDENTITY).exists()
+
+    @property
+    def weights(self) -> Path:
+        """The checkpoint: weights and optimizer state after the last complete epoch."""
+        return self.directory / "checkpoint.npz"
+
+    @property
+    def finished(self) -> str | None:
+        """How the run ended, such as "published as version 1"; None where something is left to do."""
+        return (self._read_identity() or {}).get(_FINISHED)
+
+    def read_history(self) -> list[dict[str, float]]:
+        """Return the figures of the epochs so far."""
+        return _read_json(self.directory / _HISTORY) or []
+
+    def save(self, model: Any, history: list[dict[str, float]]) -> None:
+        """Write the history, then the checkpoint, each in one step: a kill leaves the last whole one.
+
+        Not by Keras' `save_weights`: on a full disk HDF5 raises in destructors and ends in a segmentation fault.
+
+        Raises:
+            OSError: the disk is full.
+        """
+
+        # The optimizer's count of steps would not do: mixed precision leaves out those whose gradients overflow.
+        arrays: dict[str, Any] = {_EPOCHS: len(history)}
+        arrays |= {str(number): variable.numpy() for number, variable in enumerate(_variables(model))}
+
+        def write_checkpoint(path: Path) -> None:
+            with path.open("wb") as file:
+                np.savez(file, **arrays)
+
+        replace_file(self.directory / _HISTORY, lambda path: path.write_text(json.dumps(history, indent=1)))
+        replace_file(self.weights, write_checkpoint)
+
+    def restore(self, model: Any) -> int:
+        """Load the checkpoint, if there is one, into the compiled `model`; return how many epochs it has behind it.
+
+        Raises:
+            RunError: the checkpoint is damaged.
+        """
+        if not self.weights.exists():
+            return 0
+        model.optimizer.build(model.trainable_variables)
+        try:
+            with self.weights.open("rb") as content, np.load(content) as file:
+                epochs = int(file[_EPOCHS])
+                for number, variable in enumerate(_variables(model)):
+                    variable.assign(file[str(number)])
+        except (OSError, KeyError, ValueError, EOFError, BadZipFile) as error:
+            raise _unreadable(self.weights, error) from error
+        return epochs
+
+    def mark_finished(self, how: str) -> None:
+        """Record that nothing of this run is left to do, so that the next one may start over."""
+        content = json.dumps(self.identity | {_FINISHED: how}, indent=1)
+        replace_file(self.directory / _IDENTITY, lambda path: path.write_text(content))
+
+    def _read_identity(self) -> dict[str, Any] | None:
+        path = self.directory / _IDENTITY
+        found = _read_json(path)
+        if found is not None and not isinstance(found, dict):
+            raise _unreadable(path, ValueError("it is no JSON object"))
+        return found
+
+    def _start(self) -> None:
+        self.directory.mkdir(parents=True, exist_ok=True)
+        self.weights.unlink(missing_ok=True)
+        (self.directory / _HISTORY).unlink(missing_ok=True)
+        replace_file(self.directory / _IDENTITY, lambda path: path.write_text(json.dumps(self.identity, indent=1)))
+
+    def _check_same(self, found: dict[str, Any] | None) -> None:
+        if found is None:
+            raise RunError(f"{self.directory} holds no run to resume: leave --resume out to start one.")
+        found = {"seeds": 1} | found | {"recipe": completed(found.get("recipe", {}))}
+        differing = [key for key, value in self.identity.items() if found.get(key) != value]
+        if differing:
+            raise RunError(
+                f"{self.directory} holds a run with another {' and '.join(differing)}: resume it with the options "
+                "that it was started with, or name another --run-dir."
+            )
+
+
+def _variables(model: Any) -> list[Any]:
+    """Return what a checkpoint holds: the weights, then the optimizer's state."""
+    return [*model.weights, *model.optimizer.variables]
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: Exception) -> RunError:
+    return RunError(f"{path} cannot be read ({first_line(error)}): delete the run directory and start again.")

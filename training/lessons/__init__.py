@@ -1,0 +1,1 @@
+"""Recipes compared side by side."""

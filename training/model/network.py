@@ -1,0 +1,184 @@
+"""The network of a recipe, from pixels to logits, and how it is set to learn."""
+
+from functools import partial
+from typing import Any
+
+import keras
+
+from service.contract import IMAGE_SIDE, LABELS
+from training.recipe import Normal, Recipe
+
+_LOSSES = {
+    "cross_entropy": partial(keras.losses.CategoricalCrossentropy, from_logits=True),
+    "mean_squared_error": keras.losses.MeanSquaredError,
+}
+_LEAST_PROBABILITY = 1e-30  # whose logarithm is finite in float32
+
+
+def build(recipe: Recipe, *, precision: str | None = None) -> Any:
+    """Return the untrained Keras model: float32 images [N, 28, 28] of 0 to 255 in, float32 logits [N, 10] out.
+
+    Those of an ensemble are [N, members, 10], so that each member learns for itself; `pooled` makes one answer of them.
+    `precision` is Keras' name of what the hidden layers compute in; the default is the global policy.
+
+    Scaling to [0, 1] is a layer, so that nobody outside has to know of it. The softmax is none: cross-entropy on
+    logits is the stabler sum, and the export adds it behind the temperature.
+    """
+    name = recipe.name.replace("-", "_")
+    if recipe.members == 1:
+        return _member(recipe, precision, name)
+    images = keras.Input((IMAGE_SIDE, IMAGE_SIDE), name="images")
+    answers = [_member(recipe, precision, f"member_{number}")(images) for number in range(1, recipe.members + 1)]
+    return keras.Model(images, keras.ops.stack(answers, axis=1), name=name)
+
+
+def _member(recipe: Recipe, precision: str | None, name: str) -> Any:
+    layers = [
+        keras.Input((IMAGE_SIDE, IMAGE_SIDE), name="images"),
+        keras.layers.Rescaling(1 / 255, dtype=precision, name="scale"),
+        *_convolutions(recipe, precision),
+        keras.layers.Flatten(dtype=precision, name="flatten"),
+    ]
+    for number, units in enumerate(recipe.hidden, start=1):
+        activation = _activation(recipe)
+        layers.append(_dense(recipe, units, activation, precision, f"hidden_{number}"))
+        if recipe.dropout:
+            layers.append(keras.layers.Dropout(recipe.dropout, dtype=precision, name=f"dropout_{number}"))
+    # float32 also under mixed precision: a loss in float16 underflows
+    layers.append(_dense(recipe, len(LABELS), recipe.output_activation, "float32", "logits"))
+    return keras.Sequential(layers, name=name)
+
+
+def _convolutions(recipe: Recipe, precision: str | None) -> list[Any]:
+    layers: list[Any] = []
+    if recipe.convolutions:
+        layers.append(keras.layers.Reshape((IMAGE_SIDE, IMAGE_SIDE, 1), dtype=precision, name="one_channel"))
+    for number, maps in enumerate(recipe.convolutions, start=1):
+        layers.append(
+            keras.layers.Conv2D(
+                maps,
+                kernel_size=5 if number == 1 else 3,
+                strides=2 if number % 2 else 1,
+                padding="same",
+                activation=_activation(recipe),
+                kernel_initializer=_initializer(recipe.kernel_initializer),
+                bias_initializer=_initializer(recipe.bias_initializer),
+                dtype=precision,
+                name=f"convolution_{number}",
+            )
+        )
+    return layers
+
+
+def _dense(recipe: Recipe, units: int, activation: Any, precision: str | None, name: str) -> Any:
+    return keras.layers.Dense(
+        units,
+        activation=activation,
+        kernel_initializer=_initializer(recipe.kernel_initializer),
+        bias_initializer=_initializer(recipe.bias_initializer),
+        dtype=precision,
+        name=name,
+    )
+
+
+def _activation(recipe: Recipe) -> Any:
+    if recipe.activation == "leaky_relu":
+        return partial(keras.activations.leaky_relu, negative_slope=recipe.negative_slope)
+    return recipe.activation
+
+
+def _initializer(given: str | Normal) -> Any:
+    return keras.initializers.RandomNormal(stddev=given.deviation) if isinstance(given, Normal) else given
+
+
+def members(model: Any) -> list[Any]:
+    """Return the networks that `model` of `build` is made of, each from images to logits [N, 10]: itself or several."""
+    found = [layer for layer in model.layers if isinstance(layer, keras.Sequential)]
+    return found or [model]
+
+
+def pooled(model: Any) -> Any:
+    """Return `model` of `build` with logits [N, 10] of one answer: of an ensemble, the log of its mean probability.
+
+    A temperature then calibrates the mean, as in Rahaman and Thiery 2021, "Uncertainty Quantification and Deep
+    Ensembles", and not each member.
+    """
+    logits = model.outputs[0]
+    return model if len(logits.shape) == 2 else keras.Model(model.inputs[0], log_mean_probability(logits))
+
+
+def log_mean_probability(logits: Any) -> Any:
+    """Return the logarithm of the mean over the members, float32 [N, 10], of softmax(logits), [N, members, 10]."""
+    mean = keras.ops.mean(keras.ops.softmax(logits, axis=-1), axis=1)
+    return keras.ops.log(keras.ops.maximum(mean, _LEAST_PROBABILITY))
+
+
+def skip(model: Any, steps: int) -> None:
+    """Let dropout go on where it is after so many training steps, because no checkpoint holds its random state."""
+    for member in members(model):
+        for layer in member.layers:
+            if isinstance(layer, keras.layers.Dropout):
+                layer.seed_generator.state.assign_add([0, steps])  # a seed, and the count of masks drawn
+
+
+def compile_for(model: Any, recipe: Recipe, *, steps_per_epoch: int, epochs: int) -> None:
+    """Attach the recipe's optimizer, learning-rate schedule and loss to `model`."""
+    warmup_steps = round(recipe.warmup_epochs * steps_per_epoch)
+    learning_rate = keras.optimizers.schedules.CosineDecay(
+        initial_learning_rate=0.0,
+        decay_steps=max(1, epochs * steps_per_epoch - warmup_steps),
+        alpha=recipe.final_rate,
+        warmup_target=recipe.learning_rate,
+        warmup_steps=warmup_steps,
+    )
+    model.compile(
+        optimizer=_optimizer(recipe, learning_rate),
+        loss=loss(recipe) if recipe.members == 1 else _LossOfEachMember(loss(recipe)),
+        jit_compile=False,  # of Keras' own loops; `fitting.loop` decides for itself
+    )
+
+
+def loss(recipe: Recipe) -> Any:
+    """Return the recipe's loss of one network: a Keras loss of targets and outputs, [N, 10] each."""
+    return _LOSSES[recipe.loss]()
+
+
+def _optimizer(recipe: Recipe, learning_rate: Any) -> Any:
+    decay = recipe.weight_decay or None
+    if recipe.optimizer == "sgd":
+        optimizer = keras.optimizers.SGD(learning_rate, momentum=recipe.momentum, weight_decay=decay)
+    else:
+        optimizer = keras.optimizers.Adam(learning_rate, weight_decay=decay)
+    optimizer.exclude_from_weight_decay(var_names=["bias"])
+    return optimizer
+
+
+class _LossOfEachMember(keras.losses.Loss):  # type: ignore[misc]
+    """The sum of the members' losses: each learns as it would alone, and none to make up for the others."""
+
+    def __init__(self, of_one: Any) -> None:
+        super().__init__(name="loss_of_each_member")
+        self._of_one = of_one
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        """Take targets [N, 10] and outputs [N, members, 10]; return losses [N]."""
+        targets = keras.ops.broadcast_to(keras.ops.expand_dims(y_true, 1), keras.ops.shape(y_pred))
+        return keras.ops.sum(self._of_one.call(targets, y_pred), axis=-1)
+
+
+def count_right(targets: Any, answers: Any) -> tuple[Any, Any]:
+    """Return how many digits are read right, and how many there are, float32 each.
+
+    `targets` is [N, 10], `answers` logits [N, 10], or [N, members, 10] of an ensemble. Pictures without a digit, whose
+    targets are level, do not count.
+    """
+    if len(answers.shape) == 3:
+        answers = log_mean_probability(answers)
+    digits = keras.ops.max(targets, axis=-1) > _DIGIT_FROM
+    right = keras.ops.equal(keras.ops.argmax(targets, axis=-1), keras.ops.argmax(answers, axis=-1))
+    counts = (keras.ops.logical_and(right, digits), digits)
+    read_right, all_digits = (keras.ops.sum(keras.ops.cast(each, "float32")) for each in counts)
+    return read_right, all_digits
+
+
+_DIGIT_FROM = 0.5  # of a target's largest probability

@@ -1,0 +1,72 @@
+"""The figures of a version as its manifest has them: how good it is, and how it was trained."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+from training.data.mnist import Mnist
+from training.fitting.learn import Learnt
+from training.options import Options
+from training.release import report
+from training.release.calibrate import Calibrated
+from training.release.verify import Verification
+
+
+def figures(
+    chosen: Calibrated,
+    candidates: Sequence[Calibrated],
+    verification: Verification,
+    data: Mnist,
+    options: Options,
+    trained_on: str,
+) -> dict[str, Any]:
+    """Return the metrics of the manifest; `candidates` are all seeds, of which `chosen` is published."""
+    learnt, history = chosen.learnt, chosen.learnt.fitted.history
+    pictures = learnt.pictures
+    return {
+        "weights": learnt.fitted.model.count_params(),
+        "validation": asdict(chosen.validation),
+        **chosen.pictures,
+        "pool": None if pictures is None else pictures.counts() | {"seconds": pictures.seconds},
+        "verified": {name: asdict(verification.figures[name]) for name in verification.graphs},
+        "int8_left_out": verification.left_out,
+        "temperature": chosen.temperature,
+        "certain_from": chosen.certain_from,
+        "epochs": options.epochs,
+        "seed": learnt.seed,
+        "seeds": [_of_seed(each, data) for each in candidates],
+        "seconds_per_epoch": median(entry["seconds"] for entry in history),
+        "images_per_second": median(entry["images_per_second"] for entry in history),
+        "device": trained_on + (" (mixed precision)" if options.mixed_precision else ""),
+        "machine": report.machine(),
+        "history": history,
+        **{role: _of_run_before(learnt.before.get(role), data) for role in ("teacher", "start")},
+    }
+
+
+def _of_seed(candidate: Calibrated, data: Mnist) -> dict[str, Any]:
+    """Return what one seed gave. Its test errors are counted after the choice, which they did not influence."""
+    read = candidate.probabilities(data.test_images).argmax(axis=1)
+    return {
+        "seed": candidate.learnt.seed,
+        "validation_errors": candidate.validation.errors,
+        "validation_loss": candidate.validation.negative_log_likelihood,
+        "test_errors": int(np.sum(read != data.test_labels)),
+    }
+
+
+def _of_run_before(first: Learnt | None, data: Mnist) -> dict[str, Any] | None:
+    """Return the figures of the teacher, or of what a recipe started from."""
+    if first is None:
+        return None
+    fitted, last = first.fitted, first.fitted.history[-1]
+    return {
+        "recipe": first.recipe.name,
+        "weights": fitted.model.count_params(),
+        "epochs": len(fitted.history),
+        "validation_errors": round((1 - last["val_accuracy"]) * len(data.validation_labels)),
+        "seconds_per_epoch": median(entry["seconds"] for entry in fitted.history),
+    }

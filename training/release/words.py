@@ -1,0 +1,134 @@
+"""A recipe in words, as the model card says it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from service.contract import IMAGE_SIDE, LABELS
+from training.recipe import Deformation, Mixture, Normal, Recipe
+
+
+def network(recipe: Recipe, weights: int) -> str:
+    """Return what the network is: its layers, its activation, how many weights it has."""
+    layers = "-".join(map(str, (IMAGE_SIDE**2, *recipe.hidden, len(LABELS))))
+    activation = recipe.activation.replace("_", " ")
+    slope = f" of slope {recipe.negative_slope:g}" if recipe.negative_slope else ""
+    kind = "A plain multi-layer perceptron"
+    if recipe.members > 1:
+        kind = f"The mean of the probabilities of {recipe.members} plain multi-layer perceptrons"
+    if recipe.convolutions:
+        maps = ", ".join(map(str, recipe.convolutions))
+        kind = f"Convolutions of {maps} maps before a multi-layer perceptron"
+        layers = "-".join(map(str, (*recipe.hidden, len(LABELS))))
+    return f"{kind}, {layers}, {activation}{slope}, {weights:,} weights."
+
+
+def output(recipe: Recipe) -> str:
+    """Return what else there is to know of the answers: how outputs that are no logits become probabilities."""
+    said = []
+    if recipe.output_activation != "linear" or recipe.loss != "cross_entropy":
+        loss = recipe.loss.replace("_", " ")
+        passed = f" of {recipe.output_activation}" if recipe.output_activation != "linear" else ""
+        said.append(
+            f"It learnt by {loss}, and its ten outputs{passed} are no probabilities: the graph divides them by the\n"
+            "temperature and takes the softmax."
+        )
+    if recipe.members > 1:
+        said.append("The temperature calibrates the mean; the loss of the curves is the sum of the members' losses.")
+    if recipe.lesson:
+        said.append("It is a lesson, to be compared with others, and not for use.")
+    return "".join(f"\n{sentence}" for sentence in said)
+
+
+def learning(recipe: Recipe) -> str:
+    """Return from which weights and by which steps it learns."""
+    initial = f"{_initial(recipe.kernel_initializer)} weights, {_initial(recipe.bias_initializer)} biases"
+    said = [f"the weights of recipe `{recipe.start}`" if recipe.start else initial, _steps(recipe)]
+    if recipe.branches > 1:
+        said.append(f"{recipe.branches} times from there, each with random numbers of its own")
+    if recipe.start_share:
+        said.append(
+            f"then the mean of the weights before and after, those before with a share of {recipe.start_share:.3g}"
+        )
+    if recipe.dropout:
+        said.append(f"dropout of {recipe.dropout:.0%}")
+    if recipe.weight_decay:
+        said.append(f"decoupled weight decay of {recipe.weight_decay:g}")
+    return ", ".join(said)
+
+
+def teacher(recipe: Recipe, figures: Mapping[str, Any] | None) -> str:
+    """Return from whom the network learnt; `figures` are the teacher's in the manifest."""
+    if figures is None:
+        return ""
+    return (
+        f"\n- In place of the labels it learnt what a teacher answers to the same images, at the temperature "
+        f"{recipe.teacher_temperature:g}\n  (Hinton et al. 2015): recipe `{figures['recipe']}`, "
+        f"{figures['weights']:,} weights, {_course(figures)}"
+    )
+
+
+def seeds(figures: Mapping[str, Any]) -> str:
+    """Return what the other seeds gave; `figures` are the manifest's metrics."""
+    every = figures["seeds"]
+    if len(every) == 1:
+        return "One run."
+    found = "; ".join(
+        f"seed {each['seed']}: {each['validation_loss']:.4f}, {each['validation_errors']}, {each['test_errors']}"
+        for each in every
+    )
+    return (
+        f"It is the seed with the median validation\n  loss of {len(every)}. Validation loss, validation errors, test "
+        f"errors (float32; they did not influence the choice):\n  {found}."
+    )
+
+
+def start(figures: Mapping[str, Any] | None) -> str:
+    """Return what was trained first; `figures` are those of it in the manifest."""
+    if figures is None:
+        return ""
+    return f"\n- Recipe `{figures['recipe']}` came first: {_course(figures)}"
+
+
+def _course(figures: Mapping[str, Any]) -> str:
+    return (
+        f"{figures['epochs']} epochs of {figures['seconds_per_epoch']:.1f} s, "
+        f"{figures['validation_errors']} validation errors."
+    )
+
+
+def _steps(recipe: Recipe) -> str:
+    momentum = f" with momentum {recipe.momentum:g}" if recipe.momentum else ""
+    optimizer = {"adam": "Adam", "sgd": f"gradient descent{momentum}"}[recipe.optimizer]
+    if recipe.final_rate == 1 and not recipe.warmup_epochs:
+        return f"{optimizer} at {recipe.learning_rate:g}"
+    end = f"{recipe.final_rate:.0%} of it" if recipe.final_rate else "zero"
+    warm_up = f"{recipe.warmup_epochs:g} epoch of warm-up and " if recipe.warmup_epochs else ""
+    return f"{optimizer} to {recipe.learning_rate:g} with\n  {warm_up}cosine decay to {end}"
+
+
+def _initial(given: str | Normal) -> str:
+    return f"normal (deviation {given.deviation:g})" if isinstance(given, Normal) else given
+
+
+def deformation(bounds: Deformation | None) -> str:
+    """Return how the images of a batch are deformed."""
+    if bounds is None:
+        return "none"
+    return (
+        f"each time anew: rotation to {bounds.rotation_degrees:g} degrees, scale to {bounds.scale:.0%} an "
+        f"axis, shear to {bounds.shear:g}, shift to {bounds.translation_pixels:g} pixels, elastic field "
+        f"(Simard 2003) of alpha {bounds.elastic_alpha:g} and sigma {bounds.elastic_sigma:g} pixels"
+    )
+
+
+def mixture(given: Mixture | None, figures: Mapping[str, Any]) -> str:
+    """Return what is mixed into a batch; `figures` are the manifest's metrics."""
+    if given is None:
+        return "nothing"
+    counts = {kind: found["count"] for kind, found in figures["pool"].items() if kind != "seconds"}
+    return (
+        f"{given.share:.0%} of each batch are pictures in the service's canonical form, made before training: "
+        f"{counts['renderings']:,} training digits as they are photographed, scanned, brought to small bitmaps; "
+        f"{counts['forms']:,} digits drawn in the forms of other countries, such as a 1 with a long up-stroke; "
+        f"{counts['outliers']:,} letters, signs and doodles, for which each answer shall be equally likely"
+    )

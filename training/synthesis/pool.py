@@ -1,0 +1,74 @@
+"""The pool of pictures that a recipe mixes in, made before the training and kept for the next."""
+
+import os
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from training.data.mnist import Mnist
+from training.recipe import Mixture
+from training.synthesis import makers
+from training.synthesis.makers import Progress
+from training.synthesis.pictures import KINDS, TRAINING, Chunk, Part, join
+from training.synthesis.store import Store
+
+_CHUNK = 250  # pictures that are made and kept together: some seconds of work
+_ALONE_BELOW = 2_000  # pictures, which take less time than the start of other processes
+
+
+@dataclass(frozen=True)
+class Pool:
+    """The parts by kind: `TRAINING` and `VALIDATION`; and the seconds that it took to make or read them."""
+
+    parts: Mapping[str, Part]
+    seconds: float
+
+    @property
+    def training(self) -> Part:
+        """What is mixed into the batches."""
+        return join([self.parts[kind] for kind in TRAINING])
+
+    def counts(self) -> dict[str, Any]:
+        """Return of each kind how many there are and how many were refused, as it goes into the manifest."""
+        return {kind: {"count": len(part.labels), "refused": part.refused} for kind, part in self.parts.items()}
+
+
+def open_or_make(
+    pools: Path,
+    mixture: Mixture,
+    data: Mnist,
+    *,
+    seed: int,
+    processes: int | None = None,
+    progress: Progress = lambda _done, _total: None,
+) -> Pool:
+    """Return the pool of a mixture from what is kept under `pools`; what is missing is made and kept there.
+
+    Where `processes` is None there is one for each processor that this one may use. `progress` is told from time to
+    time how many pictures of how many are done.
+
+    Raises:
+        OSError: the disk is full or `pools` cannot be written.
+        TrainingError: a file is damaged, or a process was killed.
+    """
+    started = time.perf_counter()
+    store = Store.open(pools, data, seed)
+    chunks = list(_chunks(mixture, data))
+    missing = [chunk for chunk in chunks if not store.has(chunk)]
+    if processes is None:
+        alone = sum(chunk.count for chunk in missing) < _ALONE_BELOW
+        processes = 1 if alone else len(os.sched_getaffinity(0))
+    if missing:
+        makers.make(store, missing, seed=seed, processes=processes, progress=progress)
+    parts = {kind: join([store.read(chunk) for chunk in chunks if chunk.kind == kind]) for kind in KINDS}
+    return Pool(parts, time.perf_counter() - started)
+
+
+def _chunks(mixture: Mixture, data: Mnist) -> Iterator[Chunk]:
+    training = (mixture.renderings, mixture.forms, mixture.outliers)
+    validation = (len(data.validation_labels), mixture.held_out, mixture.held_out)
+    for kind, total in zip(KINDS, (*training, *validation), strict=True):
+        for first in range(0, total, _CHUNK):
+            yield Chunk(kind, first, min(_CHUNK, total - first))
