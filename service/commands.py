@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from service import answers
 from service.errors import DigitsError, NotReady, RequestError, TooLarge
+from service.http.messages import described
+from service.http.predict import Options, model_of, prediction
 from service.inference.store import Examined, Serving, model_store
 from service.preprocessing.decode import decode
 from service.preprocessing.mnist_format import canonical_digit
@@ -43,7 +44,7 @@ def predict(settings: Settings, files: list[str], *, as_json: bool) -> int:
     said = _complaining(_predictions(settings, store.serving, files))
     if as_json:
         found = list(said)
-        print(json.dumps({"predictions": found, "model": answers.model(store.serving.manifest)}))
+        print(json.dumps({"predictions": found, **model_of(store.serving.manifest)}))
     else:
         found = list(_printed(said, max(4, *map(len, files))))
     return int(any("error" in answer for answer in found))
@@ -70,10 +71,10 @@ def _predictions(settings: Settings, model: Serving, files: list[str]) -> Iterat
         try:
             digit = canonical_digit(decode(_content(file, settings.max_upload_bytes), max_pixels=settings.max_pixels))
         except DigitsError as error:
-            yield {"file": file, **answers.error(error)}
+            yield {"file": file, **described(error)}
             continue
         probabilities = model.engine.run(digit[np.newaxis])[0]
-        yield {"file": file, **answers.prediction(probabilities, digit, model.manifest, answers.Options())}
+        yield {"file": file, **prediction(probabilities, digit, model.manifest, Options())}
 
 
 def _content(file: str, most: int) -> bytes:

@@ -4,6 +4,7 @@ from flask import Blueprint, Response, jsonify, request
 from flask.typing import ResponseReturnValue
 from prometheus_client.exposition import choose_encoder
 
+from service.http.predict import model_of
 from service.http.state import service
 
 blueprint = Blueprint("ops", __name__)
@@ -22,7 +23,7 @@ def readyz() -> ResponseReturnValue:
     return jsonify(
         {
             "status": "ready",
-            "model": {"name": model.manifest.name, "version": model.manifest.version},
+            **model_of(model.manifest),
             "provider": model.engine.provider,
             "file": model.engine.file,
         }

@@ -5,6 +5,7 @@ from pathlib import Path
 from flask import Blueprint, Response, current_app, jsonify, request
 from flask.typing import ResponseReturnValue
 
+from service.http.predict import model_of
 from service.http.state import service
 
 STATIC = Path(__file__).parent / "static"
@@ -48,7 +49,7 @@ def _index() -> dict[str, object]:
     rules = sorted(current_app.url_map.iter_rules(), key=lambda rule: rule.rule)
     return {
         "service": "handwritten digits",
-        "model": {"name": model.manifest.name, "version": model.manifest.version} if model else None,
+        **(model_of(model.manifest) if model else {"model": None}),
         "routes": [
             f"{method} {rule.rule}"
             for rule in rules

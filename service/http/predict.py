@@ -2,7 +2,7 @@
 
 import base64
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import cv2
@@ -62,7 +62,7 @@ class One(Question):
     def answer(self, model: Serving, digits: list[Grey | RequestError], probabilities: Probabilities) -> Response:
         """Return the digit, its probabilities and the model that answered."""
         [digit], [row] = digits, probabilities
-        return Response(to_json(_described(row, digit, model.manifest, self.options) | _model(model.manifest)))
+        return Response(to_json(prediction(row, digit, model.manifest, self.options) | model_of(model.manifest)))
 
 
 @dataclass
@@ -71,12 +71,10 @@ class Many(Question):
 
     pictures: list[Picture]
     options: Options
-    errors: list[RequestError] = field(default_factory=list)
     images: None = None
 
     def unreadable(self, index: int, error: RequestError) -> RequestError:  # noqa: ARG002
-        """Keep the error; it stands in the answer."""
-        self.errors.append(error)
+        """Let the error stand in the answer."""
         return error
 
     def answer(self, model: Serving, digits: list[Grey | RequestError], probabilities: Probabilities) -> Response:
@@ -85,10 +83,10 @@ class Many(Question):
         predictions = [
             described(digit)
             if isinstance(digit, RequestError)
-            else _described(next(rows), digit, model.manifest, self.options)
+            else prediction(next(rows), digit, model.manifest, self.options)
             for digit in digits
         ]
-        return Response(to_json({"predictions": predictions} | _model(model.manifest)))
+        return Response(to_json({"predictions": predictions} | model_of(model.manifest)))
 
 
 def read(request: Request, settings: Settings) -> One:  # noqa: ARG001
@@ -196,7 +194,7 @@ def _not_empty(content: bytes, otherwise: str) -> bytes:
     return content
 
 
-def _described(row: Probabilities, digit: Any, manifest: Manifest, options: Options) -> dict[str, Any]:
+def prediction(row: Probabilities, digit: Any, manifest: Manifest, options: Options) -> dict[str, Any]:
     """Return the answer for one picture: `row` is float32 [10], `digit` uint8 [28, 28]."""
     numbers = decimals(row)
     confidence = max(numbers)
@@ -219,5 +217,6 @@ def decimals(row: Probabilities) -> list[float]:
     return row.astype("U32").astype(float).tolist()  # type: ignore[no-any-return]
 
 
-def _model(manifest: Manifest) -> dict[str, Any]:
+def model_of(manifest: Manifest) -> dict[str, Any]:
+    """Return which model answers."""
     return {"model": {"name": manifest.name, "version": manifest.version}}

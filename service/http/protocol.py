@@ -35,6 +35,7 @@ class Protocol(HttpToolsProtocol):  # type: ignore[misc]
     """
 
     deadline = reading = float("inf")
+    headers: list[tuple[bytes, bytes]] = []  # noqa: RUF012  until a request begins
     head = 0  # bytes of the head that is arriving
     in_head = True
     failed = False  # nothing more is read
