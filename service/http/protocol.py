@@ -124,9 +124,7 @@ class Protocol(HttpToolsProtocol):  # type: ignore[misc]
         cause = error.__context__ if error else None
         if isinstance(cause, DigitsError):
             self.fail(cause)
-        elif any(
-            name == b"transfer-encoding" and b"chunked" not in value.lower() for name, value in self.headers or ()
-        ):
+        elif any(name == b"transfer-encoding" and b"chunked" not in value.lower() for name, value in self.headers):
             self.fail(UnsupportedTransferCoding("Only `Transfer-Encoding: chunked` is understood: send the body so."))
         else:
             self.fail(

@@ -13,12 +13,8 @@ from tritonclient.grpc import model_config_pb2 as schema
 
 from service.contract import FLOAT32_FILE, LABELS, MODEL_NAME, Manifest
 from service.settings import Settings
-<<<<<<< HEAD:tests/training/test_triton.py
 from tests import door
-from training import triton
-=======
 from training.release import triton
->>>>>>> train:tests/training/release/test_triton.py
 
 PUBLISHED = Path(__file__).parents[3] / "models" / MODEL_NAME
 VERSIONS = sorted((path for path in PUBLISHED.iterdir() if path.is_dir()), key=lambda path: int(path.name))
