@@ -6,6 +6,7 @@ Keys, CORS, deadlines, request ids, the access log and the count of requests are
 import logging
 import os
 import re
+from collections.abc import Callable
 
 from flask import Flask, Response, jsonify, request
 from flask.typing import ResponseReturnValue
@@ -75,7 +76,7 @@ def open_service(settings: Settings, metrics: Metrics | None = None) -> Service:
     return here
 
 
-def _view(read: Read) -> "object":
+def _view(read: Read) -> Callable[..., ResponseReturnValue]:
     def view(**names: str) -> ResponseReturnValue:
         asked = Request(
             request.get_data(cache=False),

@@ -27,7 +27,7 @@ _OURS, _THEIRS = _HERE / "static_docs", Path(str(files("flask_swagger_ui"))) / "
 ASSETS = {"docs.css": _OURS, "docs.js": _OURS, "swagger-ui.css": _THEIRS, "swagger-ui-bundle.js": _THEIRS}
 
 _WRITTEN = "digits.openapi"
-_ANYWHERE = (
+_ANYWHERE: tuple[type[errors.DigitsError], ...] = (
     errors.MalformedRequest,
     errors.UnsupportedTransferCoding,
     errors.Unauthorized,

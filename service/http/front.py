@@ -85,7 +85,7 @@ class Front:
         """Start threads as they are needed; nothing else is expensive here."""
         self.here = here
         settings = here.settings
-        self._flask = WSGIMiddleware(create_app(here), workers=_OTHER_ROUTES)
+        self._flask: Any = WSGIMiddleware(create_app(here), workers=_OTHER_ROUTES)  # type: ignore[arg-type]
         self._turns = Turns(settings.threads, settings.queue_seconds)
         gpu = ThreadPoolExecutor(1, "model") if settings.uses_cuda else None
         self._queue: Queue[Serving] = Queue(here.run, most=max(MOST_A_RUN, settings.max_batch), executor=gpu)
@@ -151,7 +151,8 @@ class Front:
             exchange.notes.bytes_in = len(content)
             found = _route(exchange.scope)
             if found is None:
-                return await self._flask(_without_body(exchange.scope, content), _replay(content), exchange.send)
+                await self._flask(_without_body(exchange.scope, content), _replay(content), exchange.send)
+                return
             exchange.notes.route, read, names = found
             request = Request(content, exchange.headers, exchange.scope["query_string"].decode("ascii"))
             response = await self._predict(read, request, names, exchange.notes, body)
@@ -159,9 +160,9 @@ class Front:
             exchange.notes.code, response = error.code, problem(error)
         except Exception:
             log.exception("A request failed")
-            error = DigitsError("The service failed at this request; its log says why. Report it.")
-            exchange.notes.code, response = error.code, problem(error)
-        return await exchange.give(response, body)
+            defect = DigitsError("The service failed at this request; its log says why. Report it.")
+            exchange.notes.code, response = defect.code, problem(defect)
+        await exchange.give(response, body)
 
     def _admit(self, exchange: Exchange, started: float) -> None:
         """Let a request in by its head alone.

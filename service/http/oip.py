@@ -71,9 +71,10 @@ def read(request: Request, settings: Settings) -> Inference:
     message.check(settings.max_batch)
     [tensor] = message.inputs
     data = tensors.content(tensor, binary)
+    binary_wanted, classes = message.wanted
     if tensor.datatype == tensors.BYTES:
-        return Inference(message.id, *message.wanted, _pictures(tensor, data), None)
-    return Inference(message.id, *message.wanted, [], tensors.pixels(tensor, data))
+        return Inference(message.id, binary_wanted, classes, _pictures(tensor, data), None)
+    return Inference(message.id, binary_wanted, classes, [], tensors.pixels(tensor, data))
 
 
 def _pictures(tensor: tensors.Input, data: list[Any] | memoryview) -> list[Picture]:

@@ -28,7 +28,7 @@ _MOST_HEADERS, _MOST_HEADER = 100, 8190  # a head's, and bytes of one
 _TOO_LARGE = "The request has too many headers, or too large ones: send fewer."
 
 
-class Protocol(HttpToolsProtocol):  # type: ignore[misc]
+class Protocol(HttpToolsProtocol):
     """One connection. The server calls `check` now and then: a timer for each request would take longer than the rest.
 
     `deadline` is for what the client sends, but for a body; `reading` for what it reads. Both are times of the loop.
@@ -45,7 +45,7 @@ class Protocol(HttpToolsProtocol):  # type: ignore[misc]
         super().__init__(*args, **kwargs)
         self._server = server
 
-    def connection_made(self, transport: asyncio.Transport) -> None:
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Give the first request its time; a client that says nothing is closed without a word."""
         super().connection_made(transport)
         self._expect(LAST_SECONDS if self._server.should_exit else HEAD_SECONDS)
@@ -73,7 +73,7 @@ class Protocol(HttpToolsProtocol):  # type: ignore[misc]
         elif not began:
             self._expect(HEAD_SECONDS)
 
-    def eof_received(self) -> bool:
+    def eof_received(self) -> bool:  # type: ignore[override]
         """Answer a client that only listens any more; one that breaks off is told so."""
         if self.cycle and not self.cycle.response_complete:
             if self.cycle.more_body:

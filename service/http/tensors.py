@@ -186,12 +186,12 @@ def _numbers(data: list[Any], dtype: np.dtype[Any]) -> npt.NDArray[Any]:
         raise MalformedRequest(f"`data` holds numbers that are too large: {TAKEN}.") from None
 
 
-def _levels(values: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
+def _levels(values: npt.NDArray[Any]) -> Images:
     if values.dtype == np.uint8:
-        return values
+        return np.asarray(values, np.uint8)
     low, high = values.min(), values.max()
     if values.dtype.kind == "f" and low >= 0 and high <= 1:
-        return np.rint(values.astype(np.float32) * np.float32(255)).astype(np.uint8)
+        return np.asarray(np.rint(values.astype(np.float32) * np.float32(255)), np.uint8)
     if low >= 0 and high <= 255 and (values.dtype.kind != "f" or (values == np.rint(values)).all()):
         return values.astype(np.uint8)
     raise MalformedRequest("Images hold whole grey levels from 0, background, to 255, ink, or run from 0 to 1.")

@@ -11,11 +11,10 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from time import perf_counter
-from typing import ParamSpec, TypeVar
+from typing import Any, TypeVar
 
 from service.errors import TooBusy
 
-P = ParamSpec("P")
 T = TypeVar("T")
 
 # The event loop has little to do, but at once; threads that are nicer leave it the processor.
@@ -36,7 +35,7 @@ class Turns:
         self._waiting = 0
         self._mean = 0.0  # seconds of a turn
 
-    async def take(self, function: Callable[P, T], *args: P.args, patient: bool = False, **kwargs: P.kwargs) -> T:
+    async def take(self, function: Callable[..., T], *args: Any, patient: bool = False) -> T:
         """Return what `function` does in a thread. Who is `patient` has begun already and is not refused.
 
         Raises:
@@ -48,7 +47,7 @@ class Turns:
         started = perf_counter()
         try:
             context = contextvars.copy_context()
-            work = lambda: context.run(function, *args, **kwargs)  # noqa: E731
+            work = lambda: context.run(function, *args)  # noqa: E731
             return await asyncio.get_running_loop().run_in_executor(self._executor, work)
         finally:
             self._free.release()

@@ -110,7 +110,7 @@ class Server(uvicorn.Server):
     async def shutdown(self, sockets: Sequence[socket.socket] | None = None) -> None:
         """Finish what has begun."""
         self.shares.leave(self.place)
-        await super().shutdown(sockets)
+        await super().shutdown(list(sockets or ()))
         self._captured_signals.clear()  # uvicorn would raise them again: an ordinary end would look like a crash
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
