@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from service.errors import DigitsError, NotReady, RequestError, TooLarge
-from service.http.messages import described
+from service.http.messages import described, to_json
 from service.http.predict import Options, model_of, prediction
 from service.inference.store import Examined, Serving, model_store
 from service.preprocessing.decode import decode
@@ -44,7 +44,7 @@ def predict(settings: Settings, files: list[str], *, as_json: bool) -> int:
     said = _complaining(_predictions(settings, store.serving, files))
     if as_json:
         found = list(said)
-        print(json.dumps({"predictions": found, **model_of(store.serving.manifest)}))
+        print(to_json({"predictions": found, **model_of(store.serving.manifest)}).decode(), end="")
     else:
         found = list(_printed(said, max(4, *map(len, files))))
     return int(any("error" in answer for answer in found))

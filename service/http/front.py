@@ -212,7 +212,8 @@ class Front:
         images = images_of(question, digits)
         notes.pictures = len(images)
         runs = [images[start : start + MOST_A_RUN] for start in range(0, len(images), MOST_A_RUN)] or [images]
-        rows = np.concatenate([await self._queue.submit(model, part) for part in runs])
+        parts = [await self._queue.submit(model, part) for part in runs]
+        rows = parts[0] if len(parts) == 1 else np.concatenate(parts)
         if len(images) <= MOST_A_RUN:
             return question.answer(model, digits, rows)
         return await self._turns.take(question.answer, model, digits, rows, patient=True)
