@@ -6,7 +6,6 @@ has those of its number: one that takes a dead worker's place goes on counting w
 
 import os
 import platform
-import shutil
 import tempfile
 from collections import deque
 from collections.abc import Iterable, Sequence
@@ -131,12 +130,11 @@ class Metrics(Collector):
             self._loads.labels("failure", serving).inc()
             return
         self._loads.labels("success", "").inc()
-        manifest, engine = serving.manifest, serving.engine
-        taken = self._model_info.labels(manifest.name, manifest.version, engine.provider, engine.file)
         if self._model is not None:
             self._model.set(0)
-        taken.set(1)
-        self._model = taken
+        manifest, engine = serving.manifest, serving.engine
+        self._model = self._model_info.labels(manifest.name, manifest.version, engine.provider, engine.file)
+        self._model.set(1)
         self._ready.set(1)
 
     def collect(self) -> Iterable[Metric]:
@@ -177,8 +175,3 @@ def join(directory: Path, number: int) -> Metrics:
 def leave(directory: Path, number: int) -> None:
     """Take back what worker `number`, which has ended, said of itself; what it counted stays."""
     mark_process_dead(number, str(directory))  # type: ignore[no-untyped-call]
-
-
-def remove(directory: Path) -> None:
-    """Remove the directory when the server ends."""
-    shutil.rmtree(directory, ignore_errors=True)
