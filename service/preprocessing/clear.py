@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from service.preprocessing.annotations import without_line_through
 from service.preprocessing.illumination import Floats, Grey, Histogram, Mask, border, halved
 from service.preprocessing.page import is_bar, is_polygon
 
@@ -85,8 +86,9 @@ def _lights_of_cut_out(grey: Grey) -> Iterator[_Light]:
 
 def _only_figure(grey: Grey, small: Grey, light: _Light) -> Floats | None:
     traces = (light.contrast(small) > _TRACE * light.strongest).view(np.uint8)
-    outlines, _ = cv2.findContours(traces, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    outline, *specks = sorted(outlines, key=len, reverse=True)
+    outlines, tree = cv2.findContours(traces, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
+    outer = [outline for outline, (_, _, _, parent) in zip(outlines, tree[0], strict=True) if parent < 0]
+    outline, *specks = sorted(outer, key=len, reverse=True)
     if len(specks) > _MOST_SPECKS or (specks and len(specks[0]) > _SPECK * len(outline)):
         return None
     box = cv2.boundingRect(outline)
@@ -157,6 +159,8 @@ def _ink(contrast: Grey, light: _Light, stoutest: float, *, cut_out: bool) -> Fl
         inner = contrast[depth > depth.max() / 2]
         if np.mean(inner < _EVENLY * full) > _UNEVEN:
             return None
+    if without_line_through(strokes) is not strokes:
+        return None
     ink = np.minimum(contrast * np.float32(1 / full), np.float32(1))
     return np.asarray(ink * traces, np.float32)
 
