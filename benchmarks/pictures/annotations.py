@@ -6,8 +6,6 @@ import numpy as np
 from benchmarks.pictures.scene import Box, Colour, Mask, Picture, Random, Step, painted
 from benchmarks.pictures.strokes import SHIFT, subpixels
 
-_INKED = 0.25  # from the paper
-
 
 def underlined(colour: Colour, gap: tuple[float, float], reach: tuple[float, float]) -> Step:
     """A line below the digit, `gap` digit heights under it, that goes `reach` heights beyond it on either side."""
@@ -41,14 +39,25 @@ def ringed(colour: Colour, room: tuple[float, float]) -> Step:
 
 
 def cut_out(room: tuple[float, float] = (0, 0)) -> Step:
-    """The part of a picture of even paper that the digit takes, with `room` digit heights of paper around it."""
+    """The part of a picture that the digit takes, with `room` digit heights of paper around it, less if negative."""
 
     def step(picture: Picture, box: Box, rng: Random) -> Picture:
-        around = [round(rng.uniform(*room) * box.height) for _ in range(4)]
-        inked = (np.abs(picture - picture[0, 0]) > _INKED).any(axis=2)
-        rows, columns = (np.flatnonzero(inked.any(axis=axis)) for axis in (1, 0))
-        down = slice(max(0, rows[0] - around[0]), rows[-1] + 1 + around[1])
-        return picture[down, max(0, columns[0] - around[2]) : columns[-1] + 1 + around[3]]
+        top, bottom, left, right = (round(rng.uniform(*room) * box.height) - 1 for _ in range(4))
+        rows = slice(max(0, box.top - top), box.top + box.height + bottom)
+        return picture[rows, max(0, box.left - left) : box.left + box.width + right]
+
+    return step
+
+
+def enlarged(times: tuple[float, float]) -> Step:
+    """A small picture, 20 pixels high, that somebody enlarged with soft edges."""
+
+    def step(picture: Picture, _box: Box, rng: Random) -> Picture:
+        height, width = picture.shape[:2]
+        small = cv2.resize(picture, (max(4, round(20 * width / height)), 20), interpolation=cv2.INTER_AREA)
+        factor = rng.uniform(*times)
+        large = np.clip(cv2.resize(small, None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC), 0, 1)
+        return np.asarray(large.reshape(*large.shape[:2], picture.shape[2]), np.float32)
 
     return step
 

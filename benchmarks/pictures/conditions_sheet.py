@@ -166,13 +166,14 @@ def _annotated() -> list[Cell]:
 
 def _cut_out() -> list[Cell]:
     light_ink = {"paper": (BLACK,), "ink": (WHITE,), "vary": 0, "noise": 0}
-    tight, near = (annotations.cut_out(),), (annotations.cut_out((0.0, 0.06)),)
+    tight, near = annotations.cut_out(), annotations.cut_out((0.0, 0.06))
+    of_mnist = annotations.cut_out((-0.035, -0.035))  # its strokes' soft edge is left out
     strengths: Strengths = {
-        "tight": {"over": tight},
-        "tight, light on dark": {"over": tight, **light_ink},
-        "tight, MNIST's stroke": {"over": tight, "pen": None},
-        "nearly": {"over": near},
-        "nearly, MNIST's stroke": {"over": near, "pen": None},
+        "tight": {"over": (tight,)},
+        "tight, light on dark": {"over": (tight,), **light_ink},
+        "tight, MNIST's stroke": {"over": (of_mnist,), "pen": None},
+        "tight, enlarged": {"over": (of_mnist, annotations.enlarged((3, 12))), "pen": None},
+        "nearly": {"over": (near,)},
     }
     return condition("cut out", strengths, base=replace(BASE, noise=0))
 

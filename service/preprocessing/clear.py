@@ -18,6 +18,7 @@ _LONGEST = 256  # pixels: of the picture that is looked at
 _FINE = 128  # pixels: of the figure; more are averaged first
 _STEP = 60  # grey levels between paper and ink
 _EVEN = 0.08  # of that step: so far from the paper are the border and what is on its other side
+_RINGING = 0.16  # of that step: so far beyond the paper go the edges of what was enlarged
 _TRACE, _STROKE, _FAINTEST = 0.1, 0.3, 0.12  # of the ink's darkness
 _STRONGEST = 0.98  # of the ink is no darker
 _NEAR = 0.05  # of the figure's longer side: so far from its strokes end its traces
@@ -80,7 +81,7 @@ def _lights_of_cut_out(grey: Grey) -> Iterator[_Light]:
     for light_ink in (dark_paper, not dark_paper):
         paper = histogram.quantile(0.25, 0, split + 1) if light_ink else histogram.quantile(0.75, split + 1)
         step, other = (high - paper, paper - low) if light_ink else (paper - low, high - paper)
-        if step >= _STEP and other <= _EVEN * step:
+        if step >= _STEP and other <= _RINGING * step:
             yield _Light(round(paper), round(step), light_ink)
 
 
