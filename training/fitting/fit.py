@@ -79,13 +79,15 @@ def fit(
 def _course(run: Run, model: Any, train: Callable[[int], Entry], epochs: range, watchers: Any) -> History:
     """Train epoch by epoch, each kept in the run; return the figures of all, those before `epochs` included."""
     history = run.read_history()[: epochs.start]
+    log = tf.summary.create_file_writer(str(run.directory / "tensorboard"))
     watchers.on_train_begin()
     for epoch in epochs:
         watchers.on_epoch_begin(epoch)
         history.append(train(epoch))
-        _note(run, history[-1], epochs.stop)
+        _note(log, history[-1], epochs.stop)
         run.save(model, history)
         watchers.on_epoch_end(epoch, history[-1])
+    log.close()
     watchers.on_train_end()
     return history
 
@@ -128,14 +130,14 @@ def _train(trainer: loop.Loop, judge: loop.Validation, order: batches.Order, epo
     return {"epoch": epoch + 1, **figures._asdict(), **validation, **speed}
 
 
-def _note(run: Run, entry: Entry, epochs: int) -> None:
+def _note(log: Any, entry: Entry, epochs: int) -> None:
     """Say what an epoch brought, and write it where TensorBoard finds it."""
     say(
         "fit",
         f"epoch {entry['epoch']} of {epochs}: loss {entry['loss']:.4f}, validation {entry['val_loss']:.4f}, "
         f"{entry['val_accuracy']:.2%} right; {entry['images_per_second']:,.0f} images/s",
     )
-    with tf.summary.create_file_writer(str(run.directory / "tensorboard")).as_default(step=entry["epoch"]):
+    with log.as_default(step=int(entry["epoch"])):
         for name, value in entry.items():
             tf.summary.scalar(name, value)
 
