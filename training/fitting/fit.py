@@ -43,12 +43,14 @@ def fit(
     start: Any = None,
     callbacks: Sequence[Any] = (),
     xla: bool | None = None,
+    may_diverge: bool = False,
 ) -> Fitted:
     """Train `recipe` on `data.train_*` for `epochs` from the checkpoint of `run`, or from the start.
 
     `pool` is what the recipe mixes in, `teacher` the trained model that it learns from, where it has one, and
     `start` the one whose weights it starts from. An epoch shows each training digit once, and the pool's pictures
-    beside them. `callbacks` are Keras', to look on with. `xla` compiles the epoch; None does so where it wins.
+    beside them. `callbacks` are Keras', to look on with. `xla` compiles the epoch; None does so where it wins. Where it
+    `may_diverge`, a loss that is no number is a result like another.
 
     The validation split is looked at after each epoch and decides nothing here: the weights are those of the last
     epoch, where the learning rate has come down to zero, or their mean with those of `start`.
@@ -63,7 +65,7 @@ def fit(
     with device.failures_explained(), strategy.scope():
         model, behind = _restored(recipe, run, start, steps, epochs)
         loss, images = _loss(model, recipe, teacher), loop.place(*_learnt(data, pool))
-        trainer = loop.Loop(model, loss, images, recipe, strategy, seed=seed, steps=steps, xla=xla)
+        trainer = loop.Loop(model, loss, images, recipe, strategy, loop.Settings(seed, steps, xla, may_diverge))
     judge = loop.Validation(model, data.validation_images, targets(data.validation_labels))
     counts = {"digits": len(data.train_labels), "pool": 0 if pool is None else len(pool.labels)}
 
