@@ -71,7 +71,7 @@ def fit(
 
     def train(epoch: int) -> Entry:
         order = batches.order(recipe, range(epoch * steps, (epoch + 1) * steps), seed=seed, **counts)
-        with device.failures_explained():
+        with device.failures_explained(), tf.device(strategy.extended.worker_devices[0]):
             return _train(trainer, judge, order, epoch)
 
     history = _course(run, model, train, range(behind, epochs), keras.callbacks.CallbackList([*callbacks], model=model))
