@@ -5,6 +5,7 @@ triton-inference-server/server, docs/protocol/extension_binary_data.md and exten
 """
 
 import math
+import re
 import struct
 from itertools import chain
 from typing import Annotated, Any
@@ -95,11 +96,7 @@ class Message(msgspec.Struct):
 
 
 def parsed(body: bytes, kind: Any) -> Any:
-    """Return the JSON in `body` as `kind`.
-
-    Raises:
-        MalformedRequest: it is not JSON, or other JSON.
-    """
+    """Return the JSON in `body` as `kind`, or raise MalformedRequest."""
     try:
         return msgspec.json.decode(body, type=kind)
     except (ValueError, RecursionError) as error:
@@ -116,7 +113,7 @@ def split(body: bytes, json_length: str | None) -> tuple[bytes, memoryview]:
     """
     if json_length is None:
         return body, memoryview(b"")
-    if not (json_length.isascii() and json_length.isdigit() and len(json_length) < 11) or int(json_length) > len(body):
+    if not re.fullmatch("[0-9]{1,10}", json_length) or int(json_length) > len(body):
         raise MalformedRequest(
             f"`{JSON_LENGTH}` is {shown(json_length)}, the body has {len(body)} bytes: give the JSON's length in bytes."
         )
