@@ -66,7 +66,7 @@ class Engine:
         return probabilities  # type: ignore[no-any-return]
 
     def warm_up(self, most: int) -> None:
-        """Run each of `batch_sizes(most)`, so that no request pays for its first run; raise ProviderError if one fails."""
+        """Run each of `batch_sizes(most)`, so that no request pays for its first run, or raise ProviderError."""
         for size in batch_sizes(most):
             try:
                 self.run(np.zeros((size, IMAGE_SIDE, IMAGE_SIDE), np.uint8))
