@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from service.errors import DigitsError, NotReady, RequestError, TooLarge
-from service.http.messages import described
+from service.http.messages import described, to_json
 from service.http.predict import Options, model_of, prediction
 from service.inference.store import Serving, Version, model_store
 from service.preprocessing.decode import decode
@@ -49,7 +49,7 @@ def predict(settings: Settings, files: list[str], *, as_json: bool) -> int:
         elif not as_json:
             print(f"{file:<{width}}  {_line(answer)}", flush=True)
     if as_json:
-        print(json.dumps({"predictions": answers, **model_of(store.serving.manifest)}))
+        print(to_json({"predictions": answers, **model_of(store.serving.manifest)}).decode(), end="")
     return int(any("error" in answer for answer in answers))
 
 

@@ -7,6 +7,7 @@ has those of its number: one that takes a dead worker's place goes on counting w
 import os
 import platform
 import tempfile
+from collections import deque
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,7 @@ class Metrics(Collector):
         about = "1 for the model that serves; two stand here only while the workers change over."
         self._model_info = gauge("model_info", about, "name", "version", "provider", "file", mode="livemax")
         self._model: Gauge | None = None
+        self._reads: deque[tuple[int, float, float]] = deque()
         self._loads = counter("model_loads", "Versions taken or refused, by each worker, and why.", "result", "reason")
         self._loads.labels("success", "")
         for code in REFUSALS:
@@ -100,9 +102,15 @@ class Metrics(Collector):
 
     def read(self, side: int, decode_seconds: float, canonical_seconds: float) -> None:
         """Count a picture that was read, by its longer side in pixels and the time that its stages took."""
-        self._side.observe(side)
-        self.seconds["decode"].observe(decode_seconds)
-        self.seconds["canonical"].observe(canonical_seconds)
+        self._reads.append((side, decode_seconds, canonical_seconds))
+
+    def flush(self) -> None:
+        """Count the pictures that were read since the last time: one by one it takes four times as long."""
+        reads = [self._reads.popleft() for _ in range(len(self._reads))]
+        if reads:
+            histograms = (self._side, self.seconds["decode"], self.seconds["canonical"])
+            for histogram, observed in zip(histograms, np.array(reads).T, strict=True):
+                _observe(histogram, observed)
 
     def ran(self, images: Images, probabilities: Probabilities, certain_from: float, seconds: float) -> None:
         """Count a run of the model, uint8 [N, 28, 28] to float32 [N, 10]."""
@@ -131,6 +139,7 @@ class Metrics(Collector):
 
     def collect(self) -> Iterable[Metric]:
         """Yield all metrics of all workers; a model that serves no more is left out."""
+        self.flush()
         registry = self._own
         if self._directory:
             registry = CollectorRegistry()

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import cv2
+import numpy as np
 
 from service.contract import LABELS, Manifest
 from service.errors import MalformedRequest, RequestError, UnsupportedMediaType
@@ -188,27 +189,21 @@ def attempt(read: Callable[[Any], bytes], picture: Any) -> bytes | RequestError:
         return error
 
 
-def prediction(row: Probabilities, digit: Any, manifest: Manifest, options: Options) -> dict[str, Any]:
-    """Return the answer for one picture: `row` is float32 [10], `digit` uint8 [28, 28]."""
-    numbers = decimals(row)
-    confidence = max(numbers)
+def prediction(row: Probabilities, seen: Any, manifest: Manifest, options: Options) -> dict[str, Any]:
+    """Return the answer for one picture: `row` is float32 [10], `seen` uint8 [28, 28]."""
+    digit = int(row.argmax())
     answer: dict[str, Any] = {
-        "digit": numbers.index(confidence),
-        "confidence": confidence,
-        "certain": confidence >= manifest.certain_from,
-        "probabilities": numbers,
+        "digit": digit,
+        "confidence": row[digit],
+        "certain": bool(row[digit] >= manifest.certain_from),
+        "probabilities": row,
     }
     if options.top_k:
-        ranking = sorted(range(len(numbers)), key=lambda label: -numbers[label])
-        answer["top_k"] = [{"digit": label, "probability": numbers[label]} for label in ranking[: options.top_k]]
+        ranking = np.argsort(-row, kind="stable")[: options.top_k].tolist()
+        answer["top_k"] = [{"digit": label, "probability": row[label]} for label in ranking]
     if options.seen:
-        answer["seen"] = base64.b64encode(cv2.imencode(".png", digit)[1].tobytes()).decode("ascii")
+        answer["seen"] = base64.b64encode(cv2.imencode(".png", seen)[1].tobytes()).decode("ascii")
     return answer
-
-
-def decimals(row: Probabilities) -> list[float]:
-    """Return float32 [N] as the shortest decimals that stand for the same numbers."""
-    return row.astype("U32").astype(float).tolist()  # type: ignore[no-any-return]
 
 
 def model_of(manifest: Manifest) -> dict[str, Any]:

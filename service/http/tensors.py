@@ -17,7 +17,6 @@ import numpy.typing as npt
 from service.contract import IMAGE_SIDE, INPUT_NAME, LABELS, OUTPUT_NAME
 from service.errors import MalformedRequest, TooLarge, first_line
 from service.http.messages import shown
-from service.http.predict import decimals
 from service.inference.engine import Images, Probabilities
 
 JSON_LENGTH = "Inference-Header-Content-Length"  # the header that says where the binary data begins
@@ -226,13 +225,13 @@ def written(rows: Probabilities, *, binary: bool, classes: int) -> tuple[dict[st
     `rows` is float32 [N, 10]. With `classes` the output is BYTES, "value:index:label" of so many of the likeliest of
     each image, with six decimals as Triton writes them.
     """
-    data: list[Any]
+    data: Any
     if classes:
         ranking = np.argsort(-rows, axis=1, kind="stable")[:, :classes]
         data = [f"{row[i]:f}:{i}:{LABELS[i]}" for row, best in zip(rows, ranking, strict=True) for i in best]
         raw = b"".join(_LENGTH.pack(len(text)) + text.encode("ascii") for text in data) if binary else b""
     else:
-        data = [] if binary else decimals(rows.ravel())
+        data = None if binary else rows.ravel()
         raw = rows.astype("<f4", copy=False).tobytes() if binary else b""
     shape = [len(rows), min(classes, len(LABELS)) or len(LABELS)]
     output = {"name": OUTPUT_NAME, "datatype": BYTES if classes else "FP32", "shape": shape}

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from service.errors import NoDigit
+from service.preprocessing.annotations import without_annotations
 from service.preprocessing.binarize import Ink
 from service.preprocessing.creases import only_folds
 from service.preprocessing.frames import without_frames
@@ -148,7 +149,8 @@ def find_figure(ink: Ink, contrast: Contrast, rim: Mask, *, widest: int | None =
     Raises:
         NoDigit: there are no strokes, or too many.
     """
-    count, labels, boxes = components(without_lines(without_frames(ink.strokes), ink.traces))
+    strokes = without_lines(without_frames(ink.strokes), ink.traces)
+    count, labels, boxes = components(strokes if alone else without_annotations(strokes))
     amount = np.clip(ink.amount, 0, 1)
     inked = np.flatnonzero(labels)
     label = labels.ravel()[inked]

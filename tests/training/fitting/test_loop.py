@@ -41,7 +41,7 @@ def looped(
         model = compiled(recipe)
         images = loop.place(pixels, targets(DATA.train_labels) if wanted is None else wanted)
         by_targets: loop.Loss = lambda _images, wanted, answers: model.loss(wanted, answers)  # noqa: E731
-        trainer = loop.Loop(model, by_targets, images, recipe, strategy, seed=1, steps=STEPS, xla=xla)
+        trainer = loop.Loop(model, by_targets, images, recipe, strategy, loop.Settings(1, STEPS, xla))
     return model, trainer.train(ORDER, STEPS)
 
 
@@ -118,7 +118,7 @@ def test_nothing_of_the_graph_needs_the_host_between_steps() -> None:
         model = compiled()
         images = loop.place(DATA.train_images, targets(DATA.train_labels))
         trainer = loop.Loop(
-            model, lambda _, y, z: model.loss(y, z), images, drawn.RECIPE, strategy, seed=1, steps=STEPS, xla=False
+            model, lambda _, y, z: model.loss(y, z), images, drawn.RECIPE, strategy, loop.Settings(1, STEPS, xla=False)
         )
     graph = trainer._epoch.get_concrete_function(tf.constant(ORDER), tf.constant(0)).graph
     kinds = {node.op for function in graph.as_graph_def().library.function for node in function.node_def}
