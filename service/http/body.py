@@ -51,12 +51,13 @@ class Body:
             TooLarge, SlowRequest, TooBusy, MalformedRequest: more comes than is allowed, or it comes too slowly, too
                 much is being sent by all clients together, or it breaks off.
         """
-        if self._length > self._arrivals.most:
-            raise TooLarge(f"The body has {self._length:,} bytes, allowed are {self._arrivals.most:,}: send less.")
+        self._check(self._length)
         if self.complete:
             return b""
         if "complete" in self._state:  # a timer would take as long as all the rest
-            return await self._part()
+            part = await self._part()
+            self._check(len(part))
+            return part
         parts: list[bytes] = []
         try:
             async with asyncio.timeout(self._arrivals.seconds):
@@ -72,10 +73,13 @@ class Body:
     def _hold(self, more: int) -> None:
         self._held += more
         self._arrivals.held += more
-        if self._held > self._arrivals.most:
-            raise TooLarge(f"The body has more than {self._arrivals.most:,} bytes: send less.")
+        self._check(self._held)
         if self._arrivals.held > _HELD * self._arrivals.most:
             raise TooBusy("Too much is being sent at once: try again after the seconds in `Retry-After`.")
+
+    def _check(self, size: int) -> None:
+        if size > self._arrivals.most:
+            raise TooLarge(f"The body has more than {self._arrivals.most:,} bytes: send less.")
 
     async def _part(self) -> bytes:
         message = await self.receive()
