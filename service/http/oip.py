@@ -16,8 +16,9 @@ from service.contract import IMAGE_SIDE, INPUT_NAME, LABELS, OUTPUT_NAME
 from service.errors import RequestError
 from service.http import tensors
 from service.http.messages import JSON, Picture, Question, Request, Response, to_json
-from service.http.predict import BYTES, picture_in
+from service.http.predict import BYTES, attempt, picture_in
 from service.http.state import service
+from service.http.statistics import model_statistics
 from service.inference.engine import Images, Probabilities
 from service.inference.store import Serving
 from service.preprocessing.illumination import Grey
@@ -26,7 +27,7 @@ from service.settings import Settings
 blueprint = Blueprint("oip", __name__, url_prefix="/v2")
 
 # Of the repository extension there is the index alone: nothing here loads or unloads a model at a client's word.
-EXTENSIONS = ("binary_tensor_data", "classification", "model_configuration", "model_repository(index)")
+EXTENSIONS = ("binary_tensor_data", "classification", "model_configuration", "model_repository(index)", "statistics")
 PLATFORM = "onnxruntime_onnx"  # what Triton says of the same directory
 
 _OF_MODEL = ("/models/<name>", "/models/<name>/versions/<version>")
@@ -79,14 +80,10 @@ def read(request: Request, settings: Settings) -> Inference:
 
 def _pictures(tensor: tensors.Input, data: list[Any] | memoryview) -> list[Picture]:
     """Return the encoded pictures of a BYTES tensor, bytes or their base64."""
-
-    def one(element: Any) -> bytes | RequestError:
-        try:
-            return element if isinstance(element, bytes) else picture_in(element)
-        except RequestError as error:
-            return error
-
-    return [one(element) for element in tensors.elements(tensor, data)]
+    return [
+        element if isinstance(element, bytes) else attempt(picture_in, element)
+        for element in tensors.elements(tensor, data)
+    ]
 
 
 @blueprint.get("")
@@ -149,6 +146,15 @@ def model_config(name: str, version: str | None = None) -> ResponseReturnValue:
             "output": [{"name": OUTPUT_NAME, "data_type": "TYPE_FP32", "dims": [len(LABELS)]}],
         }
     )
+
+
+@blueprint.get("/models/stats")
+@blueprint.get(_OF_MODEL[0] + "/stats")
+@blueprint.get(_OF_MODEL[1] + "/stats")
+def model_stats(name: str | None = None, version: str | None = None) -> ResponseReturnValue:
+    """Say what the model has done since the server started, counted over all workers."""
+    model = service().model(name, version)
+    return jsonify({"model_stats": [model_statistics(service().metrics, model.manifest)]})
 
 
 class IndexRequest(msgspec.Struct):

@@ -49,6 +49,7 @@ def _index() -> dict[str, object]:
     rules = sorted(current_app.url_map.iter_rules(), key=lambda rule: rule.rule)
     return {
         "service": "handwritten digits",
+        "status": "alive",  # KServe's client asks for it here when it speaks the first protocol
         **(model_of(model.manifest) if model else {"model": None}),
         "routes": [
             f"{method} {rule.rule}"

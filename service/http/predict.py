@@ -121,13 +121,13 @@ def read_batch(request: Request, settings: Settings) -> Many:
     kind = media_type(request)
     if kind == FORM:
         values, files = fields_of(request, FIELD, OPTIONS, most=settings.max_batch)
-        return Many([_attempt(lambda file: file_of(file, FIELD), file) for file in files], Options.of(values | query))
+        return Many([attempt(lambda file: file_of(file, FIELD), file) for file in files], Options.of(values | query))
     values = _json(request, kind, LIST, _MANY)
     pictures = values[LIST]
     if not isinstance(pictures, list) or not pictures:
         raise MalformedRequest(f"`{LIST}` is not a list of pictures: send a list of base64 texts.")
     at_most(pictures, settings.max_batch)
-    return Many([_attempt(picture_in, picture) for picture in pictures], Options.of(values | query))
+    return Many([attempt(picture_in, picture) for picture in pictures], Options.of(values | query))
 
 
 def _json(request: Request, kind: str, name: str, forms: str) -> dict[str, Any]:
@@ -181,7 +181,8 @@ def _without_breaks(text: str) -> str:
     return text.replace(" ", "+")
 
 
-def _attempt(read: Callable[[Any], bytes], picture: Any) -> bytes | RequestError:
+def attempt(read: Callable[[Any], bytes], picture: Any) -> Picture:
+    """Return the bytes of a picture, or the error that stands in its place."""
     try:
         return read(picture)
     except RequestError as error:
