@@ -35,7 +35,13 @@ def main(arguments: list[str]) -> int:
         return _complain(str(error), 2)
     for sentence in former(os.environ):
         print(sentence, file=sys.stderr)
-    return _serve(settings) if given.command is None else _run(given, settings)
+    try:
+        return _serve(settings) if given.command is None else _run(given, settings)
+    except ModuleNotFoundError as error:
+        return _complain(f"{sys.executable} has no {error.name}: {_WITH_PACKAGES}.", 1)
+
+
+_WITH_PACKAGES = f"`make serve` installs what is needed, for `.venv/serve/bin/{PROG}`"
 
 
 def parser() -> Parser:

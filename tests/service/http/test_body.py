@@ -140,6 +140,15 @@ def test_each_encoding_is_unpacked(content: bytes, encoding: str) -> None:
     assert unpacked(packed, encoding, 1000) == content
 
 
+@pytest.mark.parametrize("window", [9, 12, 15, -9, -15])
+def test_deflate_is_unpacked_with_the_head_that_the_standard_demands_and_without(window: int) -> None:
+    packing = zlib.compressobj(wbits=window)
+    packed = packing.compress(drawing.png(5)) + packing.flush()
+    assert unpacked(packed, "deflate", 10_000) == drawing.png(5)
+    with pytest.raises(MalformedRequest):
+        unpacked(packed[:-6], "deflate", 10_000)
+
+
 @pytest.mark.parametrize("encoding", ["br", "zstd", "compress", "gzip, gzip", "", "x" * 1000])
 def test_another_is_refused(encoding: str) -> None:
     with pytest.raises(UnsupportedMediaType) as caught:
