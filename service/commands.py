@@ -11,7 +11,7 @@ import numpy as np
 from service.errors import DigitsError, NotReady, RequestError, TooLarge
 from service.http.messages import described, to_json
 from service.http.predict import Options, model_of, prediction
-from service.inference.store import Examined, Serving, model_store
+from service.inference.store import Serving, Version, model_store
 from service.preprocessing.decode import decode
 from service.preprocessing.mnist_format import canonical_digit
 from service.settings import Settings
@@ -58,7 +58,7 @@ def models(settings: Settings, *, as_json: bool) -> int:
     logging.disable(logging.CRITICAL)  # the reasons for which versions are refused are printed below
     store = model_store(settings)
     store.refresh()
-    versions = [_version(examined) for examined in store.examine()]
+    versions = [_said_of(version) for version in store.examine()]
     if as_json:
         serves = None if store.serving is None else store.serving.manifest.version
         print(json.dumps({"model": settings.model_name, "serves": serves, "versions": versions}))
@@ -97,16 +97,16 @@ def _content(file: str, most: int) -> bytes:
     return content
 
 
-def _version(examined: Examined) -> dict[str, Any]:
-    sound = examined.serving
+def _said_of(version: Version) -> dict[str, Any]:
+    model = version.model
     return {
-        "version": str(examined.number),
-        "state": "serves" if examined.serves else "sound" if sound else "refused",
-        "accuracy": None if sound is None else sound.manifest.accuracy(sound.engine.file),
-        "bytes": examined.bytes,
-        "created": None if sound is None else sound.manifest.created,
-        "file": None if sound is None else sound.engine.file,
-        "reason": examined.reason,
+        "version": str(version.number),
+        "state": "serves" if version.serves else "sound" if model else "refused",
+        "accuracy": model and model.manifest.accuracy(model.engine.file),
+        "bytes": version.bytes,
+        "created": model and model.manifest.created,
+        "file": model and model.engine.file,
+        "reason": version.reason,
     }
 
 

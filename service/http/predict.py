@@ -39,11 +39,7 @@ class Options(NamedTuple):
 
     @classmethod
     def of(cls, values: dict[str, Any]) -> "Options":
-        """Read the options, which stand in the query, in a form or in JSON.
-
-        Raises:
-            MalformedRequest: one has a value that is not allowed.
-        """
+        """Read the options of a query, a form or JSON; raise MalformedRequest where a value is not allowed."""
         top_k, seen = (None if values.get(name) is None else str(values[name]) for name in OPTIONS)
         if top_k is not None and top_k not in _TOP_K:
             raise MalformedRequest(f"top_k={shown(top_k)} is not allowed: use a whole number from 1 to {len(LABELS)}.")
@@ -100,7 +96,9 @@ def read(request: Request, settings: Settings) -> One:  # noqa: ARG001
     query = request.parameters(*OPTIONS)
     kind = media_type(request)
     if kind.startswith("image/") or kind == BYTES:
-        return One([_not_empty(request.body, "The body is empty: send the bytes of a picture.")], Options.of(query))
+        if not request.body:
+            raise MalformedRequest("The body is empty: send the bytes of a picture.")
+        return One([request.body], Options.of(query))
     if kind == FORM:
         values, files = fields_of(request, FIELD, OPTIONS)
         if len(files) != 1:
@@ -122,13 +120,12 @@ def read_batch(request: Request, settings: Settings) -> Many:
     kind = media_type(request)
     if kind == FORM:
         values, files = fields_of(request, FIELD, OPTIONS, most=settings.max_batch)
-        return Many([_attempt(lambda file: file_of(file, FIELD), file) for file in files], Options.of(values | query))
+        return Many([attempt(lambda file: file_of(file, FIELD), file) for file in files], Options.of(values | query))
     values = _json(request, kind, LIST, _MANY)
-    pictures = values[LIST]
-    if not isinstance(pictures, list) or not pictures:
+    if not isinstance(pictures := values[LIST], list) or not pictures:
         raise MalformedRequest(f"`{LIST}` is not a list of pictures: send a list of base64 texts.")
     at_most(pictures, settings.max_batch)
-    return Many([_attempt(picture_in, picture) for picture in pictures], Options.of(values | query))
+    return Many([attempt(picture_in, picture) for picture in pictures], Options.of(values | query))
 
 
 def _json(request: Request, kind: str, name: str, forms: str) -> dict[str, Any]:
@@ -165,7 +162,9 @@ def picture_in(text: Any) -> bytes:
         content = base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
     except ValueError:
         raise MalformedRequest("The picture is not base64: send its bytes as base64, as of `base64 -w0`.") from None
-    return _not_empty(content, "The picture is empty: send its bytes as base64.")
+    if not content:
+        raise MalformedRequest("The picture is empty: send its bytes as base64.")
+    return content
 
 
 _STANDARD_ALPHABET = str.maketrans("-_", "+/")
@@ -182,17 +181,12 @@ def _without_breaks(text: str) -> str:
     return text.replace(" ", "+")
 
 
-def _attempt(read: Callable[[Any], bytes], picture: Any) -> bytes | RequestError:
+def attempt(read: Callable[[Any], bytes], picture: Any) -> Picture:
+    """Return the bytes of a picture, or the error that stands in its place."""
     try:
         return read(picture)
     except RequestError as error:
         return error
-
-
-def _not_empty(content: bytes, otherwise: str) -> bytes:
-    if not content:
-        raise MalformedRequest(otherwise)
-    return content
 
 
 def prediction(row: Probabilities, seen: Any, manifest: Manifest, options: Options) -> dict[str, Any]:

@@ -66,11 +66,7 @@ class Engine:
         return probabilities  # type: ignore[no-any-return]
 
     def warm_up(self, most: int) -> None:
-        """Run each batch size that `batch_sizes(most)` names, so that no request pays for the first run of its size.
-
-        Raises:
-            ProviderError: there is not memory enough for the largest.
-        """
+        """Run each of `batch_sizes(most)`, so that no request pays for its first run, or raise ProviderError."""
         for size in batch_sizes(most):
             try:
                 self.run(np.zeros((size, IMAGE_SIDE, IMAGE_SIDE), np.uint8))
@@ -81,11 +77,7 @@ class Engine:
                 ) from error
 
     def self_test(self, manifest: Manifest) -> None:
-        """Run the manifest's self-test, which also warms the session up.
-
-        Raises:
-            SelfTestError: an answer differs from the published one by more than the manifest's tolerance.
-        """
+        """Run the manifest's self-test; raise SelfTestError if an answer differs by more than it tolerates."""
         test = manifest.self_test
         expected = np.asarray(test.expected[self.file], np.float32)
         found = self.run(self_test_inputs(test.seed, test.count))
@@ -212,8 +204,7 @@ def _session_options(threads: int) -> ort.SessionOptions:
     options.inter_op_num_threads = 1
     # A spinning pool burns the processor that the next request needs.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    # A graph may name files that hold its weights. They are in no manifest, so they must not be found: nothing is
-    # below a file, and without this they would be looked for in the working directory.
+    # A graph may name files with its weights, which are in no manifest and must not be found: nothing is below a file.
     options.add_session_config_entry("session.model_external_initializers_file_folder_path", os.devnull)
     options.log_severity_level = 3  # errors; what matters of the rest is raised or logged here
     return options
