@@ -109,7 +109,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return manifest
 
     def _check(self, path: Path) -> None:
-        """Hold the fields against each other."""
+        """Check that the fields fit together."""
         names, test = self.files.keys() & {FLOAT32_FILE, INT8_FILE}, self.self_test
         if FLOAT32_FILE not in names or not names <= test.expected.keys() & test.tolerance.keys():
             raise ManifestError(f"{path} lists no {FLOAT32_FILE} or no self-test for it: {_AGAIN}.")
@@ -160,7 +160,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def _read(path: Path, most: int) -> bytes:
-    """Return the content of a file; a pipe would never end, a large one would fill the memory."""
+    """Return the content of a regular file of at most `most` bytes."""
     status = path.stat()
     if not stat.S_ISREG(status.st_mode):
         raise OSError(errno.EINVAL, "it is no file")

@@ -1,4 +1,4 @@
-"""What stands in a request's body: a multipart form, JSON, or a urlencoded form."""
+"""Parses request bodies: multipart forms, JSON, urlencoded forms."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -17,7 +17,7 @@ File = bytes | RequestError
 
 
 def media_type(request: Request) -> str:
-    """Return the content type without its parameters, in small letters."""
+    """Return the content type in lower case, without parameters."""
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
