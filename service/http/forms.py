@@ -7,13 +7,11 @@ from urllib.parse import parse_qsl
 import msgspec
 from multipart import MultipartError, MultipartSegment, PushMultipartParser, parse_options_header
 
-from service.errors import MalformedRequest, RequestError, TooLarge, first_line
-from service.http.messages import Request, check_names
+from service.errors import MalformedRequest, TooLarge, first_line
+from service.http.messages import Request, at_most, check_names
 
 _MOST_FIELD_BYTES = 64 << 10  # of a field that is not a file
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-
-File = bytes | RequestError
 
 
 def media_type(request: Request) -> str:
@@ -40,20 +38,9 @@ def fields_of(request: Request, name: str, texts: Sequence[str], most: int = 1) 
             values[segment.name] = content[:_MOST_FIELD_BYTES].decode("utf-8", "replace")
     if not files:
         raise MalformedRequest(f"There is no file field `{name}`: send the picture under that name.")
-    if len(files) > most > 1:
-        raise TooLarge(f"There are {len(files)} pictures, allowed are {most}: send the rest in another request.")
+    if most > 1:
+        at_most(files, most)
     return values, files
-
-
-def file_of(content: bytes, name: str) -> bytes:
-    """Return the content of a file.
-
-    Raises:
-        MalformedRequest: there is none.
-    """
-    if not content:
-        raise MalformedRequest(f"The file in `{name}` is empty: send the bytes of a picture.")
-    return content
 
 
 def _segments(request: Request, most: int) -> list[tuple[MultipartSegment, bytes]]:

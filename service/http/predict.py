@@ -10,7 +10,7 @@ import numpy as np
 
 from service.contract import LABELS, Manifest
 from service.errors import MalformedRequest, RequestError, UnsupportedMediaType
-from service.http.forms import fields_of, file_of, json_of, media_type
+from service.http.forms import fields_of, json_of, media_type
 from service.http.messages import Picture, Question, Request, Response, at_most, check_names, described, shown, to_json
 from service.inference.engine import Probabilities
 from service.inference.store import Serving
@@ -103,7 +103,7 @@ def read(request: Request, settings: Settings) -> One:  # noqa: ARG001
         values, files = fields_of(request, FIELD, OPTIONS)
         if len(files) != 1:
             raise MalformedRequest(f"There are {len(files)} fields `{FIELD}`: send one, or use POST /predict/batch.")
-        return One([file_of(files[0], FIELD)], Options.of(values | query))
+        return One([_file(files[0])], Options.of(values | query))
     values = _json(request, kind, FIELD, _ONE)
     return One([picture_in(values[FIELD])], Options.of(values | query))
 
@@ -120,7 +120,7 @@ def read_batch(request: Request, settings: Settings) -> Many:
     kind = media_type(request)
     if kind == FORM:
         values, files = fields_of(request, FIELD, OPTIONS, most=settings.max_batch)
-        return Many([attempt(lambda file: file_of(file, FIELD), file) for file in files], Options.of(values | query))
+        return Many([attempt(_file, file) for file in files], Options.of(values | query))
     values = _json(request, kind, LIST, _MANY)
     if not isinstance(pictures := values[LIST], list) or not pictures:
         raise MalformedRequest(f"`{LIST}` is not a list of pictures: send a list of base64 texts.")
@@ -140,6 +140,12 @@ def _json(request: Request, kind: str, name: str, forms: str) -> dict[str, Any]:
     if name not in values:
         raise MalformedRequest(f"There is no field `{name}`: {forms}.")
     return values
+
+
+def _file(content: bytes) -> bytes:
+    if not content:
+        raise MalformedRequest(f"The file in `{FIELD}` is empty: send the bytes of a picture.")
+    return content
 
 
 def picture_in(text: Any) -> bytes:
