@@ -1,4 +1,7 @@
-"""What stands in a request's body: a multipart form, JSON, or a urlencoded form."""
+"""What stands in a request's body: a multipart form, JSON, or a urlencoded form.
+
+What is wrong with one is raised as MalformedRequest; too many files or fields are TooLarge.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -20,12 +23,7 @@ def media_type(request: Request) -> str:
 
 
 def fields_of(request: Request, name: str, texts: Sequence[str], most: int = 1) -> tuple[dict[str, str], list[bytes]]:
-    """Return the fields `texts` of a multipart form (RFC 7578), and the contents of its files `name`, at least one.
-
-    Raises:
-        MalformedRequest: the form is malformed, has other fields or no such file.
-        TooLarge: it has more than `most` files, where that is not 1.
-    """
+    """Return the fields `texts` of a multipart form (RFC 7578), and the contents of its files `name`, at least one."""
     values: dict[str, str] = {}
     files: list[bytes] = []
     for segment, content in _segments(request, most + len(texts)):
@@ -68,11 +66,7 @@ def _segments(request: Request, most: int) -> list[tuple[MultipartSegment, bytes
 
 
 def json_of(request: Request, *, urlencoded: bool = False) -> dict[str, Any]:
-    """Return the object in a JSON body, or the fields of a urlencoded one.
-
-    Raises:
-        MalformedRequest: it holds something else.
-    """
+    """Return the object in a JSON body, or the fields of a urlencoded one."""
     if urlencoded:
         return dict(parse_qsl(request.body.decode("utf-8", "replace"), keep_blank_values=True))
     try:

@@ -1,4 +1,8 @@
-"""`POST /predict` and `POST /predict/batch`: pictures in, digits out."""
+"""`POST /predict` and `POST /predict/batch`: pictures in, digits out.
+
+What is wrong with a request is raised as MalformedRequest; too many pictures are TooLarge, and a content type that is
+not read is UnsupportedMediaType.
+"""
 
 import base64
 from collections.abc import Callable
@@ -39,7 +43,7 @@ class Options(NamedTuple):
 
     @classmethod
     def of(cls, values: dict[str, Any]) -> "Options":
-        """Read the options of a query, a form or JSON; raise MalformedRequest where a value is not allowed."""
+        """Read the options of a query, a form or JSON."""
         top_k, seen = (None if values.get(name) is None else str(values[name]) for name in OPTIONS)
         if top_k is not None and top_k not in _TOP_K:
             raise MalformedRequest(f"top_k={shown(top_k)} is not allowed: use a whole number from 1 to {len(LABELS)}.")
@@ -87,12 +91,7 @@ class Many(Question):
 
 
 def read(request: Request, settings: Settings) -> One:  # noqa: ARG001
-    """Return what a request to `/predict` asks.
-
-    Raises:
-        MalformedRequest: there is no picture in it, or more than one, or an option is wrong.
-        UnsupportedMediaType: the content type is none of those that are read.
-    """
+    """Return what a request to `/predict` asks."""
     query = request.parameters(*OPTIONS)
     kind = media_type(request)
     if kind.startswith("image/") or kind == BYTES:
@@ -109,13 +108,7 @@ def read(request: Request, settings: Settings) -> One:  # noqa: ARG001
 
 
 def read_batch(request: Request, settings: Settings) -> Many:
-    """Return what a request to `/predict/batch` asks.
-
-    Raises:
-        MalformedRequest: there is no picture in it, or an option is wrong.
-        TooLarge: there are more pictures than are allowed.
-        UnsupportedMediaType: the content type is none of those that are read.
-    """
+    """Return what a request to `/predict/batch` asks."""
     query = request.parameters(*OPTIONS)
     kind = media_type(request)
     if kind == FORM:
@@ -153,9 +146,6 @@ def picture_in(text: Any) -> bytes:
 
     A text that went through a form has spaces where `+` was. They are read as such where the text has no `+`; spaces
     that stand a line's width apart are line breaks that a shell has replaced.
-
-    Raises:
-        MalformedRequest: it is no text, no base64, or empty.
     """
     if not isinstance(text, str):
         raise MalformedRequest("The picture is not a text: send its bytes as base64.")
