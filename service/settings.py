@@ -21,8 +21,17 @@ ANY = "*"  # any origin
 Keys = tuple[bytes, ...]  # the SHA-256 of each
 
 _ORIGIN = r"https?://([a-z0-9.-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?"  # as browsers send it
-# Kubernetes sets such variables in each container for a Service that is named like the prefix (DIGITS_PORT_8000_TCP).
-_NOT_OURS = re.compile(r"DIGITS_(SERVICE|PORT)(_.*)?")
+# What Kubernetes tells each container of the Services whose names begin like ours, and `docker run --link` of others:
+# https://kubernetes.io/docs/tutorials/services/connect-applications-service/#environment-variables
+_SERVICE_LINK = re.compile(
+    r"""DIGITS_(\w+_)?(
+        SERVICE_HOST=[0-9a-f.:]+ | SERVICE_PORT(_\w+)?=\d+ |
+        PORT(_\d+_(TCP|UDP|SCTP))?=(tcp|udp|sctp)://\S+ |
+        PORT_\d+_(TCP|UDP|SCTP)_(PROTO=(tcp|udp|sctp) | PORT=\d+ | ADDR=[0-9a-f.:]+) |
+        NAME=/\S+/\S+ | ENV_\w+=.*
+    )""",
+    re.VERBOSE | re.DOTALL,
+)
 
 
 def available_cpus() -> int:
@@ -184,9 +193,9 @@ class Settings:
         values = {}
         kinds: dict[str, _Kind] = {PREFIX + entry.name.upper(): entry.metadata["kind"] for entry in fields(cls)}
         for variable, text in environ.items():
-            if not variable.startswith(PREFIX) or _NOT_OURS.fullmatch(variable) or not text:
+            if not variable.startswith(PREFIX) or not text:
                 continue
-            if variable in _FORMER:
+            if variable in _FORMER or (variable not in kinds and _SERVICE_LINK.fullmatch(f"{variable}={text}")):
                 continue
             if variable not in kinds:
                 raise SettingsError(f"{variable} is no setting: `python -m service --help` lists them.")

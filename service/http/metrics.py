@@ -57,6 +57,7 @@ class Metrics(Collector):
         )
         self.seconds = {stage: stages.labels(stage) for stage in STAGES}
         self._batch = histogram("batch_pictures", "Pictures in a run of the model.", _PICTURES)
+        self._last = gauge("last_run_timestamp_seconds", "When the model ran last, in Unix time.", mode="max")
         self._side = histogram("picture_pixels", "Longer side of the pictures, in pixels.", _PIXELS)
         self._ink = histogram("ink_ratio", "Share of the 28x28 pixels that hold ink.", _SHARES)
         predictions = counter("predictions", "Predictions.", "digit", "certain")
@@ -116,6 +117,7 @@ class Metrics(Collector):
         """Count a run of the model, uint8 [N, 28, 28] to float32 [N, 10]."""
         self.seconds["inference"].observe(seconds)
         self._batch.observe(len(images))
+        self._last.set_to_current_time()
         _observe(self._ink, np.count_nonzero(images, axis=(1, 2)) / (IMAGE_SIDE * IMAGE_SIDE))
         confidences = probabilities.max(axis=1)
         _observe(self._confidence, confidences)

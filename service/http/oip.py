@@ -18,6 +18,7 @@ from service.http import tensors
 from service.http.messages import JSON, Picture, Question, Request, Response, to_json
 from service.http.predict import BYTES, attempt, picture_in
 from service.http.state import service
+from service.http.statistics import model_statistics
 from service.inference.engine import Images, Probabilities
 from service.inference.store import Serving
 from service.preprocessing.illumination import Grey
@@ -26,7 +27,7 @@ from service.settings import Settings
 blueprint = Blueprint("oip", __name__, url_prefix="/v2")
 
 # Of the repository extension there is the index alone: nothing here loads or unloads a model at a client's word.
-EXTENSIONS = ("binary_tensor_data", "classification", "model_configuration", "model_repository(index)")
+EXTENSIONS = ("binary_tensor_data", "classification", "model_configuration", "model_repository(index)", "statistics")
 PLATFORM = "onnxruntime_onnx"  # what Triton says of the same directory
 
 _OF_MODEL = ("/models/<name>", "/models/<name>/versions/<version>")
@@ -137,6 +138,15 @@ def model_config(name: str, version: str | None = None) -> ResponseReturnValue:
         "input": [{"name": INPUT_NAME, "data_type": "TYPE_UINT8", "dims": [IMAGE_SIDE, IMAGE_SIDE]}],
         "output": [{"name": OUTPUT_NAME, "data_type": "TYPE_FP32", "dims": [len(LABELS)]}],
     }
+
+
+@blueprint.get("/models/stats")
+@blueprint.get(_OF_MODEL[0] + "/stats")
+@blueprint.get(_OF_MODEL[1] + "/stats")
+def model_stats(name: str | None = None, version: str | None = None) -> ResponseReturnValue:
+    """Say what the model has done since the server started, counted over all workers."""
+    model = service().model(name, version)
+    return {"model_stats": [model_statistics(service().metrics, model.manifest)]}
 
 
 class IndexRequest(msgspec.Struct):

@@ -44,6 +44,7 @@ def _index() -> dict[str, object]:
     ]
     return {
         "service": "handwritten digits",
+        "status": "alive",  # KServe's client asks for it here when it speaks the first protocol
         **(model_of(model.manifest) if model else {"model": None}),
         "routes": routes,
     }

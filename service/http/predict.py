@@ -177,8 +177,8 @@ def _without_breaks(text: str) -> str:
     return text.replace(" ", "+")
 
 
-def attempt(read: Callable[[Any], bytes], picture: Any) -> bytes | RequestError:
-    """Return a picture of several, or the error that stands in its place."""
+def attempt(read: Callable[[Any], bytes], picture: Any) -> Picture:
+    """Return the bytes of a picture, or the error that stands in its place."""
     try:
         return read(picture)
     except RequestError as error:

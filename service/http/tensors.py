@@ -141,8 +141,8 @@ def pixels(tensor: Input, data: list[Any] | memoryview) -> Images:
                 f"{len(data)} bytes of binary data came, {tensor.datatype} of shape {tensor.shape} takes {wanted}: "
                 "correct the one or the other."
             )
-        return _levels(np.frombuffer(data, dtype)).reshape(tensor.shape)
-    return _levels(_numbers(_flat(tensor, data), dtype)).reshape(tensor.shape)
+        return levels(np.frombuffer(data, dtype)).reshape(tensor.shape)
+    return levels(_numbers(_flat(tensor, data), dtype)).reshape(tensor.shape)
 
 
 def _numbers(data: list[Any], dtype: np.dtype[Any]) -> npt.NDArray[Any]:
@@ -156,7 +156,12 @@ def _numbers(data: list[Any], dtype: np.dtype[Any]) -> npt.NDArray[Any]:
         raise MalformedRequest(f"`data` holds numbers that are too large: {TAKEN}.") from None
 
 
-def _levels(values: npt.NDArray[Any]) -> Images:
+def levels(values: npt.NDArray[Any]) -> Images:
+    """Return whole grey levels, or numbers from 0 to 1, as uint8 of the same shape.
+
+    Raises:
+        MalformedRequest: a value is neither.
+    """
     if values.dtype == np.uint8:
         return np.asarray(values, np.uint8)
     low, high = values.min(), values.max()

@@ -106,8 +106,10 @@ class ModelStore:
         return [Version(number, number == serving, self._why(number, serving)) for number in numbers]
 
     def _why(self, number: int, serving: int) -> str:
-        if number in self._refused:
-            return self._refused[number].reason
+        stamp = _stamp(self._directory / str(number))
+        refusal = self._refused.get(number)
+        if refusal and refusal.stamp == stamp and self._taken != (number, stamp):
+            return refusal.reason
         if number == serving:
             return ""
         if self._wanted not in ("latest", str(number)):

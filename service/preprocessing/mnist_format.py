@@ -50,6 +50,7 @@ _ENCLOSING = 4  # times as much counts what has the other reading's figure betwe
 _NOISE_LIKE = 0.75  # roughness of a bitmap of 8x8 with a digit in it may be as much
 _NEAR, _FAR = 0.06, 0.4  # of the levels' range: as the paper, surely not as the paper
 _LEAST_PAPER, _MOST_LINES, _ONE_LINE = 0.4, 0.38, 0.6  # of the pixels: as the paper, not; of these, in one piece
+_LINKED, _MOST_OF_GAPPED = 0.85, 0.16  # of a line with gaps has a neighbour; of the pixels, such a line
 _NOISE = 4.5  # median absolute deviations; three standard deviations of Gaussian noise
 _MNIST_INK = 240  # the whitest pixel of a digit of MNIST is never below 253
 _STROKE_WIDTHS = 0.16, 0.08, 0.34  # of the working copy: the widest stroke of each reading in uneven light
@@ -191,10 +192,14 @@ def _is_noise(grey: Grey, paper: float) -> bool:
 def _is_line_drawing(grey: Grey, paper: float) -> bool:
     """Tell whether much is as the paper, and most of what is not hangs together: so it hardly ever is in noise."""
     away = np.abs(grey - np.float32(paper)) / max(1, int(np.ptp(grey)))
-    _, _, pieces = components((away > _FAR).view(np.uint8))
+    marks = (away > _FAR).view(np.uint8)
+    _, _, pieces = components(marks)
     areas = pieces[1:, cv2.CC_STAT_AREA]
     one_line = areas.max(initial=0) > _ONE_LINE * areas.sum() and areas.sum() < _MOST_LINES * grey.size
-    return bool(one_line and np.mean(away < _NEAR) > _LEAST_PAPER)
+    around = cv2.boxFilter(marks, -1, (3, 3), normalize=False, borderType=cv2.BORDER_CONSTANT)
+    linked = np.count_nonzero((around > 1) & (marks > 0))
+    gapped = linked > _LINKED * areas.sum() and areas.sum() < _MOST_OF_GAPPED * grey.size
+    return bool((one_line or gapped) and np.mean(away < _NEAR) > _LEAST_PAPER)
 
 
 def _roughness(grey: Grey) -> float:

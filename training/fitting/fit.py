@@ -49,22 +49,21 @@ def fit(
 
     `pool` is what the recipe mixes in, `teacher` the trained model that it learns from, where it has one, and
     `start` the one whose weights it starts from. An epoch shows each training digit once, and the pool's pictures
-    beside them. `callbacks` are Keras', to look on with. `xla` compiles the epoch; None does so where it wins. Where it
-    `may_diverge`, a loss that is no number is a result like another.
+    beside them. `callbacks` are Keras'. `xla` compiles the epoch; None does so where it wins. Where it `may_diverge`,
+    a loss that is no number is a result like another.
 
-    The validation split is looked at after each epoch and decides nothing here: the weights are those of the last
-    epoch, where the learning rate has come down to zero, or their mean with those of `start`.
+    The validation split decides nothing here: the weights are those of the last epoch, or their mean with `start`'s.
 
     Raises:
         TrainingError: the loss was not finite, the device failed or is full, or the checkpoint is damaged.
     """
     steps = batches.steps_per_epoch(len(data.train_images), batches.digits_per_batch(recipe))
-    if xla is None:
-        xla = device.wins_by_xla(strategy, epochs * steps * recipe.batch_size)
+    xla = device.wins_by_xla(strategy, epochs * steps * recipe.batch_size) if xla is None else xla
     keras.utils.set_random_seed(seed)
     with device.failures_explained(), strategy.scope():
         model, behind = _restored(recipe, run, start, steps, epochs)
-        loss, images = _loss(model, recipe, teacher), loop.place(*_learnt(data, pool))
+        loss = _loss(model, recipe, teacher)
+        images = loop.place(*_learnt(data, pool), gpu=device.is_gpu(strategy))
         trainer = loop.Loop(model, loss, images, recipe, strategy, loop.Settings(seed, steps, xla, may_diverge))
     judge = loop.Validation(model, data.validation_images, targets(data.validation_labels))
     counts = {"digits": len(data.train_labels), "pool": 0 if pool is None else len(pool.labels)}

@@ -388,3 +388,18 @@ def test_bars_of_a_letterbox_are_no_ink(turned: bool) -> None:
     alone = canonical_digit(bitmap.T if turned else bitmap)
     assert likeness(canonical_digit(barred.T if turned else barred), alone) > 0.95
     np.testing.assert_array_equal(without_bars(bitmap), bitmap)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.08])
+def test_a_line_with_gaps_is_no_noise(share: float) -> None:
+    line = line_drawing(28)
+    line[np.random.default_rng(2).random(line.shape) < share] = 0
+    for polarity in (line, 255 - line):
+        assert np.count_nonzero(canonical_digit(polarity)) > 60
+
+
+def test_two_digits_in_a_bitmap_are_several() -> None:
+    both = np.maximum(scenes.ink(3, left=0.3, stroke=0.09), scenes.ink(4, left=0.85, stroke=0.09))
+    bitmap = cv2.resize((both[60:300, 80:440] * 255).astype(np.uint8), (28, 19), interpolation=cv2.INTER_AREA)
+    with pytest.raises(SeveralDigits):
+        canonical_digit(np.pad(bitmap, ((4, 5), (0, 0))))
