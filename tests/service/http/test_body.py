@@ -57,7 +57,7 @@ def test_no_body_is_not_waited_for() -> None:
 
 
 def test_too_much_by_its_own_account_is_refused_before_it_comes() -> None:
-    with pytest.raises(TooLarge, match="1,025 bytes"):
+    with pytest.raises(TooLarge, match="1,024 bytes"):
         done(body_of([], content_length="1025").read())
 
 
