@@ -9,10 +9,14 @@ import sys
 import textwrap
 from typing import NoReturn
 
-from service.errors import NotReady, SettingsError
-from service.settings import Settings, former, table
-
 PROG = "python -m service"
+_MISSING = f"{sys.executable} has no {{}}: `make serve` installs what is needed, for `.venv/serve/bin/{PROG}`."
+
+try:
+    from service.errors import NotReady, SettingsError
+    from service.settings import Settings, former, table
+except ModuleNotFoundError as error:
+    sys.exit(_MISSING.format(error.name))
 
 
 class Parser(argparse.ArgumentParser):
@@ -35,7 +39,10 @@ def main(arguments: list[str]) -> int:
         return _complain(str(error), 2)
     for sentence in former(os.environ):
         print(sentence, file=sys.stderr)
-    return _serve(settings) if given.command is None else _run(given, settings)
+    try:
+        return _serve(settings) if given.command is None else _run(given, settings)
+    except ModuleNotFoundError as error:
+        return _complain(_MISSING.format(error.name), 1)
 
 
 def parser() -> Parser:

@@ -3,16 +3,15 @@
 import json
 import logging
 import sys
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from service.errors import DigitsError, NotReady, RequestError, TooLarge
-from service.http.messages import described
+from service.http.messages import described, to_json
 from service.http.predict import Options, model_of, prediction
-from service.inference.store import Examined, Serving, model_store
+from service.inference.store import Serving, Version, model_store
 from service.preprocessing.decode import decode
 from service.preprocessing.mnist_format import canonical_digit
 from service.settings import Settings
@@ -22,10 +21,8 @@ STDIN = "-"
 _COLUMNS = ("version", "state", "accuracy", "size", "made", "file", "reason")
 
 
-class UnreadableFile(RequestError):
+class UnreadableFile(RequestError, code="unreadable_file"):
     """A file could not be read from the disk, whatever is in it."""
-
-    code = "unreadable_file"
 
 
 def predict(settings: Settings, files: list[str], *, as_json: bool) -> int:
@@ -41,13 +38,19 @@ def predict(settings: Settings, files: list[str], *, as_json: bool) -> int:
     store.refresh()
     if store.serving is None:
         raise NotReady(store.reason)
-    said = _complaining(_predictions(settings, store.serving, files))
+    width = max(4, *map(len, files))
+    if not as_json:
+        print(f"{'file':<{width}}  digit  confidence  certain")
+    answers = []
+    for file in files:  # each is printed as soon as it is there
+        answers.append(answer := _answer(settings, store.serving, file))
+        if "error" in answer:
+            print(f"{file}: {answer['error']}", file=sys.stderr, flush=True)
+        elif not as_json:
+            print(f"{file:<{width}}  {_line(answer)}", flush=True)
     if as_json:
-        found = list(said)
-        print(json.dumps({"predictions": found, **model_of(store.serving.manifest)}))
-    else:
-        found = list(_printed(said, max(4, *map(len, files))))
-    return int(any("error" in answer for answer in found))
+        print(to_json({"predictions": answers, **model_of(store.serving.manifest)}).decode(), end="")
+    return int(any("error" in answer for answer in answers))
 
 
 def models(settings: Settings, *, as_json: bool) -> int:
@@ -55,7 +58,7 @@ def models(settings: Settings, *, as_json: bool) -> int:
     logging.disable(logging.CRITICAL)  # the reasons for which versions are refused are printed below
     store = model_store(settings)
     store.refresh()
-    versions = [_version(examined) for examined in store.examine()]
+    versions = [_said_of(version) for version in store.examine()]
     if as_json:
         serves = None if store.serving is None else store.serving.manifest.version
         print(json.dumps({"model": settings.model_name, "serves": serves, "versions": versions}))
@@ -66,24 +69,20 @@ def models(settings: Settings, *, as_json: bool) -> int:
     return int(store.serving is None)
 
 
-def _predictions(settings: Settings, model: Serving, files: list[str]) -> Iterator[dict[str, Any]]:
-    for file in files:
-        try:
-            digit = canonical_digit(decode(_content(file, settings.max_upload_bytes), max_pixels=settings.max_pixels))
-        except DigitsError as error:
-            yield {"file": file, **described(error)}
-            continue
-        probabilities = model.engine.run(digit[np.newaxis])[0]
-        yield {"file": file, **prediction(probabilities, digit, model.manifest, Options())}
+def _answer(settings: Settings, model: Serving, file: str) -> dict[str, Any]:
+    try:
+        digit = canonical_digit(decode(_content(file, settings.max_upload_bytes), max_pixels=settings.max_pixels))
+    except DigitsError as error:
+        return {"file": file, **described(error)}
+    return {"file": file, **prediction(model.engine.run(digit[np.newaxis])[0], digit, model.manifest, Options())}
+
+
+def _line(answer: dict[str, Any]) -> str:
+    confidence = int(1e4 * answer["confidence"]) / 1e4  # cut off, for 1 would be certainty
+    return f"{answer['digit']:<5}  {confidence:<10.4f}  {'yes' if answer['certain'] else 'no'}"
 
 
 def _content(file: str, most: int) -> bytes:
-    """Return the bytes of a file.
-
-    Raises:
-        UnreadableFile: there is no such file, or it is none that can be read.
-        TooLarge: it has more than `most` bytes.
-    """
     try:
         if file == STDIN:
             content = sys.stdin.buffer.read(most + 1)
@@ -98,35 +97,16 @@ def _content(file: str, most: int) -> bytes:
     return content
 
 
-def _complaining(said: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    for answer in said:
-        if "error" in answer:
-            print(f"{answer['file']}: {answer['error']}", file=sys.stderr, flush=True)
-        yield answer
-
-
-def _printed(said: Iterable[dict[str, Any]], width: int) -> Iterator[dict[str, Any]]:
-    """Print each answer as soon as it is there."""
-    print(f"{'file':<{width}}  digit  confidence  certain")
-    for answer in said:
-        if "error" not in answer:
-            confidence = int(1e4 * answer["confidence"]) / 1e4  # cut off, for 1 would be certainty
-            certain = "yes" if answer["certain"] else "no"
-            print(f"{answer['file']:<{width}}  {answer['digit']:<5}  {confidence:<10.4f}  {certain}", flush=True)
-        yield answer
-
-
-def _version(examined: Examined) -> dict[str, Any]:
-    sound = examined.serving
-    refused = "refused" if sound is None else "sound"
+def _said_of(version: Version) -> dict[str, Any]:
+    model = version.model
     return {
-        "version": str(examined.number),
-        "state": "serves" if examined.serves else refused,
-        "accuracy": None if sound is None else sound.manifest.accuracy(sound.engine.file),
-        "bytes": examined.bytes,
-        "created": None if sound is None else sound.manifest.created,
-        "file": None if sound is None else sound.engine.file,
-        "reason": examined.reason,
+        "version": str(version.number),
+        "state": "serves" if version.serves else "sound" if model else "refused",
+        "accuracy": model and model.manifest.accuracy(model.engine.file),
+        "bytes": version.bytes,
+        "created": model and model.manifest.created,
+        "file": model and model.engine.file,
+        "reason": version.reason,
     }
 
 

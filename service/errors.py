@@ -26,11 +26,11 @@
         ├── ProviderError                         provider_error
         └── SelfTestError                         self_test_failed
 
-The message is one sentence that says what to do; it is shown to the client as it stands.
+The message is one sentence that says what to do; it is shown to the client as it stands. A docstring's first line says
+in `/openapi.json` when the error is met.
 """
 
 from collections.abc import Iterator
-from typing import ClassVar
 
 Headers = tuple[tuple[str, str], ...]
 
@@ -40,168 +40,119 @@ class DigitsError(Exception):
 
     status = 500
     code = "internal_error"
-    headers: ClassVar[Headers] = ()  # of the answer
+    headers: Headers = ()  # of the answer
+
+    def __init_subclass__(cls, status: int = 0, code: str = "", headers: Headers = ()) -> None:
+        """Set what a type says of itself; the rest is as in its base."""
+        own = {"status": status, "code": code, "headers": headers}
+        for name, value in own.items():
+            if value:
+                setattr(cls, name, value)
+
+    @classmethod
+    def meaning(cls) -> str:
+        """Return when this type of error is met, as a sentence."""
+        return (cls.__doc__ or "").splitlines()[0]
 
 
 class SettingsError(DigitsError):
     """A setting has a value that is not allowed."""
 
 
-class RequestError(DigitsError):
+class RequestError(DigitsError, status=400):
     """The request cannot be answered as it was sent."""
 
-    status = 400
 
-
-class MalformedRequest(RequestError):
+class MalformedRequest(RequestError, code="malformed_request"):
     """The request does not have the documented form."""
 
-    code = "malformed_request"
 
-
-class UnsupportedTransferCoding(RequestError):
+class UnsupportedTransferCoding(RequestError, code="unsupported_transfer_coding"):
     """The body comes in a transfer coding other than chunked."""
 
-    code = "unsupported_transfer_coding"
+
+# A challenge a line: Chromium reads only the first of a line. Basic makes browsers ask for the key.
+_CHALLENGES = (("WWW-Authenticate", 'Basic realm="digits"'), ("WWW-Authenticate", 'Bearer realm="digits"'))
 
 
-class Unauthorized(RequestError):
+class Unauthorized(RequestError, status=401, code="unauthorized", headers=_CHALLENGES):
     """The request carries no API key, or an unknown one."""
 
-    status = 401
-    code = "unauthorized"
-    # A line each: Chromium reads only the first challenge of a line. Basic makes browsers ask for the key.
-    headers = (("WWW-Authenticate", 'Basic realm="digits"'), ("WWW-Authenticate", 'Bearer realm="digits"'))
 
-
-class UnknownRoute(RequestError):
+class UnknownRoute(RequestError, status=404, code="not_found"):
     """No such route, model or version."""
 
-    status = 404
-    code = "not_found"
 
-
-class WrongMethod(RequestError):
+class WrongMethod(RequestError, status=405, code="method_not_allowed"):
     """The path exists, the method does not."""
 
-    status = 405
-    code = "method_not_allowed"
 
-
-class SlowRequest(RequestError):
+class SlowRequest(RequestError, status=408, code="request_timeout"):
     """The request took too long to arrive."""
 
-    status = 408
-    code = "request_timeout"
 
-
-class TooLarge(RequestError):
+class TooLarge(RequestError, status=413, code="too_large"):
     """The request has more bytes, pixels or pictures than allowed."""
 
-    status = 413
-    code = "too_large"
 
-
-class UriTooLong(RequestError):
+class UriTooLong(RequestError, status=414, code="uri_too_long"):
     """The address is too long."""
 
-    status = 414
-    code = "uri_too_long"
 
-
-class UnsupportedMediaType(RequestError):
+class UnsupportedMediaType(RequestError, status=415, code="unsupported_media_type"):
     """The content type of the request is none that is read here."""
 
-    status = 415
-    code = "unsupported_media_type"
 
-
-class UnsupportedImage(RequestError):
+class UnsupportedImage(RequestError, status=415, code="unsupported_image"):
     """The bytes are not a picture in one of the formats that are read."""
 
-    status = 415
-    code = "unsupported_image"
 
-
-class ExpectationFailed(RequestError):
+class ExpectationFailed(RequestError, status=417, code="expectation_failed"):
     """The `Expect` header asks for something else than `100-continue`."""
 
-    status = 417
-    code = "expectation_failed"
 
-
-class UnreadableImage(RequestError):
+class UnreadableImage(RequestError, status=422, code="unreadable_image"):
     """The format is known but the picture is damaged."""
 
-    status = 422
-    code = "unreadable_image"
 
-
-class NoDigit(RequestError):
+class NoDigit(RequestError, status=422, code="no_digit"):
     """The picture was read and holds nothing that could be a digit."""
 
-    status = 422
-    code = "no_digit"
 
-
-class SeveralDigits(RequestError):
+class SeveralDigits(RequestError, status=422, code="several_digits"):
     """The picture was read and holds more than one figure."""
 
-    status = 422
-    code = "several_digits"
 
-
-class HeadersTooLarge(RequestError):
+class HeadersTooLarge(RequestError, status=431, code="headers_too_large"):
     """The request has too many headers, or too large ones."""
 
-    status = 431
-    code = "headers_too_large"
 
-
-class TooBusy(DigitsError):
+class TooBusy(DigitsError, status=429, code="too_busy", headers=(("Retry-After", "1"),)):
     """The request would wait too long for its turn: try again after `Retry-After` seconds."""
 
-    status = 429
-    code = "too_busy"
-    headers = (("Retry-After", "1"),)
 
-
-class NotReady(DigitsError):
+class NotReady(DigitsError, status=503, code="not_ready"):
     """No model serves at present."""
 
-    status = 503
-    code = "not_ready"
 
-
-class ModelError(DigitsError):
+class ModelError(DigitsError, status=503, code="model_error"):
     """A model version cannot be served."""
 
-    status = 503
-    code = "model_error"
 
-
-class ManifestError(ModelError):
+class ManifestError(ModelError, code="manifest_error"):
     """The manifest is missing or damaged, or a file differs from what it says."""
 
-    code = "manifest_error"
 
-
-class ContractError(ModelError):
+class ContractError(ModelError, code="contract_error"):
     """The model does not speak this contract: tensor names, shapes, dtypes, labels or version."""
 
-    code = "contract_error"
 
-
-class ProviderError(ModelError):
+class ProviderError(ModelError, code="provider_error"):
     """The execution provider that was demanded cannot run the model here."""
 
-    code = "provider_error"
 
-
-class SelfTestError(ModelError):
+class SelfTestError(ModelError, code="self_test_failed"):
     """The model does not give the probabilities that its manifest promises."""
-
-    code = "self_test_failed"
 
 
 def kinds(root: type[DigitsError] = DigitsError) -> Iterator[type[DigitsError]]:

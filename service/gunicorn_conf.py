@@ -3,6 +3,7 @@
 import gc
 import itertools
 import os
+import shutil
 import signal
 import sys
 from typing import TYPE_CHECKING, Any
@@ -85,7 +86,7 @@ def child_exit(server: Any, worker: Any) -> None:  # noqa: ARG001
 
 def on_exit(server: Any) -> None:  # noqa: ARG001
     """Leave nothing behind."""
-    metrics.remove(_metrics_directory)
+    shutil.rmtree(_metrics_directory, ignore_errors=True)
 
 
 def post_worker_init(worker: Any) -> None:

@@ -1,9 +1,7 @@
 """What glibc's allocator keeps of the memory that was freed. With another C library nothing here does anything.
 
-Requests of many sizes leave free pieces between those in use, and the allocator keeps the pages: over 900,000 mixed
-requests two workers grew by 23 MB, of which no object and no buffer took any. Large buffers straight from the system
-(`M_MMAP_THRESHOLD`) would leave no such pieces, but with new pages each time a photograph of 4000x3000 took a fifth
-more processor time, one of 512x512 a half.
+Free pieces between those in use keep their pages: over 900,000 mixed requests two workers grew by 23 MB. Large buffers
+straight from the system (`M_MMAP_THRESHOLD`) would leave none, but a picture takes a fifth to a half more time then.
 """
 
 import ctypes
@@ -33,6 +31,5 @@ def _give_back(seconds: float) -> None:
 
 
 def _call(name: str, *arguments: Any) -> None:
-    function = getattr(ctypes.CDLL(None), name, None)
-    if function is not None:
+    if function := getattr(ctypes.CDLL(None), name, None):
         function(*arguments)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from service.contract import MODEL_NAME
 from service.errors import SettingsError
@@ -21,9 +21,17 @@ ANY = "*"  # any origin
 Keys = tuple[bytes, ...]  # the SHA-256 of each
 
 _ORIGIN = r"https?://([a-z0-9.-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?"  # as browsers send it
-_MEBI = 1 << 20
-# Kubernetes sets such variables in each container for a Service that is named like the prefix (DIGITS_PORT_8000_TCP).
-_NOT_OURS = re.compile(r"DIGITS_(SERVICE|PORT)(_.*)?")
+# What Kubernetes tells each container of the Services whose names begin like ours, and `docker run --link` of others:
+# https://kubernetes.io/docs/tutorials/services/connect-applications-service/#environment-variables
+_SERVICE_LINK = re.compile(
+    r"""DIGITS_(\w+_)?(
+        SERVICE_HOST=[0-9a-f.:]+ | SERVICE_PORT(_\w+)?=\d+ |
+        PORT(_\d+_(TCP|UDP|SCTP))?=(tcp|udp|sctp)://\S+ |
+        PORT_\d+_(TCP|UDP|SCTP)_(PROTO=(tcp|udp|sctp) | PORT=\d+ | ADDR=[0-9a-f.:]+) |
+        NAME=/\S+/\S+ | ENV_\w+=.*
+    )""",
+    re.VERBOSE | re.DOTALL,
+)
 
 
 def available_cpus() -> int:
@@ -60,22 +68,14 @@ def has_gpu() -> bool:
 
 def expects_cuda(provider: str) -> bool:
     """Tell whether `provider` means a GPU, as far as that shows from outside: CUDA does not survive a fork."""
-    if provider == "auto" and has_gpu():
-        return _is_installed("onnxruntime-gpu")
-    return provider == "cuda"
-
-
-def _is_installed(package: str) -> bool:
+    if provider != "auto" or not has_gpu():
+        return provider == "cuda"
     from importlib import metadata  # takes longer than all that is imported here, and few need it
 
-    try:
-        return bool(metadata.version(package))
-    except metadata.PackageNotFoundError:
-        return False
+    return any(metadata.distributions(name="onnxruntime-gpu"))
 
 
-@dataclass(frozen=True)
-class _Kind:
+class _Kind(NamedTuple):
     """How the text of a variable becomes a value; `parse` raises ValueError for what `allowed` does not describe."""
 
     parse: Callable[[str], Any]
@@ -84,21 +84,11 @@ class _Kind:
 
 def _integer(lowest: int, highest: int) -> _Kind:
     def parse(text: str) -> int:
-        value = int(text)
-        if not lowest <= value <= highest:
+        if not lowest <= (value := int(text)) <= highest:
             raise ValueError(text)
         return value
 
     return _Kind(parse, f"a whole number from {lowest} to {highest}")
-
-
-def _choice(*words: str) -> _Kind:
-    def parse(text: str) -> str:
-        if text not in words:
-            raise ValueError(text)
-        return text
-
-    return _Kind(parse, " or ".join(words))
 
 
 def _matching(pattern: str, allowed: str) -> _Kind:
@@ -110,10 +100,8 @@ def _matching(pattern: str, allowed: str) -> _Kind:
     return _Kind(parse, allowed)
 
 
-def _directory(text: str) -> Path:
-    if not text:
-        raise ValueError(text)
-    return Path(text).absolute()
+def _choice(*words: str) -> _Kind:
+    return _matching("|".join(words), " or ".join(words))
 
 
 def _keys(path: str) -> Keys:
@@ -134,18 +122,18 @@ def _origins(text: str) -> tuple[str, ...]:
     return origins
 
 
-_DIRECTORY = _Kind(_directory, "a directory")
+_DIRECTORY = _Kind(lambda text: Path(text).absolute(), "a directory")
+_COUNT, _SECONDS = _integer(1, 256), _integer(1, 3600)
+_KEYS = _Kind(_keys, "a readable file with keys of 16 or more letters, digits and signs, a line each")
+_ORIGINS = _Kind(_origins, "origins such as https://example.org, separated by spaces, or *")
 _NAME = _matching(r"[A-Za-z0-9][A-Za-z0-9._-]*", "letters, digits, '.', '_' and '-'")
 _VERSION = _matching(r"latest|[1-9][0-9]{0,8}", "latest or a version number")
 _ADDRESS = _matching(r"(\[[0-9A-Fa-f:.]+\]|[^\s:]*):[0-9]{1,5}|unix:.+", "HOST:PORT, [IPV6]:PORT or unix:PATH")
 
 
 def _setting(kind: _Kind, default: Any, help: str, shown_default: str = "") -> Any:
-    shown = shown_default or str(default)
-    metadata = {"kind": kind, "help": help, "default": shown}
-    if callable(default):
-        return field(default_factory=default, metadata=metadata)
-    return field(default=default, metadata=metadata)
+    metadata = {"kind": kind, "help": help, "default": shown_default or str(default)}
+    return field(**{"default_factory" if callable(default) else "default": default}, metadata=metadata)
 
 
 @dataclass(frozen=True)
@@ -153,18 +141,16 @@ class Settings:
     """Everything that can be set. `from_environ` is the way to make one outside tests."""
 
     bind: str = _setting(_ADDRESS, "127.0.0.1:8000", "address to listen on; the container image sets 0.0.0.0:8000")
-    workers: int = _setting(
-        _integer(1, 256), available_cpus, "worker processes", "the CPUs that it may use; 1 with CUDA"
-    )
-    threads: int = _setting(_integer(1, 256), 4, "large pictures that a worker reads at a time", "4; 16 with CUDA")
+    workers: int = _setting(_COUNT, available_cpus, "worker processes", "the CPUs that it may use; 1 with CUDA")
+    threads: int = _setting(_COUNT, 4, "large pictures that a worker reads at a time", "4; 16 with CUDA")
     queue_seconds: int = _setting(
-        _integer(1, 3600), 2, "longest wait of a prediction for its turn, in seconds; what would wait longer gets 429"
+        _SECONDS, 2, "longest wait of a prediction for its turn, in seconds; what would wait longer gets 429"
     )
     request_seconds: int = _setting(
-        _integer(1, 3600), 60, "time for a request to arrive, and for its answer to be taken, in seconds"
+        _SECONDS, 60, "time for a request to arrive, and for its answer to be taken, in seconds"
     )
     keepalive_seconds: int = _setting(
-        _integer(1, 3600), 75, "time that an idle connection is kept, in seconds; longer than a balancer in front does"
+        _SECONDS, 75, "time that an idle connection is kept, in seconds; longer than a balancer in front does"
     )
     grace_seconds: int = _setting(_integer(0, 3600), 20, "time to finish requests after SIGTERM, in seconds")
     models_dir: Path = _setting(_DIRECTORY, lambda: Path("models").absolute(), "directory of the models", "models")
@@ -173,11 +159,11 @@ class Settings:
     provider: Literal["auto", "cpu", "cuda"] = _setting(
         _choice("auto", "cpu", "cuda"), "auto", "where the model runs; cuda serves nothing where CUDA cannot"
     )
-    intra_op_threads: int = _setting(_integer(1, 256), 1, "threads that one run of the model may use")
+    intra_op_threads: int = _setting(_COUNT, 1, "threads that one run of the model may use")
     gpu_memory_mb: int = _setting(
         _integer(16, 1 << 20), 1024, "GPU memory of a version that is open, in MiB; CUDA itself takes more beside it"
     )
-    max_upload_bytes: int = _setting(_integer(1024, 1 << 30), 16 * _MEBI, "largest request body, in bytes")
+    max_upload_bytes: int = _setting(_integer(1024, 1 << 30), 16 << 20, "largest request body, in bytes")
     max_pixels: int = _setting(
         _integer(784, 1 << 30),
         13_000_000,
@@ -187,18 +173,8 @@ class Settings:
     trusted_proxies: int = _setting(
         _integer(0, 16), 0, "proxies in front, whose X-Forwarded-For says in the log who the client is"
     )
-    api_key_file: Keys = _setting(
-        _Kind(_keys, "a readable file with keys of 16 or more letters, digits and signs, a line each"),
-        (),
-        "file of keys, of which all routes but health demand one",
-        "none",
-    )
-    cors_origins: tuple[str, ...] = _setting(
-        _Kind(_origins, "origins such as https://example.org, separated by spaces, or *"),
-        (),
-        "web sites whose pages may ask the service",
-        "none",
-    )
+    api_key_file: Keys = _setting(_KEYS, (), "file of keys, of which all routes but health demand one", "none")
+    cors_origins: tuple[str, ...] = _setting(_ORIGINS, (), "web sites whose pages may ask the service", "none")
     log_format: str = _setting(_choice("text", "json"), "text", "text or json, a line a request")
     log_level: str = _setting(_choice("debug", "info", "warning", "error"), "info", "least severity that is logged")
 
@@ -217,9 +193,9 @@ class Settings:
         values = {}
         kinds: dict[str, _Kind] = {PREFIX + entry.name.upper(): entry.metadata["kind"] for entry in fields(cls)}
         for variable, text in environ.items():
-            if not variable.startswith(PREFIX) or _NOT_OURS.fullmatch(variable) or not text:
+            if not variable.startswith(PREFIX) or not text:
                 continue
-            if variable in _FORMER:
+            if variable in _FORMER or (variable not in kinds and _SERVICE_LINK.fullmatch(f"{variable}={text}")):
                 continue
             if variable not in kinds:
                 raise SettingsError(f"{variable} is no setting: `python -m service --help` lists them.")

@@ -30,10 +30,11 @@ class Mixture:
     """What is learnt beside MNIST: a pool of pictures in the service's canonical form, made before the training.
 
     `share` of each batch comes from the pool. The pool is made of so many `renderings` (training digits under the
-    conditions in which people send them), `forms` (drawn digits, such as a 1 with an up-stroke) and `outliers`
-    (pictures without a digit, for which any answer is as likely as any other), less those that the service would
-    refuse. `held_out` forms and as many outliers are made beside the rendered validation digits, to measure with.
-    A pool of the same seed with more of each begins with these.
+    conditions in which people send them), `forms` (drawn digits, such as a 1 with an up-stroke), `outliers` (pictures
+    without a digit, for which any answer is as likely as any other) and letters `alike` (those that resemble a digit,
+    with a target that leans to it), less those that the service would refuse. `held_out` forms and as many outliers are
+    made beside the rendered validation digits, to measure with. A pool of the same seed with more of each begins with
+    these.
     """
 
     share: float = 1 / 3
@@ -41,6 +42,7 @@ class Mixture:
     forms: int = 28_000
     outliers: int = 12_000
     held_out: int = 2_000
+    alike: int = 0
 
 
 @dataclass(frozen=True)

@@ -87,6 +87,18 @@ _ALL = (
     ),
     replace(
         _DEFAULT,
+        name="dmlp-doubtful",
+        summary="dmlp-settled, also on letters like digits with soft targets; not trained in full yet",
+        start="dmlp-long",
+        start_share=0.5,
+        branches=2,
+        warmup_epochs=0.0,
+        epochs=40,
+        deformation=_HALF,
+        mixture=Mixture(renderings=120_000, forms=60_000, outliers=24_000, alike=6_000),
+    ),
+    replace(
+        _DEFAULT,
         name="dmlp-distilled",
         summary="the network of the default, taught for longer by a convolutional teacher",
         teacher="cnn-teacher",

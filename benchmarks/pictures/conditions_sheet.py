@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
-from benchmarks.pictures import camera, paper
+from benchmarks.pictures import annotations, camera, light, paper, surroundings
 from benchmarks.pictures.cells import (
     BASE,
     BLUE_INK,
@@ -26,7 +26,17 @@ from benchmarks.pictures.scene import BLACK, WHITE, grey
 
 def cells() -> list[Cell]:
     """Return the cells of paper and pen."""
-    return [*_papers(), *_blemishes(), *_inks(), *_pens(), *_lines(), *_boxes()]
+    return [
+        *_papers(),
+        *_blemishes(),
+        *_inks(),
+        *_pens(),
+        *_lines(),
+        *_boxes(),
+        *_annotated(),
+        *_cut_out(),
+        *_bitmaps(),
+    ]
 
 
 def _papers() -> list[Cell]:
@@ -141,3 +151,40 @@ def _boxes() -> list[Cell]:
         "touching": {"under": (paper.form_box(grey(0.3), (-0.06, 0.06)),)},
     }
     return condition("form box", boxes, shown=("touching",))
+
+
+def _annotated() -> list[Cell]:
+    base = replace(BASE, side=(300, 400), height=(0.3, 0.4), margin=0.25)
+    ink = grey(0.15)
+    strengths: Strengths = {
+        "underlined": {"over": (annotations.underlined(ink, (0.1, 0.25), (0.05, 0.3)),)},
+        "on a line": {"over": (annotations.underlined(ink, (-0.02, 0.03), (0.4, 0.6)),)},
+        "ringed": {"over": (annotations.ringed(ink, (0.12, 0.3)),)},
+    }
+    return condition("annotated", strengths, base=base)
+
+
+def _cut_out() -> list[Cell]:
+    light_ink = {"paper": (BLACK,), "ink": (WHITE,), "vary": 0, "noise": 0}
+    tight, near = annotations.cut_out(), annotations.cut_out((0.0, 0.06))
+    of_mnist = annotations.cut_out((-0.035, -0.035))  # its strokes' soft edge is left out
+    strengths: Strengths = {
+        "tight": {"over": (tight,)},
+        "tight, light on dark": {"over": (tight,), **light_ink},
+        "tight, MNIST's stroke": {"over": (of_mnist,), "pen": None},
+        "tight, enlarged": {"over": (of_mnist, annotations.enlarged((3, 12))), "pen": None},
+        "nearly": {"over": (near,)},
+    }
+    return condition("cut out", strengths, base=replace(BASE, noise=0))
+
+
+def _bitmaps() -> list[Cell]:
+    base = replace(BASE, side=(20, 40), aspect=(1, 1), height=(0.6, 0.85), margin=0.04, pen=None)
+    strengths: Strengths = {
+        "dim": {"over": (camera.faint(40), camera.noisy(1))},
+        "gradient": {"over": (light.gradient(0.6),)},
+        "curved shadow": {"over": (light.curved_shadow(0.4),)},
+        "letterbox": {"height": (0.5, 0.6), "margin": 0.15, "over": (surroundings.frame(BLACK, (0.08, 0.12), "tb"),)},
+        "thin pen": {"side": (28, 40), "pen": (0.045, 0.06)},
+    }
+    return condition("small bitmap", strengths, base=base)

@@ -8,7 +8,6 @@ import numpy.typing as npt
 
 from service.contract import MODEL_NAME, Manifest
 from service.errors import RequestError
-from service.http.predict import decimals
 from service.inference.engine import Engine, open_version
 from service.preprocessing.decode import decode
 from service.preprocessing.mnist_format import canonical_digit
@@ -57,6 +56,7 @@ class Reader:
 
     def answer(self, seen: Seen) -> Answer:
         """Return the answer for an image as the model takes it, uint8 [28, 28]."""
-        probabilities = decimals(self.engine.run(seen[np.newaxis])[0])
-        confidence = max(probabilities)
-        return Answer(probabilities.index(confidence), confidence, confidence >= self.manifest.certain_from)
+        probabilities = self.engine.run(seen[np.newaxis])[0]
+        digit = int(probabilities.argmax())
+        confidence = float(probabilities[digit])
+        return Answer(digit, confidence, confidence >= self.manifest.certain_from)

@@ -13,7 +13,7 @@ from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException
 
 from service.errors import DigitsError, MalformedRequest, SettingsError, TooLarge, UnknownRoute, WrongMethod
-from service.http import docs, oip, ops, pages, predict
+from service.http import docs, oip, ops, pages, predict, v1
 from service.http.logs import current
 from service.http.messages import Read, Request, described, problem
 from service.http.metrics import Metrics
@@ -29,6 +29,7 @@ PREDICTIONS: dict[str, Read] = {
     "/predict/batch": predict.read_batch,
     "/v2/models/<name>/infer": oip.read,
     "/v2/models/<name>/versions/<version>/infer": oip.read,
+    "/v1/models/<name>:predict": v1.read,
 }
 NO_SNIFFING = ("X-Content-Type-Options", "nosniff")
 
@@ -54,7 +55,7 @@ def create_app(here: Service | None = None) -> Flask:
     app.extensions[EXTENSION] = here
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.config["MAX_CONTENT_LENGTH"] = here.settings.max_upload_bytes
-    for blueprint in (oip.blueprint, ops.blueprint, pages.blueprint, docs.blueprint):
+    for blueprint in (oip.blueprint, v1.blueprint, ops.blueprint, pages.blueprint, docs.blueprint):
         app.register_blueprint(blueprint)
     for rule, read in PREDICTIONS.items():
         app.add_url_rule(rule, endpoint=rule, view_func=_view(read), methods=["POST"])

@@ -15,7 +15,8 @@ Receive = Callable[[], Awaitable[dict[str, Any]]]
 _DISCARDED = 4  # so many times the largest body are thrown away, that a client may send while it is refused
 _LINGER_SECONDS = 5.0  # for such a client
 _HELD = 8  # so many times the largest body may have arrived of unfinished requests, in a worker
-_ENCODINGS = {"gzip": 47, "x-gzip": 47, "deflate": 47}  # window bits: a gzip or zlib head tells which it is
+_ENCODINGS = ("gzip", "x-gzip", "deflate")
+_HEAD_TELLS, _NO_HEAD = 47, -15  # zlib's window bits: gzip or zlib by its head; deflate alone, as some clients send it
 
 
 class Arrivals:
@@ -50,12 +51,13 @@ class Body:
             TooLarge, SlowRequest, TooBusy, MalformedRequest: more comes than is allowed, or it comes too slowly, too
                 much is being sent by all clients together, or it breaks off.
         """
-        if self._length > self._arrivals.most:
-            raise TooLarge(f"The body has {self._length:,} bytes, allowed are {self._arrivals.most:,}: send less.")
+        self._check(self._length)
         if self.complete:
             return b""
         if "complete" in self._state:  # a timer would take as long as all the rest
-            return await self._part()
+            part = await self._part()
+            self._check(len(part))
+            return part
         parts: list[bytes] = []
         try:
             async with asyncio.timeout(self._arrivals.seconds):
@@ -71,10 +73,13 @@ class Body:
     def _hold(self, more: int) -> None:
         self._held += more
         self._arrivals.held += more
-        if self._held > self._arrivals.most:
-            raise TooLarge(f"The body has more than {self._arrivals.most:,} bytes: send less.")
+        self._check(self._held)
         if self._arrivals.held > _HELD * self._arrivals.most:
             raise TooBusy("Too much is being sent at once: try again after the seconds in `Retry-After`.")
+
+    def _check(self, size: int) -> None:
+        if size > self._arrivals.most:
+            raise TooLarge(f"The body has more than {self._arrivals.most:,} bytes: send less.")
 
     async def _part(self) -> bytes:
         message = await self.receive()
@@ -117,7 +122,9 @@ def unpacked(body: bytes, encoding: str, most: int) -> bytes:
         raise UnsupportedMediaType(
             f"`Content-Encoding` {shown(encoding)} is not read here: send gzip, deflate or none."
         )
-    unpacking = zlib.decompressobj(_ENCODINGS[encoding])
+    head = int.from_bytes(body[:2], "big")
+    has_head = encoding != "deflate" or (head >> 8 & 15 == zlib.DEFLATED and head % 31 == 0)  # RFC 1950, 2.2
+    unpacking = zlib.decompressobj(_HEAD_TELLS if has_head else _NO_HEAD)
     try:
         content = unpacking.decompress(body, most + 1)
     except zlib.error:

@@ -21,12 +21,13 @@ from service.http.access import RawHeaders, cors_headers, demand_key
 from service.http.app import NO_SNIFFING, PREDICTIONS, create_app
 from service.http.body import Arrivals, Body, Receive, unpacked
 from service.http.logs import REQUEST_ID_HEADER, Notes, RequestIds, current, log_access
-from service.http.messages import Read, Request, Response, problem
+from service.http.messages import Read, Request, Response, pixels, problem
 from service.http.state import Service, images_of
 from service.http.tensors import JSON_LENGTH
 from service.http.turns import Turns
 from service.inference.queue import Queue
 from service.inference.store import Serving
+from service.preprocessing.decode import PIXEL_BYTES
 
 Scope = dict[str, Any]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
@@ -35,7 +36,7 @@ SMALL_BODY = 64 << 10  # bytes that are parsed, and whose pictures are decoded, 
 SMALL_TENSORS = 1 << 20  # bytes of binary tensors
 SMALL_PIXELS = 512 * 512
 MOST_A_RUN = 256  # images: a run of more would keep the event loop from everybody else
-_MOST_PIXELS = 4  # so many of the largest picture may the pictures of one request hold together
+_MOST_LARGEST = 8  # so many times the largest colour picture may the pictures of a request take in memory together
 _OTHER_ROUTES = 4  # threads for them, which predictions never take
 
 _ROUTES = [(re.compile(re.sub(r"<(\w+)>", r"(?P<\1>[^/]+)", rule)), rule, read) for rule, read in PREDICTIONS.items()]
@@ -115,6 +116,7 @@ class Front:
     def _report(self) -> None:
         """Count and log what was answered in this turn: together it takes half as long as one by one."""
         answered, self._answered = self._answered, []
+        self.here.metrics.flush()
         for notes in answered:
             self.here.metrics.answered(notes)
             log_access(notes)
@@ -193,25 +195,26 @@ class Front:
         model = self.here.model(**names)
         if _is_small(request):
             question = read(request, self.here.settings)
-            sizes = question.open()
+            memory = question.open()
         else:
             question = await self._turns.take(read, request, self.here.settings)
-            sizes = await self._turns.take(question.open)
-        if len(sizes) > 1 and sum(sizes) > _MOST_PIXELS * self.here.settings.max_pixels:
-            raise TooLarge(f"The pictures have {sum(sizes):,} pixels together: send fewer of them in a request.")
+            memory = await self._turns.take(question.open)
+        if memory > _MOST_LARGEST * PIXEL_BYTES * self.here.settings.max_pixels:
+            raise TooLarge("The pictures are too large together: send fewer of them in a request.")
         digits = []
-        for index, size in enumerate(sizes):
+        for index, picture in enumerate(question.pictures):
             body.check_client()
-            if size > SMALL_PIXELS:
+            if pixels(picture) > SMALL_PIXELS:
                 digits.append(await self._turns.take(self.here.digit, question, index, patient=index > 0))
             else:
                 digits.append(self.here.digit(question, index))
-                if len(sizes) > 1:
+                if len(question.pictures) > 1:
                     await asyncio.sleep(0)  # others are read between the pictures of a batch
         images = images_of(question, digits)
         notes.pictures = len(images)
         runs = [images[start : start + MOST_A_RUN] for start in range(0, len(images), MOST_A_RUN)] or [images]
-        rows = np.concatenate([await self._queue.submit(model, part) for part in runs])
+        parts = [await self._queue.submit(model, part) for part in runs]
+        rows = parts[0] if len(parts) == 1 else np.concatenate(parts)
         if len(images) <= MOST_A_RUN:
             return question.answer(model, digits, rows)
         return await self._turns.take(question.answer, model, digits, rows, patient=True)

@@ -91,14 +91,10 @@ def log_access(notes: Notes) -> None:
     access_log.log(level, "%s", text, extra={"access": fields, "request_id": notes.request_id})
 
 
-class RequestFilter(logging.Filter):
-    """Names the request during which a line was logged; the access log names it itself."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Set `request_id`; let everything pass."""
-        notes = current.get()
-        record.request_id = getattr(record, "request_id", notes.request_id if notes else "")
-        return True
+def _request_id(record: logging.LogRecord) -> str:
+    """Return the name of the request during which a line is logged; the access log names it itself."""
+    notes = current.get()
+    return getattr(record, "request_id", notes.request_id if notes else "")
 
 
 class TextFormatter(logging.Formatter):
@@ -107,7 +103,7 @@ class TextFormatter(logging.Formatter):
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
         """Return the line."""
         line = one_line(super().formatMessage(record))
-        name = getattr(record, "request_id", "")
+        name = _request_id(record)
         return f"{line} request={name}" if name else line
 
 
@@ -123,7 +119,7 @@ class JsonFormatter(logging.Formatter):
             "pid": record.process,
             "message": record.getMessage(),
         }
-        if name := getattr(record, "request_id", ""):
+        if name := _request_id(record):
             fields["request_id"] = name
         fields |= getattr(record, "access", {})
         if record.exc_info:
@@ -170,7 +166,6 @@ def configure(settings: Settings) -> None:
     """Send all logging of this process to stderr, in the format and from the level that the settings say."""
     handler = TurnHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if settings.log_format == "json" else TextFormatter(_TEXT))
-    handler.addFilter(RequestFilter())
     logging.basicConfig(handlers=[handler], level=settings.log_level.upper(), force=True)
 
 

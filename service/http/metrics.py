@@ -6,8 +6,8 @@ has those of its number: one that takes a dead worker's place goes on counting w
 
 import os
 import platform
-import shutil
 import tempfile
+from collections import deque
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -57,6 +57,7 @@ class Metrics(Collector):
         )
         self.seconds = {stage: stages.labels(stage) for stage in STAGES}
         self._batch = histogram("batch_pictures", "Pictures in a run of the model.", _PICTURES)
+        self._last = gauge("last_run_timestamp_seconds", "When the model ran last, in Unix time.", mode="max")
         self._side = histogram("picture_pixels", "Longer side of the pictures, in pixels.", _PIXELS)
         self._ink = histogram("ink_ratio", "Share of the 28x28 pixels that hold ink.", _SHARES)
         predictions = counter("predictions", "Predictions.", "digit", "certain")
@@ -65,6 +66,7 @@ class Metrics(Collector):
         about = "1 for the model that serves; two stand here only while the workers change over."
         self._model_info = gauge("model_info", about, "name", "version", "provider", "file", mode="livemax")
         self._model: Gauge | None = None
+        self._reads: deque[tuple[int, float, float]] = deque()
         self._loads = counter("model_loads", "Versions taken or refused, by each worker, and why.", "result", "reason")
         self._loads.labels("success", "")
         for code in REFUSALS:
@@ -101,14 +103,21 @@ class Metrics(Collector):
 
     def read(self, side: int, decode_seconds: float, canonical_seconds: float) -> None:
         """Count a picture that was read, by its longer side in pixels and the time that its stages took."""
-        self._side.observe(side)
-        self.seconds["decode"].observe(decode_seconds)
-        self.seconds["canonical"].observe(canonical_seconds)
+        self._reads.append((side, decode_seconds, canonical_seconds))
+
+    def flush(self) -> None:
+        """Count the pictures that were read since the last time: one by one it takes four times as long."""
+        reads = [self._reads.popleft() for _ in range(len(self._reads))]
+        if reads:
+            histograms = (self._side, self.seconds["decode"], self.seconds["canonical"])
+            for histogram, observed in zip(histograms, np.array(reads).T, strict=True):
+                _observe(histogram, observed)
 
     def ran(self, images: Images, probabilities: Probabilities, certain_from: float, seconds: float) -> None:
         """Count a run of the model, uint8 [N, 28, 28] to float32 [N, 10]."""
         self.seconds["inference"].observe(seconds)
         self._batch.observe(len(images))
+        self._last.set_to_current_time()
         _observe(self._ink, np.count_nonzero(images, axis=(1, 2)) / (IMAGE_SIDE * IMAGE_SIDE))
         confidences = probabilities.max(axis=1)
         _observe(self._confidence, confidences)
@@ -123,16 +132,16 @@ class Metrics(Collector):
             self._loads.labels("failure", serving).inc()
             return
         self._loads.labels("success", "").inc()
-        manifest, engine = serving.manifest, serving.engine
-        taken = self._model_info.labels(manifest.name, manifest.version, engine.provider, engine.file)
         if self._model is not None:
             self._model.set(0)
-        taken.set(1)
-        self._model = taken
+        manifest, engine = serving.manifest, serving.engine
+        self._model = self._model_info.labels(manifest.name, manifest.version, engine.provider, engine.file)
+        self._model.set(1)
         self._ready.set(1)
 
     def collect(self) -> Iterable[Metric]:
         """Yield all metrics of all workers; a model that serves no more is left out."""
+        self.flush()
         registry = self._own
         if self._directory:
             registry = CollectorRegistry()
@@ -168,8 +177,3 @@ def join(directory: Path, number: int) -> Metrics:
 def leave(directory: Path, number: int) -> None:
     """Take back what worker `number`, which has ended, said of itself; what it counted stays."""
     mark_process_dead(number, str(directory))  # type: ignore[no-untyped-call]
-
-
-def remove(directory: Path) -> None:
-    """Remove the directory when the server ends."""
-    shutil.rmtree(directory, ignore_errors=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from flask import Blueprint, jsonify, request
+from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
 
 from service import __version__
@@ -16,8 +16,9 @@ from service.contract import IMAGE_SIDE, INPUT_NAME, LABELS, OUTPUT_NAME
 from service.errors import RequestError
 from service.http import tensors
 from service.http.messages import JSON, Picture, Question, Request, Response, to_json
-from service.http.predict import BYTES, picture_in
+from service.http.predict import BYTES, attempt, picture_in
 from service.http.state import service
+from service.http.statistics import model_statistics
 from service.inference.engine import Images, Probabilities
 from service.inference.store import Serving
 from service.preprocessing.illumination import Grey
@@ -26,7 +27,7 @@ from service.settings import Settings
 blueprint = Blueprint("oip", __name__, url_prefix="/v2")
 
 # Of the repository extension there is the index alone: nothing here loads or unloads a model at a client's word.
-EXTENSIONS = ("binary_tensor_data", "classification", "model_configuration", "model_repository(index)")
+EXTENSIONS = ("binary_tensor_data", "classification", "model_configuration", "model_repository(index)", "statistics")
 PLATFORM = "onnxruntime_onnx"  # what Triton says of the same directory
 
 _OF_MODEL = ("/models/<name>", "/models/<name>/versions/<version>")
@@ -72,40 +73,37 @@ def read(request: Request, settings: Settings) -> Inference:
     [tensor] = message.inputs
     data = tensors.content(tensor, binary)
     binary_wanted, classes = message.wanted
+    pictures: list[Picture] = []
+    images = None
     if tensor.datatype == tensors.BYTES:
-        return Inference(message.id, binary_wanted, classes, _pictures(tensor, data), None)
-    return Inference(message.id, binary_wanted, classes, [], tensors.pixels(tensor, data))
+        pictures = [attempt(_picture, element) for element in tensors.elements(tensor, data)]
+    else:
+        images = tensors.pixels(tensor, data)
+    return Inference(message.id, binary_wanted, classes, pictures, images)
 
 
-def _pictures(tensor: tensors.Input, data: list[Any] | memoryview) -> list[Picture]:
-    """Return the encoded pictures of a BYTES tensor, bytes or their base64."""
-
-    def one(element: Any) -> bytes | RequestError:
-        try:
-            return element if isinstance(element, bytes) else picture_in(element)
-        except RequestError as error:
-            return error
-
-    return [one(element) for element in tensors.elements(tensor, data)]
+def _picture(element: Any) -> bytes:
+    """Return an element of a BYTES tensor, which in JSON is base64."""
+    return element if isinstance(element, bytes) else picture_in(element)
 
 
 @blueprint.get("")
 def server_metadata() -> ResponseReturnValue:
     """Say what serves, and which extensions of the protocol it has."""
-    return jsonify({"name": "digits", "version": __version__, "extensions": EXTENSIONS})
+    return {"name": "digits", "version": __version__, "extensions": EXTENSIONS}
 
 
 @blueprint.get("/health/live")
 def server_live() -> ResponseReturnValue:
     """Answer as long as the process can."""
-    return jsonify({"live": True})
+    return {"live": True}
 
 
 @blueprint.get("/health/ready")
 def server_ready() -> ResponseReturnValue:
     """Answer 200 where `/readyz` does."""
     service().ready()
-    return jsonify({"ready": True})
+    return {"ready": True}
 
 
 @blueprint.get(_OF_MODEL[0])
@@ -113,15 +111,13 @@ def server_ready() -> ResponseReturnValue:
 def model_metadata(name: str, version: str | None = None) -> ResponseReturnValue:
     """Describe the model: its version that can be asked, its input and its output."""
     model = service().model(name, version)
-    return jsonify(
-        {
-            "name": name,
-            "versions": [model.manifest.version],
-            "platform": PLATFORM,
-            "inputs": [{"name": INPUT_NAME, "datatype": "UINT8", "shape": [-1, IMAGE_SIDE, IMAGE_SIDE]}],
-            "outputs": [{"name": OUTPUT_NAME, "datatype": "FP32", "shape": [-1, len(LABELS)]}],
-        }
-    )
+    return {
+        "name": name,
+        "versions": [model.manifest.version],
+        "platform": PLATFORM,
+        "inputs": [{"name": INPUT_NAME, "datatype": "UINT8", "shape": [-1, IMAGE_SIDE, IMAGE_SIDE]}],
+        "outputs": [{"name": OUTPUT_NAME, "datatype": "FP32", "shape": [-1, len(LABELS)]}],
+    }
 
 
 @blueprint.get(_OF_MODEL[0] + "/ready")
@@ -130,7 +126,7 @@ def model_ready(name: str, version: str | None = None) -> ResponseReturnValue:
     """Answer 200 while this model, or this version of it, serves."""
     service().model(name, version)
     service().ready()
-    return jsonify({"name": name, "ready": True})
+    return {"name": name, "ready": True}
 
 
 @blueprint.get(_OF_MODEL[0] + "/config")
@@ -138,17 +134,24 @@ def model_ready(name: str, version: str | None = None) -> ResponseReturnValue:
 def model_config(name: str, version: str | None = None) -> ResponseReturnValue:
     """Describe the model in the words of Triton's configuration, in which the batch stands apart from the shapes."""
     model = service().model(name, version)
-    return jsonify(
-        {
-            "name": name,
-            "platform": PLATFORM,
-            "backend": "onnxruntime",
-            "version_policy": {"specific": {"versions": [int(model.manifest.version)]}},
-            "max_batch_size": service().settings.max_batch,
-            "input": [{"name": INPUT_NAME, "data_type": "TYPE_UINT8", "dims": [IMAGE_SIDE, IMAGE_SIDE]}],
-            "output": [{"name": OUTPUT_NAME, "data_type": "TYPE_FP32", "dims": [len(LABELS)]}],
-        }
-    )
+    return {
+        "name": name,
+        "platform": PLATFORM,
+        "backend": "onnxruntime",
+        "version_policy": {"specific": {"versions": [int(model.manifest.version)]}},
+        "max_batch_size": service().settings.max_batch,
+        "input": [{"name": INPUT_NAME, "data_type": "TYPE_UINT8", "dims": [IMAGE_SIDE, IMAGE_SIDE]}],
+        "output": [{"name": OUTPUT_NAME, "data_type": "TYPE_FP32", "dims": [len(LABELS)]}],
+    }
+
+
+@blueprint.get("/models/stats")
+@blueprint.get(_OF_MODEL[0] + "/stats")
+@blueprint.get(_OF_MODEL[1] + "/stats")
+def model_stats(name: str | None = None, version: str | None = None) -> ResponseReturnValue:
+    """Say what the model has done since the server started, counted over all workers."""
+    model = service().model(name, version)
+    return {"model_stats": [model_statistics(service().metrics, model.manifest)]}
 
 
 class IndexRequest(msgspec.Struct):
@@ -163,15 +166,13 @@ def repository_index() -> ResponseReturnValue:
     body = request.get_data(cache=False)
     asked = tensors.parsed(body, IndexRequest) if body else IndexRequest()
     here = service()
-    return jsonify(
-        [
-            {
-                "name": here.settings.model_name,
-                "version": str(version.number),
-                "state": "READY" if version.serves else "UNAVAILABLE",
-                "reason": version.reason,
-            }
-            for version in here.store.versions()
-            if version.serves or not asked.ready
-        ]
-    )
+    return [
+        {
+            "name": here.settings.model_name,
+            "version": str(version.number),
+            "state": "READY" if version.serves else "UNAVAILABLE",
+            "reason": version.reason,
+        }
+        for version in here.store.versions()
+        if version.serves or not asked.ready
+    ]

@@ -1,6 +1,6 @@
 """Is it alive, is it ready, what does it do: the routes for those who run the service."""
 
-from flask import Blueprint, Response, jsonify, request
+from flask import Blueprint, Response, request
 from flask.typing import ResponseReturnValue
 from prometheus_client.exposition import choose_encoder
 
@@ -13,21 +13,15 @@ blueprint = Blueprint("ops", __name__)
 @blueprint.get("/livez")
 def livez() -> ResponseReturnValue:
     """Answer as long as the process can: a restart would mend nothing else."""
-    return jsonify({"status": "alive"})
+    return {"status": "alive"}
 
 
 @blueprint.get("/readyz")
 def readyz() -> ResponseReturnValue:
     """Answer 200 while a model serves and the process has not been told to stop."""
     model = service().ready()
-    return jsonify(
-        {
-            "status": "ready",
-            **model_of(model.manifest),
-            "provider": model.engine.provider,
-            "file": model.engine.file,
-        }
-    )
+    engine = {"provider": model.engine.provider, "file": model.engine.file}
+    return {"status": "ready", **model_of(model.manifest), **engine}
 
 
 @blueprint.get("/metrics")

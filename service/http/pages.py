@@ -13,17 +13,9 @@ STATIC = Path(__file__).parent / "static"
 blueprint = Blueprint("pages", __name__, static_folder=str(STATIC), static_url_path="/static")
 
 # Everything comes from the service itself and nothing else is let in or out. `data:` is the picture that the model saw.
-CONTENT_SECURITY_POLICY = "; ".join(
-    [
-        "default-src 'none'",
-        "script-src 'self'",
-        "style-src 'self'",
-        "img-src 'self' data: blob:",
-        "connect-src 'self'",
-        "form-action 'none'",
-        "base-uri 'none'",
-        "frame-ancestors 'none'",
-    ]
+CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; "
+    "form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
 )
 _HEADERS = {
     "Content-Security-Policy": CONTENT_SECURITY_POLICY,
@@ -47,14 +39,14 @@ def index() -> ResponseReturnValue:
 def _index() -> dict[str, object]:
     model = service().store.serving
     rules = sorted(current_app.url_map.iter_rules(), key=lambda rule: rule.rule)
+    routes = [
+        f"{method} {rule.rule}" for rule in rules for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"})
+    ]
     return {
         "service": "handwritten digits",
+        "status": "alive",  # KServe's client asks for it here when it speaks the first protocol
         **(model_of(model.manifest) if model else {"model": None}),
-        "routes": [
-            f"{method} {rule.rule}"
-            for rule in rules
-            for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"})
-        ],
+        "routes": routes,
     }
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import cv2
+import numpy as np
 
 from service.contract import LABELS, Manifest
 from service.errors import MalformedRequest, RequestError, UnsupportedMediaType
@@ -38,11 +39,7 @@ class Options(NamedTuple):
 
     @classmethod
     def of(cls, values: dict[str, Any]) -> "Options":
-        """Read the options, which stand in the query, in a form or in JSON.
-
-        Raises:
-            MalformedRequest: one has a value that is not allowed.
-        """
+        """Read the options of a query, a form or JSON; raise MalformedRequest where a value is not allowed."""
         top_k, seen = (None if values.get(name) is None else str(values[name]) for name in OPTIONS)
         if top_k is not None and top_k not in _TOP_K:
             raise MalformedRequest(f"top_k={shown(top_k)} is not allowed: use a whole number from 1 to {len(LABELS)}.")
@@ -99,7 +96,9 @@ def read(request: Request, settings: Settings) -> One:  # noqa: ARG001
     query = request.parameters(*OPTIONS)
     kind = media_type(request)
     if kind.startswith("image/") or kind == BYTES:
-        return One([_not_empty(request.body, "The body is empty: send the bytes of a picture.")], Options.of(query))
+        if not request.body:
+            raise MalformedRequest("The body is empty: send the bytes of a picture.")
+        return One([request.body], Options.of(query))
     if kind == FORM:
         values, files = fields_of(request, FIELD, OPTIONS)
         if len(files) != 1:
@@ -121,13 +120,12 @@ def read_batch(request: Request, settings: Settings) -> Many:
     kind = media_type(request)
     if kind == FORM:
         values, files = fields_of(request, FIELD, OPTIONS, most=settings.max_batch)
-        return Many([_attempt(lambda file: file_of(file, FIELD), file) for file in files], Options.of(values | query))
+        return Many([attempt(lambda file: file_of(file, FIELD), file) for file in files], Options.of(values | query))
     values = _json(request, kind, LIST, _MANY)
-    pictures = values[LIST]
-    if not isinstance(pictures, list) or not pictures:
+    if not isinstance(pictures := values[LIST], list) or not pictures:
         raise MalformedRequest(f"`{LIST}` is not a list of pictures: send a list of base64 texts.")
     at_most(pictures, settings.max_batch)
-    return Many([_attempt(picture_in, picture) for picture in pictures], Options.of(values | query))
+    return Many([attempt(picture_in, picture) for picture in pictures], Options.of(values | query))
 
 
 def _json(request: Request, kind: str, name: str, forms: str) -> dict[str, Any]:
@@ -164,7 +162,9 @@ def picture_in(text: Any) -> bytes:
         content = base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
     except ValueError:
         raise MalformedRequest("The picture is not base64: send its bytes as base64, as of `base64 -w0`.") from None
-    return _not_empty(content, "The picture is empty: send its bytes as base64.")
+    if not content:
+        raise MalformedRequest("The picture is empty: send its bytes as base64.")
+    return content
 
 
 _STANDARD_ALPHABET = str.maketrans("-_", "+/")
@@ -181,40 +181,29 @@ def _without_breaks(text: str) -> str:
     return text.replace(" ", "+")
 
 
-def _attempt(read: Callable[[Any], bytes], picture: Any) -> bytes | RequestError:
+def attempt(read: Callable[[Any], bytes], picture: Any) -> Picture:
+    """Return the bytes of a picture, or the error that stands in its place."""
     try:
         return read(picture)
     except RequestError as error:
         return error
 
 
-def _not_empty(content: bytes, otherwise: str) -> bytes:
-    if not content:
-        raise MalformedRequest(otherwise)
-    return content
-
-
-def prediction(row: Probabilities, digit: Any, manifest: Manifest, options: Options) -> dict[str, Any]:
-    """Return the answer for one picture: `row` is float32 [10], `digit` uint8 [28, 28]."""
-    numbers = decimals(row)
-    confidence = max(numbers)
+def prediction(row: Probabilities, seen: Any, manifest: Manifest, options: Options) -> dict[str, Any]:
+    """Return the answer for one picture: `row` is float32 [10], `seen` uint8 [28, 28]."""
+    digit = int(row.argmax())
     answer: dict[str, Any] = {
-        "digit": numbers.index(confidence),
-        "confidence": confidence,
-        "certain": confidence >= manifest.certain_from,
-        "probabilities": numbers,
+        "digit": digit,
+        "confidence": row[digit],
+        "certain": bool(row[digit] >= manifest.certain_from),
+        "probabilities": row,
     }
     if options.top_k:
-        ranking = sorted(range(len(numbers)), key=lambda label: -numbers[label])
-        answer["top_k"] = [{"digit": label, "probability": numbers[label]} for label in ranking[: options.top_k]]
+        ranking = np.argsort(-row, kind="stable")[: options.top_k].tolist()
+        answer["top_k"] = [{"digit": label, "probability": row[label]} for label in ranking]
     if options.seen:
-        answer["seen"] = base64.b64encode(cv2.imencode(".png", digit)[1].tobytes()).decode("ascii")
+        answer["seen"] = base64.b64encode(cv2.imencode(".png", seen)[1].tobytes()).decode("ascii")
     return answer
-
-
-def decimals(row: Probabilities) -> list[float]:
-    """Return float32 [N] as the shortest decimals that stand for the same numbers."""
-    return row.astype("U32").astype(float).tolist()  # type: ignore[no-any-return]
 
 
 def model_of(manifest: Manifest) -> dict[str, Any]:

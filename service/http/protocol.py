@@ -24,6 +24,7 @@ HEAD_SECONDS = 10.0  # for a head to arrive in full
 LAST_SECONDS = 2.0  # for a client to use a kept connection once more, after SIGTERM
 _WRITE_SECONDS = 60.0  # for a client to take what waits for it
 _MOST_HEAD, _MOST_URI = 64 << 10, 8000  # bytes
+_MOST_PIECES, _LEAST_PIECE = 16 << 10, 64  # of a body, and bytes of one in the mean where there are more
 _MOST_HEADERS, _MOST_HEADER = 100, 8190  # a head's, and bytes of one
 _TOO_LARGE = "The request has too many headers, or too large ones: send fewer."
 
@@ -37,6 +38,7 @@ class Protocol(HttpToolsProtocol):
     deadline = reading = float("inf")
     headers: list[tuple[bytes, bytes]] = []  # noqa: RUF012  until a request begins
     head = 0  # bytes of the head that is arriving
+    pieces = 0  # of the body that is arriving
     in_head = True
     failed = False  # nothing more is read
 
@@ -104,9 +106,16 @@ class Protocol(HttpToolsProtocol):
         if name.lower() == b"host" and any(other == b"host" for other, _ in self.headers[:-1]):
             raise MalformedRequest("The request has two `Host` headers: send one.")
 
+    def on_body(self, body: bytes) -> None:
+        """Take a piece of the body; a million tiny chunks would hold up everybody else."""
+        self.pieces += 1
+        if self.pieces > _MOST_PIECES and len(self.cycle.body) < _LEAST_PIECE * self.pieces:
+            raise MalformedRequest("The body comes in very many tiny chunks: send larger ones.")
+        super().on_body(body)
+
     def on_headers_complete(self) -> None:
         """Let the door answer; its body has a deadline of its own there."""
-        self.in_head, self.head = False, 0
+        self.in_head, self.head, self.pieces = False, 0, 0
         self.scope["state"]["received"] = perf_counter()
         super().on_headers_complete()
         if self._server.should_exit:

@@ -5,6 +5,7 @@ triton-inference-server/server, docs/protocol/extension_binary_data.md and exten
 """
 
 import math
+import re
 import struct
 from itertools import chain
 from typing import Annotated, Any
@@ -16,7 +17,6 @@ import numpy.typing as npt
 from service.contract import IMAGE_SIDE, INPUT_NAME, LABELS, OUTPUT_NAME
 from service.errors import MalformedRequest, TooLarge, first_line
 from service.http.messages import shown
-from service.http.predict import decimals
 from service.inference.engine import Images, Probabilities
 
 JSON_LENGTH = "Inference-Header-Content-Length"  # the header that says where the binary data begins
@@ -30,11 +30,14 @@ _LENGTH = struct.Struct("<I")  # stands before each element of a binary BYTES te
 Count = Annotated[int, msgspec.Meta(ge=0)]
 
 
-class InputParameters(msgspec.Struct):
-    """Of the binary data extension; those of others are passed over."""
+class Parameters(msgspec.Struct):
+    """Of a tensor or of all, by the extensions for binary data and classification; those of others are passed over."""
 
-    binary_data_size: int | None = None
+    binary_data_size: int | None = None  # of an input
     shared_memory_region: Any = None
+    binary_data: bool | None = None  # of an output
+    classification: Count | None = None
+    binary_data_output: bool | None = None  # of all outputs that say nothing else
 
 
 class Input(msgspec.Struct):
@@ -43,28 +46,15 @@ class Input(msgspec.Struct):
     name: str
     shape: list[Count]
     datatype: str
-    parameters: InputParameters | None = None
+    parameters: Parameters | None = None
     data: list[Any] | None = None
-
-
-class OutputParameters(msgspec.Struct):
-    """How an output is wanted: binary, or as the likeliest classes."""
-
-    binary_data: bool | None = None
-    classification: Count | None = None
 
 
 class Output(msgspec.Struct):
     """An output that is asked for."""
 
     name: str
-    parameters: OutputParameters | None = None
-
-
-class MessageParameters(msgspec.Struct):
-    """What holds for all outputs that say nothing else."""
-
-    binary_data_output: bool | None = None
+    parameters: Parameters | None = None
 
 
 class Message(msgspec.Struct):
@@ -72,7 +62,7 @@ class Message(msgspec.Struct):
 
     inputs: list[Input]
     id: str | None = None
-    parameters: MessageParameters | None = None
+    parameters: Parameters | None = None
     outputs: list[Output] | None = None
 
     def check(self, most: int) -> None:
@@ -92,26 +82,20 @@ class Message(msgspec.Struct):
         if not tensor.shape or tensor.shape[0] < 1 or tuple(tensor.shape[1:]) not in _SHAPES[tensor.datatype]:
             raise MalformedRequest(f"`shape` is {shown(tensor.shape)} for {tensor.datatype}: {TAKEN}.")
         if tensor.shape[0] > most:
-            raise TooLarge(
-                f"There are {shown(tensor.shape[0])} images, allowed are {most}: send the rest in another request."
-            )
+            count = shown(tensor.shape[0])
+            raise TooLarge(f"There are {count} images, allowed are {most}: send the rest in another request.")
 
     @property
     def wanted(self) -> tuple[bool, int]:
         """Whether the output is to be binary, and how many classes are asked for, 0 for all probabilities."""
-        asked = self.outputs[0].parameters if self.outputs else None
-        binary = None if asked is None else asked.binary_data
-        if binary is None:
-            binary = bool(self.parameters and self.parameters.binary_data_output)
-        return binary, (asked and asked.classification) or 0
+        asked = (self.outputs and self.outputs[0].parameters) or Parameters()
+        of_all = self.parameters or Parameters()
+        binary = of_all.binary_data_output if asked.binary_data is None else asked.binary_data
+        return bool(binary), asked.classification or 0
 
 
 def parsed(body: bytes, kind: Any) -> Any:
-    """Return the JSON in `body` as `kind`.
-
-    Raises:
-        MalformedRequest: it is not JSON, or other JSON.
-    """
+    """Return the JSON in `body` as `kind`, or raise MalformedRequest."""
     try:
         return msgspec.json.decode(body, type=kind)
     except (ValueError, RecursionError) as error:
@@ -128,7 +112,7 @@ def split(body: bytes, json_length: str | None) -> tuple[bytes, memoryview]:
     """
     if json_length is None:
         return body, memoryview(b"")
-    if not (json_length.isascii() and json_length.isdigit() and len(json_length) < 11) or int(json_length) > len(body):
+    if not re.fullmatch("[0-9]{1,10}", json_length) or int(json_length) > len(body):
         raise MalformedRequest(
             f"`{JSON_LENGTH}` is {shown(json_length)}, the body has {len(body)} bytes: give the JSON's length in bytes."
         )
@@ -141,7 +125,7 @@ def content(tensor: Input, binary: memoryview) -> list[Any] | memoryview:
     Raises:
         MalformedRequest: there is neither or both, or the binary data has another size than the message says.
     """
-    parameters = tensor.parameters or InputParameters()
+    parameters = tensor.parameters or Parameters()
     if parameters.shared_memory_region is not None:
         raise MalformedRequest("Shared memory is not read here: send the images in the body.")
     size = parameters.binary_data_size
@@ -171,8 +155,8 @@ def pixels(tensor: Input, data: list[Any] | memoryview) -> Images:
                 f"{len(data)} bytes of binary data came, {tensor.datatype} of shape {tensor.shape} takes {wanted}: "
                 "correct the one or the other."
             )
-        return _levels(np.frombuffer(data, dtype)).reshape(tensor.shape)
-    return _levels(_numbers(_flat(tensor, data), dtype)).reshape(tensor.shape)
+        return levels(np.frombuffer(data, dtype)).reshape(tensor.shape)
+    return levels(_numbers(_flat(tensor, data), dtype)).reshape(tensor.shape)
 
 
 def _numbers(data: list[Any], dtype: np.dtype[Any]) -> npt.NDArray[Any]:
@@ -186,7 +170,12 @@ def _numbers(data: list[Any], dtype: np.dtype[Any]) -> npt.NDArray[Any]:
         raise MalformedRequest(f"`data` holds numbers that are too large: {TAKEN}.") from None
 
 
-def _levels(values: npt.NDArray[Any]) -> Images:
+def levels(values: npt.NDArray[Any]) -> Images:
+    """Return whole grey levels, or numbers from 0 to 1, as uint8 of the same shape.
+
+    Raises:
+        MalformedRequest: a value is neither.
+    """
     if values.dtype == np.uint8:
         return np.asarray(values, np.uint8)
     low, high = values.min(), values.max()
@@ -241,13 +230,13 @@ def written(rows: Probabilities, *, binary: bool, classes: int) -> tuple[dict[st
     `rows` is float32 [N, 10]. With `classes` the output is BYTES, "value:index:label" of so many of the likeliest of
     each image, with six decimals as Triton writes them.
     """
-    data: list[Any]
+    data: Any
     if classes:
         ranking = np.argsort(-rows, axis=1, kind="stable")[:, :classes]
         data = [f"{row[i]:f}:{i}:{LABELS[i]}" for row, best in zip(rows, ranking, strict=True) for i in best]
         raw = b"".join(_LENGTH.pack(len(text)) + text.encode("ascii") for text in data) if binary else b""
     else:
-        data = [] if binary else decimals(rows.ravel())
+        data = None if binary else rows.ravel()
         raw = rows.astype("<f4", copy=False).tobytes() if binary else b""
     shape = [len(rows), min(classes, len(LABELS)) or len(LABELS)]
     output = {"name": OUTPUT_NAME, "datatype": BYTES if classes else "FP32", "shape": shape}

@@ -1,6 +1,7 @@
 """gunicorn's worker with uvicorn's event loop: which worker takes a connection, and how it stops."""
 
 import asyncio
+import logging
 import os
 import resource
 import signal
@@ -8,6 +9,7 @@ import socket
 from collections.abc import Sequence
 from contextlib import suppress
 from types import FrameType
+from typing import Any
 
 import uvicorn
 from uvicorn_worker import UvicornWorker
@@ -135,6 +137,13 @@ class Worker(UvicornWorker):  # type: ignore[misc]
     shares: Shares
     place: int
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Let uvicorn log where everything is logged, but for what the door says of a request."""
+        super().__init__(*args, **kwargs)
+        logger = logging.getLogger("uvicorn.error")
+        logger.propagate = True
+        logger.setLevel(logging.ERROR)
+
     def init_process(self) -> None:
         """Take as many files as are allowed."""
         most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
@@ -154,5 +163,5 @@ class Worker(UvicornWorker):  # type: ignore[misc]
         files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
         server.most_connections = max(1, min(self.cfg.worker_connections, files - _SPARE_FILES))
         self.wsgi.here.draining = lambda: server.should_exit
-        self._install_sigquit_handler()
+        signal.signal(signal.SIGQUIT, server.handle_exit)
         await server.serve(sockets=[listener.sock for listener in self.sockets])

@@ -6,6 +6,7 @@ Create engines after a fork, never before: a session owns threads, and threads d
 import logging
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -13,20 +14,9 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime as ort
 
-from service.contract import (
-    CONTRACT_VERSION,
-    FLOAT32_FILE,
-    IMAGE_SIDE,
-    INPUT_NAME,
-    INT8_FILE,
-    LABELS,
-    METADATA_CONTRACT,
-    METADATA_LABELS,
-    OUTPUT_NAME,
-    Manifest,
-    self_test_images,
-)
-from service.errors import ContractError, ModelError, ProviderError, SelfTestError, first_line
+from service import contract
+from service.contract import IMAGE_SIDE, Manifest
+from service.errors import ContractError, ProviderError, SelfTestError, first_line
 from service.inference.specimens import specimens
 
 Provider = Literal["cpu", "cuda"]
@@ -58,7 +48,7 @@ class Engine:
         provider: Provider = "cpu",
         threads: int = 1,
         gpu_memory_mb: int = 1024,
-        file: str = FLOAT32_FILE,
+        file: str = contract.FLOAT32_FILE,
     ) -> "Engine":
         """Open the ONNX graph `model` on `provider` with `threads` threads for one run, or so much of a GPU's memory.
 
@@ -72,15 +62,11 @@ class Engine:
 
     def run(self, images: Images) -> Probabilities:
         """Return the probabilities, float32 [N, 10], of `images`, uint8 [N, 28, 28], 0 = background, 255 = ink."""
-        probabilities: Probabilities = self._session.run([OUTPUT_NAME], {INPUT_NAME: images})[0]
-        return probabilities
+        [probabilities] = self._session.run([contract.OUTPUT_NAME], {contract.INPUT_NAME: images})
+        return probabilities  # type: ignore[no-any-return]
 
     def warm_up(self, most: int) -> None:
-        """Run each batch size that `batch_sizes(most)` names, so that no request pays for the first run of its size.
-
-        Raises:
-            ProviderError: there is not memory enough for the largest.
-        """
+        """Run each of `batch_sizes(most)`, so that no request pays for its first run, or raise ProviderError."""
         for size in batch_sizes(most):
             try:
                 self.run(np.zeros((size, IMAGE_SIDE, IMAGE_SIDE), np.uint8))
@@ -91,44 +77,36 @@ class Engine:
                 ) from error
 
     def self_test(self, manifest: Manifest) -> None:
-        """Run the manifest's self-test, which also warms the session up.
-
-        Raises:
-            SelfTestError: an answer differs from the published one by more than the manifest's tolerance.
-        """
+        """Run the manifest's self-test; raise SelfTestError if an answer differs by more than it tolerates."""
         test = manifest.self_test
         expected = np.asarray(test.expected[self.file], np.float32)
         found = self.run(self_test_inputs(test.seed, test.count))
         if expected.shape != found.shape:
-            raise SelfTestError(
-                f"{self.file}: the self-test wants answers of shape {expected.shape}, got {found.shape}."
-            )
-        difference = float(np.max(np.abs(found - expected)))
-        if not difference <= test.tolerance[self.file]:  # written so that NaN fails
+            raise SelfTestError(f"{self.file}: the self-test wants shape {expected.shape}, got {found.shape}.")
+        difference, allowed = float(np.abs(found - expected).max()), test.tolerance[self.file]
+        if not difference <= allowed:  # written so that NaN fails
             raise SelfTestError(
                 f"{self.file}: the self-test differs from the manifest by {difference:.2g}, "
-                f"allowed is {test.tolerance[self.file]:.2g}: publish the version again."
+                f"allowed is {allowed:.2g}: publish the version again."
             )
 
     def read_specimens(self) -> None:
-        """Let the model read digits that come with the service: its manifest cannot say what is expected here.
-
-        This also warms the session up for single images.
+        """Let the model read digits that come with the service, which also warms it up for single images.
 
         Raises:
             SelfTestError: it reads too few, none of some digit, or its answers are no probabilities of one image.
         """
         images, labels = specimens()
         together = self.run(images)
-        alone = np.concatenate([self.run(images[place : place + 1]) for place in range(len(images))])
+        alone = np.concatenate([self.run(image[np.newaxis]) for image in images])
         self._check_probabilities(together, alone)
         read = together.argmax(axis=1) == labels
         never = sorted(set(labels.tolist()) - set(labels[read].tolist()))
         if never or read.mean() < _LEAST_READ:
+            none = f", and none of the digit {never[0]}" if never else ""
             raise SelfTestError(
-                f"{self.file}: it reads {read.sum()} of the service's {len(read)} own digits"
-                + (f", and none of the digit {never[0]}" if never else "")
-                + ": it is no trained model of digits; train it, and publish that."
+                f"{self.file}: it reads {read.sum()} of the service's {len(read)} own digits{none}: "
+                "it is no trained model of digits; train it, and publish that."
             )
 
     def _check_probabilities(self, together: Probabilities, alone: Probabilities) -> None:
@@ -143,7 +121,7 @@ class Engine:
 
 def self_test_inputs(seed: int, count: int) -> Images:
     """Return the contract's self-test images as an array, uint8 [count, 28, 28]."""
-    return np.frombuffer(self_test_images(seed, count), np.uint8).reshape(count, IMAGE_SIDE, IMAGE_SIDE)
+    return np.frombuffer(contract.self_test_images(seed, count), np.uint8).reshape(count, IMAGE_SIDE, IMAGE_SIDE)
 
 
 def batch_sizes(most: int) -> list[int]:
@@ -160,7 +138,7 @@ def open_version(
     gpu_memory_mb: int = 1024,
     max_batch: int = 1,
 ) -> Engine:
-    """Open the graph of a published version that suits the provider, and self-test it.
+    """Open the graph of a published version that suits the provider, and test it.
 
     CUDA runs float32, and is warmed up for batches of up to `max_batch`; a CPU runs int8 where the version has it.
     `auto` takes CUDA where it works and says so where it does not.
@@ -168,30 +146,24 @@ def open_version(
     Raises:
         ModelError: the version cannot be served; the leaf of the tree says why.
     """
-    if provider == "cpu" or (provider == "auto" and "CUDAExecutionProvider" not in ort.get_available_providers()):
-        return _open_on_cpu(directory, manifest, threads)
-    try:
-        model = manifest.read_file(directory, FLOAT32_FILE)
-        engine = Engine.open(model, provider="cuda", threads=threads, gpu_memory_mb=gpu_memory_mb)
-        engine.warm_up(max_batch)
-        return _tested(engine, manifest)
-    except ProviderError as error:
+
+    def opened(provider: Provider, file: str) -> Engine:
+        model = manifest.read_file(directory, file)
+        engine = Engine.open(model, provider=provider, threads=threads, gpu_memory_mb=gpu_memory_mb, file=file)
         if provider == "cuda":
-            raise
-        log.warning("CUDA cannot serve, the CPU does: %s", error)
-        return _open_on_cpu(directory, manifest, threads)
+            engine.warm_up(max_batch)
+        engine.self_test(manifest)
+        engine.read_specimens()
+        return engine
 
-
-def _open_on_cpu(directory: Path, manifest: Manifest, threads: int) -> Engine:
-    file = INT8_FILE if INT8_FILE in manifest.files else FLOAT32_FILE
-    model = manifest.read_file(directory, file)
-    return _tested(Engine.open(model, threads=threads, file=file), manifest)
-
-
-def _tested(engine: Engine, manifest: Manifest) -> Engine:
-    engine.self_test(manifest)
-    engine.read_specimens()
-    return engine
+    if provider == "cuda" or (provider == "auto" and _ORT_PROVIDERS["cuda"] in ort.get_available_providers()):
+        try:
+            return opened("cuda", contract.FLOAT32_FILE)
+        except ProviderError as error:
+            if provider == "cuda":
+                raise
+            log.warning("CUDA cannot serve, the CPU does: %s", error)
+    return opened("cpu", contract.INT8_FILE if contract.INT8_FILE in manifest.files else contract.FLOAT32_FILE)
 
 
 def _open_session(model: bytes, provider: Provider, threads: int, gpu_memory_mb: int) -> ort.InferenceSession:
@@ -213,7 +185,8 @@ def _open_session(model: bytes, provider: Provider, threads: int, gpu_memory_mb:
             enable_fallback=False,
         )
     except Exception as error:  # ONNX Runtime's exceptions have no common base
-        if provider == "cuda" and _opens_on_cpu(model):
+        if provider == "cuda":
+            _open_session(model, "cpu", 1, 0)  # raises the error of a graph that is at fault itself
             raise ProviderError(f"CUDA cannot run the model here: {_reason(error)}.") from error
         raise ContractError(f"ONNX Runtime cannot load the model: {first_line(error)}.") from error
     # The list of available providers and the one asked for are wishes; only this is what runs.
@@ -231,8 +204,7 @@ def _session_options(threads: int) -> ort.SessionOptions:
     options.inter_op_num_threads = 1
     # A spinning pool burns the processor that the next request needs.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    # A graph may name files that hold its weights. They are in no manifest, so they must not be found: nothing is
-    # below a file, and without this they would be looked for in the working directory.
+    # A graph may name files with its weights, which are in no manifest and must not be found: nothing is below a file.
     options.add_session_config_entry("session.model_external_initializers_file_folder_path", os.devnull)
     options.log_severity_level = 3  # errors; what matters of the rest is raised or logged here
     return options
@@ -255,27 +227,20 @@ def _reason(error: Exception) -> str:
     return said[0].strip() if said else first_line(error)
 
 
-def _opens_on_cpu(model: bytes) -> bool:
-    try:
-        _open_session(model, "cpu", 1, 0)
-    except ModelError:
-        return False
-    return True
-
-
 def _check_contract(session: ort.InferenceSession) -> None:
-    found_inputs = [(node.name, node.type, node.shape[1:]) for node in session.get_inputs()]
-    found_outputs = [(node.name, node.type, node.shape[1:]) for node in session.get_outputs()]
-    _expect("inputs", found_inputs, [(INPUT_NAME, "tensor(uint8)", [IMAGE_SIDE, IMAGE_SIDE])])
-    _expect("outputs", found_outputs, [(OUTPUT_NAME, "tensor(float)", [len(LABELS)])])
-    batch = session.get_inputs()[0].shape[0]
-    if isinstance(batch, int):
-        raise ContractError(f"The model takes batches of {batch} only; the contract wants any number of images.")
+    inputs, outputs = session.get_inputs(), session.get_outputs()
     metadata = session.get_modelmeta().custom_metadata_map
-    _expect("contract version", metadata.get(METADATA_CONTRACT), CONTRACT_VERSION)
-    _expect("labels", metadata.get(METADATA_LABELS), ",".join(LABELS))
+    for what, found, wanted in (
+        ("inputs", _described(inputs), [(contract.INPUT_NAME, "tensor(uint8)", [IMAGE_SIDE, IMAGE_SIDE])]),
+        ("outputs", _described(outputs), [(contract.OUTPUT_NAME, "tensor(float)", [len(contract.LABELS)])]),
+        ("contract version", metadata.get(contract.METADATA_CONTRACT), contract.CONTRACT_VERSION),
+        ("labels", metadata.get(contract.METADATA_LABELS), ",".join(contract.LABELS)),
+    ):
+        if found != wanted:
+            raise ContractError(f"The model's {what}: found {found}, the contract wants {wanted}.")
+    if isinstance(batch := inputs[0].shape[0], int):
+        raise ContractError(f"The model takes batches of {batch} only; the contract wants any number of images.")
 
 
-def _expect(what: str, found: object, wanted: object) -> None:
-    if found != wanted:
-        raise ContractError(f"The model's {what}: found {found}, the contract wants {wanted}.")
+def _described(tensors: Sequence[ort.NodeArg]) -> list[tuple[str, str, list[int]]]:
+    return [(tensor.name, tensor.type, tensor.shape[1:]) for tensor in tensors]

@@ -50,23 +50,20 @@ def specimens() -> tuple[Grey, npt.NDArray[np.uint8]]:
 
     Each digit is there as often; those of one are in different hands. They are drawn and read once a process.
     """
-    labels = [label for _ in _HANDS for label in range(len(_STROKES))]
-    pictures = [draw(label, hand) for hand in _HANDS for label in range(len(_STROKES))]
-    return np.stack([centre(fit(picture)) for picture in pictures]), np.array(labels, np.uint8)
+    written = [(label, hand) for hand in _HANDS for label in range(len(_STROKES))]
+    images = [centre(fit(draw(label, hand))) for label, hand in written]
+    return np.stack(images), np.array([label for label, _ in written], np.uint8)
 
 
 def draw(label: int, hand: Hand) -> Floats:
     """Return the ink of a digit with no paper around it, float32 [height, width] from 0 to 1."""
     ink = np.zeros((_SIDE, _SIDE), np.uint8)
     for stroke in _STROKES[label].split("|"):
-        line = _place(_rounded(_points(stroke)), hand) * (1 << _SUBPIXEL)
+        points = np.array([point.split(",") for point in stroke.split()], float) / 100
+        line = _place(_rounded(points), hand) * (1 << _SUBPIXEL)
         cv2.polylines(ink, [np.rint(line).astype(np.int32)], False, 255, hand.pen, cv2.LINE_AA, _SUBPIXEL)
     left, top, width, height = cv2.boundingRect(ink)
     return np.asarray(ink[top : top + height, left : left + width] / 255, np.float32)
-
-
-def _points(stroke: str) -> npt.NDArray[np.float64]:
-    return np.array([[float(number) / 100 for number in point.split(",")] for point in stroke.split()])
 
 
 def _rounded(points: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

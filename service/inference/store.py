@@ -9,7 +9,8 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from service.contract import Manifest
@@ -43,25 +44,16 @@ Report = Callable[[Serving | str], None]  # told of each version that is taken, 
 
 @dataclass(frozen=True)
 class Version:
-    """A version that there is; `reason` says why it does not serve, or why its changed files do not."""
+    """A version that there is; `reason` says why it does not serve, or why its changed files do not.
 
-    number: int
-    serves: bool
-    reason: str
-
-
-@dataclass(frozen=True)
-class Examined:
-    """A version that was opened only to see whether it could serve; `serving` is None where it could not.
-
-    `reason` says why it does not serve, `bytes` is what its files take.
+    `examine` opens it to see whether it could serve: `model` is None where it could not. Its files take `bytes`.
     """
 
     number: int
     serves: bool
-    serving: Serving | None
     reason: str
-    bytes: int
+    model: Serving | None = None
+    bytes: int = 0
 
 
 @dataclass(frozen=True)
@@ -99,9 +91,9 @@ class ModelStore:
         """Why nothing serves, as a sentence; empty where something does."""
         if self._serving is not None:
             return ""
-        refused = sorted(self._refused.items(), reverse=True)
-        if refused:
-            return f"Version {refused[0][0]} is refused. {refused[0][1].reason}"
+        if self._refused:
+            newest = max(self._refused)
+            return f"Version {newest} is refused. {self._refused[newest].reason}"
         name = self._directory.name
         if self._wanted != "latest":
             return f"{name} has no version {self._wanted}: publish it, or set DIGITS_MODEL_VERSION=latest."
@@ -110,29 +102,29 @@ class ModelStore:
     def versions(self) -> list[Version]:
         """Return the versions in the directory, and the one that serves though its files be gone, newest first."""
         serving = self._taken[0] if self._taken else 0
-        numbers = {*self._numbers(), *filter(None, [serving])}
-        return [
-            Version(number, number == serving, self._why(number, serving)) for number in sorted(numbers, reverse=True)
-        ]
+        numbers = sorted({*self._numbers(), serving} - {0}, reverse=True)
+        return [Version(number, number == serving, self._why(number, serving)) for number in numbers]
 
     def _why(self, number: int, serving: int) -> str:
-        if number in self._refused:
-            return self._refused[number].reason
+        stamp = _stamp(self._directory / str(number))
+        refusal = self._refused.get(number)
+        if refusal and refusal.stamp == stamp and self._taken != (number, stamp):
+            return refusal.reason
         if number == serving:
             return ""
         if self._wanted not in ("latest", str(number)):
             return f"DIGITS_MODEL_VERSION={self._wanted} is served."
         return f"Version {serving} is newer and serves." if number < serving else "It has not been opened yet."
 
-    def examine(self) -> Iterator[Examined]:
+    def examine(self) -> Iterator[Version]:
         """Open each version in turn, newest first. What serves stays as it is."""
         for version in self.versions():
             directory = self._directory / str(version.number)
             size = sum(entry[2] for entry in _stamp(directory))
             try:
-                yield Examined(version.number, version.serves, self._open(directory), version.reason, size)
+                yield replace(version, model=self._open(directory), bytes=size)
             except Exception as error:
-                yield Examined(version.number, version.serves, None, self._without_paths(_why(error)), size)
+                yield replace(version, reason=self._without_paths(_why(error)), bytes=size)
 
     def refresh(self) -> None:
         """Let the newest version that works serve. Never raises.
@@ -140,7 +132,7 @@ class ModelStore:
         A version is opened once, and again after its files have changed, or some time after a refusal that may have
         passed. What serves goes on serving after its directory is gone, until another version is there.
         """
-        numbers = self._candidates()
+        numbers = [number for number in self._numbers() if self._wanted in ("latest", str(number))]
         self._refused = {number: refusal for number, refusal in self._refused.items() if number in numbers}
         for number in numbers:
             stamp = _stamp(self._directory / str(number))
@@ -153,16 +145,13 @@ class ModelStore:
 
     def watch(self, seconds: float = 1.0) -> None:
         """Call `refresh` every so many seconds from now on, from a thread of its own. Call this after the fork."""
-        threading.Thread(target=self._watch, args=(seconds,), name="model-store", daemon=True).start()
 
-    def _watch(self, seconds: float) -> None:
-        while True:
-            time.sleep(seconds)
-            self.refresh()
+        def watch() -> None:
+            while True:
+                time.sleep(seconds)
+                self.refresh()
 
-    def _candidates(self) -> list[int]:
-        """Return the versions that may serve, newest first."""
-        return [number for number in self._numbers() if self._wanted in ("latest", str(number))]
+        threading.Thread(target=watch, name="model-store", daemon=True).start()
 
     def _numbers(self) -> list[int]:
         """Return the versions that there are, newest first."""
@@ -191,10 +180,9 @@ class ModelStore:
         return Serving(self._open_engine(directory, manifest), manifest)
 
     def _refuse(self, number: int, stamp: Stamp, error: Exception) -> None:
-        why = _why(error)
+        why, before = _why(error), self._refused.get(number)
         until = time.monotonic() + _RETRY_SECONDS if _may_pass(error) else float("inf")
         refusal = _Refusal(stamp, self._without_paths(why), until)
-        before = self._refused.get(number)
         self._refused = {**self._refused, number: refusal}  # a new one, because requests read it meanwhile
         if before is None or (before.stamp, before.reason) != (stamp, refusal.reason):
             log.error("Version %d is refused: %s", number, why)
@@ -208,18 +196,15 @@ class ModelStore:
 
 def model_store(settings: Settings) -> ModelStore:
     """Return the store of the model that the settings name; nothing is opened yet."""
-    return ModelStore(
-        settings.models_dir / settings.model_name,
-        version=settings.model_version,
-        open_engine=lambda directory, manifest: open_version(
-            directory,
-            manifest,
-            provider=settings.provider,
-            threads=settings.intra_op_threads,
-            gpu_memory_mb=settings.gpu_memory_mb,
-            max_batch=settings.max_batch,
-        ),
+    open_engine = partial(
+        open_version,
+        provider=settings.provider,
+        threads=settings.intra_op_threads,
+        gpu_memory_mb=settings.gpu_memory_mb,
+        max_batch=settings.max_batch,
     )
+    directory = settings.models_dir / settings.model_name
+    return ModelStore(directory, version=settings.model_version, open_engine=open_engine)
 
 
 def _why(error: Exception) -> str:
@@ -234,9 +219,7 @@ def _may_pass(error: Exception) -> bool:
 def _stamp(directory: Path) -> Stamp:
     """Return what changes when a file of the version does: the name, inode, size and time of each."""
     try:
-        return tuple(
-            (entry.name, entry.stat().st_ino, entry.stat().st_size, entry.stat().st_mtime_ns)
-            for entry in sorted(directory.iterdir())
-        )
+        found = [(entry.name, entry.stat()) for entry in sorted(directory.iterdir())]
+        return tuple((name, stat.st_ino, stat.st_size, stat.st_mtime_ns) for name, stat in found)
     except OSError:  # it went while we looked, or may not be read
         return ()

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from service.preprocessing.annotations import without_line_through
 from service.preprocessing.illumination import Floats, Grey, Histogram, Mask, border, halved
 from service.preprocessing.page import is_bar, is_polygon
 
@@ -17,6 +18,7 @@ _LONGEST = 256  # pixels: of the picture that is looked at
 _FINE = 128  # pixels: of the figure; more are averaged first
 _STEP = 60  # grey levels between paper and ink
 _EVEN = 0.08  # of that step: so far from the paper are the border and what is on its other side
+_RINGING = 0.16  # of that step: so far beyond the paper go the edges of what was enlarged
 _TRACE, _STROKE, _FAINTEST = 0.1, 0.3, 0.12  # of the ink's darkness
 _STRONGEST = 0.98  # of the ink is no darker
 _NEAR = 0.05  # of the figure's longer side: so far from its strokes end its traces
@@ -79,14 +81,15 @@ def _lights_of_cut_out(grey: Grey) -> Iterator[_Light]:
     for light_ink in (dark_paper, not dark_paper):
         paper = histogram.quantile(0.25, 0, split + 1) if light_ink else histogram.quantile(0.75, split + 1)
         step, other = (high - paper, paper - low) if light_ink else (paper - low, high - paper)
-        if step >= _STEP and other <= _EVEN * step:
+        if step >= _STEP and other <= _RINGING * step:
             yield _Light(round(paper), round(step), light_ink)
 
 
 def _only_figure(grey: Grey, small: Grey, light: _Light) -> Floats | None:
     traces = (light.contrast(small) > _TRACE * light.strongest).view(np.uint8)
-    outlines, _ = cv2.findContours(traces, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    outline, *specks = sorted(outlines, key=len, reverse=True)
+    outlines, tree = cv2.findContours(traces, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
+    outer = [outline for outline, (_, _, _, parent) in zip(outlines, tree[0], strict=True) if parent < 0]
+    outline, *specks = sorted(outer, key=len, reverse=True)
     if len(specks) > _MOST_SPECKS or (specks and len(specks[0]) > _SPECK * len(outline)):
         return None
     box = cv2.boundingRect(outline)
@@ -157,6 +160,8 @@ def _ink(contrast: Grey, light: _Light, stoutest: float, *, cut_out: bool) -> Fl
         inner = contrast[depth > depth.max() / 2]
         if np.mean(inner < _EVENLY * full) > _UNEVEN:
             return None
+    if without_line_through(strokes) is not strokes:
+        return None
     ink = np.minimum(contrast * np.float32(1 / full), np.float32(1))
     return np.asarray(ink * traces, np.float32)
 

@@ -38,7 +38,7 @@ cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 _OPAQUE = 255
 _LEAST_WEBP = 32  # bytes; OpenCV takes no smaller one
 _TAIL, _MOST_ROWS = 4096, 0.9  # bytes that stand for a missing end; of the rows of a JPEG without it
-_PIXEL_BYTES = 4  # of the pictures by which `max_pixels` is meant
+PIXEL_BYTES = 4  # of the pictures by which `max_pixels` is meant
 _LEAST_SIDE = 4  # pixels; a line of 1 x 30000 is no digit
 _LARGE_BYTES = 8 << 20  # from here on pictures are decoded one at a time: more at once take memory and save no time
 _BAND_PIXELS = 1 << 18  # as many are converted at a time, so that no copy of a large picture is made
@@ -100,7 +100,7 @@ def decode(content: bytes | Still, *, max_pixels: int) -> Grey:
 
 def _check_size(picture: Still, max_pixels: int) -> None:
     width, height = picture.width, picture.height
-    allowed = int(max_pixels * _PIXEL_BYTES / picture.pixel_bytes)
+    allowed = int(max_pixels * PIXEL_BYTES / picture.pixel_bytes)
     if width * height > allowed:
         raise TooLarge(f"The picture has {width} x {height} pixels, allowed are {allowed} in all: send a smaller one.")
     if width <= 0 or height <= 0:
@@ -158,7 +158,7 @@ def _reduced(width: int, height: int) -> tuple[int, int]:
 
 def _webp(picture: Still) -> Image.Image:
     """Decode a WebP by OpenCV: Pillow's way over an animation takes three times the memory."""
-    lean = _is_large(picture) and picture.pixel_bytes <= _PIXEL_BYTES
+    lean = _is_large(picture) and picture.pixel_bytes <= PIXEL_BYTES
     flags = cv2.IMREAD_GRAYSCALE | cv2.IMREAD_IGNORE_ORIENTATION if lean else cv2.IMREAD_UNCHANGED
     pixels = cv2.imdecode(np.frombuffer(picture.content, np.uint8), flags)
     if pixels is None or pixels.shape[:2] != (picture.height, picture.width):

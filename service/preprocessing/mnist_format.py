@@ -22,7 +22,17 @@ from service.contract import IMAGE_SIDE
 from service.errors import NoDigit, SeveralDigits
 from service.preprocessing.binarize import bitmap_ink, to_ink
 from service.preprocessing.clear import find_clear
-from service.preprocessing.illumination import EvenLight, Floats, Grey, Light, Mask, UnevenLight, components, halved
+from service.preprocessing.illumination import (
+    EvenLight,
+    Floats,
+    Grey,
+    Light,
+    Mask,
+    UnevenLight,
+    components,
+    halved,
+    median,
+)
 from service.preprocessing.page import filled_up, find_outlined_sheet, find_sheet
 from service.preprocessing.segment import Figure, find_figure
 
@@ -40,9 +50,12 @@ _ENCLOSING = 4  # times as much counts what has the other reading's figure betwe
 _NOISE_LIKE = 0.75  # roughness of a bitmap of 8x8 with a digit in it may be as much
 _NEAR, _FAR = 0.06, 0.4  # of the levels' range: as the paper, surely not as the paper
 _LEAST_PAPER, _MOST_LINES, _ONE_LINE = 0.4, 0.38, 0.6  # of the pixels: as the paper, not; of these, in one piece
+_LINKED, _MOST_OF_GAPPED = 0.85, 0.16  # of a line with gaps has a neighbour; of the pixels, such a line
 _NOISE = 4.5  # median absolute deviations; three standard deviations of Gaussian noise
 _MNIST_INK = 240  # the whitest pixel of a digit of MNIST is never below 253
 _STROKE_WIDTHS = 0.16, 0.08, 0.34  # of the working copy: the widest stroke of each reading in uneven light
+_STROKE_OF_BITMAP = 0.34
+_FLAT, _UNLIKE_PAPER = 8, 40  # grey levels: within a bar; between it and the paper
 _FINE = 4  # the stroke weight is set at this multiple of the box's resolution
 # Pixels of the box. Over the training images the mean width lies between 1.7 and 3.9 in 90% of them.
 _THINNEST, _BOLDEST = 2.0, 3.25
@@ -109,6 +122,8 @@ def find(grey: Grey) -> Floats:
         NoDigit, SeveralDigits: as `canonical_digit`.
     """
     picture = unmagnified(grey)
+    if max(picture.shape) <= _BITMAP:
+        picture = np.ascontiguousarray(without_bars(picture))
     clear = find_clear(picture)
     if clear is not None:
         return clear
@@ -139,12 +154,34 @@ def _magnification(grey: Grey) -> int:
 
 
 def _found_in_bitmap(grey: Grey) -> Figure | None:
-    """Return the figure in a bitmap, which has no room for shadows or for two, and often none for paper around it."""
-    light = EvenLight.of(grey, strict=False)
-    if light is None or _is_noise(grey, light.level):
+    """Return the figure in a bitmap, which has no room for shadows' edges or for two, and often none for paper."""
+    even = EvenLight.of(grey, strict=False)
+    if _is_noise(grey, median(grey) if even is None else even.level):
         return None
     scaled = working_copy(grey)
-    return _attempt(light, scaled, np.zeros_like(scaled), alone=True)
+    none = np.zeros_like(scaled)
+    best = None if even is None else _attempt(even, scaled, none, alone=True)
+    if EvenLight.of(grey) is not None:
+        return best
+    for light_ink in (False, True):
+        light = UnevenLight(int(_STROKE_OF_BITMAP * max(scaled.shape)), light_ink)
+        best = _better(best, _attempt(light, scaled, none, alone=True))
+    return best
+
+
+def without_bars(grey: Grey) -> Grey:
+    """Return a bitmap without the flat bars of another level that a program put along two opposite sides."""
+    for turned in (grey, grey.T):
+        flat = np.ptp(turned, axis=1) <= _FLAT
+        first, last = int(np.argmin(flat)), len(flat) - int(np.argmin(flat[::-1]))
+        inner = turned[first:last]
+        if not 0 < first < last < len(flat) or min(inner.shape) < _MIN_SIDE:
+            continue
+        sides = int(turned[0, 0]), int(turned[-1, 0])
+        paper = _median(np.concatenate([inner[:, 0], inner[:, -1]]))
+        if abs(sides[0] - sides[1]) <= _FLAT and min(abs(side - paper) for side in sides) > _UNLIKE_PAPER:
+            return inner if turned is grey else inner.T
+    return grey
 
 
 def _is_noise(grey: Grey, paper: float) -> bool:
@@ -155,10 +192,14 @@ def _is_noise(grey: Grey, paper: float) -> bool:
 def _is_line_drawing(grey: Grey, paper: float) -> bool:
     """Tell whether much is as the paper, and most of what is not hangs together: so it hardly ever is in noise."""
     away = np.abs(grey - np.float32(paper)) / max(1, int(np.ptp(grey)))
-    _, _, pieces = components((away > _FAR).view(np.uint8))
+    marks = (away > _FAR).view(np.uint8)
+    _, _, pieces = components(marks)
     areas = pieces[1:, cv2.CC_STAT_AREA]
     one_line = areas.max(initial=0) > _ONE_LINE * areas.sum() and areas.sum() < _MOST_LINES * grey.size
-    return bool(one_line and np.mean(away < _NEAR) > _LEAST_PAPER)
+    around = cv2.boxFilter(marks, -1, (3, 3), normalize=False, borderType=cv2.BORDER_CONSTANT)
+    linked = np.count_nonzero((around > 1) & (marks > 0))
+    gapped = linked > _LINKED * areas.sum() and areas.sum() < _MOST_OF_GAPPED * grey.size
+    return bool((one_line or gapped) and np.mean(away < _NEAR) > _LEAST_PAPER)
 
 
 def _roughness(grey: Grey) -> float:

@@ -134,11 +134,14 @@ def is_bar(outline: npt.NDArray[Any]) -> bool:
     return max(across, down) > _STOUT * min(across, down)
 
 
-def is_panel(member: Mask) -> bool:
-    """Tell whether what is found is an area with straight sides, perhaps with something on it, and no stroke."""
+def is_panel(member: Mask, full: float = _FULL) -> bool:
+    """Tell whether what is found is an area with straight sides, perhaps with something on it, and no stroke.
+
+    At least `full` of it is left beside what is on it.
+    """
     outlines, _ = cv2.findContours(member, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     outline = max(outlines, key=cv2.contourArea)
-    if is_bar(outline) or cv2.countNonZero(member) < _FULL * cv2.contourArea(outline):
+    if is_bar(outline) or cv2.countNonZero(member) < full * cv2.contourArea(outline):
         return False
     return is_polygon(outline, _NOTCHED)
 

@@ -1,6 +1,6 @@
 """Ink -> the one figure in the picture: which strokes belong together, and which are something else."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 from typing import Any, NamedTuple
 
@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from service.errors import NoDigit
+from service.preprocessing.annotations import without_annotations
 from service.preprocessing.binarize import Ink
 from service.preprocessing.creases import only_folds
 from service.preprocessing.frames import without_frames
@@ -33,6 +34,8 @@ _LOOSE = 0.5  # of its longer side: what lies so far along the border is no part
 _SPECK = 1.5  # times its own length: no piece belongs to a figure that is further away
 _EDGED, _CUT, _BARELY = 0.8, 0.85, 0.6  # of the outline is an edge: surely strokes; cut off strokes; perhaps strokes
 _LEAST = 0.04  # of all ink: less is a speck, where there is room for one figure only
+_AS_HIGH, _AS_DARK, _BOTH = 0.75, 0.4, 0.9  # as the other one; of all ink: two digits in a bitmap
+_ALL = 0.95  # of the area within its outline: a panel in a bitmap is filled
 _INNER, _OUTER = 0.6, 1.1  # of the inner figure's bounds: so much is within the other's, which are larger
 _SAME = 0.9  # of the larger figure's bounds is within the other's
 _GAP = 0.5  # how much less a gap between strokes counts
@@ -148,7 +151,8 @@ def find_figure(ink: Ink, contrast: Contrast, rim: Mask, *, widest: int | None =
     Raises:
         NoDigit: there are no strokes, or too many.
     """
-    count, labels, boxes = components(without_lines(without_frames(ink.strokes), ink.traces))
+    strokes = without_lines(without_frames(ink.strokes), ink.traces)
+    count, labels, boxes = components(strokes if alone else without_annotations(strokes))
     amount = np.clip(ink.amount, 0, 1)
     inked = np.flatnonzero(labels)
     label = labels.ravel()[inked]
@@ -166,7 +170,8 @@ def find_figure(ink: Ink, contrast: Contrast, rim: Mask, *, widest: int | None =
     if widest is not None and _between_strokes(member, contrast, groups[0].box):
         edged *= _GAP
     folds = not alone and ink.contrast < _OF_A_FOLD and only_folds(member, rim)
-    return _figure(groups, member, amount, edged, share, ink.contrast, widest, alone=alone, folds=folds)
+    figure = _figure(groups, member, amount, edged, share, ink.contrast, widest, alone=alone, folds=folds)
+    return replace(figure, several=figure.several or (alone and _side_by_side(parts)))
 
 
 def _together(groups: list[_Group]) -> list[_Group]:
@@ -174,6 +179,18 @@ def _together(groups: list[_Group]) -> list[_Group]:
     ink = sum(group.ink for group in groups)
     joined = [group for group in groups if group.ink > _LEAST * ink]
     return [reduce(_Group.joined, joined)] if joined else []
+
+
+def _side_by_side(groups: list[_Group]) -> bool:
+    """Tell whether two pieces of a bitmap are digits of their own: as high, as dark, one beside the other."""
+    if len(groups) < 2:
+        return False
+    one, other = groups[:2]
+    if one.ink + other.ink < _BOTH * sum(group.ink for group in groups):
+        return False
+    across, _ = one.box.gaps(other.box)
+    heights, inks = sorted((one.box.height, other.box.height)), sorted((one.ink, other.ink))
+    return across > 0 and heights[0] > _AS_HIGH * heights[1] and inks[0] > _AS_DARK * inks[1]
 
 
 def _grouped(groups: list[_Group]) -> list[_Group]:
@@ -263,7 +280,9 @@ def _figure(
     group = groups[0]
     longer, thickest = group.box.longer, _thickest(member[group.box.slices(1)])
     if thickest > (_BLOT if alone else _SOLID) * longer or (
-        2 * cv2.countNonZero(member) > group.box.area and not (alone and group.box.is_tall) and is_panel(member)
+        2 * cv2.countNonZero(member) > group.box.area
+        and not (alone and group.box.is_tall)
+        and is_panel(member, *([_ALL] if alone else []))
     ):
         raise NoDigit(_UNREADABLE)
     slender, apart = thickest < _STOUT * longer, group.free > _FREE

@@ -91,3 +91,14 @@ def test_address(bind: str, refusal: str) -> None:
     found = address_refusal(bind)
     assert refusal in found
     assert bool(found) == bool(refusal)
+
+
+@pytest.mark.parametrize("command", [[], ["predict", "docs/seven.png"], ["models"]])
+def test_a_python_without_the_packages_is_told_in_one_line_which_has_them(command: list[str]) -> None:
+    result = subprocess.run(
+        [sys.executable, "-S", "-m", "service", *command], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert (result.returncode, result.stdout) == (1, "")
+    [line] = result.stderr.splitlines()
+    assert ".venv/serve/bin/python -m service" in line
+    assert "make serve" in line

@@ -88,9 +88,42 @@ def test_a_setting_that_is_no_more_is_told_and_stops_nothing(name: str, text: st
     assert former({name: ""}) == former({}) == []
 
 
-def test_what_kubernetes_sets_for_a_service_of_the_same_name_is_left_alone() -> None:
-    injected = {"DIGITS_SERVICE_HOST": "10.0.0.1", "DIGITS_PORT": "tcp://10.0.0.1:80", "DIGITS_PORT_80_TCP_PORT": "80"}
-    assert Settings.from_environ(injected) == Settings()
+@pytest.mark.parametrize("name", ["DIGITS", "DIGITS_GPU", "DIGITS_CANARY_2"])
+@pytest.mark.parametrize(
+    "link",
+    [
+        "SERVICE_HOST=10.0.0.1",
+        "SERVICE_HOST=fd00::1",
+        "SERVICE_PORT=80",
+        "SERVICE_PORT_HTTP=80",
+        "PORT=tcp://10.0.0.1:80",
+        "PORT_80_TCP=tcp://[fd00::1]:80",
+        "PORT_80_TCP_PROTO=tcp",
+        "PORT_80_TCP_PORT=80",
+        "PORT_53_UDP_ADDR=10.0.0.1",
+        "NAME=/web/digits",
+        "ENV_PYTHON_VERSION=3.13",
+    ],
+)
+def test_links_to_services_and_containers_are_passed_over(name: str, link: str) -> None:
+    variable, _, value = link.partition("=")
+    assert Settings.from_environ({f"{name}_{variable}": value}) == Settings()
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("DIGITS_PORT", "9000"),
+        ("DIGITS_PORT_80_TCP", "yes"),
+        ("DIGITS_SERVICE_HOST", "example.org"),
+        ("DIGITS_GPU_SERVICE_PORT", "http"),
+        ("DIGITS_PORT_80_TCP_ADDR", "here"),
+        ("DIGITS_NAME", "mine"),
+    ],
+)
+def test_what_has_only_the_name_of_such_a_link_is_refused(variable: str, value: str) -> None:
+    with pytest.raises(SettingsError, match=f"{variable} is no setting"):
+        Settings.from_environ({variable: value})
 
 
 def test_a_gpu_gets_one_process_with_more_threads_unless_the_variables_say_otherwise() -> None:

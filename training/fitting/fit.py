@@ -43,33 +43,34 @@ def fit(
     start: Any = None,
     callbacks: Sequence[Any] = (),
     xla: bool | None = None,
+    may_diverge: bool = False,
 ) -> Fitted:
     """Train `recipe` on `data.train_*` for `epochs` from the checkpoint of `run`, or from the start.
 
     `pool` is what the recipe mixes in, `teacher` the trained model that it learns from, where it has one, and
     `start` the one whose weights it starts from. An epoch shows each training digit once, and the pool's pictures
-    beside them. `callbacks` are Keras', to look on with. `xla` compiles the epoch; None does so where it wins.
+    beside them. `callbacks` are Keras'. `xla` compiles the epoch; None does so where it wins. Where it `may_diverge`,
+    a loss that is no number is a result like another.
 
-    The validation split is looked at after each epoch and decides nothing here: the weights are those of the last
-    epoch, where the learning rate has come down to zero, or their mean with those of `start`.
+    The validation split decides nothing here: the weights are those of the last epoch, or their mean with `start`'s.
 
     Raises:
         TrainingError: the loss was not finite, the device failed or is full, or the checkpoint is damaged.
     """
     steps = batches.steps_per_epoch(len(data.train_images), batches.digits_per_batch(recipe))
-    if xla is None:
-        xla = device.wins_by_xla(strategy, epochs * steps * recipe.batch_size)
+    xla = device.wins_by_xla(strategy, epochs * steps * recipe.batch_size) if xla is None else xla
     keras.utils.set_random_seed(seed)
     with device.failures_explained(), strategy.scope():
         model, behind = _restored(recipe, run, start, steps, epochs)
-        loss, images = _loss(model, recipe, teacher), loop.place(*_learnt(data, pool))
-        trainer = loop.Loop(model, loss, images, recipe, strategy, seed=seed, steps=steps, xla=xla)
+        loss = _loss(model, recipe, teacher)
+        images = loop.place(*_learnt(data, pool), gpu=device.is_gpu(strategy))
+        trainer = loop.Loop(model, loss, images, recipe, strategy, loop.Settings(seed, steps, xla, may_diverge))
     judge = loop.Validation(model, data.validation_images, targets(data.validation_labels))
     counts = {"digits": len(data.train_labels), "pool": 0 if pool is None else len(pool.labels)}
 
     def train(epoch: int) -> Entry:
         order = batches.order(recipe, range(epoch * steps, (epoch + 1) * steps), seed=seed, **counts)
-        with device.failures_explained():
+        with device.failures_explained(), tf.device(strategy.extended.worker_devices[0]):
             return _train(trainer, judge, order, epoch)
 
     history = _course(run, model, train, range(behind, epochs), keras.callbacks.CallbackList([*callbacks], model=model))
@@ -79,13 +80,15 @@ def fit(
 def _course(run: Run, model: Any, train: Callable[[int], Entry], epochs: range, watchers: Any) -> History:
     """Train epoch by epoch, each kept in the run; return the figures of all, those before `epochs` included."""
     history = run.read_history()[: epochs.start]
+    log = tf.summary.create_file_writer(str(run.directory / "tensorboard"))
     watchers.on_train_begin()
     for epoch in epochs:
         watchers.on_epoch_begin(epoch)
         history.append(train(epoch))
-        _note(run, history[-1], epochs.stop)
+        _note(log, history[-1], epochs.stop)
         run.save(model, history)
         watchers.on_epoch_end(epoch, history[-1])
+    log.close()
     watchers.on_train_end()
     return history
 
@@ -128,14 +131,14 @@ def _train(trainer: loop.Loop, judge: loop.Validation, order: batches.Order, epo
     return {"epoch": epoch + 1, **figures._asdict(), **validation, **speed}
 
 
-def _note(run: Run, entry: Entry, epochs: int) -> None:
+def _note(log: Any, entry: Entry, epochs: int) -> None:
     """Say what an epoch brought, and write it where TensorBoard finds it."""
     say(
         "fit",
         f"epoch {entry['epoch']} of {epochs}: loss {entry['loss']:.4f}, validation {entry['val_loss']:.4f}, "
         f"{entry['val_accuracy']:.2%} right; {entry['images_per_second']:,.0f} images/s",
     )
-    with tf.summary.create_file_writer(str(run.directory / "tensorboard")).as_default(step=entry["epoch"]):
+    with log.as_default(step=int(entry["epoch"])):
         for name, value in entry.items():
             tf.summary.scalar(name, value)
 

@@ -26,10 +26,7 @@ Loss = Callable[[Any, Any, Any], Any]
 
 
 class Images(NamedTuple):
-    """Images, float16 [N, 28, 28] of 0 to 255, and their targets, float32 [N, 10], as variables on the device.
-
-    float16 holds the 256 levels exactly, and TensorFlow has a GPU kernel to pick rows of it, which it lacks for uint8.
-    """
+    """Images [N, 28, 28] of 0 to 255, and their targets, float32 [N, 10], as variables on the device."""
 
     pixels: Any
     targets: Any
@@ -42,9 +39,22 @@ class Figures(NamedTuple):
     accuracy: float
 
 
-def place(pixels: Any, targets: Targets) -> Images:
-    """Put images, uint8 [N, 28, 28], and their targets where the strategy in scope trains."""
-    return Images(*(tf.Variable(each, trainable=False) for each in (pixels.astype(np.float16), targets)))
+class Settings(NamedTuple):
+    """The seed of the deformations, the steps of an epoch, whether XLA compiles it, and whether NaN is a result."""
+
+    seed: int
+    steps: int
+    xla: bool
+    may_diverge: bool = False
+
+
+def place(pixels: Any, targets: Targets, *, gpu: bool) -> Images:
+    """Put images, uint8 [N, 28, 28], and their targets where the strategy in scope trains.
+
+    On a GPU they are float16, which holds the 256 levels exactly: to pick rows of uint8 TensorFlow has no kernel there.
+    """
+    levels = pixels.astype(np.float16) if gpu else pixels
+    return Images(*(tf.Variable(each, trainable=False) for each in (levels, targets)))
 
 
 class Loop:
@@ -57,14 +67,12 @@ class Loop:
         images: Images,
         recipe: Recipe,
         strategy: Any,
-        *,
-        seed: int,
-        steps: int,
-        xla: bool,
+        settings: Settings,
     ) -> None:
         self._model, self._loss, self._images, self._recipe = model, loss, images, recipe
-        self._strategy, self._seed, self._steps = strategy, seed, steps
-        self._epoch = tf.function(self._run, jit_compile=xla)
+        self._strategy, self._seed, self._steps = strategy, settings.seed, settings.steps
+        self._may_diverge = settings.may_diverge
+        self._epoch = tf.function(self._run, jit_compile=settings.xla)
         model.optimizer.build(model.trainable_variables)
 
     def train(self, order: Order, first_step: int) -> Figures:
@@ -73,20 +81,21 @@ class Loop:
         Raises:
             TrainingError: the loss was not a finite number, or the weights were not; the message says when.
         """
-        epoch = first_step // self._steps + 1
         with tf.device(self._strategy.extended.worker_devices[0]):
             sums, finite_until = self._epoch(tf.constant(order), tf.constant(first_step))
             loss, right, digits = sums.numpy()
-        if int(finite_until) < self._steps:
-            what = f"loss was not a finite number at step {first_step + int(finite_until):,}, in"
-            raise TrainingError(_NOT_FINITE.format(what, epoch))
-        if not self._finite_weights():
-            raise TrainingError(_NOT_FINITE.format("weights were not finite numbers after", epoch))
+        if not self._may_diverge:
+            self._check_finite(first_step, int(finite_until))
         return Figures(float(loss) / self._steps, float(right / max(digits, 1)))
 
-    def _finite_weights(self) -> bool:
-        """Look at the weights too: ReLU makes zero of what is no number, and the loss does not show it."""
-        return all(bool(np.isfinite(weight).all()) for weight in self._model.get_weights())
+    def _check_finite(self, first_step: int, steps: int) -> None:
+        """Look at how many steps had a finite loss, and at the weights: ReLU makes zero of what is no number."""
+        epoch = first_step // self._steps + 1
+        if steps < self._steps:
+            what = f"loss was not a finite number at step {first_step + steps:,}, in"
+            raise TrainingError(_NOT_FINITE.format(what, epoch))
+        if not all(np.isfinite(weight).all() for weight in self._model.get_weights()):
+            raise TrainingError(_NOT_FINITE.format("weights were not finite numbers after", epoch))
 
     def _run(self, order: Any, first_step: Any) -> Any:
         """Return the sums of losses, digits read right and digits, and how many steps had a finite loss."""

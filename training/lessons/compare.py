@@ -119,9 +119,8 @@ def _train(recipe: Recipe, data: Mnist, options: Options, seed: int, strategy: A
         pictures = made.training
     keras.utils.clear_session()
     looker = probe.Probe(recipe, data)
-    fitted = fit.fit(
-        recipe, data, state, seed=seed, epochs=options.epochs, strategy=strategy, pool=pictures, callbacks=[looker]
-    )
+    more = {"strategy": strategy, "pool": pictures, "callbacks": [looker], "may_diverge": True}
+    fitted = fit.fit(recipe, data, state, seed=seed, epochs=options.epochs, **more)
     shutil.rmtree(directory)
     return {
         "weights": fitted.model.count_params(),

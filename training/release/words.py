@@ -126,9 +126,10 @@ def mixture(given: Mixture | None, figures: Mapping[str, Any]) -> str:
     if given is None:
         return "nothing"
     counts = {kind: found["count"] for kind, found in figures["pool"].items() if kind != "seconds"}
+    alike = f"; {counts['alike']:,} letters like a digit, for which it shall be likelier" if given.alike else ""
     return (
         f"{given.share:.0%} of each batch are pictures in the service's canonical form, made before training: "
         f"{counts['renderings']:,} training digits as they are photographed, scanned, brought to small bitmaps; "
         f"{counts['forms']:,} digits drawn in the forms of other countries, such as a 1 with a long up-stroke; "
-        f"{counts['outliers']:,} letters, signs and doodles, for which each answer shall be equally likely"
+        f"{counts['outliers']:,} letters, signs and doodles, for which each answer shall be equally likely{alike}"
     )

@@ -82,7 +82,7 @@ def _work(store: Store, chunks: Sequence[Chunk], seed: int, taken: Any, errors: 
                 return
             _make_one(store, chunks[number], seed)
     except OSError as error:
-        errors.put(OSError(error.errno, error.strerror, str(store.directory)))
+        errors.put(error)
 
 
 def _make_one(store: Store, chunk: Chunk, seed: int) -> None:

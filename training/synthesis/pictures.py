@@ -11,19 +11,22 @@ import numpy as np
 
 from service.contract import IMAGE_SIDE
 from training.data.mnist import Bytes
-from training.data.targets import NO_DIGIT
+from training.data.targets import NO_DIGIT, like
 from training.synthesis import conditions, forms, outliers
 
 RENDERINGS, FORMS, OUTLIERS = "renderings", "forms", "outliers"
 TRAINING = (RENDERINGS, FORMS, OUTLIERS)
 #: The same kinds, of the validation digits and with other random numbers.
 VALIDATION = tuple(f"validation_{kind}" for kind in TRAINING)
-KINDS = (*TRAINING, *VALIDATION)
+#: Letters that are like a digit, which some recipes learn too. At the end: a kind's place decides its random numbers.
+ALIKE = "alike"
+KINDS = (*TRAINING, *VALIDATION, ALIKE)
 
 
 @dataclass(frozen=True)
 class Part:
-    """Pictures in the service's canonical form, uint8 [N, 28, 28], and their labels, uint8 [N], 10 for no digit.
+    """Pictures in the service's canonical form, uint8 [N, 28, 28], and their labels, uint8 [N]: those of
+    `targets`.
 
     `refused` counts those that are missing, because the service would have refused them.
     """
@@ -67,6 +70,9 @@ def _ink(kind: str, digits: Digits, number: int, random: np.random.Generator) ->
     if kind.endswith(RENDERINGS):
         index = number % len(digits.labels)
         return conditions.enlarge(digits.images[index]), int(digits.labels[index])
+    if kind == ALIKE:
+        letter, digit = outliers.draw_one_alike(random)
+        return letter, like(digit)
     if kind.endswith(OUTLIERS):
         return outliers.draw_one(random), NO_DIGIT
     return forms.draw_one(random)

@@ -11,7 +11,7 @@ from training.data.mnist import Mnist
 from training.recipe import Mixture
 from training.synthesis import makers
 from training.synthesis.makers import Progress
-from training.synthesis.pictures import KINDS, TRAINING, Chunk, Part, join
+from training.synthesis.pictures import ALIKE, KINDS, TRAINING, Chunk, Part, join
 from training.synthesis.store import Store
 
 _CHUNK = 250  # pictures that are made and kept together: some seconds of work
@@ -28,7 +28,7 @@ class Pool:
     @property
     def training(self) -> Part:
         """What is mixed into the batches."""
-        return join([self.parts[kind] for kind in TRAINING])
+        return join([self.parts[kind] for kind in (*TRAINING, ALIKE)])
 
     def counts(self) -> dict[str, Any]:
         """Return of each kind how many there are and how many were refused, as it goes into the manifest."""
@@ -69,6 +69,6 @@ def open_or_make(
 def _chunks(mixture: Mixture, data: Mnist) -> Iterator[Chunk]:
     training = (mixture.renderings, mixture.forms, mixture.outliers)
     validation = (len(data.validation_labels), mixture.held_out, mixture.held_out)
-    for kind, total in zip(KINDS, (*training, *validation), strict=True):
+    for kind, total in zip(KINDS, (*training, *validation, mixture.alike), strict=True):
         for first in range(0, total, _CHUNK):
             yield Chunk(kind, first, min(_CHUNK, total - first))

@@ -57,7 +57,7 @@ def test_no_body_is_not_waited_for() -> None:
 
 
 def test_too_much_by_its_own_account_is_refused_before_it_comes() -> None:
-    with pytest.raises(TooLarge, match="1,025 bytes"):
+    with pytest.raises(TooLarge, match="1,024 bytes"):
         done(body_of([], content_length="1025").read())
 
 
@@ -138,6 +138,15 @@ def test_what_is_sent_after_a_refusal_is_thrown_away_up_to_a_bound() -> None:
 def test_each_encoding_is_unpacked(content: bytes, encoding: str) -> None:
     packed = zlib.compress(content) if encoding == "deflate" else gzip.compress(content)
     assert unpacked(packed, encoding, 1000) == content
+
+
+@pytest.mark.parametrize("window", [9, 12, 15, -9, -15])
+def test_deflate_is_unpacked_with_the_head_that_the_standard_demands_and_without(window: int) -> None:
+    packing = zlib.compressobj(wbits=window)
+    packed = packing.compress(drawing.png(5)) + packing.flush()
+    assert unpacked(packed, "deflate", 10_000) == drawing.png(5)
+    with pytest.raises(MalformedRequest):
+        unpacked(packed[:-6], "deflate", 10_000)
 
 
 @pytest.mark.parametrize("encoding", ["br", "zstd", "compress", "gzip, gzip", "", "x" * 1000])

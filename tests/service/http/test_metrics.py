@@ -35,6 +35,7 @@ METRICS = {
     "digits_refusals_total": ("counter", {"code"}),
     "digits_stage_seconds": ("histogram", {"stage"}),
     "digits_batch_pictures": ("histogram", set()),
+    "digits_last_run_timestamp_seconds": ("gauge", set()),
     "digits_picture_pixels": ("histogram", set()),
     "digits_ink_ratio": ("histogram", set()),
     "digits_predictions_total": ("counter", {"digit", "certain"}),

@@ -193,3 +193,11 @@ def test_no_other_file_is_served(client: Client, name: str) -> None:
 def test_our_files_name_no_other_host() -> None:
     texts = [(docs._OURS / name).read_text(encoding="utf-8") for name in ("index.html", "docs.js", "docs.css")]
     assert not any("//" in re.sub(r"^// .*$", "", text, flags=re.MULTILINE) for text in texts)
+
+
+def test_what_it_says_of_each_error_is_what_the_code_says(document: Document) -> None:
+    kinds = {kind.code: kind for kind in errors.kinds()}
+    for name, response in document["components"]["responses"].items():
+        met = [kinds[code] for code in codes(document, {"$ref": f"/{name}"})]
+        assert response["description"] == " ".join(f"`{kind.code}`: {kind.meaning()}" for kind in met)
+        assert {header for kind in met for header, _ in kind.headers} <= response["headers"].keys()

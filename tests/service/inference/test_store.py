@@ -189,3 +189,32 @@ def test_the_first_model_is_taken_when_it_comes(tmp_path: Path) -> None:
     factory.publish(tmp_path, 1)
     found.refresh()
     assert version(found) == "1"
+
+
+def test_no_reason_is_left_once_a_refused_version_serves(models_dir: Path) -> None:
+    directory = factory.publish(models_dir, 2)
+    content = (directory / FLOAT32_FILE).read_bytes()
+    damage_model(directory)
+    found = store(models_dir)
+    assert "not what was published" in found.versions()[0].reason
+    (directory / FLOAT32_FILE).write_bytes(content)
+    found.refresh()
+    assert [(known.number, known.serves, known.reason) for known in found.versions()] == [
+        (2, True, ""),
+        (1, False, "Version 2 is newer and serves."),
+    ]
+
+
+def test_a_reason_stands_as_long_as_the_files_that_it_is_about(models_dir: Path) -> None:
+    found = store(models_dir)
+    directory = models_dir / MODEL_NAME / "1"
+    sound = (directory / FLOAT32_FILE).rename(models_dir / "sound")
+    (directory / FLOAT32_FILE).write_bytes(b"damaged")
+    found.refresh()
+    [known] = found.versions()
+    assert known.serves
+    assert known.reason, "its changed files do not serve"
+    (directory / FLOAT32_FILE).unlink()
+    sound.rename(directory / FLOAT32_FILE)
+    found.refresh()
+    assert [known.reason for known in found.versions()] == [""]

@@ -19,6 +19,7 @@ from service.preprocessing.mnist_format import (
     ink_on_black,
     stroke_width,
     unmagnified,
+    without_bars,
     working_copy,
 )
 from tests import drawing, scenes
@@ -369,3 +370,36 @@ def test_a_square_in_a_bitmap_is_no_digit() -> None:
     square[6:26, 6:26] = 255
     with pytest.raises(NoDigit):
         canonical_digit(square)
+
+
+@pytest.mark.parametrize("label", [0, 2, 3, 5, 8])
+def test_small_bitmap_in_dim_and_uneven_light(label: int) -> None:
+    bitmap = np.pad(scenes.bitmap(scenes.ink(label, stroke=0.08), 22), 4).astype(np.float64) / 255
+    clear = canonical_digit(np.rint(230 - 200 * bitmap).astype(np.uint8))
+    slope = np.linspace(0.6, 1, bitmap.shape[1])
+    for picture in (120 - 25 * bitmap, (230 - 200 * bitmap) * slope):
+        assert likeness(canonical_digit(np.rint(picture).astype(np.uint8)), clear) > 0.8
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_bars_of_a_letterbox_are_no_ink(turned: bool) -> None:
+    bitmap = np.pad(255 - scenes.bitmap(scenes.ink(4, stroke=0.08), 16), 2, constant_values=255)
+    barred = np.pad(bitmap, ((4, 4), (0, 0)))
+    alone = canonical_digit(bitmap.T if turned else bitmap)
+    assert likeness(canonical_digit(barred.T if turned else barred), alone) > 0.95
+    np.testing.assert_array_equal(without_bars(bitmap), bitmap)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.08])
+def test_a_line_with_gaps_is_no_noise(share: float) -> None:
+    line = line_drawing(28)
+    line[np.random.default_rng(2).random(line.shape) < share] = 0
+    for polarity in (line, 255 - line):
+        assert np.count_nonzero(canonical_digit(polarity)) > 60
+
+
+def test_two_digits_in_a_bitmap_are_several() -> None:
+    both = np.maximum(scenes.ink(3, left=0.3, stroke=0.09), scenes.ink(4, left=0.85, stroke=0.09))
+    bitmap = cv2.resize((both[60:300, 80:440] * 255).astype(np.uint8), (28, 19), interpolation=cv2.INTER_AREA)
+    with pytest.raises(SeveralDigits):
+        canonical_digit(np.pad(bitmap, ((4, 5), (0, 0))))

@@ -71,10 +71,14 @@ def test_what_lies_along_the_rim_is_not_joined_to_what_does_not() -> None:
 
 
 def test_all_strokes_of_a_small_bitmap_are_one_figure() -> None:
-    grey = picture(((60, 60), (60, 140)), ((150, 60), (190, 60), (165, 140)))
+    grey = picture(((60, 60), (60, 105)), ((90, 60), (130, 60), (105, 140)))
     figure = found(grey, alone=True)
     assert not figure.several
-    assert figure.box.width > 120
+    assert figure.box.width > 60
+
+
+def test_two_as_large_beside_each_other_in_a_bitmap_are_several() -> None:
+    assert found(picture(((60, 60), (60, 140)), ((150, 60), (190, 60), (165, 140))), alone=True).several
 
 
 def test_outline_of_strokes_is_an_edge_and_that_of_half_a_shadow_is_not() -> None:

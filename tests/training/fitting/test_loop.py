@@ -33,15 +33,20 @@ def compiled(recipe: Recipe = drawn.RECIPE) -> Any:
 
 
 def looped(
-    recipe: Recipe = drawn.RECIPE, *, xla: bool = False, pixels: Any = DATA.train_images, wanted: Any = None
+    recipe: Recipe = drawn.RECIPE,
+    *,
+    xla: bool = False,
+    pixels: Any = DATA.train_images,
+    wanted: Any = None,
+    gpu: bool = False,
 ) -> tuple[Any, Any]:
     """Return a model that was trained for one epoch of six steps, from step 6 on, and its figures."""
     strategy = device.strategy("cpu")
     with strategy.scope():
         model = compiled(recipe)
-        images = loop.place(pixels, targets(DATA.train_labels) if wanted is None else wanted)
+        images = loop.place(pixels, targets(DATA.train_labels) if wanted is None else wanted, gpu=gpu)
         by_targets: loop.Loss = lambda _images, wanted, answers: model.loss(wanted, answers)  # noqa: E731
-        trainer = loop.Loop(model, by_targets, images, recipe, strategy, seed=1, steps=STEPS, xla=xla)
+        trainer = loop.Loop(model, by_targets, images, recipe, strategy, loop.Settings(1, STEPS, xla))
     return model, trainer.train(ORDER, STEPS)
 
 
@@ -59,7 +64,7 @@ def by_hand(recipe: Recipe) -> tuple[Any, list[float]]:
 @pytest.mark.parametrize("xla", [False, True])
 @pytest.mark.parametrize("recipe", [DEFORMED, PLAIN], ids=["deformed", "plain"])
 def test_an_epoch_in_one_call_is_what_its_steps_are(recipe: Recipe, xla: bool) -> None:
-    (found, figures), (expected, _) = looped(recipe, xla=xla), by_hand(recipe)
+    (found, figures), (expected, _) = looped(recipe, xla=xla, gpu=xla), by_hand(recipe)  # as a GPU has it
     for found_weight, expected_weight in zip(found.get_weights(), expected.get_weights(), strict=True):
         np.testing.assert_allclose(found_weight, expected_weight, atol=2e-4)
     assert 0 < figures.accuracy < 1
@@ -98,7 +103,8 @@ def test_weights_that_are_no_numbers_are_found_though_relu_hides_them() -> None:
 
 def test_all_levels_of_grey_survive_the_way_to_the_device() -> None:
     levels = np.arange(256, dtype=np.uint8).reshape(1, 16, 16)
-    pixels = loop.place(levels, targets(np.zeros(1, np.uint8))).pixels.numpy()
+    pixels = loop.place(levels, targets(np.zeros(1, np.uint8)), gpu=True).pixels.numpy()
+    assert pixels.dtype == np.float16
     assert pixels.astype(int).ravel().tolist() == list(range(256))
 
 
@@ -116,9 +122,9 @@ def test_nothing_of_the_graph_needs_the_host_between_steps() -> None:
     strategy = device.strategy("cpu")
     with strategy.scope():
         model = compiled()
-        images = loop.place(DATA.train_images, targets(DATA.train_labels))
+        images = loop.place(DATA.train_images, targets(DATA.train_labels), gpu=True)
         trainer = loop.Loop(
-            model, lambda _, y, z: model.loss(y, z), images, drawn.RECIPE, strategy, seed=1, steps=STEPS, xla=False
+            model, lambda _, y, z: model.loss(y, z), images, drawn.RECIPE, strategy, loop.Settings(1, STEPS, xla=False)
         )
     graph = trainer._epoch.get_concrete_function(tf.constant(ORDER), tf.constant(0)).graph
     kinds = {node.op for function in graph.as_graph_def().library.function for node in function.node_def}

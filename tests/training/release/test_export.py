@@ -67,7 +67,7 @@ def test_int8_needs_no_particular_number_of_images(exported: Exported, data: Mni
 @pytest.mark.usefixtures("precision_policy")
 def test_mixed_precision_exports_a_float32_graph(recipe: Recipe, data: Mnist) -> None:
     device.strategy("cpu", mixed_precision=True)
-    model = fit._in_float32_on_cpu(network.build(recipe), recipe)
+    model = fit._finished(network.build(recipe), recipe, None)
     graph = export.export_float32(model, 1.0, recipe)
     types = {tensor.data_type for tensor in onnx.load_from_string(graph).graph.initializer}
     assert onnx.TensorProto.FLOAT16 not in types

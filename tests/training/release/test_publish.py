@@ -21,7 +21,7 @@ _PUBLISHER = """
 import os, signal, sys, time
 from pathlib import Path
 
-from tests.training.test_publish import NAME, writer
+from tests.training.release.test_publish import NAME, writer
 from training.release import publish
 
 models, author, die_at, start_at = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), float(sys.argv[4])

@@ -46,6 +46,13 @@ def test_every_doodle_can_be_drawn_and_is_no_other_twice(doodle: outliers.Doodle
     assert pen.draw(found[0], pen.draw_hand(np.random.default_rng(1)), np.random.default_rng(1)).max() == 255
 
 
+def test_letters_like_a_digit_are_drawn_with_that_digit_and_are_no_outliers() -> None:
+    drawn = [outliers.draw_one_alike(np.random.default_rng(seed)) for seed in range(60)]
+    assert {digit for _, digit in drawn} == set(outliers.LIKE_A_DIGIT.values())
+    assert all(picture.max() == 255 and picture.shape == (pen.SIDE, pen.SIDE) for picture, _ in drawn)
+    assert not set(outliers.LIKE_A_DIGIT) & set(outliers.glyph_names())
+
+
 def test_residue_is_mostly_paper() -> None:
     for seed in range(10):
         stain = outliers.residue(np.random.default_rng(seed), 64)

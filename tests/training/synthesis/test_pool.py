@@ -15,7 +15,7 @@ from training.data.targets import NO_DIGIT
 from training.errors import RunError, TrainingError
 from training.recipe import Mixture
 from training.synthesis import makers, pool, store
-from training.synthesis.pictures import KINDS, TRAINING, VALIDATION
+from training.synthesis.pictures import ALIKE, KINDS, TRAINING, VALIDATION
 
 MAKES_MANY = """
 import sys
@@ -59,8 +59,8 @@ def told_by(pools: Path, mixture: Mixture, data: Mnist, **options: Any) -> tuple
 
 
 def test_a_pool_holds_what_the_mixture_says_less_what_is_refused(made: pool.Pool) -> None:
-    asked = dict(zip(KINDS, (320, 60, 60, 300, 30, 30), strict=True))
-    for kind, count in asked.items():
+    asked = dict(zip(KINDS, (320, 60, 60, 300, 30, 30, 0), strict=True))
+    for kind, count in list(asked.items())[:-1]:
         part = made.parts[kind]
         assert (part.images.shape, part.images.dtype) == ((len(part.labels), 28, 28), np.uint8)
         assert part.labels.dtype == np.uint8
@@ -70,7 +70,8 @@ def test_a_pool_holds_what_the_mixture_says_less_what_is_refused(made: pool.Pool
 
 
 def test_labels_are_digits_and_outliers_have_none(made: pool.Pool) -> None:
-    for kind, part in made.parts.items():
+    for kind in (*TRAINING, *VALIDATION):
+        part = made.parts[kind]
         found = set(part.labels.tolist())
         assert found == {NO_DIGIT} if kind.endswith("outliers") else found <= set(range(NO_DIGIT))
 
@@ -126,6 +127,14 @@ def test_the_name_depends_on_what_makes_it(
         monkeypatch.setattr(store, "_SOURCES", (tmp_path / "sources",))
     _, told = told_by(tmp_path, SMALL, data, seed=2 if changed == "seed" else 1)
     assert told[-1] == (320, 320), "all is made again"
+
+
+def test_letters_like_a_digit_are_learnt_beside_the_others(pools: Path, made: pool.Pool, data: Mnist) -> None:
+    found = pool.open_or_make(pools, replace(MIXTURE, alike=40), data, seed=1)
+    letters = found.parts[ALIKE]
+    assert len(letters.labels) + letters.refused == 40
+    assert letters.labels.min() > NO_DIGIT
+    assert len(found.training.labels) == len(made.training.labels) + len(letters.labels)
 
 
 def test_another_seed_makes_other_pictures(tmp_path: Path, made: pool.Pool, data: Mnist) -> None:

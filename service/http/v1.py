@@ -1,0 +1,89 @@
+"""`/v1/...`: the protocol before the open one, in TensorFlow Serving's rows, as older clients of KServe speak it.
+
+Source: kserve.github.io/website/docs/concepts/architecture/data-plane/v1-protocol.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import msgspec
+import numpy as np
+from flask import Blueprint, jsonify
+from flask.typing import ResponseReturnValue
+
+from service.contract import IMAGE_SIDE
+from service.errors import MalformedRequest, RequestError, first_line
+from service.http import oip, tensors
+from service.http.messages import Picture, Question, Request, Response, at_most, to_json
+from service.http.predict import Options, attempt, picture_in, prediction
+from service.http.state import service
+from service.inference.engine import Images, Probabilities
+from service.inference.store import Serving
+from service.preprocessing.illumination import Grey
+from service.settings import Settings
+
+blueprint = Blueprint("v1", __name__, url_prefix="/v1")
+blueprint.add_url_rule("/models/<name>", view_func=oip.model_ready)
+
+_TAKEN = f'send {{"instances": [...]}} of {IMAGE_SIDE} x {IMAGE_SIDE} grey levels, or of {{"b64": "<picture>"}}'
+_Side = msgspec.Meta(min_length=IMAGE_SIDE, max_length=IMAGE_SIDE)
+
+
+class Encoded(msgspec.Struct):
+    """A picture in base64."""
+
+    b64: str
+
+
+Levels = Annotated[list[Annotated[list[float], _Side]], _Side]
+
+
+class Message(msgspec.Struct):
+    """The JSON of a request: pictures, or images in MNIST's form as /v2 takes them."""
+
+    instances: Annotated[list[Encoded | Levels], msgspec.Meta(min_length=1)]
+
+
+@dataclass
+class Instances(Question):
+    """A batch, of which one that cannot be read refuses all."""
+
+    pictures: list[Picture]
+    images: Images | None
+
+    def unreadable(self, index: int, error: RequestError) -> RequestError:
+        """Name the instance in the error."""
+        raise type(error)(f"instances[{index}]: {error}") from error
+
+    def answer(self, model: Serving, digits: list[Grey | RequestError], probabilities: Probabilities) -> Response:  # noqa: ARG002
+        """Return what /predict says of each."""
+        rows = [prediction(row, None, model.manifest, Options()) for row in probabilities]
+        return Response(to_json({"predictions": rows}))
+
+
+def read(request: Request, settings: Settings) -> Instances:
+    """Return what a request for predictions asks.
+
+    Raises:
+        MalformedRequest: it is no message of the protocol, or holds pictures beside images.
+        TooLarge: there are more instances than are allowed.
+    """
+    request.parameters()
+    try:
+        instances = msgspec.json.decode(request.body, type=Message).instances
+    except (ValueError, RecursionError) as error:
+        raise MalformedRequest(f"The body is not a request of /v1 ({first_line(error)}): {_TAKEN}.") from None
+    at_most(instances, settings.max_batch)
+    pictures = [attempt(picture_in, instance.b64) for instance in instances if isinstance(instance, Encoded)]
+    if not pictures:
+        return Instances([], tensors.levels(np.array(instances, np.float64)))
+    if len(pictures) < len(instances):
+        raise MalformedRequest(f"`instances` are of two kinds: {_TAKEN}.")
+    return Instances([*pictures], None)
+
+
+@blueprint.get("/models")
+def models() -> ResponseReturnValue:
+    """List the model that serves."""
+    here = service()
+    return jsonify({"models": [here.settings.model_name] if here.store.serving else []})

@@ -1,0 +1,61 @@
+"""What is drawn around a digit goes; the strokes of a digit stay."""
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from service.preprocessing.annotations import without_annotations
+from service.preprocessing.mnist_format import canonical_digit
+from tests import scenes
+from tests.service.preprocessing.test_mnist_format import likeness
+
+Mask = npt.NDArray[np.uint8]
+LABELS = pytest.mark.parametrize("label", range(10))
+
+
+def strokes(label: int) -> Mask:
+    return (scenes.ink(label) > 0.5).astype(np.uint8)
+
+
+def around(mask: Mask, name: str) -> Mask:
+    """Return what is drawn around a digit, alone."""
+    x, y, width, height = cv2.boundingRect(mask)
+    drawn = np.zeros_like(mask)
+    if name == "underline":
+        cv2.line(drawn, (x - 20, y + height + 20), (x + width + 20, y + height + 24), 1, 8)
+    elif name == "line to write on":
+        cv2.line(drawn, (x - 120, y + height), (x + width + 120, y + height), 1, 4)
+    else:
+        cv2.circle(drawn, (x + width // 2, y + height // 2), height * 7 // 9, 1, 6)
+    return drawn
+
+
+@LABELS
+@pytest.mark.parametrize("name", ["underline", "line to write on", "ring"])
+def test_what_is_drawn_around_a_digit_goes(label: int, name: str) -> None:
+    picture = np.maximum(strokes(label), around(strokes(label), name))
+    alone = canonical_digit(255 - 200 * strokes(label))
+    assert likeness(canonical_digit(255 - 200 * picture), alone) > 0.9
+
+
+@LABELS
+def test_digit_alone_is_left_as_it_is(label: int) -> None:
+    assert without_annotations(strokes(label)) is not None
+    np.testing.assert_array_equal(without_annotations(strokes(label)), strokes(label))
+
+
+def test_foot_of_a_2_and_bar_of_a_5_stay() -> None:
+    two = strokes(2)
+    x, y, width, height = cv2.boundingRect(two)
+    cv2.line(two, (x - 5, y + height - 4), (x + width + 25, y + height - 4), 1, 8)
+    np.testing.assert_array_equal(without_annotations(two), two)
+    five = np.zeros((200, 200), np.uint8)
+    cv2.ellipse(five, (90, 130), (35, 35), 0, -110, 150, 1, 8)
+    cv2.line(five, (80, 60), (78, 95), 1, 8)
+    cv2.line(five, (90, 48), (140, 46), 1, 8)
+    np.testing.assert_array_equal(without_annotations(five), five)
+
+
+def test_nothing_is_nothing() -> None:
+    assert not without_annotations(np.zeros((50, 40), np.uint8)).any()
