@@ -138,11 +138,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             )
 
     def read_file(self, directory: Path, name: str) -> bytes:
-        """Return the bytes of the version's file `name`, read once and checked against its SHA-256.
-
-        Raises:
-            ManifestError: the file is not listed, cannot be read, or differs from what was published.
-        """
+        """Return the bytes of the version's file `name`, or raise ManifestError if they are not what was published."""
         path = directory / name
         record = self.files.get(name)
         if record is None:

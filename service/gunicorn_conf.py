@@ -6,15 +6,12 @@ import os
 import shutil
 import signal
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from service import memory
 from service.http import metrics
 from service.http.shares import Shares
 from service.settings import Settings
-
-if TYPE_CHECKING:
-    from service.http.front import Front
 
 _settings = Settings.from_environ(os.environ)
 _metrics_directory = metrics.shared_directory()
@@ -51,8 +48,8 @@ control_socket_disable = True  # it would write into the home directory
 forwarded_allow_ips = ""  # the door reads X-Forwarded-For itself
 
 
-def application() -> "Front":
-    """Return the application of this worker, with metrics shared by all workers."""
+def application() -> Any:
+    """Return the door of this worker, which counts together with all others."""
     from service.http.app import open_service
     from service.http.front import Front
 

@@ -17,6 +17,7 @@ from service.errors import SettingsError
 
 PREFIX = "DIGITS_"
 ANY = "*"  # any origin
+PATH_PREFIX = r"/|(/[A-Za-z0-9._~-]+)+/?"
 
 Keys = tuple[bytes, ...]  # the SHA-256 of each
 
@@ -127,6 +128,7 @@ _COUNT, _SECONDS = _integer(1, 256), _integer(1, 3600)
 _KEYS = _Kind(_keys, "a readable file with keys of 16 or more letters, digits and signs, a line each")
 _ORIGINS = _Kind(_origins, "origins such as https://example.org, separated by spaces, or *")
 _NAME = _matching(r"[A-Za-z0-9][A-Za-z0-9._-]*", "letters, digits, '.', '_' and '-'")
+_PREFIX = _matching(PATH_PREFIX, "a path such as /ml/digits")
 _VERSION = _matching(r"latest|[1-9][0-9]{0,8}", "latest or a version number")
 _ADDRESS = _matching(r"(\[[0-9A-Fa-f:.]+\]|[^\s:]*):[0-9]{1,5}|unix:.+", "HOST:PORT, [IPV6]:PORT or unix:PATH")
 
@@ -172,6 +174,11 @@ class Settings:
     max_batch: int = _setting(_integer(1, 65536), 256, "most pictures in one request, and in a run that requests share")
     trusted_proxies: int = _setting(
         _integer(0, 16), 0, "proxies in front, whose X-Forwarded-For says in the log who the client is"
+    )
+    root_path: str = _setting(
+        _PREFIX,
+        "/",
+        "path below which a proxy serves this, taken off requests or not; its X-Forwarded-Prefix goes before it",
     )
     api_key_file: Keys = _setting(_KEYS, (), "file of keys, of which all routes but health demand one", "none")
     cors_origins: tuple[str, ...] = _setting(_ORIGINS, (), "web sites whose pages may ask the service", "none")

@@ -1,15 +1,16 @@
-"""Who may ask: with keys set, who presents one; of other web sites, the pages of those that are named.
+"""Who may ask: with keys set, who presents one; of other web sites, pages of those that are named. And by which path.
 
 https://fetch.spec.whatwg.org/#http-cors-protocol describes the headers for other sites.
 """
 
 import hmac
+import re
 from base64 import b64decode
 from hashlib import sha256
 
 from service.errors import Unauthorized
 from service.http.logs import REQUEST_ID_HEADER
-from service.settings import ANY, Keys
+from service.settings import ANY, PATH_PREFIX, Keys, Settings
 
 OPEN = frozenset(("/livez", "/readyz", "/v2/health/live", "/v2/health/ready"))
 
@@ -28,11 +29,7 @@ _PREFLIGHT: RawHeaders = [
 
 
 def demand_key(keys: Keys, method: str, path: str, headers: dict[str, str]) -> None:
-    """Let nobody in without one of the keys, but to see whether the service is well.
-
-    Raises:
-        Unauthorized: the request has no key, or another one.
-    """
+    """Raise Unauthorized for a request without one of the keys, unless it asks whether the service is well."""
     # What a browser asks before it asks another site (OPTIONS, for CORS) never carries a key, and tells nothing.
     if path in OPEN or method == "OPTIONS":
         return
@@ -72,3 +69,17 @@ def cors_headers(origins: tuple[str, ...], method: str, headers: dict[str, str])
     if allowed != ANY:
         found.append((b"access-control-allow-credentials", b"true"))
     return found + (_PREFLIGHT if method == "OPTIONS" else [])
+
+
+def path_prefix(settings: Settings, headers: dict[str, str]) -> str:
+    """Return the path below which a proxy serves this, empty where there is none: its own word, else the setting."""
+    if settings.trusted_proxies and "x-forwarded-prefix" in headers:
+        prefix = headers["x-forwarded-prefix"].rpartition(",")[2].strip()
+        if re.fullmatch(PATH_PREFIX, prefix):
+            return prefix.rstrip("/")
+    return settings.root_path.rstrip("/")
+
+
+def below(prefix: str, path: str) -> str:
+    """Return a path without the prefix, which the proxy may have taken off already."""
+    return path[len(prefix) :] or "/" if f"{path}/".startswith(f"{prefix}/") else path

@@ -40,7 +40,7 @@ def openapi() -> ResponseReturnValue:
 @blueprint.get("/docs")
 def page() -> ResponseReturnValue:
     """Show the same to people, who can try each operation there."""
-    return send_from_directory(_OURS, "index.html")
+    return pages.page(_OURS)
 
 
 @blueprint.get("/docs/<filename>")

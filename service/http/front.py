@@ -17,7 +17,7 @@ import numpy as np
 from a2wsgi import WSGIMiddleware
 
 from service.errors import DigitsError, ExpectationFailed, MalformedRequest, TooBusy, TooLarge
-from service.http.access import RawHeaders, cors_headers, demand_key
+from service.http.access import RawHeaders, below, cors_headers, demand_key, path_prefix
 from service.http.app import NO_SNIFFING, PREDICTIONS, create_app
 from service.http.body import Arrivals, Body, Receive, unpacked
 from service.http.logs import REQUEST_ID_HEADER, Notes, RequestIds, current, log_access
@@ -123,6 +123,8 @@ class Front:
 
     def _exchange(self, scope: Scope, send: Send) -> Exchange:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        if prefix := path_prefix(self.here.settings, headers):
+            scope["root_path"], scope["path"] = prefix, below(prefix, scope["path"])
         notes = Notes(
             self._ids.name(headers.get("x-request-id", "")),
             scope["method"],
@@ -247,7 +249,8 @@ def _without_body(scope: Scope, content: bytes) -> Scope:
     """Return the scope for Flask, whose body has been read and unpacked."""
     framing = (b"content-length", b"content-encoding", b"transfer-encoding")
     headers = [line for line in scope["headers"] if line[0] not in framing]
-    return {**scope, "headers": [*headers, (b"content-length", b"%d" % len(content))]}
+    path = scope["root_path"] + scope["path"]  # as ASGI has it
+    return {**scope, "path": path, "headers": [*headers, (b"content-length", b"%d" % len(content))]}
 
 
 async def _lifespan(receive: Receive, send: Send) -> None:

@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from flask import Blueprint, Response, current_app, jsonify, request
+from flask import Blueprint, Response, current_app, jsonify, request, send_from_directory
 from flask.typing import ResponseReturnValue
+from markupsafe import escape
 
 from service.http.predict import model_of
 from service.http.state import service
@@ -15,7 +16,7 @@ blueprint = Blueprint("pages", __name__, static_folder=str(STATIC), static_url_p
 # Everything comes from the service itself and nothing else is let in or out. `data:` is the picture that the model saw.
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; "
-    "form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
+    "form-action 'none'; base-uri 'self'; frame-ancestors 'none'"
 )
 _HEADERS = {
     "Content-Security-Policy": CONTENT_SECURITY_POLICY,
@@ -31,8 +32,21 @@ def index() -> ResponseReturnValue:
     Browsers name text/html; curl and HTTP libraries take anything. So only who names HTML gets the page.
     """
     html = request.accept_mimetypes.best_match(["application/json", "text/html"]) == "text/html"
-    response = blueprint.send_static_file("index.html") if html else jsonify(_index())
+    response = page(STATIC) if html else jsonify(_index())
     response.vary.add("Accept")
+    return response
+
+
+def page(directory: Path) -> Response:
+    """Return the page in a directory. Below a path prefix it says where it is, for its links do not know."""
+    if not request.root_path:
+        return send_from_directory(directory, "index.html")
+    text = (directory / "index.html").read_text(encoding="utf-8")
+    base = f'<base href="{escape(request.root_path + request.path)}">'
+    response = Response(text.replace("<head>", f"<head>\n  {base}", 1), mimetype="text/html")
+    response.vary.add("X-Forwarded-Prefix")
+    response.add_etag()
+    response.make_conditional(request)
     return response
 
 

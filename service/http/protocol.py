@@ -5,6 +5,7 @@ any other.
 """
 
 import asyncio
+import re
 import sys
 from time import perf_counter
 from typing import Any
@@ -16,6 +17,7 @@ from service.errors import (
     HeadersTooLarge,
     MalformedRequest,
     SlowRequest,
+    TooLarge,
     UnsupportedTransferCoding,
     UriTooLong,
 )
@@ -23,9 +25,10 @@ from service.errors import (
 HEAD_SECONDS = 10.0  # for a head to arrive in full
 LAST_SECONDS = 2.0  # for a client to use a kept connection once more, after SIGTERM
 _WRITE_SECONDS = 60.0  # for a client to read a full buffer
-_MOST_HEAD, _MOST_URI = 64 << 10, 8000  # bytes
+_MOST_HEAD, _MOST_URI = 64 << 10, 4094  # bytes
 _MOST_PIECES, _LEAST_PIECE = 16 << 10, 64  # a body of more pieces must have this many bytes a piece
 _MOST_HEADERS, _MOST_HEADER = 100, 8190  # a head's, and bytes of one
+_LARGE_CHUNK = re.compile(rb"\r\n([0-9a-fA-F]{6,16})[;\r]")  # the size that a chunk claims to have
 _TOO_LARGE = "The request has too many headers, or too large ones: send fewer."
 
 
@@ -40,12 +43,14 @@ class Protocol(HttpToolsProtocol):
     head = 0  # bytes of the head that is arriving
     pieces = 0  # of the body that is arriving
     in_head = True
+    chunked = False  # the body that is arriving
     failed = False  # nothing more is read
 
     def __init__(self, *args: Any, server: Any, **kwargs: Any) -> None:
         """Belong to `server`, which counts connections and knows whether it is stopping."""
         super().__init__(*args, **kwargs)
         self._server = server
+        self.most = self.app.here.settings.max_upload_bytes
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Start the deadline of the first head; a silent client is closed without an answer."""
@@ -67,6 +72,9 @@ class Protocol(HttpToolsProtocol):
         began = self.head > len(data)
         super().data_received(data)
         if self.failed or self.transport.is_closing():
+            return
+        if self.chunked and any(int(size, 16) > self.most for size in _LARGE_CHUNK.findall(data)):
+            self.fail(TooLarge(f"The body has more than {self.most:,} bytes: send less."))
             return
         if not self.in_head or not self.head:
             self.deadline = float("inf")
@@ -116,6 +124,7 @@ class Protocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Start the door, which has its own deadline for the body."""
         self.in_head, self.head, self.pieces = False, 0, 0
+        self.chunked = any(name == b"transfer-encoding" for name, _ in self.headers)
         self.scope["state"]["received"] = perf_counter()
         super().on_headers_complete()
         if self._server.should_exit:
@@ -124,7 +133,7 @@ class Protocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """Note that the body is complete."""
         super().on_message_complete()
-        self.in_head = True
+        self.in_head, self.chunked = True, False
         self.scope["state"]["complete"] = True
 
     def send_400_response(self, msg: str) -> None:

@@ -60,6 +60,9 @@ def test_a_variable_sets_its_setting(variable: str, text: str, value: Any) -> No
         ("QUEUE_SECONDS", "0"),
         ("KEEPALIVE_SECONDS", "3601"),
         ("GPU_MEMORY_MB", "0"),
+        ("ROOT_PATH", "ml/digits"),
+        ("ROOT_PATH", "//evil.example"),
+        ("ROOT_PATH", "/ml/digits?"),
     ],
 )
 def test_a_bad_value_is_named_with_what_is_allowed(variable: str, text: str) -> None:
