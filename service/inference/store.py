@@ -83,7 +83,7 @@ class ModelStore:
 
     @property
     def serving(self) -> Serving | None:
-        """What serves now, None where nothing does."""
+        """The model that serves, or None."""
         return self._serving
 
     @property
