@@ -96,7 +96,7 @@ def _only_figure(grey: Grey, small: Grey, light: _Light) -> Floats | None:
     box = cv2.boundingRect(outline)
     if not _may_be_figure(outline, box, traces):
         return None
-    times = grey.shape[0] // small.shape[0]
+    times = max(grey.shape) // max(small.shape)
     if specks:
         grey = grey.copy()
         for speck in specks:
