@@ -7,7 +7,7 @@ DEV := .venv/dev/bin/python
 LOCKS := $(addprefix requirements/,$(addsuffix .txt,dev serve serve-cuda train train-cuda))
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test train measure bench hardening lint lock compose-test gpu-tests swarm clean python FORCE
+.PHONY: help serve test train measure bench hardening lint tables lock compose-test gpu-tests swarm clean python FORCE
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ lint: .venv/dev  ## check the style, the layout of the code and the types
 	$(DEV) -m ruff check .
 	$(DEV) -m ruff format --check .
 	$(DEV) -m mypy
+
+tables: .venv/dev  ## make docs/reference.md from the code
+	$(DEV) -m tests.reference
 
 compose-test: .venv/dev  ## build both images and run the compose deployment; MNIST_DIR=DIR retrains in it too
 	$(DEV) -m pytest -ra tests/test_compose.py $(ARGS)

@@ -1,4 +1,4 @@
-"""`python -m service predict` and `python -m service models`: what the service would say, without a server."""
+"""`python -m service predict` and `python -m service models`: the service's answers without a server."""
 
 import json
 import logging
@@ -42,7 +42,7 @@ def predict(settings: Settings, files: list[str], *, as_json: bool) -> int:
     if not as_json:
         print(f"{'file':<{width}}  digit  confidence  certain")
     answers = []
-    for file in files:  # each is printed as soon as it is there
+    for file in files:  # each is printed as soon as it is read
         answers.append(answer := _answer(settings, store.serving, file))
         if "error" in answer:
             print(f"{file}: {answer['error']}", file=sys.stderr, flush=True)
@@ -54,7 +54,7 @@ def predict(settings: Settings, files: list[str], *, as_json: bool) -> int:
 
 
 def models(settings: Settings, *, as_json: bool) -> int:
-    """Print the versions that there are, and which of them would serve; return 0 if one would, else 1."""
+    """Print all versions and which one would serve; return 0 if one would, else 1."""
     logging.disable(logging.CRITICAL)  # the reasons for which versions are refused are printed below
     store = model_store(settings)
     store.refresh()
@@ -78,7 +78,7 @@ def _answer(settings: Settings, model: Serving, file: str) -> dict[str, Any]:
 
 
 def _line(answer: dict[str, Any]) -> str:
-    confidence = int(1e4 * answer["confidence"]) / 1e4  # cut off, for 1 would be certainty
+    confidence = int(1e4 * answer["confidence"]) / 1e4  # cut off, not rounded: 1 would mean certainty
     return f"{answer['digit']:<5}  {confidence:<10.4f}  {'yes' if answer['certain'] else 'no'}"
 
 
@@ -118,7 +118,7 @@ def _row(version: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _table(rows: list[tuple[str, ...]]) -> str:
-    """Return rows in columns as wide as their widest cell, none wider than need be."""
+    """Return the rows as text in aligned columns."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)) for row in rows)
     return "\n".join(line.rstrip() for line in lines)

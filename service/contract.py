@@ -109,7 +109,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return manifest
 
     def _check(self, path: Path) -> None:
-        """Hold the fields against each other."""
+        """Check that the fields fit together."""
         names, test = self.files.keys() & {FLOAT32_FILE, INT8_FILE}, self.self_test
         if FLOAT32_FILE not in names or not names <= test.expected.keys() & test.tolerance.keys():
             raise ManifestError(f"{path} lists no {FLOAT32_FILE} or no self-test for it: {_AGAIN}.")
@@ -138,11 +138,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             )
 
     def read_file(self, directory: Path, name: str) -> bytes:
-        """Return the bytes of the version's file `name`, read once and checked against its SHA-256.
-
-        Raises:
-            ManifestError: the file is not listed, cannot be read, or differs from what was published.
-        """
+        """Return the bytes of the version's file `name`, or raise ManifestError if they are not what was published."""
         path = directory / name
         record = self.files.get(name)
         if record is None:
@@ -160,7 +156,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def _read(path: Path, most: int) -> bytes:
-    """Return the content of a file; a pipe would never end, a large one would fill the memory."""
+    """Return the content of a regular file of at most `most` bytes."""
     status = path.stat()
     if not stat.S_ISREG(status.st_mode):
         raise OSError(errno.EINVAL, "it is no file")

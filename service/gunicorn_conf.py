@@ -6,21 +6,18 @@ import os
 import shutil
 import signal
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from service import memory
 from service.http import metrics
 from service.http.shares import Shares
 from service.settings import Settings
 
-if TYPE_CHECKING:
-    from service.http.front import Front
-
 _settings = Settings.from_environ(os.environ)
 _metrics_directory = metrics.shared_directory()
-# Twice the workers live together while a reload changes them; some more may be added by signal.
+# A reload runs old and new workers side by side; signals may add more.
 _shares = Shares(2 * _settings.workers + 8)
-_place = 0  # of this worker
+_place = 0  # this worker's number
 
 # We use no BLAS: its threads and buffers would only take memory.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -33,7 +30,7 @@ os.register_at_fork(after_in_parent=lambda: signal.pthread_sigmask(signal.SIG_UN
 memory.share_among_threads()
 
 wsgi_app = "service.gunicorn_conf:application()"
-worker_class = "service.http.worker.Worker"  # docs/performance.md has the figures of the choice
+worker_class = "service.http.worker.Worker"  # docs/architecture.md has the figures of the choice
 logger_class = "service.http.logs.GunicornLogger"
 
 bind = _settings.bind
@@ -45,14 +42,14 @@ loglevel = _settings.log_level
 proc_name = "digits"
 timeout = 120  # seconds that a worker may take to boot, CUDA included
 
-# The file whose time says that a worker is alive must be on no disk, and the root file system may be read-only.
+# The workers' heartbeat file must not be on a disk, and the root file system may be read-only.
 worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108
 control_socket_disable = True  # it would write into the home directory
 forwarded_allow_ips = ""  # the door reads X-Forwarded-For itself
 
 
-def application() -> "Front":
-    """Return the application of this worker, which counts together with all others."""
+def application() -> Any:
+    """Return the door of this worker, which counts together with all others."""
     from service.http.app import open_service
     from service.http.front import Front
 
@@ -60,10 +57,10 @@ def application() -> "Front":
 
 
 def pre_fork(server: Any, worker: Any) -> None:
-    """Give a worker the first place that no other has: its metrics go on where those of a dead worker ended.
+    """Give a worker the lowest free number: its metrics continue those of the dead worker that had it.
 
-    Signals wait from here on, until `Worker.init_signals`. Meanwhile it has the master's handlers, which would put them
-    into a queue that nobody reads (gunicorn's issue 1910): told to stop while it starts, a worker went on.
+    Signals are blocked from here until `Worker.init_signals`: the master's handlers, which the worker has until then,
+    would lose them (gunicorn's issue 1910).
     """
     signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING)
     taken = {other.place for other in server.WORKERS.values()}
@@ -71,30 +68,29 @@ def pre_fork(server: Any, worker: Any) -> None:
 
 
 def post_fork(server: Any, worker: Any) -> None:  # noqa: ARG001
-    """Let the worker know its place."""
+    """Tell the worker its number."""
     global _place
     _place = worker.place
     worker.shares = _shares if _place < len(_shares) else Shares(_place + 1)
 
 
 def child_exit(server: Any, worker: Any) -> None:  # noqa: ARG001
-    """Take back what a worker that has ended, however it did, said of itself."""
+    """Remove a worker that has ended from the metrics and the connection counts."""
     metrics.leave(_metrics_directory, worker.place)
     if worker.place < len(_shares):
         _shares.leave(worker.place)
 
 
 def on_exit(server: Any) -> None:  # noqa: ARG001
-    """Leave nothing behind."""
+    """Delete the shared metrics."""
     shutil.rmtree(_metrics_directory, ignore_errors=True)
 
 
 def post_worker_init(worker: Any) -> None:
-    """Let a worker that has its application follow the models directory."""
-    # The event loop needs the interpreter often, and briefly; the 5 ms that Python gives to a thread which computes
-    # would make each of its steps that slow.
+    """Start what runs in the background of a worker, and tune the interpreter."""
+    # The loop needs the interpreter often and briefly; Python's default of 5 ms would delay each of its steps.
     sys.setswitchinterval(_SWITCH_SECONDS)
     worker.wsgi.here.store.watch()
     memory.give_back()
     gc.collect()
-    gc.freeze()  # what is here now stays: to look for garbage in it would take 15 ms, in the midst of a request
+    gc.freeze()  # a full collection of what stays anyway would take 15 ms during a request

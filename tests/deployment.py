@@ -14,7 +14,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from tests.server import ROOT, free_port
+
+# Debian forky has the versions that the compose file names. The date of its index is not checked: mirrors may be late.
+_PACKAGES = {"proxy": "nginx curl", "prometheus": "prometheus"}
+_STAND_IN = """
+FROM python:3.13-slim
+RUN sed -i s/trixie/forky/ /etc/apt/sources.list && \\
+    apt-get update -qq -o Acquire::Check-Valid-Until=false && \\
+    DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends ca-certificates {packages}
+ENTRYPOINT []
+"""
 
 
 def run(*command: str, env: dict[str, str] | None = None) -> str:
@@ -120,15 +132,27 @@ def missing() -> str:
     for why, *commands in (
         ("no Docker engine answers", "docker info"),
         ("Docker Compose v2 is not installed", "docker compose version"),
-        *(_image(name) for name in (base, "nginx:stable")),
+        (f"{base} is not here and no registry gives it", f"docker image inspect {base}", f"docker pull {base}"),
     ):
         if not any(_succeeds(*command.split()) for command in commands):
             return f"{why}: `{commands[-1]}` fails"
-    return ""
+    return "" if get_image("proxy") else f"{image('proxy')} is not here, and neither a registry nor Debian gives it"
 
 
-def _image(name: str) -> tuple[str, ...]:
-    return f"{name} is not here and no registry gives it", f"docker image inspect {name}", f"docker pull {name}"
+def image(service: str) -> str:
+    """Return the public image that the compose file names for a service."""
+    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
+    return str(compose["services"][service]["image"])
+
+
+def get_image(service: str) -> bool:
+    """Have the image of a service: pulled, or made of Debian's package where no registry is reached."""
+    name = image(service)
+    if any(_succeeds("docker", *command, name) for command in (("image", "inspect"), ("pull",))):
+        return True
+    text = _STAND_IN.format(packages=_PACKAGES[service])
+    command = ("docker", "build", "--quiet", "--tag", name, "-")
+    return subprocess.run(command, input=text, capture_output=True, text=True, check=False).returncode == 0
 
 
 def _succeeds(*command: str) -> bool:

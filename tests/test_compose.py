@@ -240,16 +240,26 @@ print(json.dumps([
     assert deployment.python(code) == [[], [], False, ["models", "runs", "service"]]
 
 
-def test_gpu_profile_asks_for_cuda_beside_the_service(deployment: Deployment) -> None:
+def test_gpu_is_one_process_with_cuda(deployment: Deployment) -> None:
     services = json.loads(deployment.compose("--profile", "gpu", "config", "--format", "json"))["services"]
-    gpu = services["service-gpu"]
-    assert gpu["environment"]["DIGITS_PROVIDER"] == "cuda"
+    gpu = services["gpu"]
+    assert gpu["environment"] == {"DIGITS_PROVIDER": "cuda"}
     assert gpu["build"]["args"] == {"EXTRA": "serve-cuda"}
     assert gpu["deploy"]["resources"]["reservations"]["devices"][0]["driver"] == "nvidia"
-    assert services["proxy-gpu"]["ports"][0]["published"] == "8001"
-    assert gpu["networks"] == {"inside-gpu": {"aliases": ["service"]}}  # where its proxy looks for it
+    assert (gpu["scale"], gpu["ports"][0]["published"]) == (1, "8001")
     shared = ("read_only", "cap_drop", "security_opt", "volumes", "pids_limit", "cpu_quota")
     assert [gpu[key] for key in shared] == [services["service"][key] for key in shared]
+
+
+def test_without_a_gpu_one_line_says_so(deployment: Deployment) -> None:
+    """The CPU's image stands for the CUDA one, which is large: Docker looks for the GPU before it starts anything."""
+    if "nvidia" in run("docker", "info", "--format", "{{json .Runtimes}}"):
+        pytest.skip("this engine has a GPU")
+    run("docker", "tag", f"{deployment.project}-service", f"{deployment.project}-gpu")
+    with pytest.raises(AssertionError) as raised:
+        deployment.compose("--profile", "gpu", "up", "--no-build", "--detach", "gpu")
+    [line] = [line for line in str(raised.value).splitlines() if "Error" in line]
+    assert line.endswith('could not select device driver "nvidia" with capabilities: [[gpu]]')
 
 
 def test_image_alone_serves(alone: Callable[..., tuple[str, Published]]) -> None:

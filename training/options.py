@@ -1,4 +1,4 @@
-"""What a run is told."""
+"""Options of a training run."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +9,7 @@ Device = Literal["auto", "cpu", "gpu"]
 
 @dataclass(frozen=True)
 class Options:
-    """What a run is told besides its recipe and its data.
+    """Options of a run besides its recipe and data.
 
     `pools` is where pictures are kept for the next run. Of `seeds` runs with seeds from `seed` on, the one with the
     median validation loss is published. `teacher` and `start` are run directories, of a teacher that is there and of

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from service.contract import FLOAT32_FILE, INT8_FILE, MANIFEST_FILE, MODEL_NAME
-from tests.deployment import run
+from tests.deployment import image, run
 from tests.server import ROOT
 
-PROXY = "nginx:stable"
+PROXY = image("proxy")
 
 _NEW_MODEL = """
 FROM {first}

@@ -29,11 +29,7 @@ _PREFLIGHT: RawHeaders = [
 
 
 def demand_key(keys: Keys, method: str, path: str, headers: dict[str, str]) -> None:
-    """Let nobody in without one of the keys, but to see whether the service is well.
-
-    Raises:
-        Unauthorized: the request has no key, or another one.
-    """
+    """Raise Unauthorized for a request without one of the keys, unless it asks whether the service is well."""
     # What a browser asks before it asks another site (OPTIONS, for CORS) never carries a key, and tells nothing.
     if path in OPEN or method == "OPTIONS":
         return

@@ -8,7 +8,7 @@ import os
 import re
 from collections.abc import Callable
 
-from flask import Flask, Response, jsonify, request
+from flask import Flask, Response, request
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException
 
@@ -31,6 +31,7 @@ PREDICTIONS: dict[str, Read] = {
     "/v2/models/<name>/versions/<version>/infer": oip.read,
     "/v1/models/<name>:predict": v1.read,
 }
+_OF_A_BODY = ("content-type", "content-length")
 NO_SNIFFING = ("X-Content-Type-Options", "nosniff")
 
 _OF_STATUS: dict[int, tuple[type[DigitsError], str]] = {
@@ -107,12 +108,8 @@ def _of_http(error: HTTPException) -> ResponseReturnValue:
         sentence = (error.description or error.name).rstrip(".") + "."
         body = {"error": sentence, "code": re.sub(r"\W+", "_", error.name.lower())}
     _note_code(body["code"])
-    response = jsonify(body)
-    response.status_code = error.code
-    for name, value in error.get_headers():
-        if name.lower() not in ("content-type", "content-length"):
-            response.headers[name] = value
-    return response
+    kept = [(name, value) for name, value in error.get_headers() if name.lower() not in _OF_A_BODY]
+    return body, error.code, kept
 
 
 def _of_a_defect(error: Exception) -> ResponseReturnValue:

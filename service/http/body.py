@@ -1,4 +1,4 @@
-"""The body of a request as it arrives: bounded in bytes, in time, and in what all of them hold together."""
+"""Reads request bodies, bounded in bytes, in time and in memory of all together."""
 
 import asyncio
 import zlib
@@ -12,18 +12,18 @@ from service.settings import Settings
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 
-_DISCARDED = 4  # so many times the largest body are thrown away, that a client may send while it is refused
-_LINGER_SECONDS = 5.0  # for such a client
-_HELD = 8  # so many times the largest body may have arrived of unfinished requests, in a worker
+_DISCARDED = 4  # times the largest body: what a rejected client may still send
+_LINGER_SECONDS = 5.0  # for it to do so
+_HELD = 8  # times the largest body: what unfinished bodies of a worker may hold
 _ENCODINGS = ("gzip", "x-gzip", "deflate")
 _HEAD_TELLS, _NO_HEAD = 47, -15  # zlib's window bits: gzip or zlib by its head; deflate alone, as some clients send it
 
 
 class Arrivals:
-    """The bodies that arrive at a worker."""
+    """Limits of the bodies that a worker reads, and the bytes that unfinished ones hold."""
 
     def __init__(self, settings: Settings) -> None:
-        """Begin with none."""
+        """Take the limits from the settings."""
         self.most = settings.max_upload_bytes
         self.seconds = settings.request_seconds
         self.held = 0  # bytes of those that are not complete
@@ -32,7 +32,7 @@ class Arrivals:
 class Body:
     """The body of one request.
 
-    In `state`, which is ASGI's, the connection leaves an `error` that ends the request, and that its client is `gone`.
+    The connection sets `error` in ASGI's `state` to end the request, and `gone` when the client has left.
     """
 
     def __init__(self, arrivals: Arrivals, headers: dict[str, str], state: dict[str, Any], receive: Receive) -> None:
@@ -48,13 +48,14 @@ class Body:
         """Return the body.
 
         Raises:
-            TooLarge, SlowRequest, TooBusy, MalformedRequest: more comes than is allowed, or it comes too slowly, too
-                much is being sent by all clients together, or it breaks off.
+            TooLarge, SlowRequest: it has too many bytes, or arrives too slowly.
+            TooBusy: all clients together send too much.
+            MalformedRequest: it breaks off.
         """
         self._check(self._length)
         if self.complete:
             return b""
-        if "complete" in self._state:  # a timer would take as long as all the rest
+        if "complete" in self._state:  # no timer needed; one would double the cost
             part = await self._part()
             self._check(len(part))
             return part
@@ -93,7 +94,7 @@ class Body:
         return part
 
     def check_client(self, *, gone: bool = False) -> None:
-        """Stop work for which nobody waits.
+        """Stop work whose client has gone.
 
         Raises:
             MalformedRequest: the client has closed its side of the connection.
@@ -102,7 +103,7 @@ class Body:
             raise MalformedRequest("The client closed the connection before its answer was ready: keep it open.")
 
     async def discard(self) -> None:
-        """Throw away what the client still sends: one that is cut off meanwhile may never see its answer."""
+        """Read and drop what the client still sends: a connection reset while it sends may lose the answer."""
         left = _DISCARDED * self._arrivals.most
         with suppress(TimeoutError, DigitsError):
             async with asyncio.timeout(_LINGER_SECONDS):
@@ -111,12 +112,12 @@ class Body:
 
 
 def unpacked(body: bytes, encoding: str, most: int) -> bytes:
-    """Return a body without its content encoding, gzip or deflate.
+    """Return the decompressed body, gzip or deflate.
 
     Raises:
         UnsupportedMediaType: the encoding is another one.
         MalformedRequest: the body is not of that encoding, or ends early.
-        TooLarge: it has more than `most` bytes; no more than those are unpacked.
+        TooLarge: it has more than `most` bytes decompressed; no more are decompressed.
     """
     if encoding not in _ENCODINGS:
         raise UnsupportedMediaType(

@@ -1,4 +1,7 @@
-"""What stands in a request's body: a multipart form, JSON, or a urlencoded form."""
+"""What stands in a request's body: a multipart form, JSON, or a urlencoded form.
+
+What is wrong with one is raised as MalformedRequest; too many files or fields are TooLarge.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,27 +10,20 @@ from urllib.parse import parse_qsl
 import msgspec
 from multipart import MultipartError, MultipartSegment, PushMultipartParser, parse_options_header
 
-from service.errors import MalformedRequest, RequestError, TooLarge, first_line
-from service.http.messages import Request, check_names
+from service.errors import MalformedRequest, TooLarge, first_line
+from service.http.messages import Request, at_most, check_names
 
 _MOST_FIELD_BYTES = 64 << 10  # of a field that is not a file
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
-File = bytes | RequestError
-
 
 def media_type(request: Request) -> str:
-    """Return the content type without its parameters, in small letters."""
+    """Return the content type in lower case, without parameters."""
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
 def fields_of(request: Request, name: str, texts: Sequence[str], most: int = 1) -> tuple[dict[str, str], list[bytes]]:
-    """Return the fields `texts` of a multipart form (RFC 7578), and the contents of its files `name`, at least one.
-
-    Raises:
-        MalformedRequest: the form is malformed, has other fields or no such file.
-        TooLarge: it has more than `most` files, where that is not 1.
-    """
+    """Return the fields `texts` of a multipart form (RFC 7578), and the contents of its files `name`, at least one."""
     values: dict[str, str] = {}
     files: list[bytes] = []
     for segment, content in _segments(request, most + len(texts)):
@@ -40,20 +36,9 @@ def fields_of(request: Request, name: str, texts: Sequence[str], most: int = 1) 
             values[segment.name] = content[:_MOST_FIELD_BYTES].decode("utf-8", "replace")
     if not files:
         raise MalformedRequest(f"There is no file field `{name}`: send the picture under that name.")
-    if len(files) > most > 1:
-        raise TooLarge(f"There are {len(files)} pictures, allowed are {most}: send the rest in another request.")
+    if most > 1:
+        at_most(files, most)
     return values, files
-
-
-def file_of(content: bytes, name: str) -> bytes:
-    """Return the content of a file.
-
-    Raises:
-        MalformedRequest: there is none.
-    """
-    if not content:
-        raise MalformedRequest(f"The file in `{name}` is empty: send the bytes of a picture.")
-    return content
 
 
 def _segments(request: Request, most: int) -> list[tuple[MultipartSegment, bytes]]:
@@ -81,11 +66,7 @@ def _segments(request: Request, most: int) -> list[tuple[MultipartSegment, bytes
 
 
 def json_of(request: Request, *, urlencoded: bool = False) -> dict[str, Any]:
-    """Return the object in a JSON body, or the fields of a urlencoded one.
-
-    Raises:
-        MalformedRequest: it holds something else.
-    """
+    """Return the object in a JSON body, or the fields of a urlencoded one."""
     if urlencoded:
         return dict(parse_qsl(request.body.decode("utf-8", "replace"), keep_blank_values=True))
     try:

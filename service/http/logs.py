@@ -32,7 +32,7 @@ access_log = logging.getLogger("gunicorn.access")
 
 @dataclass(slots=True)
 class Notes:
-    """What is noted of a request while it is answered, for its line in the log and for the metrics."""
+    """What the log and the metrics record of a request."""
 
     request_id: str
     method: str = ""
@@ -51,27 +51,27 @@ current: ContextVar[Notes | None] = ContextVar("current", default=None)
 
 
 class RequestIds:
-    """Names for requests. Create one in each process, after the fork."""
+    """Makes request ids. Create one in each process, after the fork."""
 
     def __init__(self) -> None:
-        """Draw the half that makes the names of this process its own; the other half counts, which costs nothing."""
+        """Draw the random half of the ids of this process; the other half is a counter."""
         self._process = os.urandom(8).hex()
         self._numbers = itertools.count(1)
 
     def name(self, wanted: str = "") -> str:
-        """Return the identifier that the client or a proxy has chosen, a new one where that is not fit to repeat."""
+        """Return the id chosen by the client or a proxy, or a new one where that is not safe to repeat."""
         if wanted and REQUEST_ID.fullmatch(wanted):
             return wanted
         return f"{self._process}{next(self._numbers):08x}"
 
 
 def one_line(text: str) -> str:
-    r"""Return the text with all that a terminal or a reader of lines would obey written out, as \n or \x1b."""
+    r"""Return the text with control characters and line breaks escaped, as \n or \x1b."""
     return text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def log_access(notes: Notes) -> None:
-    """Log a request that was answered; a probe that found all well is worth no more than a line for debugging."""
+    """Log an answered request; a successful health probe at level debug only."""
     level = logging.DEBUG if notes.route in _PROBES and notes.status == 200 else logging.INFO
     if not access_log.isEnabledFor(level):
         return
@@ -92,13 +92,13 @@ def log_access(notes: Notes) -> None:
 
 
 def _request_id(record: logging.LogRecord) -> str:
-    """Return the name of the request during which a line is logged; the access log names it itself."""
+    """Return the id of the current request, for lines other than the access log's."""
     notes = current.get()
     return getattr(record, "request_id", notes.request_id if notes else "")
 
 
 class TextFormatter(logging.Formatter):
-    """A record as one line of text, with the request at its end; a traceback takes lines of its own."""
+    """Formats a record as one line of text ending in the request id; a traceback follows on lines of its own."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
         """Return the line."""
@@ -108,7 +108,7 @@ class TextFormatter(logging.Formatter):
 
 
 class JsonFormatter(logging.Formatter):
-    """A record as one JSON object; the fields of an access record stand beside the message."""
+    """Formats a record as one JSON object, with the fields of an access record beside the message."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line."""
@@ -128,10 +128,10 @@ class JsonFormatter(logging.Formatter):
 
 
 class TurnHandler(logging.StreamHandler[TextIO]):
-    """Writes the lines of a turn of the event loop at once: one by one they take as long as reading the pictures."""
+    """Writes all lines of a turn of the event loop at once: one by one costs as much as reading the pictures."""
 
     def __init__(self, stream: TextIO) -> None:
-        """Begin with no line."""
+        """Start without lines."""
         super().__init__(stream)
         self._lines: list[str] = []
 
@@ -147,7 +147,7 @@ class TurnHandler(logging.StreamHandler[TextIO]):
             self.handleError(record)
 
     def flush(self) -> None:
-        """Write what there is."""
+        """Write the kept lines."""
         with self.lock or nullcontext():
             lines, self._lines = self._lines, []
             if lines:
@@ -170,7 +170,7 @@ def configure(settings: Settings) -> None:
 
 
 class GunicornLogger(Logger):  # type: ignore[misc]
-    """gunicorn's logger without handlers of its own: what it logs goes where everything goes."""
+    """gunicorn's logger, without handlers of its own: its lines go to the service's log."""
 
     def setup(self, cfg: Any) -> None:
         """Set all logging up; gunicorn calls this before it logs its first line, and at each reload."""

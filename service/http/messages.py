@@ -1,4 +1,4 @@
-"""Requests, questions and answers, as the routes see them whatever server carries them."""
+"""Requests, questions and responses, independent of the server."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
@@ -18,12 +18,12 @@ JSON: Headers = (("Content-Type", "application/json"),)
 
 
 def to_json(value: object) -> bytes:
-    """Return a value as compact JSON, on a line of its own; float32 as the shortest decimals that stand for them."""
+    """Return a value as compact JSON and a newline; float32 as the shortest decimals that stand for it."""
     return orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE)
 
 
 class Request(NamedTuple):
-    """A request for predictions. `headers` has their names in small letters; of a repeated one the last counts."""
+    """A prediction request. `headers` has lower-case names; of a repeated one the last counts."""
 
     body: bytes
     headers: dict[str, str]
@@ -41,7 +41,7 @@ class Request(NamedTuple):
 
 
 class Response(NamedTuple):
-    """An answer, on its way to the client."""
+    """A response: body, headers and status."""
 
     body: bytes
     headers: Headers = JSON
@@ -52,9 +52,9 @@ Picture = bytes | Still | RequestError
 
 
 class Question(ABC):
-    """What a request asks of the model.
+    """A parsed prediction request.
 
-    `pictures` are encoded pictures in their order, opened or not, or the error that stands in the place of one;
+    `pictures` are encoded pictures in order, opened or not, or the error in place of one;
     `images` are uint8 [N, 28, 28] where the client has sent the model's own input.
     """
 
@@ -67,7 +67,7 @@ class Question(ABC):
         return sum(pixels(picture) * picture.pixel_bytes for picture in self.pictures if isinstance(picture, Still))
 
     def unreadable(self, index: int, error: RequestError) -> RequestError:  # noqa: ARG002
-        """Return what stands for a picture that cannot be read, or raise what refuses the whole request."""
+        """Return the error to put in place of an unreadable picture, or raise it for the whole request."""
         raise error
 
     @abstractmethod
@@ -91,20 +91,20 @@ Read = Callable[[Request, Settings], Question]
 
 
 def problem(error: DigitsError) -> Response:
-    """Return the one shape that errors have, on every route."""
+    """Return the response for an error."""
     return Response(to_json(described(error)), (*JSON, *error.headers), error.status)
 
 
 def described(error: DigitsError) -> dict[str, str]:
-    """Return an error as it stands in an answer."""
+    """Return an error as JSON fields."""
     return {"error": str(error), "code": error.code}
 
 
 def check_names(found: Any, known: Sequence[str], what: str) -> None:
-    """Refuse names that are not `known`: a misspelt option must not be passed over in silence.
+    """Reject names that are not `known`: a misspelt option must not be ignored.
 
     Raises:
-        MalformedRequest: there are such.
+        MalformedRequest: there is one.
     """
     unknown = [name for name in found if name not in known]
     if unknown:
@@ -113,7 +113,7 @@ def check_names(found: Any, known: Sequence[str], what: str) -> None:
 
 
 def at_most(pictures: Sequence[Any], most: int) -> None:
-    """Refuse more than `most` pictures.
+    """Reject more than `most` pictures.
 
     Raises:
         TooLarge: there are more.
@@ -123,6 +123,6 @@ def at_most(pictures: Sequence[Any], most: int) -> None:
 
 
 def shown(value: object) -> str:
-    """Return what a client sent as it may stand in a sentence of ours: escaped, and cut short."""
+    """Return a client's value for use in an error message: escaped and shortened."""
     text = repr(value)
     return text if len(text) <= 40 else f"{text[:37]}..."

@@ -1,4 +1,4 @@
-"""What is counted and measured while the service runs, of all workers together, for Prometheus.
+"""Prometheus metrics of all workers together.
 
 Under gunicorn the workers count in files that they share (prometheus-client's multiprocess mode), of which each worker
 has those of its number: one that takes a dead worker's place goes on counting where that one ended.
@@ -39,10 +39,10 @@ disable_created_metrics()  # type: ignore[no-untyped-call]
 
 
 class Metrics(Collector):
-    """The metrics of this process; collected, those of all workers that share `directory`."""
+    """Metrics of this process. Collecting yields those of all workers that share `directory`."""
 
     def __init__(self, directory: Path | None = None) -> None:
-        """Count into the files in `directory`, as `join` has said; without one, for this process alone."""
+        """Count in the files in `directory` (see `join`), or without one for this process alone."""
         self._directory = directory
         self._own = CollectorRegistry()
         counter, gauge, histogram = self._counter, self._gauge, self._histogram
@@ -88,7 +88,7 @@ class Metrics(Collector):
         return Histogram(f"digits_{name}", text, labels, registry=self._own, buckets=bounds)
 
     def answered(self, notes: Notes) -> None:
-        """Count an answer, by the rule of the URL and never the path: each one becomes a time series."""
+        """Count an answer by route rule, never by path: each label value is a time series."""
         self.in_flight.dec()
         method = notes.method if notes.method in METHODS else "other"
         self._requests.labels(notes.route, method, str(notes.status)).inc()
@@ -98,7 +98,7 @@ class Metrics(Collector):
             self.seconds["total"].observe(notes.seconds)
 
     def error(self, code: str) -> None:
-        """Count an error that a client is told."""
+        """Count an error answered to a client."""
         self._errors.labels(code).inc()
 
     def read(self, side: int, decode_seconds: float, canonical_seconds: float) -> None:
@@ -106,7 +106,7 @@ class Metrics(Collector):
         self._reads.append((side, decode_seconds, canonical_seconds))
 
     def flush(self) -> None:
-        """Count the pictures that were read since the last time: one by one it takes four times as long."""
+        """Count the pictures read since the last call: one by one takes four times as long."""
         reads = [self._reads.popleft() for _ in range(len(self._reads))]
         if reads:
             histograms = (self._side, self.seconds["decode"], self.seconds["canonical"])
@@ -127,7 +127,7 @@ class Metrics(Collector):
                 self._predictions[kind // 2][kind % 2].inc(count)
 
     def model(self, serving: Serving | str) -> None:
-        """Count a version that was taken and serves from now on, or the code of the error for which one was refused."""
+        """Count a version that serves from now on, or the error code of a refused one."""
         if isinstance(serving, str):
             self._loads.labels("failure", serving).inc()
             return
@@ -140,7 +140,7 @@ class Metrics(Collector):
         self._ready.set(1)
 
     def collect(self) -> Iterable[Metric]:
-        """Yield all metrics of all workers; a model that serves no more is left out."""
+        """Yield the metrics of all workers, without models that no longer serve."""
         self.flush()
         registry = self._own
         if self._directory:
@@ -162,7 +162,7 @@ def _observe(histogram: Histogram, observed: npt.NDArray[Any]) -> None:
 
 
 def shared_directory() -> Path:
-    """Make the directory in which workers count, in memory where there is such a place."""
+    """Make the directory of the shared metrics, in memory if possible."""
     memory = Path("/dev/shm")  # noqa: S108
     return Path(tempfile.mkdtemp(prefix="digits-metrics-", dir=memory if memory.is_dir() else None))
 
@@ -175,5 +175,5 @@ def join(directory: Path, number: int) -> Metrics:
 
 
 def leave(directory: Path, number: int) -> None:
-    """Take back what worker `number`, which has ended, said of itself; what it counted stays."""
+    """Remove the gauges of worker `number`, which has ended; its counters stay."""
     mark_process_dead(number, str(directory))  # type: ignore[no-untyped-call]

@@ -1,7 +1,7 @@
 """`/v2/...`: the Open Inference Protocol, version 2, over REST, as clients of Triton, KServe and MLServer speak it.
 
 A tensor of numbers is given to the model as it is: who sends one has brought the digit into MNIST's form. BYTES are
-pictures in files, which are read as `/predict` reads them.
+pictures in files, which are read as `/predict` reads them. Errors are raised as in `tensors`.
 """
 
 from dataclasses import dataclass
@@ -60,12 +60,7 @@ class Inference(Question):
 
 
 def read(request: Request, settings: Settings) -> Inference:
-    """Return what a request for an inference asks.
-
-    Raises:
-        MalformedRequest: it is no message of the protocol, or the images are not such as the model takes.
-        TooLarge: there are more images than are allowed.
-    """
+    """Return what a request for an inference asks."""
     request.parameters()
     text, binary = tensors.split(request.body, request.headers.get(tensors.JSON_LENGTH.lower()))
     message = tensors.parsed(text, tensors.Message)

@@ -1,4 +1,8 @@
-"""`POST /predict` and `POST /predict/batch`: pictures in, digits out."""
+"""`POST /predict` and `POST /predict/batch`: pictures in, digits out.
+
+What is wrong with a request is raised as MalformedRequest; too many pictures are TooLarge, and a content type that is
+not read is UnsupportedMediaType.
+"""
 
 import base64
 from collections.abc import Callable
@@ -10,7 +14,7 @@ import numpy as np
 
 from service.contract import LABELS, Manifest
 from service.errors import MalformedRequest, RequestError, UnsupportedMediaType
-from service.http.forms import fields_of, file_of, json_of, media_type
+from service.http.forms import fields_of, json_of, media_type
 from service.http.messages import Picture, Question, Request, Response, at_most, check_names, described, shown, to_json
 from service.inference.engine import Probabilities
 from service.inference.store import Serving
@@ -39,7 +43,7 @@ class Options(NamedTuple):
 
     @classmethod
     def of(cls, values: dict[str, Any]) -> "Options":
-        """Read the options of a query, a form or JSON; raise MalformedRequest where a value is not allowed."""
+        """Read the options of a query, a form or JSON."""
         top_k, seen = (None if values.get(name) is None else str(values[name]) for name in OPTIONS)
         if top_k is not None and top_k not in _TOP_K:
             raise MalformedRequest(f"top_k={shown(top_k)} is not allowed: use a whole number from 1 to {len(LABELS)}.")
@@ -87,12 +91,7 @@ class Many(Question):
 
 
 def read(request: Request, settings: Settings) -> One:  # noqa: ARG001
-    """Return what a request to `/predict` asks.
-
-    Raises:
-        MalformedRequest: there is no picture in it, or more than one, or an option is wrong.
-        UnsupportedMediaType: the content type is none of those that are read.
-    """
+    """Return what a request to `/predict` asks."""
     query = request.parameters(*OPTIONS)
     kind = media_type(request)
     if kind.startswith("image/") or kind == BYTES:
@@ -103,24 +102,18 @@ def read(request: Request, settings: Settings) -> One:  # noqa: ARG001
         values, files = fields_of(request, FIELD, OPTIONS)
         if len(files) != 1:
             raise MalformedRequest(f"There are {len(files)} fields `{FIELD}`: send one, or use POST /predict/batch.")
-        return One([file_of(files[0], FIELD)], Options.of(values | query))
+        return One([_file(files[0])], Options.of(values | query))
     values = _json(request, kind, FIELD, _ONE)
     return One([picture_in(values[FIELD])], Options.of(values | query))
 
 
 def read_batch(request: Request, settings: Settings) -> Many:
-    """Return what a request to `/predict/batch` asks.
-
-    Raises:
-        MalformedRequest: there is no picture in it, or an option is wrong.
-        TooLarge: there are more pictures than are allowed.
-        UnsupportedMediaType: the content type is none of those that are read.
-    """
+    """Return what a request to `/predict/batch` asks."""
     query = request.parameters(*OPTIONS)
     kind = media_type(request)
     if kind == FORM:
         values, files = fields_of(request, FIELD, OPTIONS, most=settings.max_batch)
-        return Many([attempt(lambda file: file_of(file, FIELD), file) for file in files], Options.of(values | query))
+        return Many([attempt(_file, file) for file in files], Options.of(values | query))
     values = _json(request, kind, LIST, _MANY)
     if not isinstance(pictures := values[LIST], list) or not pictures:
         raise MalformedRequest(f"`{LIST}` is not a list of pictures: send a list of base64 texts.")
@@ -142,14 +135,17 @@ def _json(request: Request, kind: str, name: str, forms: str) -> dict[str, Any]:
     return values
 
 
+def _file(content: bytes) -> bytes:
+    if not content:
+        raise MalformedRequest(f"The file in `{FIELD}` is empty: send the bytes of a picture.")
+    return content
+
+
 def picture_in(text: Any) -> bytes:
     """Return the bytes of a picture in base64, as a data URL or alone, in either alphabet, padded or not.
 
     A text that went through a form has spaces where `+` was. They are read as such where the text has no `+`; spaces
     that stand a line's width apart are line breaks that a shell has replaced.
-
-    Raises:
-        MalformedRequest: it is no text, no base64, or empty.
     """
     if not isinstance(text, str):
         raise MalformedRequest("The picture is not a text: send its bytes as base64.")

@@ -1,4 +1,4 @@
-"""The parts of a running service, and what every prediction does with them: read pictures, run the model."""
+"""The parts of a running service, and the steps of every prediction: read pictures, run the model."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -82,17 +82,17 @@ class Service:
         return probabilities
 
     def respond(self, read: Read, request: Request, name: str | None = None, version: str | None = None) -> Response:
-        """Answer a request for predictions in this thread; the door does the same in turns (`front`)."""
+        """Answer a prediction request in this thread, as Flask does; `front` runs the same steps on the loop."""
         model = self.model(name, version)
         question = read(request, self.settings)
         digits = [self.digit(question, index) for index in range(len(question.pictures))]
         return question.answer(model, digits, self.run(model, images_of(question, digits)))
 
     def ready(self) -> Serving:
-        """Return the model that serves, in a process that has not been told to stop.
+        """Return the model that serves.
 
         Raises:
-            NotReady: none serves, or it has.
+            NotReady: none serves, or the process is stopping.
         """
         if self.draining():
             raise NotReady("This process is shutting down: send requests to another one.")
@@ -102,7 +102,7 @@ class Service:
 
 
 def images_of(question: Question, digits: Sequence[Grey | RequestError]) -> Images:
-    """Return what the model has to run on, uint8 [N, 28, 28]."""
+    """Return the input of the model, uint8 [N, 28, 28]."""
     if question.images is not None:
         return question.images
     readable = [digit for digit in digits if not isinstance(digit, RequestError)]
@@ -112,5 +112,5 @@ def images_of(question: Question, digits: Sequence[Grey | RequestError]) -> Imag
 
 
 def service() -> Service:
-    """Return the service that the current Flask request is for."""
+    """Return the service of the current Flask request."""
     return cast(Service, current_app.extensions[EXTENSION])

@@ -1,5 +1,7 @@
 """The message of an inference in the Open Inference Protocol, version 2, and its tensors, in JSON or binary.
 
+What is wrong with a message is raised as MalformedRequest; too many images are TooLarge.
+
 Sources: kserve/open-inference-protocol, specification/protocol/inference_rest.md; for binary data and classification
 triton-inference-server/server, docs/protocol/extension_binary_data.md and extension_classification.md.
 """
@@ -66,12 +68,7 @@ class Message(msgspec.Struct):
     outputs: list[Output] | None = None
 
     def check(self, most: int) -> None:
-        """Hold the message to what the model takes, at most `most` images.
-
-        Raises:
-            MalformedRequest: other tensors are sent or asked for, or the input has another type or shape.
-            TooLarge: there are more images.
-        """
+        """Raise MalformedRequest or TooLarge unless this is what the model takes, at most `most` images."""
         for what, tensors, name in (("inputs", self.inputs, INPUT_NAME), ("outputs", self.outputs, OUTPUT_NAME)):
             names = [tensor.name for tensor in tensors or ()]
             if names != [name] and (names or what == "inputs"):
@@ -105,11 +102,7 @@ def parsed(body: bytes, kind: Any) -> Any:
 
 
 def split(body: bytes, json_length: str | None) -> tuple[bytes, memoryview]:
-    """Return the JSON of a body and the binary data after it; `json_length` is the header that divides them.
-
-    Raises:
-        MalformedRequest: the header is no length, or longer than the body.
-    """
+    """Return the JSON of a body and the binary data after it; `json_length` is the header that divides them."""
     if json_length is None:
         return body, memoryview(b"")
     if not re.fullmatch("[0-9]{1,10}", json_length) or int(json_length) > len(body):
@@ -120,11 +113,7 @@ def split(body: bytes, json_length: str | None) -> tuple[bytes, memoryview]:
 
 
 def content(tensor: Input, binary: memoryview) -> list[Any] | memoryview:
-    """Return the data of the input: the list in the JSON, or the binary data after it.
-
-    Raises:
-        MalformedRequest: there is neither or both, or the binary data has another size than the message says.
-    """
+    """Return the data of the input: the list in the JSON, or the binary data after it."""
     parameters = tensor.parameters or Parameters()
     if parameters.shared_memory_region is not None:
         raise MalformedRequest("Shared memory is not read here: send the images in the body.")
@@ -143,9 +132,6 @@ def pixels(tensor: Input, data: list[Any] | memoryview) -> Images:
     """Return the images of a tensor of numbers, uint8 [N, 28, 28]; binary UINT8 is not copied.
 
     Whole numbers are grey levels from 0, background, to 255, ink; others run from 0 to 1 and are rounded to 256 levels.
-
-    Raises:
-        MalformedRequest: the data does not fill the shape, or a value is out of range.
     """
     dtype = np.dtype(DTYPES[tensor.datatype])
     if isinstance(data, memoryview):
@@ -187,11 +173,7 @@ def levels(values: npt.NDArray[Any]) -> Images:
 
 
 def elements(tensor: Input, data: list[Any] | memoryview) -> list[Any]:
-    """Return the N elements of a BYTES tensor: bytes where it came as binary data, what stood in the JSON else.
-
-    Raises:
-        MalformedRequest: there are more or fewer than N.
-    """
+    """Return the N elements of a BYTES tensor: bytes where it came as binary data, what stood in the JSON else."""
     if not isinstance(data, memoryview):
         return _flat(tensor, data)
     found: list[Any] = []

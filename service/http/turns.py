@@ -1,6 +1,6 @@
-"""Turns at the processor for what takes long: in threads, so many at a time, in the order of their coming.
+"""Runs slow work in a bounded pool of threads, first come, first served.
 
-A request waits for its turn rather than to be refused; what would wait longer than is allowed is refused at once.
+Work waits for a thread; what would wait too long is rejected at once.
 """
 
 import asyncio
@@ -17,17 +17,17 @@ from service.errors import TooBusy
 
 T = TypeVar("T")
 
-# The event loop has little to do, but at once; threads that are nicer leave it the processor.
+# The event loop has little to do but is urgent, so threads get a lower priority.
 _NICE = 5
 _FULL = "The service has more to do than it can: try again after the seconds in `Retry-After`."
-_MEMORY = 0.9  # of the mean duration: how much of it an older turn keeps
+_MEMORY = 0.9  # weight of older turns in the moving mean of durations
 
 
 class Turns:
-    """So many `threads`; nobody waits longer than `seconds` for one of them."""
+    """A pool of `threads`; work waits at most `seconds` for one."""
 
     def __init__(self, threads: int, seconds: float) -> None:
-        """Start threads as they are needed."""
+        """Start no thread yet."""
         self._executor = ThreadPoolExecutor(threads, "turns", initializer=_be_nice)
         self._free = asyncio.Semaphore(threads)
         self._threads = threads
@@ -36,10 +36,10 @@ class Turns:
         self._mean = 0.0  # seconds of a turn
 
     async def take(self, function: Callable[..., T], *args: Any, patient: bool = False) -> T:
-        """Return what `function` does in a thread. Who is `patient` has begun already and is not refused.
+        """Call `function` in a thread and return its result. `patient` work, of a request half done, is never rejected.
 
         Raises:
-            TooBusy: its turn would come too late.
+            TooBusy: it would wait too long.
         """
         if not patient and self._free.locked() and self._mean * self._waiting / self._threads > self._seconds:
             raise TooBusy(_FULL)

@@ -1,4 +1,4 @@
-"""gunicorn's worker with uvicorn's event loop: which worker takes a connection, and how it stops."""
+"""gunicorn's worker with uvicorn's server: accepts connections in turns with other workers, and stops."""
 
 import asyncio
 import logging
@@ -23,14 +23,14 @@ _SPARE_FILES = 128
 
 
 class Acceptor:
-    """Takes clients from a listening socket that all workers share, one at a time.
+    """Accepts connections from the socket that all workers share, one at a time.
 
-    An event loop's own server takes all that wait, so that the worker which wakes first has every connection. This one
-    leaves them for a moment to a worker that holds fewer.
+    asyncio's own server accepts all that wait, so the first worker to wake would take every connection. This one leaves
+    them for a moment to a worker that holds fewer.
     """
 
     def __init__(self, listener: socket.socket, server: "Server") -> None:
-        """Begin to take clients."""
+        """Start accepting."""
         self._listener, self._server = listener, server
         self._loop = asyncio.get_running_loop()
         self._paused: asyncio.TimerHandle | None = None
@@ -57,10 +57,10 @@ class Acceptor:
     def _take(self) -> bool:
         try:
             connection, _ = self._listener.accept()
-        except OSError:  # another worker was first, or the client has gone, or there are too few files
+        except OSError:  # another worker was first, the client has gone, or files ran out
             return False
         connection.setblocking(False)
-        with suppress(OSError):  # a socket in the file system has no delay
+        with suppress(OSError):  # a Unix socket has no such option
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         made = self._loop.create_task(self._loop.connect_accepted_socket(self._server.protocol, connection))
         self._server.hold(1)
@@ -68,7 +68,7 @@ class Acceptor:
         return True
 
     def close(self) -> None:
-        """Take the connections that clients have made already, and no more."""
+        """Accept the connections that are already made, then no more."""
         if self._paused:
             self._paused.cancel()
         self._loop.remove_reader(self._listener)
@@ -76,7 +76,7 @@ class Acceptor:
             pass
 
     async def wait_closed(self) -> None:
-        """Return; nothing is under way."""
+        """Return at once: there is nothing to wait for."""
 
 
 class Server(uvicorn.Server):
@@ -91,11 +91,11 @@ class Server(uvicorn.Server):
         return Protocol(self.config, self.server_state, self.lifespan.state, server=self)
 
     def hold(self, more: int = 0) -> None:
-        """Say how many connections this worker holds."""
+        """Publish how many connections this worker holds."""
         self.shares.hold(self.place, len(self.server_state.connections) + more)
 
     async def startup(self, sockets: Sequence[socket.socket] | None = None) -> None:
-        """Begin to take clients."""
+        """Start accepting."""
         await self.lifespan.startup()
         self.hold()
         self.servers = [Acceptor(listener, self) for listener in sockets or ()]  # type: ignore[misc]
@@ -113,7 +113,7 @@ class Server(uvicorn.Server):
         """Finish what has begun."""
         self.shares.leave(self.place)
         await super().shutdown(list(sockets or ()))
-        self._captured_signals.clear()  # uvicorn would raise them again: an ordinary end would look like a crash
+        self._captured_signals.clear()  # uvicorn would raise them again, and a normal stop would look like a crash
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Finish what has begun on SIGTERM; end at once on SIGINT and SIGQUIT, as gunicorn's workers do."""
@@ -138,20 +138,20 @@ class Worker(UvicornWorker):  # type: ignore[misc]
     place: int
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        """Let uvicorn log where everything is logged, but for what the door says of a request."""
+        """Let uvicorn log its errors to the service's log; the door logs requests."""
         super().__init__(*args, **kwargs)
         logger = logging.getLogger("uvicorn.error")
         logger.propagate = True
         logger.setLevel(logging.ERROR)
 
     def init_process(self) -> None:
-        """Take as many files as are allowed."""
+        """Raise the limit of open files to the most allowed."""
         most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
         super().init_process()
 
     def init_signals(self) -> None:
-        """Take the signals that have waited since `gunicorn_conf.pre_fork`."""
+        """Unblock the signals that `gunicorn_conf.pre_fork` blocked."""
         super().init_signals()
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
 

@@ -1,4 +1,4 @@
-"""One ONNX Runtime session: opened on the provider that was asked for, held to the contract, run.
+"""One ONNX Runtime session: opens on the requested provider, checks the contract, runs.
 
 Create engines after a fork, never before: a session owns threads, and threads do not survive one.
 """
@@ -35,7 +35,7 @@ class Engine:
     """A model, ready to run. `run` may be called from several threads at once."""
 
     def __init__(self, session: ort.InferenceSession, provider: Provider, file: str) -> None:
-        """Use `Engine.open`, which checks what this takes on trust."""
+        """Use `Engine.open`, which checks these arguments."""
         self._session = session
         self.provider: Provider = provider
         self.file = file
@@ -91,7 +91,7 @@ class Engine:
             )
 
     def read_specimens(self) -> None:
-        """Let the model read digits that come with the service, which also warms it up for single images.
+        """Check the model on the digits that the service draws itself; this also warms it up for single images.
 
         Raises:
             SelfTestError: it reads too few, none of some digit, or its answers are no probabilities of one image.
@@ -168,7 +168,7 @@ def open_version(
 
 def _open_session(model: bytes, provider: Provider, threads: int, gpu_memory_mb: int) -> ort.InferenceSession:
     wanted = _ORT_PROVIDERS[provider]
-    # ONNX Runtime only warns about a provider that is not built in, and goes on without it.
+    # ONNX Runtime only warns about a provider that is missing, and falls back.
     if wanted not in ort.get_available_providers():
         raise ProviderError(
             f"{wanted} is not in this installation of ONNX Runtime: "
@@ -189,7 +189,7 @@ def _open_session(model: bytes, provider: Provider, threads: int, gpu_memory_mb:
             _open_session(model, "cpu", 1, 0)  # raises the error of a graph that is at fault itself
             raise ProviderError(f"CUDA cannot run the model here: {_reason(error)}.") from error
         raise ContractError(f"ONNX Runtime cannot load the model: {first_line(error)}.") from error
-    # The list of available providers and the one asked for are wishes; only this is what runs.
+    # Only the session itself says which provider it uses.
     if session.get_providers()[0] != wanted:
         raise ProviderError(
             f"{wanted} was asked for and ONNX Runtime took {session.get_providers()[0]}: "
@@ -202,9 +202,9 @@ def _session_options(threads: int) -> ort.SessionOptions:
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    # A spinning pool burns the processor that the next request needs.
+    # Spinning threads would take processor time from the next request.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    # A graph may name files with its weights, which are in no manifest and must not be found: nothing is below a file.
+    # A graph may name files of weights, which no manifest covers: a folder below a file never exists.
     options.add_session_config_entry("session.model_external_initializers_file_folder_path", os.devnull)
     options.log_severity_level = 3  # errors; what matters of the rest is raised or logged here
     return options
@@ -222,7 +222,7 @@ def _cuda_options(memory_mb: int) -> dict[str, str]:
 
 
 def _reason(error: Exception) -> str:
-    """Return what an error of ONNX Runtime says: of one that CUDA caused, what CUDA said, and not where."""
+    """Return the message of an ONNX Runtime error; of a CUDA failure only CUDA's own words."""
     said = re.search(r"CUDA failure \d+: [^;\n]+", str(error))
     return said[0].strip() if said else first_line(error)
 

@@ -1,8 +1,7 @@
-"""The one place in which requests wait for the model.
+"""The queue in front of the model: requests that arrive together share a run.
 
-What has arrived by the end of a turn of the event loop is one run, for a run of many images takes hardly longer than
-one of one. On a CPU it takes place on the loop; on a GPU in a thread, while the next batch gathers. Nobody waits for
-company that may not come, and nothing is locked: only the loop touches what waits.
+A run takes what has arrived by the end of a turn of the event loop. On a CPU it runs on the loop; on a GPU in a thread,
+while the next batch gathers. There is no window and no lock: only the loop touches the queue.
 """
 
 import asyncio
@@ -19,7 +18,7 @@ Model = TypeVar("Model")
 
 
 class Waiting(NamedTuple, Generic[Model]):
-    """Images that wait for a run of `model`, and who waits for their probabilities."""
+    """Images that wait for a run of `model`, and the future of their probabilities."""
 
     model: Model
     images: Images
@@ -27,16 +26,16 @@ class Waiting(NamedTuple, Generic[Model]):
 
 
 class Queue(Generic[Model]):
-    """Runs of the model that requests share. All methods are for the event loop's thread.
+    """Batches requests into runs of the model. Call its methods on the event loop only.
 
-    `compute` returns the probabilities, float32 [N, 10], of uint8 [N, 28, 28]; a run has `most` images at most, or
-    those of one request. With an `executor` it takes place there.
+    `compute` returns the probabilities, float32 [N, 10], of uint8 [N, 28, 28]. A run has at most `most` images, or
+    those of one larger request. With an `executor`, runs take place there.
     """
 
     def __init__(
         self, compute: Callable[[Model, Images], Probabilities], *, most: int, executor: Executor | None = None
     ) -> None:
-        """Begin empty."""
+        """Start with an empty queue."""
         self._compute = compute
         self._most = most
         self._executor = executor
@@ -44,7 +43,7 @@ class Queue(Generic[Model]):
         self._busy = False
 
     def submit(self, model: Model, images: Images) -> "asyncio.Future[Probabilities]":
-        """Return the future of the probabilities of `images`, uint8 [N, 28, 28], with whatever error their run ends."""
+        """Return a future of the probabilities, float32 [N, 10], of `images`, uint8 [N, 28, 28], or of an error."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Probabilities] = loop.create_future()
         self._waiting.append(Waiting(model, images, future))
@@ -54,7 +53,7 @@ class Queue(Generic[Model]):
         return future
 
     def _next(self) -> None:
-        """Begin the next run, if anything waits for one."""
+        """Start the next run, if anything waits."""
         batch = self._take()
         self._busy = bool(batch)
         if not batch:
@@ -73,7 +72,7 @@ class Queue(Generic[Model]):
             run.add_done_callback(lambda run: self._settle(batch, run))
 
     def _take(self) -> list[Waiting[Model]]:
-        """Take what is of one model and fits into one run, in the order of its coming; who has gone is left out."""
+        """Take what fits into one run of one model, in order of arrival, without cancelled requests."""
         batch: list[Waiting[Model]] = []
         count = 0
         while self._waiting:
@@ -87,12 +86,12 @@ class Queue(Generic[Model]):
         return batch
 
     def _settle(self, batch: list[Waiting[Model]], run: "asyncio.Future[Probabilities]") -> None:
-        """Give each its own rows, or the error of the run, and go on."""
+        """Give each request its rows, or the run's error, and start the next run."""
         error, start = run.exception(), 0
         for entry in batch:
             end = start + len(entry.images)
             if entry.future.done():
-                pass  # its request was cancelled meanwhile
+                pass  # cancelled meanwhile
             elif error is not None:
                 entry.future.set_exception(error)
             else:

@@ -1,7 +1,6 @@
-"""Digits written by this code, to see whether a model can read at all.
+"""Digits drawn by this code, to check that a model can read at all.
 
-A model may be whole, speak the contract, and do exactly what its own manifest promises, and still be one that was never
-trained, or was trained on something else. What comes with it cannot show that; these digits can.
+A model may pass its own self-test and still be untrained, or trained on something else. These digits tell.
 """
 
 from functools import cache
@@ -48,7 +47,7 @@ _HANDS = (Hand(9, 84, 0.0, 1.0), Hand(13, 78, 0.22, 0.9), Hand(7, 90, 0.1, 1.12)
 def specimens() -> tuple[Grey, npt.NDArray[np.uint8]]:
     """Return the digits as the model is given them, uint8 [N, 28, 28], and what they are, uint8 [N].
 
-    Each digit is there as often; those of one are in different hands. They are drawn and read once a process.
+    Each digit appears once in each hand. They are drawn once a process.
     """
     written = [(label, hand) for hand in _HANDS for label in range(len(_STROKES))]
     images = [centre(fit(draw(label, hand))) for label, hand in written]

@@ -1,7 +1,7 @@
 """The models directory: which versions there are, which one serves, when to take the next.
 
-A version is published by a rename, so what stands in the directory is whole. Even so nothing is taken on trust: one
-that fails is refused with its reason, and the next older one serves.
+A version is published by a rename, so it is complete when it appears. It is checked all the same: one that fails is
+refused with its reason, and the next older one serves.
 """
 
 import logging
@@ -33,18 +33,18 @@ Opener = Callable[[Path, Manifest], Engine]
 
 @dataclass(frozen=True)
 class Serving:
-    """The model that serves: what a request takes hold of once, so that a swap never divides an answer."""
+    """The model that serves. A request takes it once, so a swap never mixes two versions in an answer."""
 
     engine: Engine
     manifest: Manifest
 
 
-Report = Callable[[Serving | str], None]  # told of each version that is taken, and of the code of each refusal
+Report = Callable[[Serving | str], None]  # called with each version taken, or the code of a refusal
 
 
 @dataclass(frozen=True)
 class Version:
-    """A version that there is; `reason` says why it does not serve, or why its changed files do not.
+    """A version in the directory; `reason` says why it, or its changed files, does not serve.
 
     `examine` opens it to see whether it could serve: `model` is None where it could not. Its files take `bytes`.
     """
@@ -58,7 +58,7 @@ class Version:
 
 @dataclass(frozen=True)
 class _Refusal:
-    """Why the files of a version are not served, and until when there is no use in another try."""
+    """Why a version is refused, and when to try again."""
 
     stamp: Stamp
     reason: str
@@ -83,7 +83,7 @@ class ModelStore:
 
     @property
     def serving(self) -> Serving | None:
-        """What serves now, None where nothing does."""
+        """The model that serves, or None."""
         return self._serving
 
     @property
@@ -183,14 +183,14 @@ class ModelStore:
         why, before = _why(error), self._refused.get(number)
         until = time.monotonic() + _RETRY_SECONDS if _may_pass(error) else float("inf")
         refusal = _Refusal(stamp, self._without_paths(why), until)
-        self._refused = {**self._refused, number: refusal}  # a new one, because requests read it meanwhile
+        self._refused = {**self._refused, number: refusal}  # a copy, because requests read it meanwhile
         if before is None or (before.stamp, before.reason) != (stamp, refusal.reason):
             log.error("Version %d is refused: %s", number, why)
             log.debug("Version %d", number, exc_info=error)
         self.report(error.code if isinstance(error, ModelError) else DigitsError.code)
 
     def _without_paths(self, text: str) -> str:
-        """Return the text for clients, whom the server's directories do not concern."""
+        """Return the text without the server's directories, for clients."""
         return _FOLDERS.sub("", text.replace(str(self._directory), self._directory.name))
 
 
@@ -212,7 +212,7 @@ def _why(error: Exception) -> str:
 
 
 def _may_pass(error: Exception) -> bool:
-    """Tell whether a version may be sound that was refused: memory, files or the GPU were short at that moment."""
+    """Return whether the cause may go away: memory, files or the GPU were short."""
     return not isinstance(error, ModelError) or isinstance(error, ProviderError) or isinstance(error.__cause__, OSError)
 
 
@@ -221,5 +221,5 @@ def _stamp(directory: Path) -> Stamp:
     try:
         found = [(entry.name, entry.stat()) for entry in sorted(directory.iterdir())]
         return tuple((name, stat.st_ino, stat.st_size, stat.st_mtime_ns) for name, stat in found)
-    except OSError:  # it went while we looked, or may not be read
+    except OSError:  # deleted meanwhile, or not readable
         return ()

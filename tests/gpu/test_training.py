@@ -122,7 +122,7 @@ def test_a_run_goes_on_as_it_would_have_gone(chosen: Device, tmp_path: Path) -> 
 def test_images_lie_where_the_training_is(chosen: Device) -> None:
     """If a variable were on the host, each step would copy from there."""
     with device.strategy(chosen).scope():
-        images = loop.place(drawn.mnist().train_images, targets(drawn.mnist().train_labels), gpu=chosen == "gpu")
+        images = loop.place(drawn.mnist().train_images, targets(drawn.mnist().train_labels))
     assert {chosen.upper() in each.device for each in images} == {True}
 
 

@@ -1,4 +1,4 @@
-"""What is to be learnt of an image: a probability for each digit."""
+"""Training targets: a probability for each digit."""
 
 import numpy as np
 import numpy.typing as npt

@@ -63,7 +63,7 @@ def fit(
     with device.failures_explained(), strategy.scope():
         model, behind = _restored(recipe, run, start, steps, epochs)
         loss = _loss(model, recipe, teacher)
-        images = loop.place(*_learnt(data, pool), gpu=device.is_gpu(strategy))
+        images = loop.place(*_learnt(data, pool))
         trainer = loop.Loop(model, loss, images, recipe, strategy, loop.Settings(seed, steps, xla, may_diverge))
     judge = loop.Validation(model, data.validation_images, targets(data.validation_labels))
     counts = {"digits": len(data.train_labels), "pool": 0 if pool is None else len(pool.labels)}

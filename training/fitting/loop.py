@@ -26,7 +26,7 @@ Loss = Callable[[Any, Any, Any], Any]
 
 
 class Images(NamedTuple):
-    """Images [N, 28, 28] of 0 to 255, and their targets, float32 [N, 10], as variables on the device."""
+    """Images, uint8 [N, 28, 28], and their targets, float32 [N, 10], as variables on the device."""
 
     pixels: Any
     targets: Any
@@ -48,13 +48,9 @@ class Settings(NamedTuple):
     may_diverge: bool = False
 
 
-def place(pixels: Any, targets: Targets, *, gpu: bool) -> Images:
-    """Put images, uint8 [N, 28, 28], and their targets where the strategy in scope trains.
-
-    On a GPU they are float16, which holds the 256 levels exactly: to pick rows of uint8 TensorFlow has no kernel there.
-    """
-    levels = pixels.astype(np.float16) if gpu else pixels
-    return Images(*(tf.Variable(each, trainable=False) for each in (levels, targets)))
+def place(pixels: Any, targets: Targets) -> Images:
+    """Put images, uint8 [N, 28, 28], and their targets, float32 [N, 10], where the strategy in scope trains."""
+    return Images(*(tf.Variable(each, trainable=False) for each in (pixels, targets)))
 
 
 class Loop:

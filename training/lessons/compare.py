@@ -31,7 +31,7 @@ _NO_MATTER = ("summary", "accuracy_floor", "lesson")  # of a recipe, to what is 
 
 @dataclass(frozen=True)
 class Options:
-    """What a comparison is told besides its recipes and its data; `directory` keeps what is finished."""
+    """Options of a comparison besides recipes and data; `directory` keeps finished runs."""
 
     epochs: int
     seeds: int

@@ -1,4 +1,4 @@
-"""Put a version into the models directory so that nobody ever sees half of one.
+"""Publishes a version into the models directory, atomically.
 
 The files are written and synced in a hidden directory beside the versions, which a rename then turns into the next
 free number. A rename onto a version that exists fails, so of two that publish at once one takes the number after.

@@ -1,4 +1,4 @@
-"""What Triton wants to know of a model before it serves the models directory as it stands: `config.pbtxt`, the labels.
+"""Writes what Triton needs to serve the models directory: `config.pbtxt` and the labels.
 
 Both stand beside the versions and hold for each of them, because they follow from the contract alone. Triton's
 schema of the file is `ModelConfig` in triton-inference-server/common, protobuf/model_config.proto.

@@ -182,8 +182,8 @@ def test_what_would_wait_too_long_is_refused_in_time_and_small_pictures_go_betwe
 def test_pictures_of_one_request_are_bounded_together(models: Path) -> None:
     with running(MODELS_DIR=models, MAX_PIXELS=1_000_000) as server:
         server.wait_for("/readyz")
-        picture = drawing.encode(drawing.digit(7, side=900, size=700))
-        for count, expected in ((4, 200), (8, 413)):
+        picture = drawing.encode(drawing.digit(7, side=1800, size=1400))  # grey: 3.2 MB in memory
+        for count, expected in ((8, 200), (12, 413)):  # eight of the largest colour pictures are 32 MB
             body, headers = multipart([("image", picture)] * count)
             status, answer = server.request("POST", "/predict/batch", body, content_type=headers["Content-Type"])
             assert status == expected, answer

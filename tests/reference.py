@@ -1,0 +1,97 @@
+"""Writes docs/reference.md, the tables that restate code, from that code: `make tables`."""
+
+import argparse
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from service.errors import ModelError, kinds
+from service.http.metrics import Metrics
+from service.settings import table
+from training import recipes
+from training.__main__ import _comparison_parser, _parser
+
+PAGE = Path(__file__).parent.parent / "docs" / "reference.md"
+_HEAD = """# Reference
+
+Tables made from the code by `make tables`; don't edit them here. A test holds this page to the code.
+"""
+
+
+def page() -> str:
+    """Return the whole page."""
+    sections = [
+        (
+            "Settings of the service",
+            "Environment variables. A value that is not allowed, or an unknown `DIGITS_` variable, stops the start "
+            "with one line that says why. `python -m service --help` prints the same table.",
+            _settings(),
+        ),
+        (
+            "Errors",
+            'Every error, on every route, is `{"error": "<what to do>", "code": "<code>"}` with this status.',
+            _errors(),
+        ),
+        (
+            "Why a version is refused",
+            "Codes in the `reason` label of `digits_model_loads_total`.",
+            _refusals(),
+        ),
+        ("Metrics", "`GET /metrics`, all workers together.", _metrics()),
+        ("Options of the training", "`make train ARGS=...` or `python -m training ...`", _options(_parser())),
+        ("Options of the comparison", "`python -m training compare RECIPE...`", _options(_comparison_parser())),
+        ("Recipes", "`--recipe NAME`; each is an entry of `training/recipes.py`.", _recipes()),
+    ]
+    return _HEAD + "".join(f"\n## {title}\n{intro}\n\n{rows}\n" for title, intro, rows in sections)
+
+
+def _table(head: str, rows: Iterable[tuple[str, ...]]) -> str:
+    columns = head.split(", ")
+    lines = [columns, ["---"] * len(columns), *([cell.replace("|", "\\|") for cell in row] for row in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _settings() -> str:
+    rows = ((f"`{name}`", f"`{default}`", meaning, allowed) for name, default, allowed, meaning in table())
+    return _table("variable, default, sets, allowed", rows)
+
+
+def _errors() -> str:
+    met = [kind for kind in kinds() if not issubclass(kind, ModelError)]
+    met.sort(key=lambda kind: (kind.status, kind.code))
+    return _table("status, code, when", ((str(kind.status), f"`{kind.code}`", kind.meaning()) for kind in met))
+
+
+def _refusals() -> str:
+    found = (kind for kind in kinds(ModelError) if kind is not ModelError)
+    return _table("code, when", ((f"`{kind.code}`", kind.meaning()) for kind in found))
+
+
+def _metrics() -> str:
+    rows = []
+    for collector in Metrics()._own._collector_to_names:
+        [metric] = collector.collect()
+        name = metric.name + ("_total" if metric.type == "counter" else "")
+        labels = ", ".join(f"`{label}`" for label in getattr(collector, "_labelnames", ()))
+        rows.append((f"`{name}`", metric.type, labels, metric.documentation))
+    return _table("metric, type, labels, counts", rows)
+
+
+def _options(parser: argparse.ArgumentParser) -> str:
+    return _table("option, does", _option_rows(parser))
+
+
+def _option_rows(parser: argparse.ArgumentParser) -> Iterator[tuple[str, str]]:
+    for action in parser._actions:
+        if action.option_strings and action.dest != "help":
+            value = action.metavar or "|".join(action.choices or ()) or ("" if action.nargs == 0 else "NAME")
+            meaning = (action.help or "") % {"default": action.default}
+            yield f"`{action.option_strings[0]}{f' {value}' if value else ''}`", meaning
+
+
+def _recipes() -> str:
+    rows = ((f"`{recipe.name}`", str(recipe.epochs), recipe.summary) for recipe in recipes.RECIPES.values())
+    return _table("recipe, epochs, is", rows)
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")
