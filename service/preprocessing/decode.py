@@ -48,10 +48,10 @@ _for_large_ones = ThreadPoolExecutor(max_workers=1, thread_name_prefix="large-pi
 def decode(content: bytes | Still, *, max_pixels: int) -> Grey:
     """Return the first frame of an encoded picture as grey levels, uint8 [height, width], 0 = black, upright.
 
-    Reads PNG, JPEG, GIF, BMP and WebP of every colour mode. 16 bits are scaled to 8; transparency is composited on
-    the background on which the ink stays visible; where colour alone tells ink from paper, the channel that shows it
-    is taken; the EXIF orientation is applied. A large picture comes back reduced by a whole factor, with at least
-    `ENOUGH` pixels on its longer side.
+    Reads PNG, JPEG, GIF, BMP, WebP, HEIC, AVIF and TIFF of every colour mode. 16 bits are scaled to 8; transparency is
+    composited on the background on which the ink stays visible; where colour alone tells ink from paper, the channel
+    that shows it is taken; the EXIF orientation is applied. A large picture comes back reduced by a whole factor, with
+    at least `ENOUGH` pixels on its longer side.
 
     `max_pixels` is width times height of a picture that takes four bytes a pixel. What decodes in less may be larger,
     a JPEG, which is decoded reduced, eight times; what takes more must be smaller.
@@ -102,7 +102,7 @@ def _grey_levels(picture: Still) -> Grey:
 
 def _load(picture: Still, mode: str | None) -> Image.Image:
     """Decode by Pillow. `mode` "L" spares a JPEG its colours, None does not; other formats come as they are."""
-    image = Image.open(BytesIO(picture.content), formats=(picture.format,))
+    image: Image.Image = Image.open(BytesIO(picture.content), formats=(picture.format,))
     if image.size != (picture.width, picture.height):
         raise UnreadableImage(DAMAGED)
     if picture.reducible:
@@ -110,6 +110,8 @@ def _load(picture: Still, mode: str | None) -> Image.Image:
     image.load()
     if picture.format == "BMP" and image.mode == "RGBA" and image.getchannel("A").getextrema()[1] == 0:
         image.putalpha(OPAQUE)  # written by a program that knows of no transparency
+    if image.mode == "I;16B":
+        image = image.convert("I")  # for Pillow does little with big-endian levels
     return image
 
 

@@ -70,6 +70,10 @@ def still(content: bytes) -> Still:
                 return read(content)
             except (struct.error, IndexError) as error:
                 raise UnreadableImage(DAMAGED) from error
+    from service.preprocessing.more_formats import more  # which needs this module, and few files need it
+
+    if found := more(content):
+        return found
     raise UnsupportedImage(_unsupported(content))
 
 
@@ -77,7 +81,7 @@ def _unsupported(content: bytes) -> str:
     for signature, name in _NAMES.items():
         if signature.match(content):
             return f"{name} is not read here: send the picture as JPEG or PNG."
-    return "The bytes are no picture that is read here: send PNG, JPEG, GIF, BMP or WebP."
+    return "The bytes are no picture that is read here: send PNG, JPEG, GIF, BMP, WebP, HEIC, AVIF or TIFF."
 
 
 def _png(content: bytes) -> Still:
@@ -285,9 +289,6 @@ _READERS: dict[re.Pattern[bytes], Callable[[bytes], Still]] = {
 }
 
 _NAMES = {
-    re.compile(rb".{4}ftyp(heic|heix|heim|heis|hevc|hevx|mif1|msf1)", re.DOTALL): "HEIC, as telephones save it,",
-    re.compile(rb".{4}ftypavi[fs]", re.DOTALL): "AVIF",
-    re.compile(rb"II\*\0|MM\0\*"): "TIFF",
     re.compile(rb"%PDF-"): "PDF",
     re.compile(rb"\xff\x0a|\0\0\0\x0cJXL "): "JPEG XL",
     re.compile(rb"\s*<(\?xml|!DOCTYPE svg|svg)", re.IGNORECASE): "SVG",

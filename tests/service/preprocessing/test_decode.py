@@ -191,17 +191,13 @@ def test_mpo_of_a_telephone() -> None:
     [b"", b"hello", b"<html>a</html>", b"PK\3\4" + bytes(40), b"\0" * 1000, b"BM", b"BMW, in text", b"P5 1 1 255 a"],
 )
 def test_what_is_no_picture_is_not_supported(content: bytes) -> None:
-    with pytest.raises(UnsupportedImage, match="PNG, JPEG, GIF, BMP or WebP"):
+    with pytest.raises(UnsupportedImage, match="PNG, JPEG, GIF, BMP, WebP, HEIC, AVIF or TIFF"):
         read(content)
 
 
 @pytest.mark.parametrize(
     ("content", "name"),
     [
-        (b"\0\0\0\x18ftypheic\0\0\0\0", "HEIC"),
-        (b"\0\0\0\x18ftypmif1\0\0\0\0", "HEIC"),
-        (b"\0\0\0\x1cftypavif\0\0\0\0", "AVIF"),
-        (drawing.encode(Image.new("L", (9, 9)), "TIFF"), "TIFF"),
         (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "SVG"),
         (b"<?xml version='1.0'?><svg/>", "SVG"),
         (b"%PDF-1.7", "PDF"),
@@ -213,7 +209,7 @@ def test_formats_that_people_send_are_refused_by_name(content: bytes, name: str)
         read(content)
 
 
-@pytest.mark.parametrize("format", ["TIFF", "ICO", "PPM", "TGA", "PCX"])
+@pytest.mark.parametrize("format", ["ICO", "PPM", "TGA", "PCX"])
 def test_formats_that_are_not_on_the_list(format: str) -> None:
     with pytest.raises(UnsupportedImage):
         read(drawing.encode(colourful(), format))
