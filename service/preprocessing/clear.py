@@ -21,6 +21,7 @@ _EVEN = 0.08  # of that step: so far from the paper are the border and what is o
 _RINGING = 0.16  # of that step: so far beyond the paper go the edges of what was enlarged
 _TRACE, _STROKE, _FAINTEST = 0.1, 0.3, 0.12  # of the ink's darkness
 _STRONGEST = 0.98  # of the ink is no darker
+_LINE = 0.5  # of its width is inked in a row of its lower half: it may stand on a line
 _NEAR = 0.05  # of the figure's longer side: so far from its strokes end its traces
 _COVERED, _ALONG = 0.97, 0.42  # of a side of the picture: two that meet are an edge of something; of a bar's outline
 _STOUT_AT_BORDER, _WIDE = 0.25, 0.9  # where it does not reach all sides; times its width, one that reaches two
@@ -95,7 +96,7 @@ def _only_figure(grey: Grey, small: Grey, light: _Light) -> Floats | None:
     box = cv2.boundingRect(outline)
     if not _may_be_figure(outline, box, traces):
         return None
-    times = grey.shape[0] // small.shape[0]
+    times = max(grey.shape) // max(small.shape)
     if specks:
         grey = grey.copy()
         for speck in specks:
@@ -160,7 +161,8 @@ def _ink(contrast: Grey, light: _Light, stoutest: float, *, cut_out: bool) -> Fl
         inner = contrast[depth > depth.max() / 2]
         if np.mean(inner < _EVENLY * full) > _UNEVEN:
             return None
-    if without_line_through(strokes) is not strokes:
+    foot = strokes[box[1] + box[3] // 2 : box[1] + box[3]].sum(axis=1, dtype=np.int32)
+    if foot.max() > _LINE * box[2] and without_line_through(strokes) is not strokes:
         return None
     ink = np.minimum(contrast * np.float32(1 / full), np.float32(1))
     return np.asarray(ink * traces, np.float32)

@@ -14,6 +14,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from service.errors import TooLarge, UnreadableImage, UnsupportedImage
+from service.preprocessing.orientation import MOST_XMP, exif_orientation, xmp_orientation
 
 DAMAGED = "The picture is damaged or truncated: send the whole file again."
 
@@ -28,8 +29,6 @@ _MOST_RUN_LENGTH_BYTES, _RUN_LENGTH_COST = 128 << 10, 64  # the cost is time, pu
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _PNG_NEEDED = (b"PLTE", b"tRNS", b"IDAT")
-_XMP = re.compile(rb"XML:com\.adobe\.xmp\0.*tiff:Orientation\s*(?:=\s*[\"\']|>)\s*([1-8])", re.DOTALL)
-_MOST_XMP = 64 << 10  # bytes
 _PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
 
 _JPEG_MARKER = re.compile(rb"\xff([^\xff\x00\x01\xd0-\xd9])")  # of a segment with a length
@@ -40,9 +39,6 @@ _JPEG_PIXEL_BYTES = 0.5  # read in one scan, it is decoded row by row and reduce
 _JPEG_FRAMES = tuple(marker for marker in range(0xC0, 0xD0) if marker not in (0xC4, 0xC8, 0xCC))
 
 _WEBP_ALPHA, _WEBP_ANIMATION = 0x10, 0x02
-
-_ORIENTATION = 0x0112
-_SHORT = 3
 
 
 class Still(NamedTuple):
@@ -95,7 +91,7 @@ def _png(content: bytes) -> Still:
         elif kind == b"eXIf":
             orientation = exif_orientation(content[start + 8 : end - 4])
         elif kind == b"iTXt" and orientation == 1:
-            orientation = _xmp_orientation(content[start + 8 : min(end, start + _MOST_XMP)])
+            orientation = xmp_orientation(content[start + 8 : min(end, start + MOST_XMP)])
     needed = content if sum(map(len, kept)) + len(_PNG_END) == len(content) else b"".join([*kept, _PNG_END])
     return Still("PNG", needed, width, height, _png_pixel_bytes(depth, colour) * (1 + interlaced), orientation)
 
@@ -131,11 +127,6 @@ def _png_chunk(content: memoryview, start: int, end: int) -> list[bytes | memory
     return [struct.pack(">I", len(body) - 4), body, struct.pack(">I", zlib.crc32(body))]
 
 
-def _xmp_orientation(text: bytes) -> int:
-    found = _XMP.match(text)
-    return int(found[1]) if found else 1
-
-
 def _jpeg(content: bytes) -> Still:
     view = memoryview(content)
     kept: list[bytes | memoryview] = [b"\xff\xd8"]
@@ -160,17 +151,9 @@ def _jpeg(content: bytes) -> Still:
     ended = content.rfind(_JPEG_END, start) > 0 or cost > _JPEG_PIXEL_BYTES  # of several scans none may be missing
     if not ended:
         kept.append(_JPEG_END)
-    return Still(
-        "JPEG",
-        b"".join(kept),
-        width,
-        height,
-        cost,
-        orientation,
-        reducible=True,
-        colours_spared=components > 1,
-        ended=ended,
-    )
+    frame_data, coloured = b"".join(kept), components > 1
+    found = Still("JPEG", frame_data, width, height, cost, orientation, reducible=True, colours_spared=coloured)
+    return found._replace(ended=ended)
 
 
 def _jpeg_segments(content: bytes) -> Iterator[tuple[int, int, int]]:
@@ -290,23 +273,6 @@ def _webp_chunks(content: bytes) -> Iterator[tuple[bytes, int, int]]:
         start = end
     if start == 12:
         raise UnreadableImage(DAMAGED)
-
-
-def exif_orientation(tiff: bytes) -> int:
-    """Return the orientation, 1 to 8, that a block of EXIF gives; 1 where it gives none, or is damaged."""
-    order = {b"II*\0": "<", b"MM\0*": ">"}.get(tiff[:4])
-    if order is None:
-        return 1
-    try:
-        (directory,) = struct.unpack_from(order + "I", tiff, 4)
-        (entries,) = struct.unpack_from(order + "H", tiff, directory)
-        for index in range(min(entries, _MOST_BLOCKS)):
-            tag, kind, _, value = struct.unpack_from(order + "HHIH", tiff, directory + 2 + 12 * index)
-            if tag == _ORIENTATION and kind == _SHORT:
-                return int(value) if 1 <= value <= 8 else 1
-    except struct.error:
-        pass
-    return 1
 
 
 _READERS: dict[re.Pattern[bytes], Callable[[bytes], Still]] = {

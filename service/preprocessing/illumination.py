@@ -27,6 +27,9 @@ _AROUND = 5  # pixels: of so wide an edge the whole step is seen
 _DARKEST_PAPER = 24  # grey levels: in deeper shadow than this the contrast is not scaled up further
 
 
+LONGEST_SIDE, SHORTEST_SIDE = 256, 128  # pixels of the working copy's longer side
+
+
 class Histogram:
     """How often each level occurs, for quantiles in far less time than sorting takes."""
 
@@ -159,6 +162,22 @@ def halved(grey: Grey, longest: int) -> Grey:
             cv2.resize(grey[: 2 * height, : 2 * width], (width, height), interpolation=cv2.INTER_AREA), np.uint8
         )
     return grey
+
+
+def working_copy(grey: Grey) -> Grey:
+    """Scale so that the longer side has 128 to 256 pixels: pictures shrink by averaging, bitmaps grow without steps."""
+    grey = halved(grey, 2 * LONGEST_SIDE)
+    height, width = grey.shape
+    longest = max(grey.shape)
+    if longest > LONGEST_SIDE:
+        factor = LONGEST_SIDE / longest
+        size = max(1, round(width * factor)), max(1, round(height * factor))
+        return np.asarray(cv2.resize(np.ascontiguousarray(grey), size, interpolation=cv2.INTER_AREA), np.uint8)
+    if longest >= SHORTEST_SIDE:
+        return grey
+    times = -(-SHORTEST_SIDE // longest)
+    grown = cv2.resize(np.ascontiguousarray(grey), (width * times, height * times), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(cv2.GaussianBlur(grown, (0, 0), 0.35 * times), np.uint8)
 
 
 def components(mask: Mask) -> tuple[int, Labels, npt.NDArray[np.int32]]:

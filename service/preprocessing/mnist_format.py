@@ -5,10 +5,10 @@ into 28x28 so that their centre of mass is at the centre (LeCun, Bottou, Bengio,
 Applied to Document Recognition", section III.A). The same is done here to pictures of any size, a stage a function:
 
     already MNIST's form: done
-    otherwise: unmagnified -> working_copy -> sheet -> light -> ink -> figure (the best of several readings)
-               -> fit -> centre
+    clear: one figure on even paper -> fit -> centre
+    otherwise: working_copy -> sheet -> light -> ink -> figure (the best of several readings) -> fit -> centre
 
-`docs/canonical.png` shows pictures before and after; `python -m tests.canonical_picture` draws it.
+docs/preprocessing.md shows a picture after each step.
 """
 
 from collections.abc import Iterator
@@ -21,17 +21,18 @@ import numpy.typing as npt
 from service.contract import IMAGE_SIDE
 from service.errors import NoDigit, SeveralDigits
 from service.preprocessing.binarize import bitmap_ink, to_ink
+from service.preprocessing.bitmap import LEAST_SIDE, is_noise, unmagnified, without_bars
 from service.preprocessing.clear import find_clear
 from service.preprocessing.illumination import (
+    SHORTEST_SIDE,
     EvenLight,
     Floats,
     Grey,
     Light,
     Mask,
     UnevenLight,
-    components,
-    halved,
     median,
+    working_copy,
 )
 from service.preprocessing.page import filled_up, find_outlined_sheet, find_sheet
 from service.preprocessing.segment import Figure, find_figure
@@ -41,21 +42,12 @@ BOX_SIDE = 20
 # the first pixel: MNIST's centre is the middle of pixel 14, reached by whole pixels.
 CENTRE = 14
 
-LONGEST_SIDE, SHORTEST_SIDE = 256, 128  # pixels of the working copy's longer side
-_MIN_SIDE = 3
 _BITMAP = 40  # pixels: so small a picture holds one digit and nothing else
-_SQUARES, _ROWS = 3, 16  # pixels, the least of a magnified bitmap's squares; rows in which they are looked for
-_COARSEST = 7  # pixels: coarser squares are a drawing of lines and not a bitmap
 _ENCLOSING = 4  # times as much counts what has the other reading's figure between its strokes
-_NOISE_LIKE = 0.75  # roughness of a bitmap of 8x8 with a digit in it may be as much
-_NEAR, _FAR = 0.06, 0.4  # of the levels' range: as the paper, surely not as the paper
-_LEAST_PAPER, _MOST_LINES, _ONE_LINE = 0.4, 0.38, 0.6  # of the pixels: as the paper, not; of these, in one piece
-_LINKED, _MOST_OF_GAPPED = 0.85, 0.16  # of a line with gaps has a neighbour; of the pixels, such a line
 _NOISE = 4.5  # median absolute deviations; three standard deviations of Gaussian noise
 _MNIST_INK = 240  # the whitest pixel of a digit of MNIST is never below 253
 _STROKE_WIDTHS = 0.16, 0.08, 0.34  # of the working copy: the widest stroke of each reading in uneven light
 _STROKE_OF_BITMAP = 0.34
-_FLAT, _UNLIKE_PAPER = 8, 40  # grey levels: within a bar; between it and the paper
 _FINE = 4  # the stroke weight is set at this multiple of the box's resolution
 # Pixels of the box. Over the training images the mean width lies between 1.7 and 3.9 in 90% of them.
 _THINNEST, _BOLDEST = 2.0, 3.25
@@ -74,7 +66,7 @@ def canonical_digit(grey: Grey) -> Grey:
     ink = canonical_already(grey)
     if ink is not None:
         return ink
-    if min(grey.shape) < _MIN_SIDE:
+    if min(grey.shape) < LEAST_SIDE:
         raise NoDigit("The picture is only a line wide: send one digit with some background around it.")
     return centre(fit(find(grey)))
 
@@ -122,12 +114,10 @@ def find(grey: Grey) -> Floats:
         NoDigit, SeveralDigits: as `canonical_digit`.
     """
     picture = unmagnified(grey)
-    if max(picture.shape) <= _BITMAP:
-        picture = np.ascontiguousarray(without_bars(picture))
     clear = find_clear(picture)
     if clear is not None:
         return clear
-    best = _found_in_bitmap(picture) if max(picture.shape) <= _BITMAP else _found(picture)
+    best = _found_in_bitmap(without_bars(picture)) if max(picture.shape) <= _BITMAP else _found(picture)
     if best is None or best.folds:
         raise NoDigit("Nothing in the picture looks like strokes of a digit: send one digit on its own.")
     if best.several:
@@ -135,28 +125,11 @@ def find(grey: Grey) -> Floats:
     return best.ink
 
 
-def unmagnified(grey: Grey) -> Grey:
-    """Return a bitmap in its own resolution, if that is what the picture shows with every pixel as a square."""
-    times = _magnification(grey)
-    times = times if times < _SQUARES else min(times, _magnification(grey.T))
-    if times < _SQUARES or min(grey.shape) < _COARSEST * times:
-        return grey
-    bitmap = np.ascontiguousarray(grey[::times, ::times])
-    return bitmap if np.array_equal(np.repeat(np.repeat(bitmap, times, 0), times, 1), grey) else grey
-
-
-def _magnification(grey: Grey) -> int:
-    """Return how many columns at least are alike next to each other, seen in a few rows."""
-    width = grey.shape[1]
-    rows = grey[:: max(1, len(grey) // _ROWS)]
-    changes = np.flatnonzero((rows[:, 1:] != rows[:, :-1]).any(axis=0)) + 1
-    return int(np.gcd.reduce(changes, initial=width))
-
-
 def _found_in_bitmap(grey: Grey) -> Figure | None:
     """Return the figure in a bitmap, which has no room for shadows' edges or for two, and often none for paper."""
+    grey = np.ascontiguousarray(grey)
     even = EvenLight.of(grey, strict=False)
-    if _is_noise(grey, median(grey) if even is None else even.level):
+    if is_noise(grey, median(grey) if even is None else even.level):
         return None
     scaled = working_copy(grey)
     none = np.zeros_like(scaled)
@@ -169,50 +142,10 @@ def _found_in_bitmap(grey: Grey) -> Figure | None:
     return best
 
 
-def without_bars(grey: Grey) -> Grey:
-    """Return a bitmap without the flat bars of another level that a program put along two opposite sides."""
-    for turned in (grey, grey.T):
-        flat = np.ptp(turned, axis=1) <= _FLAT
-        first, last = int(np.argmin(flat)), len(flat) - int(np.argmin(flat[::-1]))
-        inner = turned[first:last]
-        if not 0 < first < last < len(flat) or min(inner.shape) < _MIN_SIDE:
-            continue
-        sides = int(turned[0, 0]), int(turned[-1, 0])
-        paper = _median(np.concatenate([inner[:, 0], inner[:, -1]]))
-        if abs(sides[0] - sides[1]) <= _FLAT and min(abs(side - paper) for side in sides) > _UNLIKE_PAPER:
-            return inner if turned is grey else inner.T
-    return grey
-
-
-def _is_noise(grey: Grey, paper: float) -> bool:
-    """Tell whether neighbours are as different as pixels anywhere, and not because of lines a pixel wide."""
-    return _roughness(grey) > _NOISE_LIKE and not _is_line_drawing(grey, paper)
-
-
-def _is_line_drawing(grey: Grey, paper: float) -> bool:
-    """Tell whether much is as the paper, and most of what is not hangs together: so it hardly ever is in noise."""
-    away = np.abs(grey - np.float32(paper)) / max(1, int(np.ptp(grey)))
-    marks = (away > _FAR).view(np.uint8)
-    _, _, pieces = components(marks)
-    areas = pieces[1:, cv2.CC_STAT_AREA]
-    one_line = areas.max(initial=0) > _ONE_LINE * areas.sum() and areas.sum() < _MOST_LINES * grey.size
-    around = cv2.boxFilter(marks, -1, (3, 3), normalize=False, borderType=cv2.BORDER_CONSTANT)
-    linked = np.count_nonzero((around > 1) & (marks > 0))
-    gapped = linked > _LINKED * areas.sum() and areas.sum() < _MOST_OF_GAPPED * grey.size
-    return bool((one_line or gapped) and np.mean(away < _NEAR) > _LEAST_PAPER)
-
-
-def _roughness(grey: Grey) -> float:
-    """Return how different neighbours are, beside pixels anywhere: 1 is noise (von Neumann 1941, the ratio halved)."""
-    levels = grey.astype(np.float64)
-    steps = np.concatenate([np.diff(levels, axis=0).ravel(), np.diff(levels, axis=1).ravel()])
-    return float(np.mean(steps * steps) / 2 / max(levels.var(), 1e-9))
-
-
 def _found(grey: Grey) -> Figure | None:
     """Return the figure in a picture: on the sheet in it, if there is one, else anywhere."""
     scaled = working_copy(grey)
-    if min(scaled.shape) < _MIN_SIDE:
+    if min(scaled.shape) < LEAST_SIDE:
         return None
     sheet = find_sheet(scaled)
     if sheet is None or not sheet.whole:
@@ -285,22 +218,6 @@ def _attempt(light: Light, scaled: Grey, rim: Mask, *, alone: bool = False) -> F
     except NoDigit:
         return None
     return figure if figure.likely or alone else None
-
-
-def working_copy(grey: Grey) -> Grey:
-    """Scale so that the longer side has 128 to 256 pixels: pictures shrink by averaging, bitmaps grow without steps."""
-    grey = halved(grey, 2 * LONGEST_SIDE)
-    height, width = grey.shape
-    longest = max(grey.shape)
-    if longest > LONGEST_SIDE:
-        factor = LONGEST_SIDE / longest
-        size = max(1, round(width * factor)), max(1, round(height * factor))
-        return np.asarray(cv2.resize(np.ascontiguousarray(grey), size, interpolation=cv2.INTER_AREA), np.uint8)
-    if longest >= SHORTEST_SIDE:
-        return grey
-    times = -(-SHORTEST_SIDE // longest)
-    grown = cv2.resize(np.ascontiguousarray(grey), (width * times, height * times), interpolation=cv2.INTER_LINEAR)
-    return np.asarray(cv2.GaussianBlur(grown, (0, 0), 0.35 * times), np.uint8)
 
 
 def fit(ink: Floats) -> Floats:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 from functools import reduce
-from typing import Any, NamedTuple
+from typing import Any
 
 import cv2
 import numpy as np
@@ -11,6 +11,7 @@ import numpy.typing as npt
 from service.errors import NoDigit
 from service.preprocessing.annotations import without_annotations
 from service.preprocessing.binarize import Ink
+from service.preprocessing.box import Box
 from service.preprocessing.creases import only_folds
 from service.preprocessing.frames import without_frames
 from service.preprocessing.illumination import Contrast, Floats, Labels, Mask, components
@@ -23,7 +24,6 @@ _FAINTEST = 0.12
 _SMALLEST = 0.04  # of the picture's longer side
 _SURE_SIZE = 0.07
 _WIDEST = 3.0  # times its height: no digit is wider
-_TALL = 1.5  # times its width: a bitmap of a bold 1 is a mere bar
 _SOLID, _BLOT, _STOUT = (
     0.55,
     0.75,
@@ -45,53 +45,6 @@ _AROUND = 0.12  # of its longer side: the paper around a figure
 _WHOLE_STEP = 0.5  # of the ink's darkness: an edge with such a step is a clear one
 
 _UNREADABLE = "Nothing in the picture looks like strokes of a digit: send one digit on a plain background."
-
-
-class Box(NamedTuple):
-    """A rectangle, in pixels."""
-
-    left: int
-    top: int
-    width: int
-    height: int
-
-    @property
-    def longer(self) -> int:
-        """The longer side."""
-        return max(self.width, self.height)
-
-    @property
-    def is_tall(self) -> bool:
-        """Whether it may be the bounds of a bold 1."""
-        return self.height > _TALL * self.width
-
-    @property
-    def area(self) -> int:
-        """Width times height."""
-        return self.width * self.height
-
-    def slices(self, room: int) -> tuple[slice, slice]:
-        """Return the rows and columns of the rectangle and `room` pixels around it."""
-        top, left = max(0, self.top - room), max(0, self.left - room)
-        return slice(top, self.top + self.height + room), slice(left, self.left + self.width + room)
-
-    def common_area(self, other: "Box") -> int:
-        """Return the area that both cover."""
-        across, down = self.gaps(other)
-        return max(-across, 0) * max(-down, 0)
-
-    def around(self, other: "Box") -> "Box":
-        """Return the smallest rectangle that holds both."""
-        left, top = min(self.left, other.left), min(self.top, other.top)
-        right = max(self.left + self.width, other.left + other.width)
-        bottom = max(self.top + self.height, other.top + other.height)
-        return Box(left, top, right - left, bottom - top)
-
-    def gaps(self, other: "Box") -> tuple[int, int]:
-        """Return the distance to another across and down; negative is by how much they overlap."""
-        across = max(self.left, other.left) - min(self.left + self.width, other.left + other.width)
-        down = max(self.top, other.top) - min(self.top + self.height, other.top + other.height)
-        return across, down
 
 
 @dataclass(frozen=True)

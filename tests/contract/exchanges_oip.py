@@ -140,7 +140,7 @@ def wrong_messages() -> Iterator[Exchange]:
         "a number too large": {"inputs": [{**flat, "data": [256, *flat["data"][1:]]}]},
         "a fraction": {"inputs": [{**flat, "data": [0.5, *flat["data"][1:]]}]},
         "texts": {"inputs": [{**flat, "data": ["a"] * 784}]},
-        "FP32 over 1": {"inputs": [{**flat, "datatype": "FP32"}]},
+        "FP32 over 1": {"inputs": [{**flat, "datatype": "FP32", "data": [level / 100 for level in flat["data"]]}]},
         "no data": {"inputs": [{**flat, "data": None}]},
         "shared memory": {"inputs": [{**flat, "parameters": {"shared_memory_region": "a"}}]},
         "another output": {"inputs": [flat], "outputs": [{"name": "digit"}]},

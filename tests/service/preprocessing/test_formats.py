@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 
 from service.errors import TooLarge, UnreadableImage
-from service.preprocessing.formats import exif_orientation, still
+from service.preprocessing.formats import still
+from service.preprocessing.orientation import exif_orientation
 from tests import drawing
 from tests.service.preprocessing.test_decode import chunk, colourful
 

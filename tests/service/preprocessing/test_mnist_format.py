@@ -10,6 +10,8 @@ import pytest
 from PIL import Image, ImageDraw
 
 from service.errors import NoDigit, RequestError, SeveralDigits
+from service.preprocessing.bitmap import unmagnified, without_bars
+from service.preprocessing.illumination import working_copy
 from service.preprocessing.mnist_format import (
     BOX_SIDE,
     canonical_digit,
@@ -18,9 +20,6 @@ from service.preprocessing.mnist_format import (
     in_mnist_form,
     ink_on_black,
     stroke_width,
-    unmagnified,
-    without_bars,
-    working_copy,
 )
 from tests import drawing, scenes
 

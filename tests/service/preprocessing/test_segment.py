@@ -9,8 +9,9 @@ import pytest
 
 from service.errors import NoDigit
 from service.preprocessing.binarize import to_ink
+from service.preprocessing.box import Box
 from service.preprocessing.illumination import EvenLight, UnevenLight
-from service.preprocessing.segment import Box, Figure, find_figure
+from service.preprocessing.segment import Figure, find_figure
 
 Grey = npt.NDArray[np.uint8]
 Line = Sequence[tuple[int, int]]

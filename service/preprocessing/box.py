@@ -1,0 +1,52 @@
+"""A rectangle of pixels."""
+
+from typing import NamedTuple
+
+_TALL = 1.5  # times its width: a bitmap of a bold 1 is a mere bar
+
+
+class Box(NamedTuple):
+    """A rectangle, in pixels."""
+
+    left: int
+    top: int
+    width: int
+    height: int
+
+    @property
+    def longer(self) -> int:
+        """The longer side."""
+        return max(self.width, self.height)
+
+    @property
+    def is_tall(self) -> bool:
+        """Whether it may be the bounds of a bold 1."""
+        return self.height > _TALL * self.width
+
+    @property
+    def area(self) -> int:
+        """Width times height."""
+        return self.width * self.height
+
+    def slices(self, room: int) -> tuple[slice, slice]:
+        """Return the rows and columns of the rectangle and `room` pixels around it."""
+        top, left = max(0, self.top - room), max(0, self.left - room)
+        return slice(top, self.top + self.height + room), slice(left, self.left + self.width + room)
+
+    def common_area(self, other: "Box") -> int:
+        """Return the area that both cover."""
+        across, down = self.gaps(other)
+        return max(-across, 0) * max(-down, 0)
+
+    def around(self, other: "Box") -> "Box":
+        """Return the smallest rectangle that holds both."""
+        left, top = min(self.left, other.left), min(self.top, other.top)
+        right = max(self.left + self.width, other.left + other.width)
+        bottom = max(self.top + self.height, other.top + other.height)
+        return Box(left, top, right - left, bottom - top)
+
+    def gaps(self, other: "Box") -> tuple[int, int]:
+        """Return the distance to another across and down; negative is by how much they overlap."""
+        across = max(self.left, other.left) - min(self.left + self.width, other.left + other.width)
+        down = max(self.top, other.top) - min(self.top + self.height, other.top + other.height)
+        return across, down
