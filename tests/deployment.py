@@ -19,13 +19,15 @@ import yaml
 from tests.server import ROOT, free_port
 
 # Debian forky has the versions that the compose file names. The date of its index is not checked: mirrors may be late.
-_PACKAGES = {"proxy": "nginx curl", "prometheus": "prometheus"}
+_PACKAGES = {"nginx": "nginx curl", "prom/prometheus": "prometheus"}
 _STAND_IN = """
 FROM python:3.13-slim
 RUN sed -i s/trixie/forky/ /etc/apt/sources.list && \\
     apt-get update -qq -o Acquire::Check-Valid-Until=false && \\
-    DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends ca-certificates {packages}
-ENTRYPOINT []
+    DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends ca-certificates {packages} && \\
+    install --directory --owner nobody /prometheus
+USER nobody
+ENTRYPOINT ["prometheus"]
 """
 
 
@@ -89,11 +91,13 @@ class Deployment(Published):
     """What `docker compose up` started."""
 
     project: str
+    prometheus_port: int = field(default_factory=free_port, kw_only=True)
 
     def compose(self, *arguments: str) -> str:
         """Run `docker compose` on this project; return what it printed."""
         settings = {name: value for name, value in os.environ.items() if not name.startswith(("COMPOSE_", "DIGITS_"))}
         settings["SERVICE_PORT"] = f"127.0.0.1:{self.port}"
+        settings["PROMETHEUS_PORT"] = f"127.0.0.1:{self.prometheus_port}"
         settings["DATA_DIR"] = str(Path(os.environ.get("MNIST_DIR") or "data").resolve())
         command = ("docker", "compose", "--project-name", self.project, "--profile", "training", *arguments)
         return run(*command, env=settings)
@@ -150,7 +154,7 @@ def get_image(service: str) -> bool:
     name = image(service)
     if any(_succeeds("docker", *command, name) for command in (("image", "inspect"), ("pull",))):
         return True
-    text = _STAND_IN.format(packages=_PACKAGES[service])
+    text = _STAND_IN.format(packages=_PACKAGES[name.partition(":")[0]])
     command = ("docker", "build", "--quiet", "--tag", name, "-")
     return subprocess.run(command, input=text, capture_output=True, text=True, check=False).returncode == 0
 

@@ -10,14 +10,17 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
+from service.errors import TooBusy
 from service.http.app import open_service
 from service.http.front import Front
 from service.settings import Settings
 from tests import door, drawing, factory
 
 DEPLOY = Path(__file__).parent.parent / "deploy"
-DASHBOARD = json.loads((DEPLOY / "grafana" / "digits.json").read_text(encoding="utf-8"))
+DASHBOARD = json.loads((DEPLOY / "grafana" / "dashboards" / "digits.json").read_text(encoding="utf-8"))
 ALERTS = yaml.safe_load((DEPLOY / "prometheus" / "alerts.yml").read_text(encoding="utf-8"))
+TRAINING = yaml.safe_load((DEPLOY / "prometheus" / "training.yml").read_text(encoding="utf-8"))
+RECORDED = {rule["record"]: set(rule["labels"]) for group in TRAINING["groups"] for rule in group["rules"]}
 RULES = [rule for group in ALERTS["groups"] for rule in group["rules"]]
 
 _OF_TARGET = {"instance", "job"}  # labels that Prometheus adds
@@ -43,6 +46,9 @@ def series(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, set[
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(here, "digit", lambda *_: 1 / 0)
         assert client.post("/predict", data=drawing.png(), content_type="image/png").status_code == 500
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(here, "digit", _too_busy)
+        assert client.post("/predict", data=drawing.png(), content_type="image/png").status_code == 429
     for path in ("/livez", "/readyz", "/metrics"):
         client.get(path)
     found: dict[str, dict[str, set[str]]] = {}
@@ -52,6 +58,10 @@ def series(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, set[
             for label, value in sample.labels.items():
                 labels.setdefault(label, set()).add(value)
     return found
+
+
+def _too_busy(*_: object) -> None:
+    raise TooBusy("Too much is asked at once.")
 
 
 def selectors(expression: str) -> Iterator[tuple[str, list[tuple[str, str, str]]]]:
@@ -67,9 +77,10 @@ def grouped(expression: str) -> set[str]:
 
 @pytest.mark.parametrize(("title", "expression"), EXPRESSIONS)
 def test_every_metric_and_label_exists(title: str, expression: str, series: dict[str, dict[str, set[str]]]) -> None:
-    asked = list(selectors(expression))
-    assert asked, f"{title} asks for none of our metrics"
-    known: set[str] = set(_OF_TARGET)
+    asked, recorded = list(selectors(expression)), set(re.findall(r"digits:\w+", expression))
+    assert asked or recorded, f"{title} asks for none of our metrics"
+    assert recorded <= RECORDED.keys()
+    known: set[str] = set(_OF_TARGET).union(*(RECORDED[name] for name in recorded))
     for name, matchers in asked:
         assert name in series, f"{title}: there is no {name}"
         known |= series[name].keys()

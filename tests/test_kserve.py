@@ -21,7 +21,7 @@ from service.settings import Settings
 from tests import door
 from tests.test_kubernetes import BASE, KUBERNETES, VOLUME, container, documents, environment, probes, the
 
-KSERVE = KUBERNETES.parent / "kserve"
+KSERVE = KUBERNETES.parent / "contrib" / "kserve"
 MODELS = KUBERNETES.parent.parent / "models"
 MOUNTED = "/mnt/models"  # KServe's place for what `storageUri` names
 

@@ -33,3 +33,9 @@ def test_published_model_answers_the_readmes_picture_as_the_readme_says() -> Non
     assert answer["model"] == expected["model"]
     # an int8 graph rounds a little differently on other processors
     assert answer["probabilities"] == pytest.approx(expected["probabilities"], abs=0.02)
+
+
+@pytest.mark.parametrize("page", [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))])
+def test_links_lead_to_files_that_are_there(page: Path) -> None:
+    links = re.findall(r"\]\((?!https?:)([^)#\s]+)", page.read_text(encoding="utf-8"))
+    assert [link for link in links if not (page.parent / link).exists()] == []

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from flask import Flask, Response, request
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException
+from werkzeug.routing import BaseConverter
 
 from service.errors import DigitsError, MalformedRequest, SettingsError, TooLarge, UnknownRoute, WrongMethod
 from service.http import docs, oip, ops, pages, predict, v1
@@ -42,6 +43,12 @@ _OF_STATUS: dict[int, tuple[type[DigitsError], str]] = {
 }
 
 
+class ModelName(BaseConverter):
+    """A model's name, which ends before the `:` of a verb of /v1."""
+
+    regex = "[^/:]+"
+
+
 def create_app(here: Service | None = None) -> Flask:
     """Return the application for a service; without one, for the settings in the environment.
 
@@ -56,6 +63,7 @@ def create_app(here: Service | None = None) -> Flask:
     app.extensions[EXTENSION] = here
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.config["MAX_CONTENT_LENGTH"] = here.settings.max_upload_bytes
+    app.url_map.converters["model"] = ModelName
     for blueprint in (oip.blueprint, v1.blueprint, ops.blueprint, pages.blueprint, docs.blueprint):
         app.register_blueprint(blueprint)
     for rule, read in PREDICTIONS.items():

@@ -55,7 +55,7 @@ CONFIGURATION = {
     "operations": [
         positive("^/predict$", NO_PICTURE),
         positive("^/predict/batch$", TOO_MANY_PARTS),
-        positive("/infer$", NO_TENSOR),
+        positive("(/infer|:predict)$", NO_TENSOR),
     ],
 }
 

@@ -3,9 +3,12 @@
 Triton's part runs where one serves that directory: TRITON_URL=HOST:PORT of its HTTP port.
 """
 
+import json
 import os
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
+from http.client import HTTPConnection
 from typing import Any
 
 import numpy as np
@@ -27,6 +30,20 @@ class Answering:
 
     client: InferenceServerClient
     file: str
+    url: str
+
+    @property
+    def is_triton(self) -> bool:
+        """Whether it is Triton, by its own words."""
+        return bool(self.client.get_server_metadata()["name"] == "triton")
+
+    def ask(self, path: str, body: bytes | None, **headers: str) -> tuple[int, bytes]:
+        """Return the status and the body of the answer; where there is no body to send, the request is a GET."""
+        with closing(HTTPConnection(self.url, timeout=30)) as connection:
+            named = {name.replace("_", "-"): value for name, value in headers.items()}
+            connection.request("GET" if body is None else "POST", path, body, named)
+            answer = connection.getresponse()
+            return answer.status, answer.read()
 
 
 @pytest.fixture(scope="module", params=["service", "triton"])
@@ -36,12 +53,13 @@ def server(request: pytest.FixtureRequest) -> Iterator[Answering]:
         if not url:
             pytest.skip("needs a Triton that serves models/: set TRITON_URL to HOST:PORT")
         with InferenceServerClient(url) as client:
-            yield Answering(client, FLOAT32_FILE)
+            yield Answering(client, FLOAT32_FILE, url)
     else:
         with running(MODELS_DIR=ROOT / "models") as started:
             ready = started.wait_for("/readyz")
-            with InferenceServerClient(f"127.0.0.1:{started.port}") as client:
-                yield Answering(client, ready["file"])
+            url = f"127.0.0.1:{started.port}"
+            with InferenceServerClient(url) as client:
+                yield Answering(client, ready["file"], url)
 
 
 def images(values: Images, **options: Any) -> list[InferInput]:
@@ -59,14 +77,23 @@ def test_health_and_metadata(server: Answering) -> None:
     assert server.client.is_server_ready()
     assert server.client.is_model_ready(MODEL_NAME)
     assert server.client.is_model_ready(MODEL_NAME, NEWEST.name)
-    assert server.client.get_model_metadata(MODEL_NAME) == {
+    metadata = server.client.get_model_metadata(MODEL_NAME)
+    assert metadata.pop("platform")  # of whichever backend runs the model
+    assert metadata == {
         "name": MODEL_NAME,
         "versions": [NEWEST.name],
-        "platform": "onnxruntime_onnx",
         "inputs": [{"name": INPUT_NAME, "datatype": "UINT8", "shape": [-1, 28, 28]}],
         "outputs": [{"name": OUTPUT_NAME, "datatype": "FP32", "shape": [-1, 10]}],
     }
-    assert server.client.get_model_config(MODEL_NAME)["max_batch_size"] == 256
+
+
+def test_config(server: Answering) -> None:
+    config = server.client.get_model_config(MODEL_NAME)
+    assert config["max_batch_size"] == 256
+    [image], [probabilities] = config["input"], config["output"]
+    assert (image["name"], image["data_type"], image["dims"]) == (INPUT_NAME, "TYPE_UINT8", [28, 28])
+    assert (probabilities["name"], probabilities["data_type"]) == (OUTPUT_NAME, "TYPE_FP32")
+    assert probabilities["dims"] == [10]
 
 
 @pytest.mark.parametrize("binary", [True, False])
@@ -91,12 +118,160 @@ def test_classification_with_labels(server: Answering) -> None:
         assert float(value) == pytest.approx(probabilities.max(), abs=1e-6)
 
 
-def test_repository_index(server: Answering) -> None:
-    ready = [row for row in server.client.get_model_repository_index() if row["state"] == "READY"]
+@pytest.mark.parametrize("asked", [b"", b"{}", b'{"ready": true}', b'{"ready": false}'])
+def test_repository_index(server: Answering, asked: bytes) -> None:
+    status, answer = server.ask("/v2/repository/index", asked)
+    ready = [row for row in json.loads(answer) if row["state"] == "READY"]
+    assert status == 200
     assert [(row["name"], row["version"]) for row in ready] == [(MODEL_NAME, NEWEST.name)]
 
 
+@pytest.mark.parametrize("path", [f"/v2/models/{MODEL_NAME}/stats", "/v2/models/stats"])
+def test_statistics(server: Answering, path: str) -> None:
+    """A request of three images counts as three inferences and one success."""
+
+    def counted() -> tuple[int, int]:
+        [row] = json.loads(server.ask(path, None)[1])["model_stats"]
+        assert (row["name"], row["version"]) == (MODEL_NAME, NEWEST.name)
+        return row["inference_count"], row["inference_stats"]["success"]["count"]
+
+    before = counted()
+    server.client.infer(MODEL_NAME, images(np.zeros((3, 28, 28), np.uint8)))
+    assert np.subtract(counted(), before).tolist() == [3, 1]
+
+
 @pytest.mark.parametrize("shape", [(257, 28, 28), (1, 784), (1, 27, 28)])
-def test_refusals(server: Answering, shape: tuple[int, ...]) -> None:
+def test_shapes_refused(server: Answering, shape: tuple[int, ...]) -> None:
     with pytest.raises(InferenceServerException):
         server.client.infer(MODEL_NAME, images(np.zeros(shape, np.uint8)))
+
+
+IMAGE: dict[str, Any] = {"name": INPUT_NAME, "datatype": "UINT8", "shape": [1, 28, 28], "data": [0] * 784}
+INFER = f"/v2/models/{MODEL_NAME}/infer"
+
+
+def request(*inputs: Any, **more: Any) -> bytes:
+    return json.dumps({"inputs": inputs, **more}).encode()
+
+
+def wanted(**parameters: Any) -> Any:
+    return [{"name": OUTPUT_NAME, "parameters": parameters}]
+
+
+def without(name: str) -> Any:
+    return {key: value for key, value in IMAGE.items() if key != name}
+
+
+@pytest.mark.parametrize(
+    ("body", "shape"),
+    [
+        (request(IMAGE), [1, 10]),
+        (request({**IMAGE, "data": [[[0] * 28] * 28]}), [1, 10]),
+        (request(IMAGE, outputs=[]), [1, 10]),
+        (request(IMAGE, parameters={"ours": "a", "priority": 1, "timeout": 1_000_000}), [1, 10]),
+        (request(IMAGE, unknown=1), [1, 10]),
+        (request(IMAGE, outputs=wanted(classification=2)), [1, 2]),
+        (request(IMAGE, outputs=wanted(classification=0)), [1, 10]),
+        (request(IMAGE, outputs=wanted(classification=99)), [1, 10]),
+    ],
+)
+def test_both_answer(server: Answering, body: bytes, shape: list[int]) -> None:
+    status, answer = server.ask(INFER, body)
+    [output] = json.loads(answer)["outputs"]
+    assert (status, output["name"], output["shape"]) == (200, OUTPUT_NAME, shape)
+
+
+@pytest.mark.parametrize("name", ["7", "x y", "", "a" * 200])
+def test_id_comes_back(server: Answering, name: str) -> None:
+    answer = json.loads(server.ask(INFER, request(IMAGE, id=name))[1])
+    assert answer.get("id", "") == name
+
+
+def test_all_outputs_are_binary_where_the_request_says_so(server: Answering) -> None:
+    body = request(IMAGE, parameters={"binary_data_output": True})
+    status, answer = server.ask(INFER, body)
+    head, raw = answer[:-40], answer[-40:]
+    assert (status, json.loads(head)["outputs"][0]["parameters"]) == (200, {"binary_data_size": 40})
+    assert np.frombuffer(raw, "<f4").sum() == pytest.approx(1, abs=1e-5)
+
+
+REFUSED = {
+    "wrong name": request({**IMAGE, "name": "x"}),
+    "two inputs": request(IMAGE, IMAGE),
+    "no input": request(),
+    "no inputs": b"{}",
+    "inputs are no list": b'{"inputs": {}}',
+    "no JSON": b"x",
+    "nothing": b"",
+    "a list": b"[]",
+    "more than JSON": request(IMAGE) + b"x",
+    "BYTES that are no picture": request({**IMAGE, "datatype": "BYTES", "shape": [1], "data": ["a"]}),
+    "unknown datatype": request({**IMAGE, "datatype": "X"}),
+    "short data": request({**IMAGE, "data": [0] * 783}),
+    "long data": request({**IMAGE, "data": [0] * 785}),
+    "negative": request({**IMAGE, "data": [-1] * 784}),
+    "fractions": request({**IMAGE, "data": [1.5] * 784}),
+    "text": request({**IMAGE, "data": ["a"] * 784}),
+    "null": request({**IMAGE, "data": [None] * 784}),
+    "booleans": request({**IMAGE, "data": [True] * 784}),
+    "negative shape": request({**IMAGE, "shape": [-1, 28, 28]}),
+    "empty shape": request({**IMAGE, "shape": [0, 28, 28], "data": []}),
+    "shape is no list": request({**IMAGE, "shape": "a"}),
+    "huge shape": request({**IMAGE, "shape": [1 << 62, 28, 28]}),
+    "no data": request(without("data")),
+    "no shape": request(without("shape")),
+    "no datatype": request(without("datatype")),
+    "id is no text": request(IMAGE, id=7),
+    "parameters are no object": request(IMAGE, parameters=[1]),
+    "unknown output": request(IMAGE, outputs=[{"name": "x"}]),
+    "negative classification": request(IMAGE, outputs=wanted(classification=-1)),
+    "classification is no number": request(IMAGE, outputs=wanted(classification="a")),
+}
+
+
+def refused(server: Answering, path: str, body: bytes | None, **headers: str) -> None:
+    """Hold that an error is answered, in JSON; Triton says 500 for some of what a client does wrong."""
+    status, answer = server.ask(path, body, **headers)
+    assert 400 <= status < (600 if server.is_triton else 500)
+    if status != 405:  # Triton says nothing then
+        assert json.loads(answer)["error"]
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_both_refuse(server: Answering, case: str) -> None:
+    refused(server, INFER, REFUSED[case])
+
+
+@pytest.mark.parametrize("length", ["-1", "99999", "a"])
+def test_both_refuse_a_wrong_length_of_json(server: Answering, length: str) -> None:
+    refused(server, INFER, request(IMAGE), Inference_Header_Content_Length=length)
+
+
+@pytest.mark.parametrize(("said", "sent"), [(784, 700), (784, 800), (785, 785)])
+def test_both_refuse_binary_data_of_another_size(server: Answering, said: int, sent: int) -> None:
+    head = request({**without("data"), "parameters": {"binary_data_size": said}})
+    refused(server, INFER, head + bytes(sent), Inference_Header_Content_Length=str(len(head)))
+
+
+@pytest.mark.parametrize("path", ["/v2/models/none", f"/v2/models/{MODEL_NAME}/versions/99", "/v2/models/none/ready"])
+def test_both_refuse_an_unknown_model(server: Answering, path: str) -> None:
+    refused(server, path, None)
+
+
+@pytest.mark.parametrize("path", ["/v2/models/none/infer", f"/v2/models/{MODEL_NAME}/versions/99/infer"])
+def test_both_refuse_to_infer_with_an_unknown_model(server: Answering, path: str) -> None:
+    refused(server, path, request(IMAGE))
+
+
+def test_both_refuse_to_get_an_inference(server: Answering) -> None:
+    refused(server, INFER, None)
+
+
+@pytest.mark.parametrize("datatype", ["FP32", "INT64"])
+def test_only_the_service_takes_other_numbers(server: Answering, datatype: str) -> None:
+    assert server.ask(INFER, request({**IMAGE, "datatype": datatype}))[0] == (400 if server.is_triton else 200)
+
+
+def test_only_triton_takes_a_grey_level_above_255(server: Answering) -> None:
+    """It keeps the lowest eight bits and answers for another picture."""
+    assert server.ask(INFER, request({**IMAGE, "data": [256] * 784}))[0] == (200 if server.is_triton else 400)
