@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 import onnxruntime as ort
@@ -34,6 +35,8 @@ _PIXELS = (28, 56, 112, 224, 448, 896, 1792, 3584, 7168)
 _PICTURES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 _CONFIDENCES = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 0.999, 1)
 _SHARES = (0.02, 0.05, 0.08, 0.11, 0.14, 0.17, 0.2, 0.23, 0.26, 0.3, 0.35, 0.4, 0.5, 1)
+
+_AREA = IMAGE_SIDE * IMAGE_SIDE
 
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
@@ -114,11 +117,12 @@ class Metrics(Collector):
                 _observe(histogram, observed)
 
     def ran(self, images: Images, probabilities: Probabilities, certain_from: float, seconds: float) -> None:
-        """Count a run of the model, uint8 [N, 28, 28] to float32 [N, 10]."""
+        """Count a run of the model, uint8 [N, 28, 28] to float32 [N, 10], N at least 1."""
         self.seconds["inference"].observe(seconds)
         self._batch.observe(len(images))
         self._last.set_to_current_time()
-        _observe(self._ink, np.count_nonzero(images, axis=(1, 2)) / (IMAGE_SIDE * IMAGE_SIDE))
+        inked = (images.reshape(-1, _AREA) > 0).view(np.uint8)  # numpy takes eight times as long to count them
+        _observe(self._ink, cv2.reduce(inked, 1, cv2.REDUCE_SUM, dtype=cv2.CV_32S).ravel() / _AREA)
         confidences = probabilities.max(axis=1)
         _observe(self._confidence, confidences)
         kinds = 2 * probabilities.argmax(axis=1) + (confidences >= certain_from)

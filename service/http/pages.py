@@ -16,7 +16,7 @@ blueprint = Blueprint("pages", __name__, static_folder=str(STATIC), static_url_p
 # Everything comes from the service itself and nothing else is let in or out. `data:` is the picture that the model saw.
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; "
-    "form-action 'none'; base-uri 'self'; frame-ancestors 'none'"
+    "form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
 )
 _HEADERS = {
     "Content-Security-Policy": CONTENT_SECURITY_POLICY,
@@ -44,6 +44,7 @@ def page(directory: Path) -> Response:
     text = (directory / "index.html").read_text(encoding="utf-8")
     base = f'<base href="{escape(request.root_path + request.path)}">'
     response = Response(text.replace("<head>", f"<head>\n  {base}", 1), mimetype="text/html")
+    response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY.replace("base-uri 'none'", "base-uri 'self'")
     response.vary.add("X-Forwarded-Prefix")
     response.add_etag()
     response.make_conditional(request)
@@ -67,5 +68,5 @@ def _index() -> dict[str, object]:
 @blueprint.after_request
 def secure(response: Response) -> Response:
     """Add the headers that every page has, and every file of one."""
-    response.headers.update(_HEADERS)
+    response.headers.update({name: value for name, value in _HEADERS.items() if name not in response.headers})
     return response

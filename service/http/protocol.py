@@ -32,6 +32,37 @@ _LARGE_CHUNK = re.compile(rb"\r\n([0-9a-fA-F]{6,16})[;\r]")  # the size that a c
 _TOO_LARGE = "The request has too many headers, or too large ones: send fewer."
 
 
+class Joined:
+    """A transport that sends the head of an answer with its body: of a killed process no half answer comes."""
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        """Hold nothing yet."""
+        self._transport = transport
+        self._held = b""
+
+    def __getattr__(self, name: str) -> Any:
+        """Do everything else as the transport does."""
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        """Hold a head; send anything else with the head before it."""
+        if data.startswith(b"HTTP/1.1 ") and not self._held and not data.startswith(b"HTTP/1.1 100 "):
+            self._held = data
+        else:
+            self.flush(data)
+
+    def flush(self, data: bytes = b"") -> None:
+        """Send what is held, and `data`."""
+        held, self._held = self._held, b""
+        if held or data:
+            self._transport.write(held + data)
+
+    def close(self) -> None:
+        """Send what is held, and close."""
+        self.flush()
+        self._transport.close()
+
+
 class Protocol(HttpToolsProtocol):
     """One connection. The server calls `check` twice a second: a timer for each request would cost more.
 
@@ -54,7 +85,7 @@ class Protocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Start the deadline of the first head; a silent client is closed without an answer."""
-        super().connection_made(transport)
+        super().connection_made(Joined(transport))  # type: ignore[arg-type]
         self._expect(LAST_SECONDS if self._server.should_exit else HEAD_SECONDS)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -209,6 +240,7 @@ class Protocol(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """Start the next request, or wait for one without uvicorn's timer."""
         self.server_state.total_requests += 1
+        self.transport.flush()  # type: ignore[attr-defined]  # an answer without a body
         if self.transport.is_closing():
             return
         self.flow.resume_reading()

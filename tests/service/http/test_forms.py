@@ -1,5 +1,6 @@
 """Multipart forms: what is read, and a sentence for each way in which one can be broken."""
 
+import random
 import re
 from io import BytesIO
 from typing import Any
@@ -8,6 +9,7 @@ import pytest
 from werkzeug.test import Client
 
 from service.errors import MalformedRequest, TooLarge
+from service.http import forms
 from service.http.forms import fields_of
 from service.http.messages import Request
 from tests import drawing
@@ -134,3 +136,21 @@ def test_an_empty_file_is_named(client: Client) -> None:
     )
     first, second = batch.get_json()["predictions"]
     assert (first["code"], second["digit"]) == ("malformed_request", 2)
+
+
+def test_the_common_form_is_read_as_the_parser_reads_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = random.Random(1)
+    boundary = "-" * 24 + "0123456789abcdef"
+    for size in (0, 1, 100, 5000, 200_000):
+        for extra in (b"", f"\r\n--{boundary[:-1]}".encode(), b"\r\n\r\n--", b"\r\n--"):
+            content = rng.randbytes(size) + extra
+            body = (
+                f'--{boundary}\r\nContent-Disposition: form-data; name="image"; filename="a b.png"\r\n'
+                "Content-Type: image/png\r\n\r\n"
+            ).encode()
+            body += content + f"\r\n--{boundary}--\r\n".encode()
+            asked = Request(body, {"content-type": f"multipart/form-data; boundary={boundary}"})
+            assert forms.fields_of(asked, "image", ()) == ({}, [content])
+            with monkeypatch.context() as patched:
+                patched.setattr(forms, "_only_file", lambda *_: None)
+                assert forms.fields_of(asked, "image", ()) == ({}, [content])

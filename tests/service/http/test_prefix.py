@@ -43,6 +43,7 @@ def test_what_a_page_refers_to_is_below_the_prefix(settings: Settings, address: 
     assert base
     links = re.findall(' (?:href|src)="(.*?)"', text.replace(base[0], ""))
     assert len(links) >= 4
+    assert "base-uri 'self'" in page.headers["Content-Security-Policy"]
     for link in links:
         found = urljoin(urljoin(address, base[1]), link)
         assert found.startswith("/ml/digits/"), link
@@ -52,7 +53,9 @@ def test_what_a_page_refers_to_is_below_the_prefix(settings: Settings, address: 
 
 
 def test_without_a_prefix_a_page_is_the_file(client: Client) -> None:
-    assert "<base" not in client.get("/", headers=HTML, buffered=True).get_data(as_text=True)
+    page = client.get("/", headers=HTML, buffered=True)
+    assert "<base" not in page.get_data(as_text=True)
+    assert "base-uri 'none'" in page.headers["Content-Security-Policy"]
 
 
 @pytest.mark.parametrize(
