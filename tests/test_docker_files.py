@@ -77,9 +77,9 @@ def test_commands_are_in_exec_form() -> None:
 
 
 def test_both_images_say_what_they_are() -> None:
-    license = (ROOT / "LICENSE").read_text(encoding="utf-8").split()[0]
+    terms = (ROOT / "LICENSE").read_text(encoding="utf-8").split()[0]
     assert re.findall(r'image\.title="([^"]+)"', DOCKERFILE) == ["digits-training", "digits"]
-    assert re.findall(r'image\.licenses="([^"]+)"', DOCKERFILE) == [license] * 2
+    assert re.findall(r'image\.licenses="([^"]+)"', DOCKERFILE) == [terms] * 2
     assert len(re.findall(r'image\.description="[^"]+"', DOCKERFILE)) == 2
 
 
