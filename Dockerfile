@@ -47,6 +47,9 @@ COPY --chown=10001:10001 models models
 
 
 FROM runtime AS training
+LABEL org.opencontainers.image.title="digits-training" \
+      org.opencontainers.image.description="Trains and publishes the model of the handwritten-digit service" \
+      org.opencontainers.image.licenses="MIT"
 # Keras keeps its download here, in the volume of the runs.
 ENV KERAS_HOME=/app/runs/keras
 COPY --from=training-environment /opt/venv /opt/venv
@@ -59,6 +62,9 @@ ENTRYPOINT ["python", "-m", "training"]
 
 # The last stage, so that it is what a plain `docker build .` makes.
 FROM runtime AS service
+LABEL org.opencontainers.image.title="digits" \
+      org.opencontainers.image.description="Reads handwritten digits over HTTP" \
+      org.opencontainers.image.licenses="MIT"
 ENV DIGITS_BIND=0.0.0.0:8000
 COPY --from=service-environment /opt/venv /opt/venv
 COPY service service

@@ -76,6 +76,13 @@ def test_commands_are_in_exec_form() -> None:
     assert re.findall(r"(?:^|\s)(?:CMD|ENTRYPOINT) ([^\n])", DOCKERFILE) == ["["] * 3
 
 
+def test_both_images_say_what_they_are() -> None:
+    terms = (ROOT / "LICENSE").read_text(encoding="utf-8").split()[0]
+    assert re.findall(r'image\.title="([^"]+)"', DOCKERFILE) == ["digits-training", "digits"]
+    assert re.findall(r'image\.licenses="([^"]+)"', DOCKERFILE) == [terms] * 2
+    assert len(re.findall(r'image\.description="[^"]+"', DOCKERFILE)) == 2
+
+
 def test_build_context_is_named_file_by_file() -> None:
     rules = [line for line in IGNORED.splitlines() if line and not line.startswith("#")]
     assert rules[0] == "*"
