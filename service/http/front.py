@@ -16,18 +16,19 @@ from typing import Any
 import numpy as np
 from a2wsgi import WSGIMiddleware
 
-from service.errors import DigitsError, ExpectationFailed, MalformedRequest, TooBusy, TooLarge
+from service.errors import DigitsError, ExpectationFailed, MalformedRequest, RequestError, TooBusy, TooLarge
 from service.http.access import RawHeaders, below, cors_headers, demand_key, path_prefix
 from service.http.app import NO_SNIFFING, PREDICTIONS, create_app
 from service.http.body import Arrivals, Body, Receive, unpacked
 from service.http.logs import REQUEST_ID_HEADER, Notes, RequestIds, current, log_access
-from service.http.messages import Read, Request, Response, pixels, problem
+from service.http.messages import Question, Read, Request, Response, pixels, problem
 from service.http.state import Service, images_of
 from service.http.tensors import JSON_LENGTH
 from service.http.turns import Turns
 from service.inference.queue import Queue
 from service.inference.store import Serving
 from service.preprocessing.decode import PIXEL_BYTES
+from service.preprocessing.illumination import Grey
 
 Scope = dict[str, Any]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
@@ -203,15 +204,12 @@ class Front:
             memory = await self._turns.take(question.open)
         if memory > _MOST_LARGEST * PIXEL_BYTES * self.here.settings.max_pixels:
             raise TooLarge("The pictures are too large together: send fewer of them in a request.")
-        digits = []
-        for index, picture in enumerate(question.pictures):
-            body.check_client()
-            if pixels(picture) > SMALL_PIXELS:
-                digits.append(await self._turns.take(self.here.digit, question, index, patient=index > 0))
-            else:
-                digits.append(self.here.digit(question, index))
-                if len(question.pictures) > 1:
-                    await asyncio.sleep(0)  # others are read between the pictures of a batch
+        several = len(question.pictures) > 1
+        try:
+            async with asyncio.timeout(self.here.settings.request_seconds if several else None):
+                digits = await self._digits(question, body)
+        except TimeoutError:
+            raise TooBusy("The pictures take too long together: send fewer of them in a request.") from None
         images = images_of(question, digits)
         notes.pictures = len(images)
         runs = [images[start : start + MOST_A_RUN] for start in range(0, len(images), MOST_A_RUN)] or [images]
@@ -220,6 +218,19 @@ class Front:
         if len(images) <= MOST_A_RUN:
             return question.answer(model, digits, rows)
         return await self._turns.take(question.answer, model, digits, rows, patient=True)
+
+    async def _digits(self, question: Question, body: Body) -> list[Grey | RequestError]:
+        """Read the pictures of a question one after the other, among those of others."""
+        digits = []
+        for index, picture in enumerate(question.pictures):
+            body.check_client()
+            if pixels(picture) > SMALL_PIXELS:
+                digits.append(await self._turns.take(self.here.digit, question, index, patient=index > 0))
+            else:
+                digits.append(self.here.digit(question, index))
+                if len(question.pictures) > 1:
+                    await asyncio.sleep(0)
+        return digits
 
 
 def _is_small(request: Request) -> bool:

@@ -276,3 +276,13 @@ def test_an_idle_connection_is_kept_as_long_as_it_is_said(models: Path) -> None:
             kept.request("GET", "/livez")
             assert kept.getresponse().status == 200
             assert kept.sock is taken
+
+
+def test_a_batch_that_takes_too_long_ends(models: Path) -> None:
+    picture = drawing.encode(drawing.digit(7, side=3600, size=2800))
+    body, headers = multipart([("image", picture)] * 100)
+    with running(MODELS_DIR=models, REQUEST_SECONDS=1, MAX_UPLOAD_BYTES=64 << 20, MAX_PIXELS=100_000_000) as server:
+        server.wait_for("/readyz")
+        status, answer = server.request("POST", "/predict/batch", body, content_type=headers["Content-Type"])
+        assert (status, answer["code"]) == (429, "too_busy")
+        assert server.request("POST", "/predict", drawing.png(5), content_type="image/png")[0] == 200
