@@ -1,6 +1,7 @@
 """What tests share: a models directory with a model in it, the application, a client; the real MNIST."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,10 @@ from service.http.front import Front
 from service.http.state import Service
 from service.settings import Settings
 from tests import door, factory
+
+# Started in the background of a script, a process ignores SIGINT, and so would all that the tests interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

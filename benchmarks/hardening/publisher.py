@@ -13,6 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from msgspec.structs import replace
+
 from service.contract import MANIFEST_FILE, MODEL_NAME, Manifest
 from training.release.publish import publish
 
@@ -64,7 +66,7 @@ def main(models: str, source: str, kind: str, at: int) -> int:
         for name, data in content.items():
             if name != MANIFEST_FILE:
                 (directory / name).write_bytes(data)
-        Manifest(**{**vars(manifest), "version": version}).write(directory)
+        replace(manifest, version=version).write(directory)
 
     os.fsync = fault.around(os.fsync)
     sys.addaudithook(fault.audit)

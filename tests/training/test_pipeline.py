@@ -30,7 +30,7 @@ def published(directory: Path) -> list[str]:
 
 @pytest.fixture(scope="module")
 def recipe() -> Recipe:
-    mixture = Mixture(share=0.3, renderings=160, forms=160, outliers=40, held_out=40)
+    mixture = Mixture(share=0.5, renderings=160, forms=640, outliers=40, held_out=40)
     return replace(drawn.RECIPE, mixture=mixture)
 
 
@@ -102,7 +102,7 @@ def test_the_manifest_says_what_was_mixed_in_and_how_pictures_are_read(
     version: Path, manifest: Manifest, data: Mnist
 ) -> None:
     metrics = manifest.metrics
-    asked = {"renderings": 160, "forms": 160, "outliers": 40}
+    asked = {"renderings": 160, "forms": 640, "outliers": 40}
     for kind, count in asked.items():
         assert sum(metrics["pool"][kind].values()) == count
     assert metrics["pool"]["seconds"] > 0
@@ -111,7 +111,7 @@ def test_the_manifest_says_what_was_mixed_in_and_how_pictures_are_read(
     assert 0 < rendered["errors"] < 0.7 * rendered["count"]
     assert 0 < rendered["expected_calibration_error"] < 1
     assert metrics["validation_forms"]["count"] == metrics["pool"]["validation_forms"]["count"]
-    mixture = Mixture(share=0.3, renderings=160, forms=160, outliers=40, held_out=40)
+    mixture = Mixture(share=0.5, renderings=160, forms=640, outliers=40, held_out=40)
     kept = pool.open_or_make(version.parents[2] / "pools", mixture, data, seed=1)
     outliers = kept.parts["validation_outliers"].images
     served = engine.Engine.open(manifest.read_file(version, FLOAT32_FILE)).run(outliers)
@@ -192,7 +192,7 @@ def test_the_card_names_the_figures(version: Path, manifest: Manifest) -> None:
         "4 epochs, seed 1",
         "shift to 0.5 pixels",
         f"rendered as pictures: {metrics['validation_rendered']['errors']} errors",
-        f"- Mixed in: 30% of each batch are pictures in the service's canonical form, made before training: "
+        f"- Mixed in: 50% of each batch are pictures in the service's canonical form, made before training: "
         f"{metrics['pool']['renderings']['count']} training digits",
         metrics["machine"],
         f"![Loss and error by epoch]({report.CURVES_FILE})",
