@@ -7,6 +7,7 @@ has those of its number: one that takes a dead worker's place goes on counting w
 import os
 import platform
 import tempfile
+import threading
 from collections import deque
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -70,6 +71,7 @@ class Metrics(Collector):
         self._model_info = gauge("model_info", about, "name", "version", "provider", "file", mode="livemax")
         self._model: Gauge | None = None
         self._reads: deque[tuple[int, float, float]] = deque()
+        self._flushing = threading.Lock()
         self._loads = counter("model_loads", "Versions taken or refused, by each worker, and why.", "result", "reason")
         self._loads.labels("success", "")
         for code in REFUSALS:
@@ -110,7 +112,8 @@ class Metrics(Collector):
 
     def flush(self) -> None:
         """Count the pictures read since the last call: one by one takes four times as long."""
-        reads = [self._reads.popleft() for _ in range(len(self._reads))]
+        with self._flushing:  # the loop and a scrape in a thread may both come
+            reads = [self._reads.popleft() for _ in range(len(self._reads))]
         if reads:
             histograms = (self._side, self.seconds["decode"], self.seconds["canonical"])
             for histogram, observed in zip(histograms, np.array(reads).T, strict=True):
