@@ -28,13 +28,18 @@ def media_type(request: Request) -> str:
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
-def fields_of(request: Request, name: str, texts: Sequence[str], most: int = 1) -> tuple[dict[str, str], list[bytes]]:
-    """Return the fields `texts` of a multipart form (RFC 7578), and the contents of its files `name`, at least one."""
+def fields_of(
+    request: Request, name: str, texts: Sequence[str], most: int | None = None
+) -> tuple[dict[str, str], list[bytes]]:
+    """Return the fields `texts` of a multipart form (RFC 7578), and the contents of its files `name`, at least one.
+
+    Without `most`, which bounds the files, the caller takes one and says itself what is wrong with more.
+    """
     if (content := _only_file(request, name)) is not None:
         return {}, [content]
     values: dict[str, str] = {}
     files: list[bytes] = []
-    for segment, content in _segments(request, most + len(texts)):
+    for segment, content in _segments(request, (most or 1) + len(texts)):
         check_names([segment.name], (name, *texts), "field")
         if segment.name == name:
             if segment.filename is None:
@@ -44,7 +49,7 @@ def fields_of(request: Request, name: str, texts: Sequence[str], most: int = 1) 
             values[segment.name] = content[:_MOST_FIELD_BYTES].decode("utf-8", "replace")
     if not files:
         raise MalformedRequest(f"There is no file field `{name}`: send the picture under that name.")
-    if most > 1:
+    if most is not None:
         at_most(files, most)
     return values, files
 

@@ -90,7 +90,7 @@ class Front:
         self._flask: Any = WSGIMiddleware(create_app(here), workers=_OTHER_ROUTES)  # type: ignore[arg-type]
         self._turns = Turns(settings.threads, settings.queue_seconds)
         gpu = ThreadPoolExecutor(1, "model") if settings.uses_cuda else None
-        self._queue: Queue[Serving] = Queue(here.run, most=max(MOST_A_RUN, settings.max_batch), executor=gpu)
+        self._queue: Queue[Serving] = Queue(here.run, most=settings.max_batch, executor=gpu)
         self._arrivals = Arrivals(settings)
         self._ids = RequestIds()
         self._answered: list[Notes] = []

@@ -2,6 +2,7 @@
 
 import random
 import re
+from dataclasses import replace
 from io import BytesIO
 from typing import Any
 
@@ -9,10 +10,12 @@ import pytest
 from werkzeug.test import Client
 
 from service.errors import MalformedRequest, TooLarge
-from service.http import forms
+from service.http import forms, predict
 from service.http.forms import fields_of
 from service.http.messages import Request
+from service.settings import Settings
 from tests import drawing
+from tests.server import multipart
 
 FORM = "multipart/form-data; boundary=b"
 
@@ -25,7 +28,7 @@ def field(name: str, content: bytes, filename: str | None = "a.png", head: str =
 END = b"--b--\r\n"
 
 
-def read(body: bytes, content_type: str = FORM, most: int = 1) -> tuple[dict[str, str], list[bytes]]:
+def read(body: bytes, content_type: str = FORM, most: int | None = None) -> tuple[dict[str, str], list[bytes]]:
     return fields_of(Request(body, {"content-type": content_type}), "image", ("top_k", "seen"), most)
 
 
@@ -154,3 +157,10 @@ def test_the_common_form_is_read_as_the_parser_reads_it(monkeypatch: pytest.Monk
             with monkeypatch.context() as patched:
                 patched.setattr(forms, "_only_file", lambda *_: None)
                 assert forms.fields_of(asked, "image", ()) == ({}, [content])
+
+
+def test_a_batch_of_one_is_bounded_too(settings: Settings) -> None:
+    content, headers = multipart([("image", drawing.png(4))] * 2)
+    one = Request(content, {"content-type": headers["Content-Type"]})
+    with pytest.raises(TooLarge, match="There are 2 pictures, allowed are 1"):
+        predict.read_batch(one, replace(settings, max_batch=1))
