@@ -16,7 +16,7 @@ from werkzeug.routing import BaseConverter
 from service.errors import DigitsError, MalformedRequest, SettingsError, TooLarge, UnknownRoute, WrongMethod
 from service.http import docs, oip, ops, pages, predict, v1
 from service.http.logs import current
-from service.http.messages import Read, Request, described, problem
+from service.http.messages import Read, Request, defect, described, problem
 from service.http.metrics import Metrics
 from service.http.state import EXTENSION, Service, service
 from service.inference.store import model_store
@@ -122,7 +122,7 @@ def _of_http(error: HTTPException) -> ResponseReturnValue:
 
 def _of_a_defect(error: Exception) -> ResponseReturnValue:
     log.error("A request failed", exc_info=error)
-    return _of_ours(DigitsError("The service failed at this request; its log says why. Report it."))
+    return _of_ours(defect())
 
 
 def _note_route() -> None:

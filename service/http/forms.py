@@ -8,11 +8,10 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import parse_qsl
 
-import msgspec
 from multipart import MultipartError, MultipartSegment, PushMultipartParser, parse_options_header
 
 from service.errors import MalformedRequest, TooLarge, first_line
-from service.http.messages import Request, at_most, check_names
+from service.http.messages import Request, at_most, check_names, decoded
 
 _MOST_FIELD_BYTES = 64 << 10  # of a field that is not a file
 _BOUNDARY = re.compile(r"multipart/form-data; ?boundary=([A-Za-z0-9'()+_./:=?-]{1,70})")
@@ -97,11 +96,8 @@ def json_of(request: Request, *, urlencoded: bool = False) -> dict[str, Any]:
     """Return the object in a JSON body, or the fields of a urlencoded one."""
     if urlencoded:
         return dict(parse_qsl(request.body.decode("utf-8", "replace"), keep_blank_values=True))
-    try:
-        fields = msgspec.json.decode(request.body.removeprefix(_BYTE_ORDER_MARK))
-    except (ValueError, RecursionError) as error:
-        reason = first_line(error)
-        raise MalformedRequest(f"The body is not JSON ({reason}): correct it, or its content type.") from None
+    body = request.body.removeprefix(_BYTE_ORDER_MARK)
+    fields = decoded(body, Any, lambda why: f"The body is not JSON ({why}): correct it, or its content type.")
     if not isinstance(fields, dict):
         raise MalformedRequest("The JSON is not an object: send one with the documented fields.")
     return fields

@@ -21,10 +21,10 @@ from service.http.access import RawHeaders, below, cors_headers, demand_key, pat
 from service.http.app import NO_SNIFFING, PREDICTIONS, create_app
 from service.http.body import Arrivals, Body, Receive, unpacked
 from service.http.logs import REQUEST_ID_HEADER, Notes, RequestIds, current, log_access
-from service.http.messages import Question, Read, Request, Response, pixels, problem
+from service.http.messages import Question, Read, Request, Response, defect, pixels, problem
 from service.http.state import Service, images_of
 from service.http.tensors import JSON_LENGTH
-from service.http.turns import Turns
+from service.http.turns import FULL, Turns
 from service.inference.queue import Queue
 from service.inference.store import Serving
 from service.preprocessing.decode import PIXEL_BYTES
@@ -165,8 +165,7 @@ class Front:
             exchange.notes.code, response = error.code, problem(error)
         except Exception:
             log.exception("A request failed")
-            defect = DigitsError("The service failed at this request; its log says why. Report it.")
-            exchange.notes.code, response = defect.code, problem(defect)
+            exchange.notes.code, response = defect().code, problem(defect())
         await exchange.give(response, body)
 
     def _admit(self, exchange: Exchange, started: float) -> None:
@@ -191,7 +190,7 @@ class Front:
         if settings.api_key_file:
             demand_key(settings.api_key_file, scope["method"], scope["path"], headers)
         if started - scope["state"].get("received", started) > settings.queue_seconds:
-            raise TooBusy(TooBusy.__doc__ or "")
+            raise TooBusy(FULL)
 
     async def _predict(self, read: Read, request: Request, names: dict[str, str], notes: Notes, body: Body) -> Response:
         """Answer a request for predictions as `Service.respond` does, in turns with others."""

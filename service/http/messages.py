@@ -5,9 +5,10 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
+import msgspec
 import orjson
 
-from service.errors import DigitsError, Headers, MalformedRequest, RequestError, TooLarge
+from service.errors import DigitsError, Headers, MalformedRequest, RequestError, TooLarge, first_line
 from service.inference.engine import Images, Probabilities
 from service.inference.store import Serving
 from service.preprocessing.formats import Still, still
@@ -95,6 +96,11 @@ def problem(error: DigitsError) -> Response:
     return Response(to_json(described(error)), (*JSON, *error.headers), error.status)
 
 
+def defect() -> DigitsError:
+    """Return the error for what nobody foresaw; log the exception first."""
+    return DigitsError("The service failed at this request; its log says why. Report it.")
+
+
 def described(error: DigitsError) -> dict[str, str]:
     """Return an error as JSON fields."""
     return {"error": str(error), "code": error.code}
@@ -110,6 +116,18 @@ def check_names(found: Any, known: Sequence[str], what: str) -> None:
     if unknown:
         takes = ", ".join(f"`{name}`" for name in known) or "none"
         raise MalformedRequest(f"Unknown {what} {shown(unknown[0])}: correct or remove it; known are {takes}.")
+
+
+def decoded(body: bytes, kind: Any, refusal: Callable[[str], str]) -> Any:
+    """Return the JSON in `body` as `kind`; `refusal` makes the message of a reason.
+
+    Raises:
+        MalformedRequest: it is not JSON, or other JSON.
+    """
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except (ValueError, RecursionError) as error:
+        raise MalformedRequest(refusal(first_line(error))) from None
 
 
 def at_most(pictures: Sequence[Any], most: int) -> None:

@@ -17,8 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from service.contract import IMAGE_SIDE, INPUT_NAME, LABELS, OUTPUT_NAME
-from service.errors import MalformedRequest, TooLarge, first_line
-from service.http.messages import shown
+from service.errors import MalformedRequest, TooLarge
+from service.http.messages import decoded, shown
 from service.inference.engine import Images, Probabilities
 
 JSON_LENGTH = "Inference-Header-Content-Length"  # the header that says where the binary data begins
@@ -93,12 +93,8 @@ class Message(msgspec.Struct):
 
 def parsed(body: bytes, kind: Any) -> Any:
     """Return the JSON in `body` as `kind`, or raise MalformedRequest."""
-    try:
-        return msgspec.json.decode(body, type=kind)
-    except (ValueError, RecursionError) as error:
-        why = first_line(error)
-        hint = f"correct it; if binary data follows the JSON, give the JSON's length in `{JSON_LENGTH}`"
-        raise MalformedRequest(f"The body is not JSON as the protocol has it ({why}): {hint}.") from None
+    hint = f"correct it; if binary data follows the JSON, give the JSON's length in `{JSON_LENGTH}`"
+    return decoded(body, kind, lambda why: f"The body is not JSON as the protocol has it ({why}): {hint}.")
 
 
 def split(body: bytes, json_length: str | None) -> tuple[bytes, memoryview]:

@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 # The event loop has little to do but is urgent, so threads get a lower priority.
 _NICE = 5
-_FULL = "The service has more to do than it can: try again after the seconds in `Retry-After`."
+FULL = "The service has more to do than it can: try again after the seconds in `Retry-After`."
 _MEMORY = 0.9  # weight of older turns in the moving mean of durations
 
 
@@ -42,7 +42,7 @@ class Turns:
             TooBusy: it would wait too long.
         """
         if not patient and self._free.locked() and self._mean * self._waiting / self._threads > self._seconds:
-            raise TooBusy(_FULL)
+            raise TooBusy(FULL)
         await self._wait(None if patient else self._seconds)
         started = perf_counter()
         try:
@@ -59,7 +59,7 @@ class Turns:
             async with asyncio.timeout(seconds):
                 await self._free.acquire()
         except TimeoutError:
-            raise TooBusy(_FULL) from None
+            raise TooBusy(FULL) from None
         finally:
             self._waiting -= 1
 

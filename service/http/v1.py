@@ -12,9 +12,9 @@ from flask import Blueprint, jsonify
 from flask.typing import ResponseReturnValue
 
 from service.contract import IMAGE_SIDE
-from service.errors import MalformedRequest, RequestError, first_line
+from service.errors import MalformedRequest, RequestError
 from service.http import oip, tensors
-from service.http.messages import Picture, Question, Request, Response, at_most, to_json
+from service.http.messages import Picture, Question, Request, Response, at_most, decoded, to_json
 from service.http.predict import Options, attempt, picture_in, prediction
 from service.http.state import service
 from service.inference.engine import Images, Probabilities
@@ -69,10 +69,8 @@ def read(request: Request, settings: Settings) -> Instances:
         TooLarge: there are more instances than are allowed.
     """
     request.parameters()
-    try:
-        instances = msgspec.json.decode(request.body, type=Message).instances
-    except (ValueError, RecursionError) as error:
-        raise MalformedRequest(f"The body is not a request of /v1 ({first_line(error)}): {_TAKEN}.") from None
+    refusal = lambda why: f"The body is not a request of /v1 ({why}): {_TAKEN}."  # noqa: E731
+    instances = decoded(request.body, Message, refusal).instances
     at_most(instances, settings.max_batch)
     pictures = [attempt(picture_in, instance.b64) for instance in instances if isinstance(instance, Encoded)]
     if not pictures:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from service.http import protocol
-from tests import drawing, factory
+from tests import drawing
 from tests.server import Server, multipart, running
 
 HALF = {
@@ -23,13 +23,6 @@ HALF = {
     "half a body": b"POST /predict HTTP/1.1\r\nHost: a\r\nContent-Type: image/png\r\nContent-Length: 1000\r\n\r\nabc",
     "half a chunk": b"POST /predict HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3e8\r\nabc",
 }
-
-
-@pytest.fixture(scope="module")
-def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    directory = tmp_path_factory.mktemp("models")
-    factory.publish(directory)
-    return directory
 
 
 @pytest.fixture(scope="module")

@@ -21,13 +21,6 @@ from tests.server import Server, running
 
 
 @pytest.fixture(scope="module")
-def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    directory = tmp_path_factory.mktemp("models")
-    factory.publish(directory)
-    return directory
-
-
-@pytest.fixture(scope="module")
 def server(models: Path) -> Iterator[Server]:
     """A server that the tests share which leave it as it is."""
     with running(MODELS_DIR=models, WORKERS=2, MAX_UPLOAD_BYTES=100_000, LOG_FORMAT="json") as started:
