@@ -140,6 +140,11 @@ def at_most(pictures: Sequence[Any], most: int) -> None:
         raise TooLarge(f"There are {len(pictures)} pictures, allowed are {most}: send the rest in another request.")
 
 
+def body_too_large(settings: Settings) -> TooLarge:
+    """Return the error for a body of more bytes than are allowed."""
+    return TooLarge(f"The body has more than {settings.max_upload_bytes:,} bytes: send less.")
+
+
 def shown(value: object) -> str:
     """Return a client's value for use in an error message: escaped and shortened."""
     text = repr(value)
