@@ -1,16 +1,16 @@
-"""Files that are replaced in one step, so that a kill or a full disk leaves the old one whole."""
+"""Atomic file replacement: after a kill or on a full disk the old file is still whole."""
 
 from collections.abc import Callable
 from pathlib import Path
 
 
 def replace_file(path: Path, write: Callable[[Path], object], *, maker: str = "") -> None:
-    """Let `write` make a file beside `path`, then put it in its place.
+    """Replace `path` atomically by the file that `write` makes.
 
-    `maker` tells processes apart that may make the same file at once.
+    `maker` keeps apart processes that write the same file at once.
 
     Raises:
-        OSError: the disk is full or the directory cannot be written, and names `path`; what was there still is.
+        OSError: the disk is full or the directory is not writable; it names `path`, which is unchanged.
     """
     beside = path.with_name(f"new-{maker}{path.name}")
     try:

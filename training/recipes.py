@@ -18,7 +18,7 @@ _HALF = Deformation(
     rotation_degrees=7.5, scale=0.09, shear=0.09, translation_pixels=0.75, elastic_alpha=21.0
 )  # of the default's
 
-# The lessons: each network that leads to the default, as a difference from one before it.
+# The lessons: steps towards the default, each as a difference from an earlier one.
 _SIGMOID_SGD = Recipe(
     name="sigmoid-sgd",
     summary="two sigmoid layers of 256, normal weights and biases, plain gradient descent",
@@ -211,7 +211,7 @@ _ALL = (
 RECIPES: Mapping[str, Recipe] = {recipe.name: recipe for recipe in _ALL}
 DEFAULT = _DEFAULT.name
 
-#: What a report of several recipes sets side by side.
+#: Groups of recipes that a comparison shows together.
 COMPARISONS: Mapping[str, tuple[str, ...]] = {
     "Activation and optimiser in a shallow network": (
         "sigmoid-sgd",

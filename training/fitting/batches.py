@@ -1,6 +1,6 @@
-"""Which images a batch holds: a function of the seed and the step alone.
+"""The images of each batch, a function of seed and step alone.
 
-So a resumed run is the same run: step 12,345 holds the same digits whether or not the process was killed before it.
+A resumed run therefore sees the same batches as one that was never interrupted.
 """
 
 from collections.abc import Sequence
@@ -17,19 +17,19 @@ _DIGITS, _POOL = 0, 1  # streams of random numbers under one seed
 
 
 def steps_per_epoch(count: int, size: int) -> int:
-    """Return how many batches of `size` one pass over `count` images has; what is left over differs each time."""
+    """Return how many full batches of `size` one pass over `count` images has."""
     return max(1, count // size)
 
 
 def digits_per_batch(recipe: Recipe) -> int:
-    """Return how many of a batch's images are MNIST's. An epoch is one pass over those, whatever is mixed in."""
+    """Return how many images of a batch are MNIST's; an epoch is one pass over those."""
     return recipe.batch_size - recipe.pool_per_batch
 
 
 def order(recipe: Recipe, steps: Sequence[int], *, digits: int, pool: int, seed: int) -> Order:
     """Return the images of each of the `steps`, int64 [len(steps), batch]: first digits, then pictures of the pool.
 
-    Digits are numbered from 0, the pool's pictures from `digits` on. Each of the two is shuffled anew for every pass.
+    Digits are numbered from 0, the pool's pictures from `digits` on. Both are reshuffled for every pass.
 
     Raises:
         ValueError: the recipe mixes in a pool, and there is none.
@@ -43,7 +43,7 @@ def order(recipe: Recipe, steps: Sequence[int], *, digits: int, pool: int, seed:
 
 
 def _picks(count: int, size: int, steps: Sequence[int], seed: tuple[int, int]) -> Order:
-    """Return which of `count` images each step takes, int64 [len(steps), size]; too few fill a batch with repeats."""
+    """Return which of `count` images each step takes, int64 [len(steps), size]; with repeats if too few."""
     per_pass = steps_per_epoch(count, size)
     rows = []
     for number, group in groupby(steps, key=lambda step: step // per_pass):

@@ -1,4 +1,4 @@
-"""The model card: what people read of a version."""
+"""The model card of a version."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
