@@ -68,6 +68,7 @@ def _digit(values: dict[str, Any]) -> int:
     if FIELD not in values:
         raise MalformedRequest(f"There is no field `{FIELD}`: say which digit the picture shows, from 0 to 9.")
     told = values[FIELD]
-    if isinstance(told, bool) or str(told) not in LABELS:
+    known = told in LABELS if isinstance(told, str) else type(told) in (int, float) and told in range(len(LABELS))
+    if not known:
         raise MalformedRequest(f"{FIELD}={shown(told)} is no digit: send a whole number from 0 to 9.")
     return int(told)

@@ -21,6 +21,7 @@ PICTURE = drawing.png(3)
 TEXT = base64.b64encode(PICTURE).decode()
 FORMS: dict[str, dict[str, Any]] = {
     "json": {"json": {"image": TEXT, "digit": 8}},
+    "json float": {"json": {"image": TEXT, "digit": 8.0}},  # to JSON as whole as 8
     "json text": {"json": {"image": TEXT, "digit": "8"}},
     "form": {"data": {"image": (BytesIO(PICTURE), "3.png"), "digit": "8"}},
     "urlencoded": {"data": {"image": TEXT, "digit": "8"}, "content_type": "application/x-www-form-urlencoded"},
@@ -31,6 +32,8 @@ BAD: dict[str, tuple[dict[str, Any], int, str]] = {
     "ten": ({"json": {"image": TEXT, "digit": 10}}, 400, "malformed_request"),
     "true": ({"json": {"image": TEXT, "digit": True}}, 400, "malformed_request"),
     "a float": ({"json": {"image": TEXT, "digit": 1.5}}, 400, "malformed_request"),
+    "a list": ({"json": {"image": TEXT, "digit": [7]}}, 400, "malformed_request"),
+    "null": ({"json": {"image": TEXT, "digit": None}}, 400, "malformed_request"),
     "a word": ({"json": {"image": TEXT, "digit": "seven"}}, 400, "malformed_request"),
     "an option": ({"json": {"image": TEXT, "digit": 7, "top_k": 3}}, 400, "malformed_request"),
     "no picture": ({"json": {"digit": 7}}, 400, "malformed_request"),
