@@ -248,9 +248,9 @@ class Front:
         runs = [images[start : start + MOST_A_RUN] for start in range(0, len(images), MOST_A_RUN)] or [images]
         parts = [await self._queue.submit(model, part) for part in runs]
         rows = parts[0] if len(parts) == 1 else np.concatenate(parts)
-        if len(images) <= MOST_A_RUN:
-            return question.answer(model, digits, rows)
-        return await self._turns.take(question.answer, model, digits, rows, patient=True)
+        if len(images) <= MOST_A_RUN and question.corrects is None:
+            return self.here.answer(question, model, digits, rows)
+        return await self._turns.take(self.here.answer, question, model, digits, rows, patient=True)
 
     async def _digits(self, question: Question, exchange: Exchange) -> list[Grey | RequestError]:
         """Read the pictures of a question one after the other, among those of others."""

@@ -61,6 +61,7 @@ class Question(ABC):
 
     pictures: list[Picture]
     images: Images | None
+    corrects: int | None = None  # the digit in the one picture, which a person tells; the answer writes it to the disk
 
     def open(self) -> float:
         """Read the heads of the files; return the bytes of memory that decoding all of them would take together."""
