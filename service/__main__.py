@@ -52,6 +52,7 @@ def parser() -> Parser:
     commands = made.add_subparsers(dest="command", metavar="COMMAND", title="commands", parser_class=Parser)
     predict = commands.add_parser("predict", help="read pictures", description=_PREDICT)
     predict.add_argument("files", nargs="+", metavar="FILE", help="a picture, or - for stdin")
+    predict.add_argument("--number", action="store_true", help="read all digits of each picture as a number")
     models = commands.add_parser("models", help="list the versions of the model", description=_MODELS)
     for command in (predict, models):
         command.add_argument("--json", action="store_true", help="print JSON instead of a table")
@@ -87,7 +88,7 @@ def _run(given: argparse.Namespace, settings: Settings) -> int:
 
     try:
         if given.command == "predict":
-            return commands.predict(settings, given.files, as_json=given.json)
+            return commands.predict(settings, given.files, as_json=given.json, number=given.number)
         return commands.models(settings, as_json=given.json)
     except NotReady as error:
         return _complain(str(error), 1)

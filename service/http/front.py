@@ -22,7 +22,7 @@ from service.http.app import NO_SNIFFING, PREDICTIONS, create_app
 from service.http.body import Arrivals, Body, Receive, unpacked
 from service.http.logs import REQUEST_ID_HEADER, Notes, RequestIds, current, log_access
 from service.http.messages import Question, Read, Request, Response, defect, pixels, problem
-from service.http.state import Service, images_of
+from service.http.state import Service, Trial, images_of
 from service.http.tensors import JSON_LENGTH
 from service.http.turns import FULL, Turns
 from service.inference.queue import Queue
@@ -90,7 +90,7 @@ class Front:
         self._flask: Any = WSGIMiddleware(create_app(here), workers=_OTHER_ROUTES)  # type: ignore[arg-type]
         self._turns = Turns(settings.threads, settings.queue_seconds)
         gpu = ThreadPoolExecutor(1, "model") if settings.uses_cuda else None
-        self._queue: Queue[Serving] = Queue(here.run, most=settings.max_batch, executor=gpu)
+        self._queue: Queue[Serving | Trial] = Queue(here.run, most=settings.max_batch, executor=gpu)
         self._arrivals = Arrivals(settings)
         self._ids = RequestIds()
         self._answered: list[Notes] = []
@@ -212,18 +212,19 @@ class Front:
         images = images_of(question, digits)
         notes.pictures = len(images)
         runs = [images[start : start + MOST_A_RUN] for start in range(0, len(images), MOST_A_RUN)] or [images]
-        parts = [await self._queue.submit(model, part) for part in runs]
+        runner = Trial(model) if question.tries else model
+        parts = [await self._queue.submit(runner, part) for part in runs]
         rows = parts[0] if len(parts) == 1 else np.concatenate(parts)
-        if len(images) <= MOST_A_RUN:
-            return question.answer(model, digits, rows)
-        return await self._turns.take(question.answer, model, digits, rows, patient=True)
+        if len(images) <= MOST_A_RUN and not question.tries:
+            return self.here.answer(question, model, digits, rows)
+        return await self._turns.take(self.here.answer, question, model, digits, rows, patient=True)
 
     async def _digits(self, question: Question, body: Body) -> list[Grey | RequestError]:
         """Read the pictures of a question one after the other, among those of others."""
         digits = []
         for index, picture in enumerate(question.pictures):
             body.check_client()
-            if pixels(picture) > SMALL_PIXELS:
+            if question.tries or pixels(picture) > SMALL_PIXELS:
                 digits.append(await self._turns.take(self.here.digit, question, index, patient=index > 0))
             else:
                 digits.append(self.here.digit(question, index))
