@@ -11,6 +11,7 @@ import numpy as np
 from service.errors import DigitsError, NotReady, RequestError, TooLarge
 from service.http.messages import described, to_json
 from service.http.predict import Options, model_of, prediction
+from service.inference.second_look import with_second_looks
 from service.inference.store import Serving, Version, model_store
 from service.preprocessing.decode import decode
 from service.preprocessing.mnist_format import canonical_digit
@@ -74,7 +75,9 @@ def _answer(settings: Settings, model: Serving, file: str) -> dict[str, Any]:
         digit = canonical_digit(decode(_content(file, settings.max_upload_bytes), max_pixels=settings.max_pixels))
     except DigitsError as error:
         return {"file": file, **described(error)}
-    return {"file": file, **prediction(model.engine.run(digit[np.newaxis])[0], digit, model.manifest, Options())}
+    image, engine = digit[np.newaxis], model.engine
+    [row] = with_second_looks(engine, image, engine.run(image), model.manifest.certain_from)
+    return {"file": file, **prediction(row, digit, model.manifest, Options())}
 
 
 def _line(answer: dict[str, Any]) -> str:

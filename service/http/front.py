@@ -212,7 +212,7 @@ class Front:
         images = images_of(question, digits)
         notes.pictures = len(images)
         runs = [images[start : start + MOST_A_RUN] for start in range(0, len(images), MOST_A_RUN)] or [images]
-        parts = [await self._queue.submit(model, part) for part in runs]
+        parts = [await self._queue.submit(model, part, pictures=question.images is None) for part in runs]
         rows = parts[0] if len(parts) == 1 else np.concatenate(parts)
         if len(images) <= MOST_A_RUN:
             return question.answer(model, digits, rows)

@@ -13,6 +13,7 @@ from service.errors import NotReady, RequestError, UnknownRoute
 from service.http.messages import Question, Read, Request, Response, shown
 from service.http.metrics import Metrics
 from service.inference.engine import Images, Probabilities
+from service.inference.second_look import with_second_looks
 from service.inference.store import ModelStore, Serving
 from service.preprocessing.decode import decode
 from service.preprocessing.illumination import Grey
@@ -72,12 +73,20 @@ class Service:
         self.metrics.read(max(grey.shape), decoded - started, perf_counter() - decoded)
         return digit
 
-    def run(self, model: Serving, images: Images) -> Probabilities:
-        """Return the probabilities, float32 [N, 10], of `images`, uint8 [N, 28, 28]."""
+    def run(self, model: Serving, images: Images, pictures: int) -> Probabilities:
+        """Return the probabilities, float32 [N, 10], of `images`, uint8 [N, 28, 28].
+
+        The first `pictures` of them get a second look where they need it; the others are the model's own input.
+        """
         if len(images) == 0:
             return np.zeros((0, len(LABELS)), np.float32)
         started = perf_counter()
         probabilities = model.engine.run(images)
+        if pictures:
+            least = model.manifest.certain_from
+            probabilities[:pictures] = with_second_looks(
+                model.engine, images[:pictures], probabilities[:pictures], least
+            )
         self.metrics.ran(images, probabilities, model.manifest.certain_from, perf_counter() - started)
         return probabilities
 
@@ -86,7 +95,8 @@ class Service:
         model = self.model(name, version)
         question = read(request, self.settings)
         digits = [self.digit(question, index) for index in range(len(question.pictures))]
-        return question.answer(model, digits, self.run(model, images_of(question, digits)))
+        images = images_of(question, digits)
+        return question.answer(model, digits, self.run(model, images, len(digits) and len(images)))
 
     def ready(self) -> Serving:
         """Return the model that serves.
