@@ -17,9 +17,11 @@
     │   ├── UnreadableImage                  422  unreadable_image
     │   ├── NoDigit                          422  no_digit
     │   ├── SeveralDigits                    422  several_digits
+    │   ├── TooManyDigits                    422  too_many_digits
     │   └── HeadersTooLarge                  431  headers_too_large
     ├── TooBusy                              429  too_busy
     ├── NotReady                             503  not_ready
+    ├── InsufficientStorage                  507  insufficient_storage
     └── ModelError                           503  model_error
         ├── ManifestError                         manifest_error
         ├── ContractError                         contract_error
@@ -123,6 +125,10 @@ class SeveralDigits(RequestError, status=422, code="several_digits"):
     """The picture was read and holds more than one figure."""
 
 
+class TooManyDigits(RequestError, status=422, code="too_many_digits"):
+    """The picture was read and holds more figures than are read of one picture."""
+
+
 class HeadersTooLarge(RequestError, status=431, code="headers_too_large"):
     """The request has too many headers, or too large ones."""
 
@@ -133,6 +139,10 @@ class TooBusy(DigitsError, status=429, code="too_busy", headers=(("Retry-After",
 
 class NotReady(DigitsError, status=503, code="not_ready"):
     """No model serves at present."""
+
+
+class InsufficientStorage(DigitsError, status=507, code="insufficient_storage"):
+    """The correction cannot be kept: the limit is reached, or the disk is full or not writable."""
 
 
 class ModelError(DigitsError, status=503, code="model_error"):

@@ -1,7 +1,28 @@
 """Atomic file replacement: after a kill or on a full disk the old file is still whole."""
 
-from collections.abc import Callable
+import fcntl
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from training.errors import RunError
+
+
+@contextmanager
+def locked(directory: Path) -> Iterator[None]:
+    """Make `directory` and keep other trainings out of it.
+
+    Raises:
+        RunError: another one is at work in it.
+        OSError: it cannot be made.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    with (directory / ".lock").open("ab") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise RunError(f"Another training is at work in {directory}: wait, or name another --run-dir.") from None
+        yield
 
 
 def replace_file(path: Path, write: Callable[[Path], object], *, maker: str = "") -> None:

@@ -25,5 +25,6 @@ class Options:
     pools: Path
     resume: bool
     seeds: int = 1
+    force: bool = False
     teacher: Path | None = None
     start: Path | None = None

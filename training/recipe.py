@@ -2,10 +2,14 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from service.contract import MODEL_NAME
+from training.errors import TrainingError
+
+PUBLISHED = "published"  # the name of a `start` or `teacher` that is the newest published version
+OWN_SHARE = 0.1  # of a batch, where a recipe says nothing of it
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,8 @@ class Recipe:
     - `start` names a recipe of the same network that is trained first. Training goes on from its weights in `branches`,
       each with its own random numbers. The result is the mean of the weights: `start_share` of the first, the rest of
       the branches (Wortsman et al. 2022, "Model soups", "Robust fine-tuning of zero-shot models").
+      `PUBLISHED` as `start` or `teacher` is the newest published version.
+    - `own_share` of each batch are the user's own digits, learnt by their labels also where there is a teacher.
     - `members` train side by side as an ensemble; the answer is the mean of their probabilities.
     - `accuracy_floor`: nothing is published below this test accuracy.
     - `lesson`: published under its own name, so a service takes it only if told to.
@@ -100,6 +106,7 @@ class Recipe:
     weight_decay: float = 0.0
     deformation: Deformation | None = None
     mixture: Mixture | None = None
+    own_share: float = 0.0
     accuracy_floor: float = 0.97
     lesson: bool = False
 
@@ -113,9 +120,30 @@ class Recipe:
         """The number of pool pictures in a batch."""
         return 0 if self.mixture is None else round(self.mixture.share * self.batch_size)
 
+    @property
+    def own_per_batch(self) -> int:
+        """The number of the user's own digits in a batch."""
+        return round(self.own_share * self.batch_size)
+
     def to_dict(self) -> dict[str, Any]:
         """Return the recipe in full, as it goes into the manifest."""
         return asdict(self)
+
+
+def with_network_of(recipe: Recipe, published: Mapping[str, Any]) -> Recipe:
+    """Return `recipe` with the network of the recipe of a published version.
+
+    Raises:
+        TrainingError: that network cannot be read back.
+    """
+    given = completed(published)
+    if given["members"] != 1 or given["convolutions"] or given["output_activation"] != "linear":
+        raise TrainingError(
+            f"The newest version was trained by recipe {given['name']}, whose network cannot be read back: "
+            "only a plain multi-layer perceptron can. Train with another recipe."
+        )
+    same = {name: given[name] for name in ("activation", "negative_slope")}
+    return replace(recipe, hidden=tuple(given["hidden"]), **same)
 
 
 def completed(fields: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from training.data.mnist import Bytes, Mnist
+from training.data.own.digits import NONE, Share
 from training.data.targets import targets
 from training.fitting import batches, device, loop, soup
 from training.fitting.run import Run
@@ -62,10 +63,11 @@ def fit(
     with device.failures_explained(), strategy.scope():
         model, behind = _restored(recipe, run, start, steps, epochs)
         loss = _loss(model, recipe, teacher)
-        images = loop.place(*_learnt(data, pool))
+        own = _own(recipe, data)
+        images = loop.place(*_learnt(data, pool, own), own=len(own.labels))
         trainer = loop.Loop(model, loss, images, recipe, strategy, loop.Settings(seed, steps, xla, may_diverge))
     judge = loop.Validation(model, data.validation_images, targets(data.validation_labels))
-    counts = {"digits": len(data.train_labels), "pool": 0 if pool is None else len(pool.labels)}
+    counts = {"digits": len(data.train_labels), "pool": 0 if pool is None else len(pool.labels), "own": len(own.labels)}
 
     def train(epoch: int) -> Entry:
         order = batches.order(recipe, range(epoch * steps, (epoch + 1) * steps), seed=seed, **counts)
@@ -106,18 +108,24 @@ def _restored(recipe: Recipe, run: Run, start: Any, steps: int, epochs: int) -> 
 def _loss(model: Any, recipe: Recipe, teacher: Any) -> loop.Loss:
     """Return the training loss: against the targets, or against the teacher's answers."""
     if teacher is None:
-        return lambda _images, wanted, answers: model.loss(wanted, answers)
+        return lambda _images, wanted, answers, _own: model.loss(wanted, answers)
     copy = keras.models.clone_model(teacher)  # on the devices of the strategy in scope
     copy.set_weights(teacher.get_weights())
     return distill.loss(copy, recipe.teacher_temperature)
 
 
-def _learnt(data: Mnist, pool: Part | None) -> tuple[Bytes, Any]:
-    """Return the training digits and after them the pool's pictures, uint8 [N, 28, 28], and their targets [N, 10]."""
-    if pool is None:
+def _own(recipe: Recipe, data: Mnist) -> Share:
+    """Return the user's own digits that the recipe mixes in."""
+    return data.own.learnt if recipe.own_per_batch and data.own is not None else NONE
+
+
+def _learnt(data: Mnist, pool: Part | None, own: Share) -> tuple[Bytes, Any]:
+    """Return training digits, the pool's pictures and own digits, uint8 [N, 28, 28], and their targets [N, 10]."""
+    parts = [each for each in (pool, own) if each is not None and len(each.labels)]
+    if not parts:
         return data.train_images, targets(data.train_labels)
-    labels = np.concatenate([data.train_labels, pool.labels])
-    return np.concatenate([data.train_images, pool.images]), targets(labels)
+    labels = np.concatenate([data.train_labels, *(part.labels for part in parts)])
+    return np.concatenate([data.train_images, *(part.images for part in parts)]), targets(labels)
 
 
 def _train(trainer: loop.Loop, judge: loop.Validation, order: batches.Order, epoch: int) -> Entry:

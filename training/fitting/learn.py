@@ -7,11 +7,13 @@ from statistics import median
 from typing import Any
 
 from training.data.mnist import Mnist
+from training.errors import TrainingError
 from training.fitting import device, fit
 from training.fitting.run import Run
+from training.model.read_back import read_back
 from training.options import Options
 from training.progress import say
-from training.recipe import Recipe
+from training.recipe import PUBLISHED, Recipe
 from training.recipes import find
 from training.synthesis import pool
 from training.synthesis.pictures import TRAINING
@@ -94,6 +96,9 @@ def _train_first(after: Recipe, data: Mnist, strategy: Any, options: Options) ->
     for role, name, given in (("teacher", after.teacher, options.teacher), ("start", after.start, options.start)):
         if name is None:
             continue
+        if name == PUBLISHED:
+            first[role] = _published(after, data, options)
+            continue
         recipe = find(name)
         whole = given is not None or (role == "start" and options.epochs >= after.epochs)
         within = _within(options, options.run_dir / role)
@@ -105,6 +110,14 @@ def _train_first(after: Recipe, data: Mnist, strategy: Any, options: Options) ->
         state.mark_finished(f"the {role} of {after.name}")
         first[role] = Learnt(recipe, told.seed, fitted, pictures)
     return first
+
+
+def _published(after: Recipe, data: Mnist, options: Options) -> Learnt:
+    """Return the newest published version as if it had been trained here."""
+    if data.own is None or data.own.before is None:
+        raise TrainingError(f"Recipe {after.name} starts from a published version, and there is none to start from.")
+    model = read_back(data.own.before.graph, after)
+    return Learnt(after, options.seed, fit.Fitted(model, []), None)
 
 
 def _pool(recipe: Recipe, data: Mnist, options: Options) -> pool.Pool | None:

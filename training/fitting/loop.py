@@ -21,15 +21,19 @@ _DEFORM = 1  # random stream of the deformations
 _VALIDATION_BATCH = 1_000
 _NOT_FINITE = "The {} epoch {}. Nothing was published: train with a lower learning rate, or without --mixed-precision."
 
-#: (images, targets [N, 10], outputs) -> loss of a batch, a scalar.
-Loss = Callable[[Any, Any, Any], Any]
+#: (images, targets [N, 10], outputs, which are the user's own digits: bool [N]) -> loss of a batch, a scalar.
+Loss = Callable[[Any, Any, Any, Any], Any]
 
 
 class Images(NamedTuple):
-    """Images, uint8 [N, 28, 28], and their targets, float32 [N, 10], as variables on the device."""
+    """Images, uint8 [N, 28, 28], and their targets, float32 [N, 10], as variables on the device.
+
+    Those from number `own_from` on are the user's own digits.
+    """
 
     pixels: Any
     targets: Any
+    own_from: int
 
 
 class Figures(NamedTuple):
@@ -48,9 +52,13 @@ class Settings(NamedTuple):
     may_diverge: bool = False
 
 
-def place(pixels: Any, targets: Targets) -> Images:
-    """Put images, uint8 [N, 28, 28], and targets, float32 [N, 10], on the devices of the strategy in scope."""
-    return Images(*(tf.Variable(each, trainable=False) for each in (pixels, targets)))
+def place(pixels: Any, targets: Targets, *, own: int = 0) -> Images:
+    """Put images, uint8 [N, 28, 28], and targets, float32 [N, 10], on the devices of the strategy in scope.
+
+    The last `own` of them are the user's own digits.
+    """
+    on_device = [tf.Variable(each, trainable=False) for each in (pixels, targets)]
+    return Images(on_device[0], on_device[1], len(targets) - own)
 
 
 class Loop:
@@ -114,7 +122,7 @@ class Loop:
             pixels = augment.deform(pixels, _seed(replica, self._seed, step), self._recipe.deformation)
         with tf.GradientTape() as tape:
             answers = self._model(pixels, training=True)
-            loss = self._loss(pixels, targets, answers) / replica.num_replicas_in_sync
+            loss = self._loss(pixels, targets, answers, chosen >= self._images.own_from) / replica.num_replicas_in_sync
             scaled = self._model.optimizer.scale_loss(loss)
         weights = self._model.trainable_variables
         self._model.optimizer.apply(tape.gradient(scaled, [weight.value for weight in weights]), weights)

@@ -12,7 +12,7 @@ from service.errors import first_line
 from training.data.mnist import Mnist
 from training.errors import RunError
 from training.files import replace_file
-from training.recipe import Recipe, completed
+from training.recipe import PUBLISHED, Recipe, completed
 
 _IDENTITY = "run.json"
 _HISTORY = "history.json"
@@ -44,21 +44,24 @@ class Run:
         seeds: int = 1,
         resume: bool,
     ) -> "Run":
-        """Open the run in `directory`: the interrupted one if `resume`, else a new one."""
+        """Open the run in `directory`: the interrupted one if `resume`, else a new one.
+
+        What starts from a published version is short, and takes the place of one that was not finished.
+        """
         identity = {
             "recipe": recipe.to_dict(),
             "epochs": epochs,
             "seed": seed,
             "seeds": seeds,
             "mixed precision": mixed_precision,
-            "data": dict(data.sha256),
+            "data": data.fingerprint if recipe.own_per_batch else dict(data.sha256),
         }
         identity = json.loads(json.dumps(identity))  # tuples become lists, as when read back
         run = cls(directory, identity)
         found = run._read_identity()
         if resume:
             run._check_same(found)
-        elif found is not None and not found.get(_FINISHED) and run.weights.exists():
+        elif found is not None and not found.get(_FINISHED) and run.weights.exists() and recipe.start != PUBLISHED:
             raise RunError(
                 f"{directory} holds a run that was not finished: go on with --resume, "
                 "or name another --run-dir, or delete it."

@@ -1,7 +1,7 @@
 """Distillation: a student learns the answers of a trained teacher to the images it sees.
 
 Hinton, Vinyals and Dean 2015, "Distilling the Knowledge in a Neural Network": softened probabilities say how
-similar a digit is to the others, which its label does not. Labels are not used. Teacher and student see the same
+similar a digit is to the others, which its label does not. Teacher and student see the same
 deformation of the same digit, over many epochs, which Beyer et al. 2022, "Knowledge distillation: A good teacher is
 patient and consistent", found best.
 """
@@ -12,11 +12,16 @@ from typing import Any
 import keras
 
 
-def loss(teacher: Any, temperature: float) -> Callable[[Any, Any, Any], Any]:
-    """Return the loss function: (images, targets, student's logits) -> scalar; targets are ignored."""
+def loss(teacher: Any, temperature: float) -> Callable[..., Any]:
+    """Return the loss function: (images, targets, student's logits, which are the user's own: bool [N]) -> scalar.
 
-    def against_teacher(images: Any, _targets: Any, answers: Any) -> Any:
-        return keras.ops.mean(divergence(teacher(images, training=False), answers, temperature))
+    Targets count for the user's own digits alone, which the teacher may misread.
+    """
+
+    def against_teacher(images: Any, targets: Any, answers: Any, own: Any) -> Any:
+        taught = divergence(teacher(images, training=False), answers, temperature)
+        told = keras.ops.categorical_crossentropy(targets, answers, from_logits=True)
+        return keras.ops.mean(keras.ops.where(own, told, taught))
 
     return against_teacher
 

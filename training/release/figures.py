@@ -59,8 +59,8 @@ def _of_seed(candidate: Calibrated, data: Mnist) -> dict[str, Any]:
 
 
 def _of_run_before(first: Learnt | None, data: Mnist) -> dict[str, Any] | None:
-    """Return the metrics of the teacher or starting point."""
-    if first is None:
+    """Return the metrics of the teacher or starting point; a published version has its own in its manifest."""
+    if first is None or not first.fitted.history:
         return None
     fitted, last = first.fitted, first.fitted.history[-1]
     return {

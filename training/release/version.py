@@ -39,7 +39,7 @@ def writer(
             self_test=self_test,
             recipe=recipe.to_dict(),
             metrics=dict(figures),
-            data={"name": "MNIST", "sha256": dict(data.sha256)},
+            data={"name": "MNIST", "sha256": data.fingerprint},
             tools=report.tools(),
         ).write(directory)
 

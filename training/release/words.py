@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from service.contract import IMAGE_SIDE, LABELS
-from training.recipe import Deformation, Mixture, Normal, Recipe
+from training.recipe import PUBLISHED, Deformation, Mixture, Normal, Recipe
 
 
 def network(recipe: Recipe, weights: int) -> str:
@@ -42,7 +42,10 @@ def output(recipe: Recipe) -> str:
 def learning(recipe: Recipe) -> str:
     """Describe initial weights, optimizer and schedule."""
     initial = f"{_initial(recipe.kernel_initializer)} weights, {_initial(recipe.bias_initializer)} biases"
-    said = [f"the weights of recipe `{recipe.start}`" if recipe.start else initial, _steps(recipe)]
+    start = (
+        "the weights of the version before" if recipe.start == PUBLISHED else f"the weights of recipe `{recipe.start}`"
+    )
+    said = [start if recipe.start else initial, _steps(recipe)]
     if recipe.branches > 1:
         said.append(f"{recipe.branches} times from there, each with random numbers of its own")
     if recipe.start_share:
