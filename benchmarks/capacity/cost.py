@@ -16,7 +16,7 @@ _GATHERED = 16  # concurrent requests while memory is measured: twice the thread
 
 def main(rounds: int) -> None:
     """Print a table of the costs, measured on one worker with the kinds in turns."""
-    print("| request | CPU ms (median, least to most of the rounds) | requests | bytes in | bytes out | peak RSS, MB |")
+    print("| request | CPU ms (median, range over the rounds) | requests | bytes in | bytes out | peak RSS, MB |")
     print("|---|---|---|---|---|---|")
     found = asyncio.run(_costs(kinds(), rounds))
     for kind in kinds():

@@ -42,12 +42,12 @@ def main(kind: Kind, load: float, rounds: int, threads: int) -> None:
         simulated = simulate(each.alone, load=load, servers=1, balance="random", threads=threads)
         quantiles = [
             " ".join(f"{1e3 * value:7.1f}" for value in np.nanquantile(took, (0.5, 0.9, 0.99)))
-            + f" ({np.isnan(took).mean():.1%} refused)"
+            + f" ({np.isnan(took).mean():.1%} rejected)"
             for took in (each.alone, each.arriving, simulated)
         ]
         print(
-            f"stolen {each.stolen:5.0%}; CPU ms {1e3 * each.cpu:.2f} alone, {1e3 * each.cpu_arriving:.2f} arriving; "
-            f"ms at p50, p90, p99: alone {quantiles[0]}; measured {quantiles[1]}; simulated {quantiles[2]}"
+            f"stolen {each.stolen:5.0%}; CPU ms {1e3 * each.cpu:.2f} sequential, {1e3 * each.cpu_arriving:.2f} arriving; "
+            f"ms at p50, p90, p99: sequential {quantiles[0]}; measured {quantiles[1]}; simulated {quantiles[2]}"
         )
 
 

@@ -106,5 +106,5 @@ def main(service_times: Times, threads: int) -> None:
 
 
 def _cell(took: Times, mean: float) -> str:
-    refused = np.isnan(took).mean()
-    return f"{np.nanquantile(took, 0.99) / mean:.1f}" + (f" ({refused:.1%} refused)" if refused >= 0.0005 else "")
+    rejected = np.isnan(took).mean()
+    return f"{np.nanquantile(took, 0.99) / mean:.1f}" + (f" ({rejected:.1%} rejected)" if rejected >= 0.0005 else "")
