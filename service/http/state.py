@@ -86,7 +86,16 @@ class Service:
         model = self.model(name, version)
         question = read(request, self.settings)
         digits = [self.digit(question, index) for index in range(len(question.pictures))]
-        return question.answer(model, digits, self.run(model, images_of(question, digits)))
+        return self.answer(question, model, digits, self.run(model, images_of(question, digits)))
+
+    def answer(
+        self, question: Question, model: Serving, digits: list[Grey | RequestError], probabilities: Probabilities
+    ) -> Response:
+        """Return the answer of a question, and count the digit that it corrects, if any."""
+        response = question.answer(model, digits, probabilities)
+        if question.corrects is not None:
+            self.metrics.corrected(int(probabilities[0].argmax()), question.corrects)
+        return response
 
     def ready(self) -> Serving:
         """Return the model that serves.
