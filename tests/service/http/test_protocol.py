@@ -1,4 +1,4 @@
-"""What the server bounds: idle connections, the pictures of a request, the wait for a turn. Others: test_bad_clients."""
+"""What the server bounds: idle connections, pictures of a request, waits. Clients that are worse: test_bad_clients."""
 
 import http.client
 import json
