@@ -4,7 +4,7 @@ PYTHON ?= python3
 ARGS ?=
 DEV := .venv/dev/bin/python
 # Two processes on two cores; the tests of a file stay together.
-PYTEST = -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadgroup --no-loadscope-reorder
+PYTEST = -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
 # Where the environment to develop in is there, its TensorFlow lets a small real training be tested too.
 TEST := $(if $(wildcard .venv/dev/made-from),.venv/dev,.venv/test)
 

@@ -24,17 +24,10 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 collect_ignore = [] if find_spec("playwright") else ["browser"]
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests of a file in one process, and all that use Docker: they build the same images.
-
-    The longest come first, so that no process is left with one of them at the end.
-    """
+    """Begin with the longest tests, so that no process is left with one of them at the end."""
     order = ("docker", "tensorflow", "slow", "browser")
     items.sort(key=lambda item: [item.get_closest_marker(name) is None for name in order])
-    for item in items:
-        together = "docker" if item.get_closest_marker("docker") else item.path.as_posix()
-        item.add_marker(pytest.mark.xdist_group(together))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
