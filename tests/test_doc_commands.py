@@ -48,8 +48,8 @@ def found(language: str) -> list[tuple[str, str]]:
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    with running(MODELS_DIR=ROOT / "models") as started:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with running(MODELS_DIR=ROOT / "models", CORRECTIONS_DIR=tmp_path_factory.mktemp("corrections")) as started:
         started.wait_for("/readyz")
         yield started
 
