@@ -30,7 +30,8 @@ def run(plan: Plan) -> Score:
 def _documented(score: Score, plan: Plan) -> None:
     """Run the tests of the document; each is many requests, of which its own checks are stricter than this row."""
     examples = {} if plan.short else {"OPENAPI_EXAMPLES": "1000"}  # of each of some twenty operations
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/service/test_openapi_holds.py"]
+    tests = "tests/service/http/test_openapi_holds.py"
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", tests]
     result = subprocess.run(
         command, cwd=ROOT, env={**os.environ, **examples}, capture_output=True, text=True, check=False
     )
