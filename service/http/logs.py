@@ -135,8 +135,9 @@ class TurnHandler(logging.StreamHandler[StringIO]):
     def _write(self) -> None:
         with self.lock or nullcontext():
             lines, self.stream = self.stream.getvalue(), StringIO()
-        self._output.write(lines)
-        self._output.flush()
+        if lines:
+            self._output.write(lines)
+            self._output.flush()
 
 
 def configure(settings: Settings) -> None:
