@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
-from typing import cast
+from typing import NamedTuple, cast
 
 import numpy as np
 from flask import current_app
@@ -16,10 +16,15 @@ from service.inference.engine import Images, Probabilities
 from service.inference.store import ModelStore, Serving
 from service.preprocessing.decode import decode
 from service.preprocessing.illumination import Grey
-from service.preprocessing.mnist_format import canonical_digit
 from service.settings import Settings
 
 EXTENSION = "digits"
+
+
+class Trial(NamedTuple):
+    """The model that serves, run over what may be digits: its answers are no predictions yet."""
+
+    serving: Serving
 
 
 @dataclass
@@ -64,7 +69,7 @@ class Service:
             started = perf_counter()
             grey = decode(picture, max_pixels=self.settings.max_pixels)
             decoded = perf_counter()
-            digit = canonical_digit(grey)
+            digit = question.form(index, grey)
         except RequestError as error:
             kept = question.unreadable(index, error)
             self.metrics.error(kept.code)  # it stands inside a batch
@@ -72,30 +77,33 @@ class Service:
         self.metrics.read(max(grey.shape), decoded - started, perf_counter() - decoded)
         return digit
 
-    def run(self, model: Serving, images: Images) -> Probabilities:
+    def run(self, model: Serving | Trial, images: Images) -> Probabilities:
         """Return the probabilities, float32 [N, 10], of `images`, uint8 [N, 28, 28]."""
         if len(images) == 0:
             return np.zeros((0, len(LABELS)), np.float32)
+        serving = model.serving if isinstance(model, Trial) else model
         started = perf_counter()
-        probabilities = model.engine.run(images)
-        self.metrics.ran(images, probabilities, model.manifest.certain_from, perf_counter() - started)
+        probabilities = serving.engine.run(images)
+        self.metrics.ran(len(images), perf_counter() - started)
+        if not isinstance(model, Trial):
+            self.metrics.predicted(images, probabilities, model.manifest.certain_from)
         return probabilities
+
+    def answer(
+        self, question: Question, model: Serving, digits: list[Grey | RequestError], probabilities: Probabilities
+    ) -> Response:
+        """Return the answer to a question, and count it."""
+        response = question.answer(model, digits, probabilities)
+        question.count(self.metrics, model.manifest.certain_from, probabilities)
+        return response
 
     def respond(self, read: Read, request: Request, name: str | None = None, version: str | None = None) -> Response:
         """Answer a prediction request in this thread, as Flask does; `front` runs the same steps on the loop."""
         model = self.model(name, version)
         question = read(request, self.settings)
         digits = [self.digit(question, index) for index in range(len(question.pictures))]
-        return self.answer(question, model, digits, self.run(model, images_of(question, digits)))
-
-    def answer(
-        self, question: Question, model: Serving, digits: list[Grey | RequestError], probabilities: Probabilities
-    ) -> Response:
-        """Return the answer of a question, and count the digit that it corrects, if any."""
-        response = question.answer(model, digits, probabilities)
-        if question.corrects is not None:
-            self.metrics.corrected(int(probabilities[0].argmax()), question.corrects)
-        return response
+        probabilities = self.run(Trial(model) if question.counts_itself else model, images_of(question, digits))
+        return self.answer(question, model, digits, probabilities)
 
     def ready(self) -> Serving:
         """Return the model that serves.
