@@ -12,12 +12,12 @@ _SHAPES = (
     (-0.10, 0.20), (-0.91, 0.45), (-0.07, 0.22), (-0.23, 0.21), (-0.24, 0.21),
     (-0.08, 0.26), (-0.32, 0.22), (-0.26, 0.22), (-0.28, 0.22), (-0.39, 0.21),
 )  # fmt: skip
-_SHAPE, _FREE = 0.15, 1.5  # what each squared deviation from them costs beyond so many, as minus a log-likelihood
-_SIZE, _SIZES = 6.0, 0.2  # what a squared difference of height costs, as a logarithm, beyond so much
-_SURE = 1.0  # how much the model's own log-likelihood counts
-_CUT, _CROSSED = 0.25, 0.1  # what each side that is a cut costs, and each stroke width that it crosses
-_OVERLAP = 0.5  # what it costs to have a stroke belong to two digits
-_SKIP, _SKIP_PART = 1.1, 1.2  # what it costs to take a figure, or what lies between two cuts, for no digit
+_SHAPE, _FREE = 0.09, 2.1  # what each squared deviation from them costs beyond so many, as minus a log-likelihood
+_SIZE, _SIZES = 4.3, 0.37  # what a squared difference of height costs, as a logarithm, beyond so much
+_SURE = 1.5  # how much the model's own log-likelihood counts
+_CUT, _CROSSED = 0.04, 0.07  # what each side that is a cut costs, and each stroke width that it crosses
+_OVERLAP = 0.27  # what it costs to have a stroke belong to two digits
+_SKIP, _SKIP_PART = 1.1, 2.0  # what it costs to take a figure, or what lies between two cuts, for no digit
 _DIGIT = 0.75  # of the line's height: the usual width of a digit
 _KEPT = 4  # paths to each place
 _ALTERNATIVES = 2  # digits that a candidate may be
