@@ -60,13 +60,13 @@ class Question(ABC):
     """A parsed prediction request.
 
     `pictures` are encoded pictures in order, opened or not, or the error in place of one;
-    `images` are uint8 [N, 28, 28] where the client has sent the model's own input. One that `tries` has the model read
-    what may be digits: its pictures take longer, and not every image is a prediction.
+    `images` are uint8 [N, 28, 28] where the client has sent the model's own input. With `counts_itself` the images
+    are no predictions, and reading and answering take a thread.
     """
 
     pictures: list[Picture]
     images: Images | None
-    tries: ClassVar[bool] = False
+    counts_itself: ClassVar[bool] = False
 
     def open(self) -> float:
         """Read the heads of the files; return the bytes of memory that decoding all of them would take together."""
@@ -152,6 +152,11 @@ def at_most(pictures: Sequence[Any], most: int) -> None:
     """
     if len(pictures) > most:
         raise TooLarge(f"There are {len(pictures)} pictures, allowed are {most}: send the rest in another request.")
+
+
+def body_too_large(settings: Settings) -> TooLarge:
+    """Return the error for a body of more bytes than are allowed."""
+    return TooLarge(f"The body has more than {settings.max_upload_bytes:,} bytes: send less.")
 
 
 def shown(value: object) -> str:

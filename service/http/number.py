@@ -27,7 +27,7 @@ class NumberQuestion(Question):
     pictures: list[Picture]
     options: Options
     images: Images | None = None
-    tries = True
+    counts_itself = True
     _segmented: Segmented | None = field(default=None, init=False)
     _number: Number | None = field(default=None, init=False)
 

@@ -102,7 +102,7 @@ class Service:
         model = self.model(name, version)
         question = read(request, self.settings)
         digits = [self.digit(question, index) for index in range(len(question.pictures))]
-        probabilities = self.run(Trial(model) if question.tries else model, images_of(question, digits))
+        probabilities = self.run(Trial(model) if question.counts_itself else model, images_of(question, digits))
         return self.answer(question, model, digits, probabilities)
 
     def ready(self) -> Serving:

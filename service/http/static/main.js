@@ -3,6 +3,7 @@
 import { Newest, Refusal, predict } from "./api.js";
 import { Camera, canShowCamera, hasCameraApplication } from "./camera.js";
 import { BLANK, History, isBlank } from "./history.js";
+import { offer } from "./corrections.js";
 import { Boxes, isTap } from "./number.js";
 import { Pad } from "./pad.js";
 import { onChosen, onDropped, onPasted, picture as opened, predictPicture } from "./pictures.js";
@@ -129,6 +130,7 @@ function answered(answer) {
   }
   boxes.clear();
   view.showAnswer(answer);
+  offer(answer);
   const sure = answer.certain ? "certain" : "not certain, a person should look";
   if (!pad.drawing) view.say(`${answer.digit}, ${sure}.`);
 }
