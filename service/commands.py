@@ -3,11 +3,14 @@
 import json
 import logging
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from service.contract import Correction
+from service.corrections import Corrections
 from service.errors import DigitsError, NotReady, RequestError, TooLarge
 from service.http.messages import described, to_json
 from service.http.predict import Options, model_of, prediction
@@ -19,6 +22,7 @@ from service.settings import Settings
 
 STDIN = "-"
 
+_OF_CORRECTIONS = ("id", "created", "digit", "read", "confidence", "certain", "version", "bytes", "note")
 _COLUMNS = ("version", "state", "accuracy", "size", "made", "file", "reason")
 
 
@@ -68,6 +72,46 @@ def models(settings: Settings, *, as_json: bool) -> int:
     if store.serving is None:
         print(store.reason, file=sys.stderr)
     return int(store.serving is None)
+
+
+def corrections(settings: Settings, delete: Sequence[str], *, as_json: bool) -> int:
+    """Delete the corrections of these names, or print all where there are none; return 0, or 1 for an unknown name.
+
+    Raises:
+        NotReady: no directory of corrections is set.
+    """
+    kept = Corrections.of(settings)
+    if kept is None:
+        raise NotReady("No corrections are kept: set DIGITS_CORRECTIONS_DIR to their directory.")
+    if delete:
+        names = [name for name, _ in kept.listed()] if "all" in delete else delete
+        unknown = [name for name in names if not kept.delete(name)]
+        for name in unknown:
+            print(f"There is no correction {name}.", file=sys.stderr)
+        return int(bool(unknown) and "all" not in delete)
+    found = [_said_of_correction(name, correction) for name, correction in kept.listed()]
+    if as_json:
+        print(json.dumps({"corrections": found}))
+    elif found:
+        print(_table([_OF_CORRECTIONS, *([str(row[column]) for column in _OF_CORRECTIONS] for row in found)]))
+    return 0
+
+
+def _said_of_correction(name: str, found: Correction | str) -> dict[str, Any]:
+    if isinstance(found, str):
+        return {"id": name} | dict.fromkeys(_OF_CORRECTIONS[1:-1], "-") | {"note": f"cannot be read: {found}"}
+    note = "suspect" if found.suspect else ""
+    fields = (
+        name,
+        found.created,
+        found.digit,
+        found.read,
+        found.confidence,
+        found.certain,
+        found.version,
+        len(found.image),
+    )
+    return dict(zip(_OF_CORRECTIONS, (*fields, note), strict=True))
 
 
 def _answer(settings: Settings, model: Serving, file: str) -> dict[str, Any]:
@@ -120,7 +164,7 @@ def _row(version: dict[str, Any]) -> tuple[str, ...]:
     return version["version"], version["state"], accuracy, size, made, file, version["reason"]
 
 
-def _table(rows: list[tuple[str, ...]]) -> str:
+def _table(rows: Sequence[Sequence[str]]) -> str:
     """Return the rows as text in aligned columns."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)) for row in rows)

@@ -20,6 +20,7 @@
     │   └── HeadersTooLarge                  431  headers_too_large
     ├── TooBusy                              429  too_busy
     ├── NotReady                             503  not_ready
+    ├── InsufficientStorage                  507  insufficient_storage
     └── ModelError                           503  model_error
         ├── ManifestError                         manifest_error
         ├── ContractError                         contract_error
@@ -133,6 +134,10 @@ class TooBusy(DigitsError, status=429, code="too_busy", headers=(("Retry-After",
 
 class NotReady(DigitsError, status=503, code="not_ready"):
     """No model serves at present."""
+
+
+class InsufficientStorage(DigitsError, status=507, code="insufficient_storage"):
+    """The correction cannot be kept: the limit is reached, or the disk is full or not writable."""
 
 
 class ModelError(DigitsError, status=503, code="model_error"):

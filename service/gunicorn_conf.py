@@ -27,7 +27,7 @@ _STOPPING = {signal.SIGTERM, signal.SIGINT, signal.SIGQUIT}
 
 os.register_at_fork(after_in_parent=lambda: signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPPING))
 
-memory.share_among_threads()
+memory.configure()
 
 wsgi_app = "service.gunicorn_conf:application()"
 worker_class = "service.http.worker.Worker"  # docs/architecture.md has the figures of the choice

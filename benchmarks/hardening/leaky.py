@@ -3,8 +3,7 @@
 import sys
 
 from service.__main__ import main
-from service.http.body import Receive
-from service.http.front import Front, Scope, Send
+from service.http.front import Front, Receive, Scope, Send
 
 LEAKED_BYTES = 16 << 10  # a request
 

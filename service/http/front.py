@@ -10,18 +10,22 @@ import logging
 import re
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from contextvars import copy_context
+from io import BytesIO
 from time import perf_counter
 from typing import Any
 
 import numpy as np
-from a2wsgi import WSGIMiddleware
+from a2wsgi.wsgi import build_environ
+from werkzeug import Response as WerkzeugResponse
 
 from service.errors import DigitsError, ExpectationFailed, MalformedRequest, RequestError, TooBusy, TooLarge
 from service.http.access import RawHeaders, below, cors_headers, demand_key, path_prefix
 from service.http.app import NO_SNIFFING, PREDICTIONS, create_app
-from service.http.body import Arrivals, Body, Receive, unpacked
+from service.http.body import unpacked
 from service.http.logs import REQUEST_ID_HEADER, Notes, RequestIds, current, log_access
-from service.http.messages import Question, Read, Request, Response, defect, pixels, problem
+from service.http.messages import Question, Read, Request, Response, body_too_large, defect, pixels, problem
 from service.http.state import Service, images_of
 from service.http.tensors import JSON_LENGTH
 from service.http.turns import FULL, Turns
@@ -31,6 +35,7 @@ from service.preprocessing.decode import PIXEL_BYTES
 from service.preprocessing.illumination import Grey
 
 Scope = dict[str, Any]
+Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 SMALL_BODY = 64 << 10  # bytes that are parsed, and whose pictures are decoded, on the event loop
@@ -38,6 +43,7 @@ SMALL_TENSORS = 1 << 20  # bytes of binary tensors
 SMALL_PIXELS = 512 * 512
 MOST_A_RUN = 256  # images: a run of more would keep the event loop from everybody else
 _MOST_LARGEST = 8  # so many times the largest colour picture may the pictures of a request take in memory together
+_LINGER_SECONDS = 5.0  # for a rejected client to stop sending and read its answer
 _OTHER_ROUTES = 4  # threads for them, which predictions never take
 
 _ROUTES = [(re.compile(re.sub(r"<(\w+)>", r"(?P<\1>[^/]+)", rule)), rule, read) for rule, read in PREDICTIONS.items()]
@@ -46,38 +52,52 @@ log = logging.getLogger(__name__)
 
 
 class Exchange:
-    """A request and its answer on their way; `headers` has their names in small letters."""
+    """A request and its answer on their way; `headers` are the request's, by lower-case names, `extra` the answer's."""
 
-    def __init__(self, scope: Scope, send: Send, notes: Notes, headers: dict[str, str], extra: RawHeaders) -> None:
-        """Give the answer `extra` headers."""
+    def __init__(
+        self, scope: Scope, receive: Receive, send: Send, notes: Notes, headers: dict[str, str], extra: RawHeaders
+    ) -> None:
+        """Read nothing yet."""
         self.scope, self.notes, self.headers = scope, notes, headers
-        self._send, self._extra = send, extra
+        self._receive, self._send, self._extra = receive, send, extra
+        self._unread = notes.bytes_in > 0 or "transfer-encoding" in headers
 
-    async def send(self, message: dict[str, Any]) -> None:
-        """Pass a message of Flask's answer on."""
-        if message["type"] == "http.response.start":
-            self.notes.status = message["status"]
-            message = {**message, "headers": [*message["headers"], *self._extra]}
-        else:
-            self.notes.bytes_out += len(message["body"])
-        await self._send(message)
+    async def body(self) -> bytes:
+        """Return the body, or raise the error that ends the request while it arrives."""
+        message = await self._receive()
+        if "error" in self.scope["state"]:
+            raise self.scope["state"]["error"]
+        if message["type"] == "http.disconnect":
+            raise MalformedRequest(_GONE)
+        self._unread = False
+        content: bytes = message["body"]
+        return content
 
-    async def give(self, response: Response, body: Body) -> None:
+    def check_client(self) -> None:
+        """Raise MalformedRequest, which stops the work, if the client has gone."""
+        if "gone" in self.scope["state"]:
+            raise MalformedRequest(_GONE)
+
+    async def give(self, response: Response) -> None:
         """Answer. Where the request was not read whole the connection closes, when the client has had time to read."""
-        lines = [(name.encode(), value.encode("latin-1")) for name, value in response.headers]
-        lines += [(b"content-length", b"%d" % len(response.body)), _NO_SNIFFING, *self._extra]
-        if not body.complete:
+        lines = [(name.lower().encode(), value.encode("latin-1")) for name, value in response.headers]
+        lines += [_NO_SNIFFING, *self._extra]
+        if response.body:
+            lines.append((b"content-length", b"%d" % len(response.body)))
+        if self._unread:
             lines.append((b"connection", b"close"))
         self.notes.status, self.notes.bytes_out = response.status, len(response.body)
         await self._send({"type": "http.response.start", "status": response.status, "headers": lines})
-        await self._send({"type": "http.response.body", "body": response.body, "more_body": not body.complete})
-        if not body.complete:
-            await body.discard()
+        await self._send({"type": "http.response.body", "body": response.body, "more_body": self._unread})
+        if self._unread:  # a connection that is reset while the client sends may lose the answer
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._receive(), _LINGER_SECONDS)
             await self._send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 _NO_SNIFFING = (NO_SNIFFING[0].lower().encode(), NO_SNIFFING[1].encode())
 _ID = REQUEST_ID_HEADER.lower().encode()
+_GONE = "The client closed the connection before its answer was ready: keep it open."
 
 
 class Front:
@@ -87,32 +107,28 @@ class Front:
         """Start threads as they are needed; nothing else is expensive here."""
         self.here = here
         settings = here.settings
-        self._flask: Any = WSGIMiddleware(create_app(here), workers=_OTHER_ROUTES)  # type: ignore[arg-type]
+        self._flask = create_app(here)
+        self._other_routes = ThreadPoolExecutor(_OTHER_ROUTES, "flask")
         self._turns = Turns(settings.threads, settings.queue_seconds)
         gpu = ThreadPoolExecutor(1, "model") if settings.uses_cuda else None
         self._queue: Queue[Serving] = Queue(here.run, most=settings.max_batch, executor=gpu)
-        self._arrivals = Arrivals(settings)
         self._ids = RequestIds()
         self._answered: list[Notes] = []
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, count it and log it."""
-        if scope["type"] != "http":
-            return await _lifespan(receive, send)
         started = perf_counter()
-        exchange = self._exchange(scope, send)
+        exchange = self._exchange(scope, receive, send)
         notes = exchange.notes
-        reset = current.set(notes)
+        current.set(notes)  # in the context of this request's task
         self.here.metrics.in_flight.inc()
-        body = Body(self._arrivals, exchange.headers, scope["state"], receive)
         try:
-            await self._answer(exchange, body, started)
+            await exchange.give(await self._answer(exchange, started))
         finally:
             notes.seconds = perf_counter() - started
             self._answered.append(notes)
             if len(self._answered) == 1:
                 asyncio.get_running_loop().call_soon(self._report)
-            current.reset(reset)
 
     def _report(self) -> None:
         """Count and log what was answered in this turn: together it takes half as long as one by one."""
@@ -122,7 +138,7 @@ class Front:
             self.here.metrics.answered(notes)
             log_access(notes)
 
-    def _exchange(self, scope: Scope, send: Send) -> Exchange:
+    def _exchange(self, scope: Scope, receive: Receive, send: Send) -> Exchange:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         if prefix := path_prefix(self.here.settings, headers):
             scope["root_path"], scope["path"] = prefix, below(prefix, scope["path"])
@@ -136,7 +152,7 @@ class Front:
         extra = [(_ID, notes.request_id.encode())]
         if self.here.settings.cors_origins:
             extra += cors_headers(self.here.settings.cors_origins, scope["method"], headers)
-        return Exchange(scope, send, notes, headers, extra)
+        return Exchange(scope, receive, send, notes, headers, extra)
 
     def _remote(self, scope: Scope, headers: dict[str, str]) -> str:
         """Return who asks: the peer, or whom the trusted proxies name, counted from the last."""
@@ -146,27 +162,43 @@ class Front:
             return named[-trusted].strip()
         return scope["client"][0] if scope["client"] else "-"
 
-    async def _answer(self, exchange: Exchange, body: Body, started: float) -> None:
+    async def _answer(self, exchange: Exchange, started: float) -> Response:
+        notes = exchange.notes
         try:
             self._admit(exchange, started)
-            content = await body.read()
+            content = await exchange.body()
             encoding = exchange.headers.get("content-encoding", "identity").lower()
             if encoding != "identity":
-                content = await self._turns.take(unpacked, content, encoding, self._arrivals.most)
-            exchange.notes.bytes_in = len(content)
+                content = await self._turns.take(unpacked, content, encoding, self.here.settings.max_upload_bytes)
+            notes.bytes_in = len(content)
             found = _route(exchange.scope)
             if found is None:
-                await self._flask(_without_body(exchange.scope, content), _replay(content), exchange.send)
-                return
-            exchange.notes.route, read, names = found
+                ask = copy_context().run
+                loop = asyncio.get_running_loop()
+                return await loop.run_in_executor(self._other_routes, ask, self._of_flask, exchange.scope, content)
+            notes.route, read, names = found
             request = Request(content, exchange.headers, exchange.scope["query_string"].decode("ascii"))
-            response = await self._predict(read, request, names, exchange.notes, body)
+            return await self._predict(read, request, names, exchange)
         except DigitsError as error:
-            exchange.notes.code, response = error.code, problem(error)
+            notes.code = error.code
+            return problem(error)
         except Exception:
             log.exception("A request failed")
-            exchange.notes.code, response = defect().code, problem(defect())
-        await exchange.give(response, body)
+            notes.code = defect().code
+            return problem(defect())
+
+    def _of_flask(self, scope: Scope, content: bytes) -> Response:
+        """Return Flask's answer to a request whose body has been read and unpacked."""
+        scope = {**scope, "path": scope["root_path"] + scope["path"]}  # as ASGI has it
+        environ: Any = build_environ(scope, BytesIO(content))  # type: ignore[arg-type]
+        for framing in ("HTTP_CONTENT_ENCODING", "HTTP_TRANSFER_ENCODING"):
+            environ.pop(framing, None)
+        environ["CONTENT_LENGTH"] = str(len(content))
+        answer = WerkzeugResponse.from_app(self._flask, environ, buffered=True)
+        answer.headers.remove(NO_SNIFFING[0])  # `give` adds it, and the length of a body
+        if body := answer.get_data():  # to HEAD there is none, but its length
+            answer.headers.remove("Content-Length")
+        return Response(body, tuple(answer.headers), answer.status_code)
 
     def _admit(self, exchange: Exchange, started: float) -> None:
         """Let a request in by its head alone.
@@ -191,8 +223,10 @@ class Front:
             demand_key(settings.api_key_file, scope["method"], scope["path"], headers)
         if started - scope["state"].get("received", started) > settings.queue_seconds:
             raise TooBusy(FULL)
+        if exchange.notes.bytes_in > settings.max_upload_bytes:
+            raise body_too_large(settings)
 
-    async def _predict(self, read: Read, request: Request, names: dict[str, str], notes: Notes, body: Body) -> Response:
+    async def _predict(self, read: Read, request: Request, names: dict[str, str], exchange: Exchange) -> Response:
         """Answer a request for predictions as `Service.respond` does, in turns with others."""
         model = self.here.model(**names)
         if _is_small(request):
@@ -206,23 +240,23 @@ class Front:
         several = len(question.pictures) > 1
         try:
             async with asyncio.timeout(self.here.settings.request_seconds if several else None):
-                digits = await self._digits(question, body)
+                digits = await self._digits(question, exchange)
         except TimeoutError:
             raise TooBusy("The pictures take too long together: send fewer of them in a request.") from None
         images = images_of(question, digits)
-        notes.pictures = len(images)
+        exchange.notes.pictures = len(images)
         runs = [images[start : start + MOST_A_RUN] for start in range(0, len(images), MOST_A_RUN)] or [images]
         parts = [await self._queue.submit(model, part, pictures=question.images is None) for part in runs]
         rows = parts[0] if len(parts) == 1 else np.concatenate(parts)
-        if len(images) <= MOST_A_RUN:
-            return question.answer(model, digits, rows)
-        return await self._turns.take(question.answer, model, digits, rows, patient=True)
+        if len(images) <= MOST_A_RUN and question.corrects is None:
+            return self.here.answer(question, model, digits, rows)
+        return await self._turns.take(self.here.answer, question, model, digits, rows, patient=True)
 
-    async def _digits(self, question: Question, body: Body) -> list[Grey | RequestError]:
+    async def _digits(self, question: Question, exchange: Exchange) -> list[Grey | RequestError]:
         """Read the pictures of a question one after the other, among those of others."""
         digits = []
         for index, picture in enumerate(question.pictures):
-            body.check_client()
+            exchange.check_client()
             if pixels(picture) > SMALL_PIXELS:
                 digits.append(await self._turns.take(self.here.digit, question, index, patient=index > 0))
             else:
@@ -246,26 +280,3 @@ def _route(scope: Scope) -> tuple[str, Read, dict[str, str]] | None:
             if found := pattern.fullmatch(scope["path"]):
                 return rule, read, found.groupdict()
     return None
-
-
-def _replay(content: bytes) -> Receive:
-    async def receive() -> dict[str, Any]:
-        return {"type": "http.request", "body": content, "more_body": False}
-
-    return receive
-
-
-def _without_body(scope: Scope, content: bytes) -> Scope:
-    """Return the scope for Flask, whose body has been read and unpacked."""
-    framing = (b"content-length", b"content-encoding", b"transfer-encoding")
-    headers = [line for line in scope["headers"] if line[0] not in framing]
-    path = scope["root_path"] + scope["path"]  # as ASGI has it
-    return {**scope, "path": path, "headers": [*headers, (b"content-length", b"%d" % len(content))]}
-
-
-async def _lifespan(receive: Receive, send: Send) -> None:
-    while True:
-        message = await receive()
-        await send({"type": f"{message['type']}.complete"})
-        if message["type"] == "lifespan.shutdown":
-            return

@@ -61,6 +61,7 @@ class Question(ABC):
 
     pictures: list[Picture]
     images: Images | None
+    corrects: int | None = None  # the digit in the one picture, which a person tells; the answer writes it to the disk
 
     def open(self) -> float:
         """Read the heads of the files; return the bytes of memory that decoding all of them would take together."""
@@ -138,6 +139,11 @@ def at_most(pictures: Sequence[Any], most: int) -> None:
     """
     if len(pictures) > most:
         raise TooLarge(f"There are {len(pictures)} pictures, allowed are {most}: send the rest in another request.")
+
+
+def body_too_large(settings: Settings) -> TooLarge:
+    """Return the error for a body of more bytes than are allowed."""
+    return TooLarge(f"The body has more than {settings.max_upload_bytes:,} bytes: send less.")
 
 
 def shown(value: object) -> str:

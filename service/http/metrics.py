@@ -66,6 +66,7 @@ class Metrics(Collector):
         self._ink = histogram("ink_ratio", "Share of the 28x28 pixels that hold ink.", _SHARES)
         predictions = counter("predictions", "Predictions.", "digit", "certain")
         self._predictions = [[predictions.labels(label, word) for word in ("false", "true")] for label in LABELS]
+        self._corrections = counter("corrections", "Corrections kept.", "answered", "corrected")
         self._confidence = histogram("confidence_ratio", "Probability of the digit answered.", _CONFIDENCES)
         about = "1 for the model that serves; two stand here only while the workers change over."
         self._model_info = gauge("model_info", about, "name", "version", "provider", "file", mode="livemax")
@@ -132,6 +133,10 @@ class Metrics(Collector):
         for kind, count in enumerate(np.bincount(kinds).tolist()):
             if count:
                 self._predictions[kind // 2][kind % 2].inc(count)
+
+    def corrected(self, answered: int, corrected: int) -> None:
+        """Count a correction by the digit that the model answered and the one that a person told."""
+        self._corrections.labels(LABELS[answered], LABELS[corrected]).inc()
 
     def model(self, serving: Serving | str) -> None:
         """Count a version that serves from now on, or the error code of a refused one."""

@@ -1,7 +1,7 @@
 """The HTTP connection: adds deadlines, limits and error answers to uvicorn's.
 
-An error before a request is complete is passed to the door in the request's state, where it is answered and logged like
-any other.
+The door is called when a head is complete, and receives the body in one piece. It finds in the request's `state`:
+`received`, the time at which the head was complete; `error`, which ends the request; `gone`, when the client has left.
 """
 
 import asyncio
@@ -17,15 +17,17 @@ from service.errors import (
     HeadersTooLarge,
     MalformedRequest,
     SlowRequest,
-    TooLarge,
+    TooBusy,
     UnsupportedTransferCoding,
     UriTooLong,
 )
+from service.http.messages import body_too_large
 
 HEAD_SECONDS = 10.0  # for a head to arrive in full
 LAST_SECONDS = 2.0  # for a client to use a kept connection once more, after SIGTERM
 _WRITE_SECONDS = 60.0  # for a client to read a full buffer
 _MOST_HEAD, _MOST_URI = 64 << 10, 4094  # bytes
+_MOST_HELD = 8  # times the largest body: what unfinished bodies of a worker may hold
 _MOST_PIECES, _LEAST_PIECE = 16 << 10, 64  # a body of more pieces must have this many bytes a piece
 _MOST_HEADERS, _MOST_HEADER = 100, 8190  # a head's, and bytes of one
 _LARGE_CHUNK = re.compile(rb"\r\n([0-9a-fA-F]{6,16})[;\r]")  # the size that a chunk claims to have
@@ -66,13 +68,13 @@ class Joined:
 class Protocol(HttpToolsProtocol):
     """One connection. The server calls `check` twice a second: a timer for each request would cost more.
 
-    `deadline` bounds what the client sends, except bodies; `reading` what it reads. Both are times of the loop.
+    `deadline` bounds what the client sends, `reading` what it reads. Both are times of the loop.
     """
 
     deadline = reading = float("inf")
     headers: list[tuple[bytes, bytes]] = []  # noqa: RUF012  until a request begins
     head = 0  # bytes of the head that is arriving
-    pieces = 0  # of the body that is arriving
+    pieces = held = 0  # of the body that is arriving: its pieces and bytes
     in_head = True
     chunked = False  # the body that is arriving
     failed = False  # nothing more is read
@@ -81,7 +83,7 @@ class Protocol(HttpToolsProtocol):
         """Belong to `server`, which counts connections and knows whether it is stopping."""
         super().__init__(*args, **kwargs)
         self._server = server
-        self.most = self.app.here.settings.max_upload_bytes
+        self._settings = self.app.here.settings
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Start the deadline of the first head; a silent client is closed without an answer."""
@@ -91,6 +93,7 @@ class Protocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell work in progress that its client has gone."""
         self._leave()
+        self._release()
         super().connection_lost(exc)
         self._server.hold()
 
@@ -98,20 +101,17 @@ class Protocol(HttpToolsProtocol):
         """Parse what has arrived, unless the connection has failed."""
         if self.failed:
             return
+        began = self.head > 0
         if self.in_head:
             self.head += len(data)
-        began = self.head > len(data)
         super().data_received(data)
         if self.failed or self.transport.is_closing():
             return
-        if self.chunked and any(int(size, 16) > self.most for size in _LARGE_CHUNK.findall(data)):
-            self.fail(TooLarge(f"The body has more than {self.most:,} bytes: send less."))
-            return
-        if not self.in_head or not self.head:
-            self.deadline = float("inf")
+        if self.chunked and any(int(size, 16) > self._settings.max_upload_bytes for size in _LARGE_CHUNK.findall(data)):
+            self.fail(body_too_large(self._settings))
         elif self.head > _MOST_HEAD:
             self.fail(HeadersTooLarge(_TOO_LARGE))
-        elif not began:
+        elif self.head and not began:
             self._expect(HEAD_SECONDS)
 
     def eof_received(self) -> bool:  # type: ignore[override]
@@ -146,26 +146,36 @@ class Protocol(HttpToolsProtocol):
             raise MalformedRequest("The request has two `Host` headers: send one.")
 
     def on_body(self, body: bytes) -> None:
-        """Add a piece of the body; very many tiny chunks are rejected, because they would block the loop."""
+        """Add a piece of the body, within the limits. Very many tiny chunks would block the loop."""
         self.pieces += 1
-        if self.pieces > _MOST_PIECES and len(self.cycle.body) < _LEAST_PIECE * self.pieces:
+        self.held += len(body)
+        self._server.held += len(body)
+        if self.pieces > _MOST_PIECES and self.held < _LEAST_PIECE * self.pieces:
             raise MalformedRequest("The body comes in very many tiny chunks: send larger ones.")
-        super().on_body(body)
+        if self.cycle.response_started:  # what a rejected client still sends
+            self._release()
+        elif self.held > self._settings.max_upload_bytes:
+            raise body_too_large(self._settings)
+        elif self._server.held > _MOST_HELD * self._settings.max_upload_bytes:
+            raise TooBusy("Too much is being sent at once: try again after the seconds in `Retry-After`.")
+        else:
+            self.cycle.body += body
 
     def on_headers_complete(self) -> None:
-        """Start the door, which has its own deadline for the body."""
+        """Start the door, and the deadline of the body."""
         self.in_head, self.head, self.pieces = False, 0, 0
         self.chunked = any(name == b"transfer-encoding" for name, _ in self.headers)
         self.scope["state"]["received"] = perf_counter()
+        self._expect(self._settings.request_seconds)
         super().on_headers_complete()
         if self._server.should_exit:
             self.cycle.keep_alive = False
 
     def on_message_complete(self) -> None:
         """Note that the body is complete."""
+        self.in_head, self.chunked, self.deadline = True, False, float("inf")
+        self._release()
         super().on_message_complete()
-        self.in_head, self.chunked = True, False
-        self.scope["state"]["complete"] = True
 
     def send_400_response(self, msg: str) -> None:
         """Answer what the parser rejected; uvicorn calls this while it handles the exception."""
@@ -184,8 +194,8 @@ class Protocol(HttpToolsProtocol):
 
     def fail(self, error: DigitsError) -> None:
         """Answer the arriving request with an error and close the connection."""
-        self.failed = True
-        self.deadline = float("inf")
+        self.failed, self.deadline = True, float("inf")
+        self._release()
         if not self.in_head and self.cycle and self.cycle.more_body and not self.cycle.response_complete:
             self.cycle.scope["state"]["error"] = error
             self.cycle.more_body = False
@@ -257,6 +267,11 @@ class Protocol(HttpToolsProtocol):
             self.deadline = float("inf")
             self._late()
 
+    def _release(self) -> None:
+        """Stop counting the bytes of the body: it is complete, or dropped."""
+        self._server.held -= self.held
+        self.held = 0
+
     def _leave(self) -> None:
         if self.cycle and not self.cycle.response_complete:
             self.cycle.scope["state"]["gone"] = True
@@ -266,7 +281,7 @@ class Protocol(HttpToolsProtocol):
         self.deadline = self.loop.time() + seconds
 
     def _late(self) -> None:
-        if self.head and not self.failed:
+        if self.head or not self.in_head:
             self.fail(SlowRequest("The request took too long to arrive: send it again."))
         elif self.transport.get_write_buffer_size():
             self.transport.abort()  # the client has not read its answer

@@ -81,13 +81,11 @@ class Service:
         if len(images) == 0:
             return np.zeros((0, len(LABELS)), np.float32)
         started = perf_counter()
-        probabilities = model.engine.run(images)
+        probabilities, certain_from = model.engine.run(images), model.manifest.certain_from
         if pictures:
-            least = model.manifest.certain_from
-            probabilities[:pictures] = with_second_looks(
-                model.engine, images[:pictures], probabilities[:pictures], least
-            )
-        self.metrics.ran(images, probabilities, model.manifest.certain_from, perf_counter() - started)
+            first = probabilities[:pictures]
+            probabilities[:pictures] = with_second_looks(model.engine, images[:pictures], first, certain_from)
+        self.metrics.ran(images, probabilities, certain_from, perf_counter() - started)
         return probabilities
 
     def respond(self, read: Read, request: Request, name: str | None = None, version: str | None = None) -> Response:
@@ -96,7 +94,16 @@ class Service:
         question = read(request, self.settings)
         digits = [self.digit(question, index) for index in range(len(question.pictures))]
         images = images_of(question, digits)
-        return question.answer(model, digits, self.run(model, images, len(digits) and len(images)))
+        return self.answer(question, model, digits, self.run(model, images, len(digits) and len(images)))
+
+    def answer(
+        self, question: Question, model: Serving, digits: list[Grey | RequestError], probabilities: Probabilities
+    ) -> Response:
+        """Return the answer of a question, and count the digit that it corrects, if any."""
+        response = question.answer(model, digits, probabilities)
+        if question.corrects is not None:
+            self.metrics.corrected(int(probabilities[0].argmax()), question.corrects)
+        return response
 
     def ready(self) -> Serving:
         """Return the model that serves.

@@ -85,6 +85,7 @@ class Server(uvicorn.Server):
     shares: Shares  # of all workers, in which this one has its `place`
     place: int
     most_connections: int
+    held = 0  # bytes of bodies that are not complete
 
     def protocol(self) -> Protocol:
         """Return the protocol for a new connection."""
@@ -130,6 +131,7 @@ class Worker(UvicornWorker):  # type: ignore[misc]
         "http": Protocol,
         "ws": "none",
         "interface": "asgi3",
+        "lifespan": "off",
         "access_log": False,
         "proxy_headers": False,
         "server_header": False,

@@ -164,3 +164,38 @@ def test_the_readmes_command_prints_what_it_shows() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     shown = readme.partition("python -m service predict docs/seven.png\n")[2].split("\n```")[0]
     assert run("predict", "docs/seven.png", MODELS_DIR=ROOT / "models").stdout.decode().strip() == shown
+
+
+def test_corrections_are_listed_and_deleted(models_dir: Path, tmp_path: Path) -> None:
+    settings = Settings(models_dir=models_dir, provider="cpu", corrections_dir=tmp_path / "corrections")
+    client = door.client_for(settings)
+    given = {"MODELS_DIR": models_dir, "CORRECTIONS_DIR": tmp_path / "corrections"}
+    assert run("corrections", **given).stdout == b""
+    names = [
+        client.post(f"/corrections?digit={digit}", data=drawing.png(3), content_type="image/png").get_json()["id"]
+        for digit in (3, 8)
+    ]
+    client.post("/corrections?digit=5", data=drawing.png(5), content_type="image/png")
+    (tmp_path / "corrections" / "0123.correction.json").write_text("{}")
+    shown = run("corrections", **given)
+    assert (shown.returncode, shown.stderr) == (0, b"")
+    head, *rows = lines(shown.stdout)
+    assert head == ["id", "created", "digit", "read", "confidence", "certain", "version", "bytes", "note"]
+    assert names[0] == names[1]
+    assert [row[0] for row in rows][::2] == [names[0], "0123"]
+    assert ([*rows[0][2:4], rows[0][-1]], rows[1][2:4], rows[1][-1]) == (["8", "3", "suspect"], ["5", "5"], rows[1][7])
+    assert "cannot be read" in " ".join(rows[2])
+    found = json.loads(run("corrections", "--json", **given).stdout)["corrections"]
+    assert [each["note"][:7] for each in found] == ["suspect", "", "cannot "]
+
+    deleted = run("corrections", "--delete", names[0], "nobody", **given)
+    assert (deleted.returncode, deleted.stderr) == (1, b"There is no correction nobody.\n")
+    assert len(lines(run("corrections", **given).stdout)) == 3
+    assert run("corrections", "--delete", "all", **given).returncode == 0
+    assert run("corrections", **given).stdout == b""
+
+
+def test_corrections_that_are_not_kept(models_dir: Path) -> None:
+    result = run("corrections", MODELS_DIR=models_dir)
+    assert (result.returncode, result.stdout) == (1, b"")
+    assert b"DIGITS_CORRECTIONS_DIR" in result.stderr

@@ -1,136 +1,16 @@
-"""The body as it arrives: its limits, its deadline, what all hold together, and its unpacking."""
+"""Compressed bodies: unpacked within the limit, by every route."""
 
-import asyncio
 import gzip
 import tracemalloc
 import zlib
-from collections.abc import Coroutine, Iterable
 from typing import Any
 
 import pytest
 from werkzeug.test import Client
 
-from service.errors import DigitsError, MalformedRequest, SlowRequest, TooBusy, TooLarge, UnsupportedMediaType
-from service.http.body import Arrivals, Body, unpacked
-from service.settings import Settings
+from service.errors import MalformedRequest, TooLarge, UnsupportedMediaType
+from service.http.body import unpacked
 from tests import drawing
-
-SMALL = Settings(max_upload_bytes=1024, request_seconds=1)
-
-
-def done(work: Coroutine[Any, Any, Any]) -> Any:
-    return asyncio.run(asyncio.wait_for(work, 20))
-
-
-def part(content: bytes, *, more: bool = True) -> dict[str, Any]:
-    return {"type": "http.request", "body": content, "more_body": more}
-
-
-def body_of(
-    messages: Iterable[dict[str, Any]], arrivals: Arrivals | None = None, state: Any = None, **headers: str
-) -> Body:
-    """Return a body whose messages come one after the other, and then never another."""
-    waiting = iter(messages)
-
-    async def receive() -> dict[str, Any]:
-        for message in waiting:
-            return message
-        await asyncio.Event().wait()
-        raise AssertionError
-
-    given = {name.replace("_", "-"): value for name, value in headers.items()} or {"transfer-encoding": "chunked"}
-    return Body(arrivals or Arrivals(SMALL), given, {} if state is None else state, receive)
-
-
-@pytest.mark.parametrize("parts", [[b""], [b"abc"], [b"a", b"", b"bc"], [b"x" * 1024], [b"x"] * 1024])
-def test_a_body_in_pieces_is_put_together(parts: list[bytes]) -> None:
-    messages = [part(content, more=place < len(parts) - 1) for place, content in enumerate(parts)]
-    arrivals = Arrivals(SMALL)
-    body = body_of(messages, arrivals)
-    assert done(body.read()) == b"".join(parts)
-    assert (body.complete, arrivals.held) == (True, 0)
-
-
-def test_no_body_is_not_waited_for() -> None:
-    assert done(body_of([], content_length="0").read()) == b""
-    assert done(body_of([], host="a").read()) == b""
-
-
-def test_too_much_by_its_own_account_is_refused_before_it_comes() -> None:
-    with pytest.raises(TooLarge, match="1,024 bytes"):
-        done(body_of([], content_length="1025").read())
-
-
-def test_too_much_is_refused_as_soon_as_it_has_come() -> None:
-    arrivals = Arrivals(SMALL)
-    with pytest.raises(TooLarge, match="more than 1,024 bytes"):
-        done(body_of([part(b"x" * 600), part(b"x" * 600)], arrivals).read())
-    assert arrivals.held == 0
-
-
-def test_a_body_that_stops_half_way_has_a_deadline() -> None:
-    arrivals = Arrivals(SMALL)
-    with pytest.raises(SlowRequest):
-        done(body_of([part(b"abc")], arrivals, content_length="10").read())
-    assert arrivals.held == 0
-
-
-def test_one_that_drips_has_the_same_deadline() -> None:
-    async def drip() -> dict[str, Any]:
-        await asyncio.sleep(0.3)
-        return part(b"x")
-
-    with pytest.raises(SlowRequest):
-        done(Body(Arrivals(SMALL), {"content-length": "100"}, {}, drip).read())
-
-
-def test_what_all_hold_together_is_bounded_and_given_back() -> None:
-    async def work() -> None:
-        arrivals = Arrivals(SMALL)
-        reading = [asyncio.create_task(body_of([part(b"x" * 1000)], arrivals).read()) for _ in range(9)]
-        await asyncio.sleep(0.05)
-        [refused] = [task for task in reading if task.done()]
-        assert isinstance(refused.exception(), TooBusy)
-        assert arrivals.held == 8000
-        await asyncio.wait(reading)
-        assert arrivals.held == 0
-        assert await body_of([part(b"x" * 1000), part(b"", more=False)], arrivals).read()
-
-    done(work())
-
-
-@pytest.mark.parametrize(
-    ("messages", "state", "kind"),
-    [
-        ([part(b"a"), {"type": "http.disconnect"}], {}, MalformedRequest),
-        ([part(b"a")], {"error": SlowRequest("Too slow.")}, SlowRequest),
-    ],
-)
-def test_what_the_connection_tells_ends_it(messages: Any, state: Any, kind: type[DigitsError]) -> None:
-    with pytest.raises(kind):
-        done(body_of(messages, state=state).read())
-
-
-def test_work_stops_when_its_client_is_gone() -> None:
-    state: dict[str, Any] = {}
-    body = body_of([], state=state)
-    body.check_client()
-    state["gone"] = True
-    with pytest.raises(MalformedRequest, match="closed the connection"):
-        body.check_client()
-
-
-def test_what_is_sent_after_a_refusal_is_thrown_away_up_to_a_bound() -> None:
-    taken = 0
-
-    async def endless() -> dict[str, Any]:
-        nonlocal taken
-        taken += 1000
-        return part(b"x" * 1000)
-
-    body = Body(Arrivals(SMALL), {"transfer-encoding": "chunked"}, {}, endless)
-    done(body.discard())
-    assert 4 * 1024 <= taken < 6 * 1024
 
 
 @pytest.mark.parametrize("content", [b"", b"abc", bytes(1000)])

@@ -41,6 +41,7 @@ METRICS = {
     "digits_picture_pixels": ("histogram", set()),
     "digits_ink_ratio": ("histogram", set()),
     "digits_predictions_total": ("counter", {"digit", "certain"}),
+    "digits_corrections_total": ("counter", set()),  # none yet, so no labels either
     "digits_confidence_ratio": ("histogram", set()),
     "digits_model_info": ("gauge", {"name", "version", "provider", "file"}),
     "digits_model_loads_total": ("counter", {"result", "reason"}),

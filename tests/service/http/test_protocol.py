@@ -201,6 +201,21 @@ def test_sixty_four_threads_with_ten_pictures_each_are_all_answered(models: Path
             assert set().union(*pool.map(ask, range(64))) == {200}
 
 
+def test_what_unfinished_bodies_hold_together_is_bounded(models: Path) -> None:
+    part = b"POST /predict HTTP/1.1\r\nHost: a\r\nContent-Type: image/png\r\nContent-Length: 1001\r\n\r\n" + bytes(1000)
+    with running(MODELS_DIR=models, MAX_UPLOAD_BYTES=1024) as server, ExitStack() as stack:
+        server.wait_for("/readyz")
+        for _ in range(8):
+            stack.enter_context(closing(connect(server, part)))
+        time.sleep(0.3)  # until they have been read
+        with closing(connect(server, part)) as ninth:
+            status, answer = read(ninth)
+        assert (status, answer["code"]) == (429, "too_busy")
+        stack.close()
+        time.sleep(0.3)
+        assert server.request("POST", "/predict", drawing.png(5), content_type="image/png")[0] == 200
+
+
 @pytest.mark.parametrize("path", ["/predict", "/livez"])
 def test_http_1_1_without_a_host(server: Server, path: str) -> None:
     with closing(connect(server, b"POST %s HTTP/1.1\r\nContent-Length: 0\r\n\r\n" % path.encode())) as connection:
