@@ -52,6 +52,7 @@ def parser() -> Parser:
     commands = made.add_subparsers(dest="command", metavar="COMMAND", title="commands", parser_class=Parser)
     predict = commands.add_parser("predict", help="read pictures", description=_PREDICT)
     predict.add_argument("files", nargs="+", metavar="FILE", help="a picture, or - for stdin")
+    predict.add_argument("--number", action="store_true", help="read all digits of each picture as a number")
     models = commands.add_parser("models", help="list the versions of the model", description=_MODELS)
     corrections = commands.add_parser("corrections", help="list or delete corrections", description=_CORRECTIONS)
     corrections.add_argument("--delete", nargs="+", metavar="ID", default=(), help="delete these; `all` means each")
@@ -93,7 +94,7 @@ def _run(given: argparse.Namespace, settings: Settings) -> int:
 
     try:
         if given.command == "predict":
-            return commands.predict(settings, given.files, as_json=given.json)
+            return commands.predict(settings, given.files, as_json=given.json, number=given.number)
         if given.command == "corrections":
             return commands.corrections(settings, given.delete, as_json=given.json)
         return commands.models(settings, as_json=given.json)

@@ -17,6 +17,7 @@
     │   ├── UnreadableImage                  422  unreadable_image
     │   ├── NoDigit                          422  no_digit
     │   ├── SeveralDigits                    422  several_digits
+    │   ├── TooManyDigits                    422  too_many_digits
     │   └── HeadersTooLarge                  431  headers_too_large
     ├── TooBusy                              429  too_busy
     ├── NotReady                             503  not_ready
@@ -122,6 +123,10 @@ class NoDigit(RequestError, status=422, code="no_digit"):
 
 class SeveralDigits(RequestError, status=422, code="several_digits"):
     """The picture was read and holds more than one figure."""
+
+
+class TooManyDigits(RequestError, status=422, code="too_many_digits"):
+    """The picture was read and holds more figures than are read of one picture."""
 
 
 class HeadersTooLarge(RequestError, status=431, code="headers_too_large"):

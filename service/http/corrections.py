@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from service.contract import LABELS, Correction
 from service.corrections import Corrections
@@ -14,6 +14,9 @@ from service.inference.store import Serving
 from service.preprocessing.illumination import Grey
 from service.settings import Settings
 
+if TYPE_CHECKING:
+    from service.http.metrics import Metrics
+
 ROUTE = "/corrections"
 FIELD = "digit"
 
@@ -24,16 +27,17 @@ class Told(Question):
 
     pictures: list[Picture]
     content: bytes
-    corrects: int
+    told: int
     kept_in: Corrections
     images: None = None
+    counts_itself = True  # the picture was counted when it was predicted
 
     def answer(self, model: Serving, digits: list[Grey | RequestError], probabilities: Probabilities) -> Response:
         """Keep the correction, and return its name and what the model reads."""
         [digit], [row] = digits, probabilities
         said = prediction(row, digit, model.manifest, Options())
         correction = Correction(
-            digit=self.corrects,
+            digit=self.told,
             read=said["digit"],
             confidence=float(said["confidence"]),
             certain=said["certain"],
@@ -44,8 +48,12 @@ class Told(Question):
             image=self.content,
         )
         name = self.kept_in.keep(correction)
-        fields = {"id": name, "digit": self.corrects, "read": said["digit"], "certain": said["certain"]}
+        fields = {"id": name, "digit": self.told, "read": said["digit"], "certain": said["certain"]}
         return Response(to_json(fields | model_of(model.manifest)), status=201)
+
+    def count(self, metrics: "Metrics", certain_from: float, probabilities: Probabilities) -> None:  # noqa: ARG002
+        """Count the correction."""
+        metrics.corrected(int(probabilities[0].argmax()), self.told)
 
 
 def read(request: Request, settings: Settings) -> Told:
@@ -61,7 +69,7 @@ def read(request: Request, settings: Settings) -> Told:
             "This service keeps no corrections: whoever runs it switches them on by DIGITS_CORRECTIONS_DIR."
         )
     picture, values = picture_and_values(request, (FIELD,))
-    return Told(pictures=[picture], content=picture, corrects=_digit(values), kept_in=kept_in)
+    return Told(pictures=[picture], content=picture, told=_digit(values), kept_in=kept_in)
 
 
 def _digit(values: dict[str, Any]) -> int:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
-from typing import cast
+from typing import NamedTuple, cast
 
 import numpy as np
 from flask import current_app
@@ -17,10 +17,15 @@ from service.inference.second_look import with_second_looks
 from service.inference.store import ModelStore, Serving
 from service.preprocessing.decode import decode
 from service.preprocessing.illumination import Grey
-from service.preprocessing.mnist_format import canonical_digit
 from service.settings import Settings
 
 EXTENSION = "digits"
+
+
+class Trial(NamedTuple):
+    """The model that serves, run over what may be digits: its answers are no predictions yet."""
+
+    serving: Serving
 
 
 @dataclass
@@ -65,7 +70,7 @@ class Service:
             started = perf_counter()
             grey = decode(picture, max_pixels=self.settings.max_pixels)
             decoded = perf_counter()
-            digit = canonical_digit(grey)
+            digit = question.form(index, grey)
         except RequestError as error:
             kept = question.unreadable(index, error)
             self.metrics.error(kept.code)  # it stands inside a batch
@@ -73,20 +78,31 @@ class Service:
         self.metrics.read(max(grey.shape), decoded - started, perf_counter() - decoded)
         return digit
 
-    def run(self, model: Serving, images: Images, pictures: int) -> Probabilities:
+    def run(self, model: Serving | Trial, images: Images, pictures: int) -> Probabilities:
         """Return the probabilities, float32 [N, 10], of `images`, uint8 [N, 28, 28].
 
         The first `pictures` of them get a second look where they need it; the others are the model's own input.
         """
         if len(images) == 0:
             return np.zeros((0, len(LABELS)), np.float32)
+        serving = model.serving if isinstance(model, Trial) else model
         started = perf_counter()
-        probabilities, certain_from = model.engine.run(images), model.manifest.certain_from
+        probabilities, certain_from = serving.engine.run(images), serving.manifest.certain_from
         if pictures:
             first = probabilities[:pictures]
-            probabilities[:pictures] = with_second_looks(model.engine, images[:pictures], first, certain_from)
-        self.metrics.ran(images, probabilities, certain_from, perf_counter() - started)
+            probabilities[:pictures] = with_second_looks(serving.engine, images[:pictures], first, certain_from)
+        self.metrics.ran(len(images), perf_counter() - started)
+        if not isinstance(model, Trial):
+            self.metrics.predicted(images, probabilities, certain_from)
         return probabilities
+
+    def answer(
+        self, question: Question, model: Serving, digits: list[Grey | RequestError], probabilities: Probabilities
+    ) -> Response:
+        """Return the answer to a question, and count it."""
+        response = question.answer(model, digits, probabilities)
+        question.count(self.metrics, model.manifest.certain_from, probabilities)
+        return response
 
     def respond(self, read: Read, request: Request, name: str | None = None, version: str | None = None) -> Response:
         """Answer a prediction request in this thread, as Flask does; `front` runs the same steps on the loop."""
@@ -94,16 +110,9 @@ class Service:
         question = read(request, self.settings)
         digits = [self.digit(question, index) for index in range(len(question.pictures))]
         images = images_of(question, digits)
-        return self.answer(question, model, digits, self.run(model, images, len(digits) and len(images)))
-
-    def answer(
-        self, question: Question, model: Serving, digits: list[Grey | RequestError], probabilities: Probabilities
-    ) -> Response:
-        """Return the answer of a question, and count the digit that it corrects, if any."""
-        response = question.answer(model, digits, probabilities)
-        if question.corrects is not None:
-            self.metrics.corrected(int(probabilities[0].argmax()), question.corrects)
-        return response
+        if question.counts_itself:
+            return self.answer(question, model, digits, self.run(Trial(model), images, 0))
+        return self.answer(question, model, digits, self.run(model, images, len(images) if digits else 0))
 
     def ready(self) -> Serving:
         """Return the model that serves.

@@ -59,6 +59,21 @@ def test_json_is_what_a_batch_is_answered_with(models_dir: Path, pictures: list[
     assert json.loads(result.stdout) == expected
 
 
+def test_numbers(models_dir: Path, tmp_path: Path) -> None:
+    (tmp_path / "number.png").write_bytes(drawing.encode(drawing.number("402", "71")))
+    path = str(tmp_path / "number.png")
+    result = run("predict", "--number", path, MODELS_DIR=models_dir)
+    assert (result.returncode, result.stderr) == (0, b"")
+    [head, [file, certain, *number]] = lines(result.stdout)
+    assert head == ["file", "certain", "number"]
+    assert (file, number) == (path, ["402", "71"])
+    assert certain in ("yes", "no")
+    [answer] = json.loads(run("predict", "--number", "--json", path, MODELS_DIR=models_dir).stdout)["predictions"]
+    client = door.client_for(Settings(models_dir=models_dir, provider="cpu"))
+    expected: Any = client.post("/predict/number", data=Path(path).read_bytes(), content_type="image/png").json
+    assert answer | {"model": expected["model"]} == {"file": path} | expected
+
+
 def test_stdin(models_dir: Path) -> None:
     result = run("predict", "-", MODELS_DIR=models_dir, stdin=drawing.png(5))
     assert (result.returncode, lines(result.stdout)[1][:2]) == (0, ["-", "5"])

@@ -53,7 +53,7 @@ CONFIGURATION = {
         "negative_data_rejection": {"expected-statuses": [400, 404, 405, 413, 415, 422]},
     },
     "operations": [
-        positive("^/predict$", NO_PICTURE),
+        positive("^/predict(/number)?$", NO_PICTURE),
         positive("^/predict/batch$", TOO_MANY_PARTS),
         positive("^/corrections$", [201, *NO_PICTURE[1:]]),
         positive("(/infer|:predict)$", NO_TENSOR),
@@ -95,7 +95,13 @@ def with_digits(case: schemathesis.Case, *, allowed: bool) -> list[int]:
     And each time where something else in the request is not `allowed`: a bad picture would be refused anyway.
     """
     name = case.operation.definition.raw["operationId"].removesuffix("_of_version")
-    fill = {"predict": fill_one, "correct": fill_told, "predict_batch": fill_many, "infer": fill_tensor}.get(name)
+    fill = {
+        "predict": fill_one,
+        "predict_number": fill_one,
+        "correct": fill_told,
+        "predict_batch": fill_many,
+        "infer": fill_tensor,
+    }.get(name)
     if fill is None or (lot(case, 2) if allowed else name == "infer"):
         return []
     if "version" in case.path_parameters:
@@ -159,7 +165,7 @@ def digits_in(response: schemathesis.Response) -> list[int]:
     answer = json.loads(text)
     if "outputs" in answer:
         return digits_in_tensor(answer["outputs"][0], response.content[len(text) :])
-    return [prediction["digit"] for prediction in answer.get("predictions", [answer])]
+    return [prediction["digit"] for prediction in answer.get("predictions", answer.get("digits", [answer]))]
 
 
 def digits_in_tensor(output: dict[str, Any], binary: bytes) -> list[int]:
