@@ -127,8 +127,8 @@ def _answer(
 
 
 def _digit(picture: Still, grey: Grey, model: Serving) -> dict[str, Any]:  # noqa: ARG001
-    digit = canonical_digit(grey)
-    image, engine = digit[np.newaxis], model.engine
+    digit, engine = canonical_digit(grey), model.engine
+    image = digit[np.newaxis]
     [row] = with_second_looks(engine, image, engine.run(image), model.manifest.certain_from)
     return prediction(row, digit, model.manifest, Options())
 

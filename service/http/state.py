@@ -84,15 +84,13 @@ class Service:
             return np.zeros((0, len(LABELS)), np.float32)
         serving = model.serving if isinstance(model, Trial) else model
         started = perf_counter()
-        probabilities = serving.engine.run(images)
+        probabilities, certain_from = serving.engine.run(images), serving.manifest.certain_from
         if pictures:
-            least = serving.manifest.certain_from
-            probabilities[:pictures] = with_second_looks(
-                serving.engine, images[:pictures], probabilities[:pictures], least
-            )
+            first = probabilities[:pictures]
+            probabilities[:pictures] = with_second_looks(serving.engine, images[:pictures], first, certain_from)
         self.metrics.ran(len(images), perf_counter() - started)
         if not isinstance(model, Trial):
-            self.metrics.predicted(images, probabilities, model.manifest.certain_from)
+            self.metrics.predicted(images, probabilities, certain_from)
         return probabilities
 
     def answer(
