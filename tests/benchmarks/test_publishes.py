@@ -15,5 +15,5 @@ def test_no_request_is_lost_and_each_answer_is_that_of_its_version(capsys: pytes
     assert len(outcome.answers) == round(50 * 2 * 6 * publishes.INTERVAL_SECONDS)
     assert (outcome.failed, outcome.wrong) == ([], [])
     assert sorted(outcome.published) == list(range(2, 8))
-    assert outcome.longest_taking < SECONDS
+    assert outcome.longest_switch < SECONDS
     assert max(outcome.seen) == 7
