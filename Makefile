@@ -28,7 +28,7 @@ test-all: .venv/dev  ## run all tests, with training, Docker, a browser, slow an
 
 coverage: .venv/test  ## measure which lines and branches of service/ the tests of `make test` reach
 	rm -f .venv/coverage*
-	.venv/test/bin/python -m coverage run $(PYTEST) -m "not (slow or tensorflow or docker or browser or gpu)" $(ARGS)
+	.venv/test/bin/python -m coverage run $(PYTEST) -m "not slow" tests/service tests/contract $(ARGS)
 	.venv/test/bin/python -m coverage combine --quiet
 	.venv/test/bin/python -m coverage report
 
