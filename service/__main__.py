@@ -52,14 +52,21 @@ def parser() -> Parser:
     commands = made.add_subparsers(dest="command", metavar="COMMAND", title="commands", parser_class=Parser)
     predict = commands.add_parser("predict", help="read pictures", description=_PREDICT)
     predict.add_argument("files", nargs="+", metavar="FILE", help="a picture, or - for stdin")
+    predict.add_argument("--number", action="store_true", help="read all digits of each picture as a number")
     models = commands.add_parser("models", help="list the versions of the model", description=_MODELS)
-    for command in (predict, models):
+    corrections = commands.add_parser("corrections", help="list or delete corrections", description=_CORRECTIONS)
+    corrections.add_argument("--delete", nargs="+", metavar="ID", default=(), help="delete these; `all` means each")
+    for command in (predict, models, corrections):
         command.add_argument("--json", action="store_true", help="print JSON instead of a table")
     return made
 
 
 _PREDICT = "Prints the digit in each picture. The exit status is 1 if one could not be read; stderr says why."
 _MODELS = "Opens each version and prints which would serve. The exit status is 1 if none would."
+_CORRECTIONS = (
+    "Prints what POST /corrections has kept in DIGITS_CORRECTIONS_DIR, the oldest first. Suspect ones contradict an "
+)
+_CORRECTIONS += "answer that was certain. The exit status is 1 if there is none of a name to delete."
 
 
 def _settings_help() -> str:
@@ -87,7 +94,9 @@ def _run(given: argparse.Namespace, settings: Settings) -> int:
 
     try:
         if given.command == "predict":
-            return commands.predict(settings, given.files, as_json=given.json)
+            return commands.predict(settings, given.files, as_json=given.json, number=given.number)
+        if given.command == "corrections":
+            return commands.corrections(settings, given.delete, as_json=given.json)
         return commands.models(settings, as_json=given.json)
     except NotReady as error:
         return _complain(str(error), 1)

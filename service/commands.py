@@ -3,21 +3,31 @@
 import json
 import logging
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from service.contract import Correction
+from service.corrections import Corrections
 from service.errors import DigitsError, NotReady, RequestError, TooLarge
 from service.http.messages import described, to_json
+from service.http.number import checked, number_fields, reduction
 from service.http.predict import Options, model_of, prediction
+from service.inference.second_look import with_second_looks
 from service.inference.store import Serving, Version, model_store
 from service.preprocessing.decode import decode
+from service.preprocessing.formats import Still, still
+from service.preprocessing.illumination import Grey
 from service.preprocessing.mnist_format import canonical_digit
+from service.preprocessing.numbers.number import read_number
+from service.preprocessing.numbers.segment import segment
 from service.settings import Settings
 
 STDIN = "-"
 
+_OF_CORRECTIONS = ("id", "created", "digit", "read", "confidence", "certain", "version", "bytes", "note")
 _COLUMNS = ("version", "state", "accuracy", "size", "made", "file", "reason")
 
 
@@ -25,8 +35,8 @@ class UnreadableFile(RequestError, code="unreadable_file"):
     """A file could not be read from the disk, whatever is in it."""
 
 
-def predict(settings: Settings, files: list[str], *, as_json: bool) -> int:
-    """Print the digit in each of `files`, of which `-` is stdin; return 0 if all could be read, else 1.
+def predict(settings: Settings, files: list[str], *, as_json: bool, number: bool = False) -> int:
+    """Print the digit, or the `number`, in each of `files`, `-` being stdin; return 0 if all could be read, else 1.
 
     What is wrong with a file stands on stderr, a line each. NotReady is raised if no version of the model serves.
     """
@@ -37,10 +47,10 @@ def predict(settings: Settings, files: list[str], *, as_json: bool) -> int:
         raise NotReady(store.reason)
     width = max(4, *map(len, files))
     if not as_json:
-        print(f"{'file':<{width}}  digit  confidence  certain")
+        print(f"{'file':<{width}}  {'certain  number' if number else 'digit  confidence  certain'}")
     answers = []
     for file in files:  # each is printed as soon as it is read
-        answers.append(answer := _answer(settings, store.serving, file))
+        answers.append(answer := _answer(settings, store.serving, file, _number if number else _digit))
         if "error" in answer:
             print(f"{file}: {answer['error']}", file=sys.stderr, flush=True)
         elif not as_json:
@@ -66,15 +76,73 @@ def models(settings: Settings, *, as_json: bool) -> int:
     return int(store.serving is None)
 
 
-def _answer(settings: Settings, model: Serving, file: str) -> dict[str, Any]:
+def corrections(settings: Settings, delete: Sequence[str], *, as_json: bool) -> int:
+    """Delete the corrections of these names, or print all where there are none; return 0, or 1 for an unknown name.
+
+    Raises:
+        NotReady: no directory of corrections is set.
+    """
+    kept = Corrections.of(settings)
+    if kept is None:
+        raise NotReady("No corrections are kept: set DIGITS_CORRECTIONS_DIR to their directory.")
+    if delete:
+        names = [name for name, _ in kept.listed()] if "all" in delete else delete
+        unknown = [name for name in names if not kept.delete(name)]
+        for name in unknown:
+            print(f"There is no correction {name}.", file=sys.stderr)
+        return int(bool(unknown) and "all" not in delete)
+    found = [_said_of_correction(name, correction) for name, correction in kept.listed()]
+    if as_json:
+        print(json.dumps({"corrections": found}))
+    elif found:
+        print(_table([_OF_CORRECTIONS, *([str(row[column]) for column in _OF_CORRECTIONS] for row in found)]))
+    return 0
+
+
+def _said_of_correction(name: str, found: Correction | str) -> dict[str, Any]:
+    if isinstance(found, str):
+        return {"id": name} | dict.fromkeys(_OF_CORRECTIONS[1:-1], "-") | {"note": f"cannot be read: {found}"}
+    note = "suspect" if found.suspect else ""
+    fields = (
+        name,
+        found.created,
+        found.digit,
+        found.read,
+        found.confidence,
+        found.certain,
+        found.version,
+        len(found.image),
+    )
+    return dict(zip(_OF_CORRECTIONS, (*fields, note), strict=True))
+
+
+def _answer(
+    settings: Settings, model: Serving, file: str, read: Callable[[Still, Grey, Serving], dict[str, Any]]
+) -> dict[str, Any]:
     try:
-        digit = canonical_digit(decode(_content(file, settings.max_upload_bytes), max_pixels=settings.max_pixels))
+        picture = still(_content(file, settings.max_upload_bytes))
+        return {"file": file, **read(picture, decode(picture, max_pixels=settings.max_pixels), model)}
     except DigitsError as error:
         return {"file": file, **described(error)}
-    return {"file": file, **prediction(model.engine.run(digit[np.newaxis])[0], digit, model.manifest, Options())}
+
+
+def _digit(picture: Still, grey: Grey, model: Serving) -> dict[str, Any]:  # noqa: ARG001
+    digit = canonical_digit(grey)
+    image, engine = digit[np.newaxis], model.engine
+    [row] = with_second_looks(engine, image, engine.run(image), model.manifest.certain_from)
+    return prediction(row, digit, model.manifest, Options())
+
+
+def _number(picture: Still, grey: Grey, model: Serving) -> dict[str, Any]:
+    segmented = segment(grey, reduction(picture, grey))
+    probabilities = model.engine.run(segmented.images)
+    found = checked(read_number(segmented.rows, probabilities))
+    return number_fields(found, segmented, probabilities, model.manifest, Options())
 
 
 def _line(answer: dict[str, Any]) -> str:
+    if "number" in answer:
+        return f"{'yes' if answer['certain'] else 'no':<7}  {' '.join(answer['lines'])}"
     confidence = int(1e4 * answer["confidence"]) / 1e4  # cut off, not rounded: 1 would mean certainty
     return f"{answer['digit']:<5}  {confidence:<10.4f}  {'yes' if answer['certain'] else 'no'}"
 
@@ -114,7 +182,7 @@ def _row(version: dict[str, Any]) -> tuple[str, ...]:
     return version["version"], version["state"], accuracy, size, made, file, version["reason"]
 
 
-def _table(rows: list[tuple[str, ...]]) -> str:
+def _table(rows: Sequence[Sequence[str]]) -> str:
     """Return the rows as text in aligned columns."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)) for row in rows)

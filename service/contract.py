@@ -29,6 +29,8 @@ INT8_FILE = "model.int8.onnx"
 MANIFEST_FILE = "manifest.json"
 CARD_FILE = "README.md"
 
+CORRECTION_SUFFIX = ".correction.json"  # of the files in which the service keeps what people corrected
+
 METADATA_CONTRACT = "digits.contract"
 METADATA_LABELS = "digits.labels"
 METADATA_RECIPE = "digits.recipe"
@@ -46,6 +48,29 @@ class FileRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     sha256: str
     bytes: Annotated[int, msgspec.Meta(ge=0)]
+
+
+class Correction(msgspec.Struct, frozen=True):
+    """A picture of which a person has told the digit: the service writes it, training reads it.
+
+    `image` is the picture as it was sent, `seen` the 28x28 digit in it as a PNG; in JSON both are base64. The model of
+    that `version` had `read` another digit, or the same, with that `confidence`, and was `certain` of it or not.
+    """
+
+    digit: Annotated[int, msgspec.Meta(ge=0, le=9)]
+    read: Annotated[int, msgspec.Meta(ge=0, le=9)]
+    confidence: float
+    certain: bool
+    model: str
+    version: str
+    created: str
+    seen: bytes
+    image: bytes
+
+    @property
+    def suspect(self) -> bool:
+        """Whether a person should look at it: it contradicts an answer that was certain."""
+        return self.certain and self.digit != self.read
 
 
 class SelfTest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

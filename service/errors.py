@@ -96,6 +96,10 @@ class SeveralDigits(RequestError, status=422, code="several_digits"):
     """The picture was read and holds more than one figure."""
 
 
+class TooManyDigits(RequestError, status=422, code="too_many_digits"):
+    """The picture was read and holds more figures than are read of one picture."""
+
+
 class HeadersTooLarge(RequestError, status=431, code="headers_too_large"):
     """The request has too many headers, or too large ones."""
 
@@ -106,6 +110,10 @@ class TooBusy(DigitsError, status=429, code="too_busy", headers=(("Retry-After",
 
 class NotReady(DigitsError, status=503, code="not_ready"):
     """No model serves at present."""
+
+
+class InsufficientStorage(DigitsError, status=507, code="insufficient_storage"):
+    """The correction cannot be kept: the limit is reached, or the disk is full or not writable."""
 
 
 class ModelError(DigitsError, status=503, code="model_error"):

@@ -123,7 +123,17 @@ def _origins(text: str) -> tuple[str, ...]:
     return origins
 
 
+def _writable(text: str) -> Path:
+    """Return a directory that can be written to, or made."""
+    path = Path(text).absolute()
+    there = next(each for each in (path, *path.parents) if each.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        raise ValueError(text)
+    return path
+
+
 _DIRECTORY = _Kind(lambda text: Path(text).absolute(), "a directory")
+_WRITABLE = _Kind(_writable, "a directory that the service can write to, or make")
 _COUNT, _SECONDS = _integer(1, 256), _integer(1, 3600)
 _KEYS = _Kind(_keys, "a readable file with keys of 16 or more letters, digits and signs, a line each")
 _ORIGINS = _Kind(_origins, "origins such as https://example.org, separated by spaces, or *")
@@ -182,6 +192,11 @@ class Settings:
     )
     api_key_file: Keys = _setting(_KEYS, (), "file of keys, of which all routes but health demand one", "none")
     cors_origins: tuple[str, ...] = _setting(_ORIGINS, (), "web sites whose pages may ask the service", "none")
+    corrections_dir: Path | None = _setting(
+        _WRITABLE, None, "where POST /corrections keeps pictures of which people tell the digit; none: nowhere", "none"
+    )
+    corrections_max: int = _setting(_integer(1, 1_000_000), 10_000, "most corrections that are kept")
+    corrections_max_bytes: int = _setting(_integer(1024, 1 << 40), 1 << 30, "most bytes that they take together")
     log_format: str = _setting(_choice("text", "json"), "text", "text or json, a line a request")
     log_level: str = _setting(_choice("debug", "info", "warning", "error"), "info", "least severity that is logged")
 

@@ -17,6 +17,18 @@ def digit(label: int, *, side: int = 120, size: float = 80, ink: int = 0, paper:
     return image
 
 
+def number(*lines: str, size: float = 80, gap: float = 20, ink: int = 0, paper: int = 255) -> Image.Image:
+    """Return a greyscale picture with lines of printed characters, `gap` pixels between one's place and the next."""
+    step, rise = font(size).getlength("0") + gap, round(1.6 * size)
+    shape = round(step * max(map(len, lines)) + size), rise * len(lines) + round(size / 2)
+    image = Image.new("L", shape, paper)
+    for row, line in enumerate(lines):
+        for place, character in enumerate(line):
+            at = size / 2 + step * (place + 0.5), size * 0.8 + rise * row
+            ImageDraw.Draw(image).text(at, character, fill=ink, font=font(size), anchor="mm")
+    return image
+
+
 def font(size: float) -> ImageFont.FreeTypeFont:
     """Return Pillow's own font in a size of so many pixels."""
     found = ImageFont.load_default(size)

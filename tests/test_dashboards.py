@@ -39,10 +39,11 @@ def series(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, set[
     """The values of each label of each name in a scrape after a prediction, a refusal and a defect."""
     models = tmp_path_factory.mktemp("models")
     factory.publish(models)
-    here = open_service(Settings(models_dir=models, provider="cpu"))
+    here = open_service(Settings(models_dir=models, provider="cpu", corrections_dir=models / "corrections"))
     client = door.client_of(Front(here))
     for content in (drawing.png(3), b"no picture"):
         client.post("/predict", data=content, content_type="image/png")
+    client.post("/corrections?digit=8", data=drawing.png(3), content_type="image/png")
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(here, "digit", lambda *_: 1 / 0)
         assert client.post("/predict", data=drawing.png(), content_type="image/png").status_code == 500

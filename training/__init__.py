@@ -4,5 +4,5 @@ import os
 
 import service  # noqa: F401  # before the tools, some of which import ONNX Runtime: see there about telemetry
 
-# Before TensorFlow is imported: else it takes the whole memory of every GPU, and later nothing can change that.
+# Set before TensorFlow is imported: by default it takes all memory of every GPU, which cannot be undone later.
 os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")

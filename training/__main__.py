@@ -3,14 +3,20 @@
 import argparse
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 # Before TensorFlow is imported: its start-up notes would bury the line that matters.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 from training import interrupt, recipes
-from training.data import mnist
+from training.data import mnist, published
+from training.data.mnist import Mnist
+from training.data.own import review
+from training.data.own.collect import collect
 from training.errors import TrainingError
+from training.progress import say
+from training.recipe import OWN_SHARE, PUBLISHED, Recipe, with_network_of
 
 _RESUME = "--resume goes on from the last whole epoch"
 
@@ -23,6 +29,21 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--data", type=Path, metavar="DIR", help="MNIST's IDX files; default: Keras' download")
+    parser.add_argument(
+        "--extra",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="PATH",
+        help="digits of your own, to be learnt beside MNIST's; may be given again. docs/own-digits.md lists the forms",
+    )
+    parser.add_argument(
+        "--review",
+        type=Path,
+        metavar="FILE",
+        help="train nothing; draw those of --extra that contradict a certain answer of the newest version into a PNG",
+    )
+    parser.add_argument("--force", action="store_true", help="publish even where --extra costs MNIST too much")
     parser.add_argument("--recipe", default=recipes.DEFAULT, help="default: %(default)s")
     parser.add_argument("--epochs", type=_positive, metavar="N", help="default: the recipe's")
     parser.add_argument("--seed", type=_seed, default=1, metavar="N", help="default: %(default)s")
@@ -116,7 +137,15 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _train(given: argparse.Namespace) -> None:
     recipe = recipes.find(given.recipe)
+    versions = given.models / recipe.model_name
+    if given.review:
+        _review(given, versions)
+        return
+    if recipe.start == PUBLISHED and not given.extra:
+        raise TrainingError(f"Recipe {recipe.name} learns digits of your own: name them with --extra.")
     data = mnist.load(given.data)
+    if given.extra:
+        recipe, data = _with_own(recipe, data, given.extra, versions)
     from training import pipeline  # after the cheap mistakes: TensorFlow takes seconds
     from training.options import Options
 
@@ -132,10 +161,38 @@ def _train(given: argparse.Namespace) -> None:
         run_dir=run_dir,
         pools=run_dir.parent / "pools",
         resume=given.resume,
+        force=given.force,
         teacher=given.teacher,
         start=given.start,
     )
     pipeline.run(recipe, data, options)
+
+
+def _with_own(recipe: Recipe, data: Mnist, extra: list[Path], versions: Path) -> tuple[Recipe, Mnist]:
+    """Return the recipe and the data with the user's own digits in them, and the version that these make better."""
+    before = published.newest(versions)
+    everything = (data.train_images, data.validation_images, data.test_images)
+    own = collect(extra, everything, None if before is None else before.engine.run)
+    if recipe.start == PUBLISHED:
+        if before is None:
+            raise TrainingError(f"{versions} has no version to start from: train one with another recipe first.")
+        recipe = with_network_of(recipe, before.manifest.recipe)
+    recipe = replace(recipe, own_share=recipe.own_share or OWN_SHARE)
+    return recipe, replace(data, own=replace(own, before=before))
+
+
+def _review(given: argparse.Namespace, versions: Path) -> None:
+    before = published.newest(versions)
+    if before is None or not given.extra:
+        raise TrainingError("--review needs digits, named with --extra, and a published version that reads them.")
+    own = collect(given.extra, (), before.engine.run)
+    count = review.write(given.review, own, before)
+    say(
+        "review",
+        f"{count:,} of {len(own.learnt.labels) + len(own.held_out.labels):,} digits contradict a certain answer",
+    )
+    if count:
+        say("review", str(given.review))
 
 
 def _run_name(recipe: str, seed: int, seeds: int) -> str:

@@ -1,4 +1,4 @@
-"""What can stop a training run. Each message is one line that says what was found and what to do.
+"""Errors that stop a training run. Each message is one line that says what was found and what to do.
 
 TrainingError
 ├── DatasetError       the data is missing, damaged or not MNIST

@@ -1,16 +1,37 @@
-"""Files that are replaced in one step, so that a kill or a full disk leaves the old one whole."""
+"""Atomic file replacement: after a kill or on a full disk the old file is still whole."""
 
-from collections.abc import Callable
+import fcntl
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from training.errors import RunError
+
+
+@contextmanager
+def locked(directory: Path) -> Iterator[None]:
+    """Make `directory` and keep other trainings out of it.
+
+    Raises:
+        RunError: another one is at work in it.
+        OSError: it cannot be made.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    with (directory / ".lock").open("ab") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise RunError(f"Another training is at work in {directory}: wait, or name another --run-dir.") from None
+        yield
 
 
 def replace_file(path: Path, write: Callable[[Path], object], *, maker: str = "") -> None:
-    """Let `write` make a file beside `path`, then put it in its place.
+    """Replace `path` atomically by the file that `write` makes.
 
-    `maker` tells processes apart that may make the same file at once.
+    `maker` keeps apart processes that write the same file at once.
 
     Raises:
-        OSError: the disk is full or the directory cannot be written, and names `path`; what was there still is.
+        OSError: the disk is full or the directory is not writable; it names `path`, which is unchanged.
     """
     beside = path.with_name(f"new-{maker}{path.name}")
     try:

@@ -1,7 +1,7 @@
-"""Ctrl-C: a line at once, and an end within two seconds, also while TensorFlow or ONNX Runtime compute.
+"""Ctrl-C: prints a line at once and ends within two seconds, even inside TensorFlow or ONNX Runtime.
 
-Python's own handler runs only between two steps of the interpreter, and an epoch on a CPU is one such step. The wake-up
-file descriptor of `signal` is written the moment the signal arrives, and a thread reads it here.
+Python's handlers run only between bytecodes, and a whole epoch is one of them. The wake-up file descriptor of `signal`
+is written as soon as the signal arrives; a thread reads it.
 """
 
 import os
@@ -13,14 +13,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 EXIT_CODE = 130  # 128 + SIGINT, as shells count
-_GRACE_SECONDS = 1.0  # for what can end by itself; every file is replaced in one step, so a sudden end loses nothing
+_GRACE_SECONDS = 1.0  # grace; files are replaced atomically, so a sudden end loses nothing
 
 
 @contextmanager
 def prompt(message: str) -> Iterator[None]:
-    """Within it, print `message` as soon as Ctrl-C arrives, and end the process if it has not left soon after.
+    """Context in which Ctrl-C prints `message` at once and ends the process soon after.
 
-    It has to be entered in the main thread.
+    Enter it in the main thread.
     """
     line = _Line(message)
     reading, writing = os.pipe()
@@ -41,7 +41,7 @@ def prompt(message: str) -> Iterator[None]:
 
 
 class _Line:
-    """A line for people that is printed once, whichever thread comes first."""
+    """A line that is printed once, by whichever thread comes first."""
 
     def __init__(self, words: str) -> None:
         self._words, self._lock, self._said = words, threading.Lock(), False
@@ -59,6 +59,6 @@ def _watch(reading: int, line: _Line) -> None:
         if number[0] == signal.SIGINT:
             line.say()
             ended, _, _ = select.select([reading], [], [], _GRACE_SECONDS)
-            if not ended or os.read(reading, 1):  # still at work, or a second Ctrl-C
+            if not ended or os.read(reading, 1):  # still running, or a second Ctrl-C
                 os._exit(EXIT_CODE)
             return

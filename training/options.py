@@ -11,9 +11,8 @@ Device = Literal["auto", "cpu", "gpu"]
 class Options:
     """Options of a run besides its recipe and data.
 
-    `pools` is where pictures are kept for the next run. Of `seeds` runs with seeds from `seed` on, the one with the
-    median validation loss is published. `teacher` and `start` are run directories, of a teacher that is there and of
-    the recipe that this one starts from.
+    `pools` keeps pictures for the next run. Of `seeds` runs, with seeds from `seed` on, the one with the median
+    validation loss is published. `teacher` and `start` are run directories of an existing teacher or starting point.
     """
 
     name: str
@@ -26,5 +25,6 @@ class Options:
     pools: Path
     resume: bool
     seeds: int = 1
+    force: bool = False
     teacher: Path | None = None
     start: Path | None = None

@@ -3,17 +3,23 @@
 import errno
 import os
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from service.errors import SelfTestError
 from service.inference.engine import Engine
-from training.data.mnist import Mnist
+from training.data.mnist import Bytes, Mnist
 from training.errors import TrainingError
+from training.files import locked, replace_file
 from training.fitting import device, learn
 from training.options import Options
 from training.progress import say
 from training.recipe import Recipe
-from training.release import calibrate, export, figures, publish, triton, verify, version
+from training.release import calibrate, export, figures, own, publish, triton, verify, version
 from training.release.calibrate import Calibrated
+
+_SHOWN = 10  # of what is rejected; the rest stands in a file
 
 
 def run(recipe: Recipe, data: Mnist, options: Options) -> str | None:
@@ -25,15 +31,24 @@ def run(recipe: Recipe, data: Mnist, options: Options) -> str | None:
     _check_writable(options.models / options.name)
     strategy = device.strategy(options.device, mixed_precision=options.mixed_precision)
     _say_data(data)
+    with locked(options.run_dir):
+        return _run(recipe, data, options, strategy)
+
+
+def _run(recipe: Recipe, data: Mnist, options: Options, strategy: Any) -> str | None:
     state = learn.open_run(recipe, data, options)
+    _say_own(data, state.directory)
     if state.finished:
         say("publish", f"nothing is left to do: what {state.directory} holds was {state.finished}")
         return None
     learnt = learn.each_seed(recipe, data, state, strategy, options)
     candidates = [calibrate.calibrate(each, data) for each in learnt]
     chosen = calibrate.median(candidates)
+    judged = own.judge(chosen, data)
+    own.check(judged, force=options.force)
     verification = _export(chosen, recipe, data)
     found = figures.figures(chosen, candidates, verification, data, options, device.describe(strategy))
+    found["own"] = judged
     triton.write(options.models / options.name, options.name)  # before the version that it describes
     writer = version.writer(recipe, data, options.name, found, verification)
     number = publish.publish(options.models, options.name, writer)
@@ -60,12 +75,29 @@ def _say_data(data: Mnist) -> None:
     say("data", "{:,} training, {:,} validation, {:,} test digits".format(*counts))
 
 
+def _say_own(data: Mnist, directory: Path) -> None:
+    """Say what is there of the user's own digits, and list what is rejected in the run's directory."""
+    if data.own is None:
+        return
+    counts = [f"{count:,} {name.replace('_', ' ')}" for name, count in data.own.counts().items() if count]
+    say("own", ", ".join(counts))
+    for line in data.own.notes:
+        say("own", line)
+    lines = [f"{each.source}: {each.reason}" for each in data.own.rejected]
+    for line in lines[:_SHOWN]:
+        say("own", f"rejected: {line}")
+    if lines:
+        path = directory / "rejected.txt"
+        replace_file(path, lambda beside: beside.write_text("\n".join(lines) + "\n", encoding="utf-8"))
+        say("own", f"all that is rejected: {path}")
+
+
 def _export(chosen: Calibrated, recipe: Recipe, data: Mnist) -> verify.Verification:
     """Export the model and hold both graphs to it."""
     say("export", f"seed {chosen.learnt.seed} to ONNX, float32 and int8")
     pictures = chosen.learnt.pictures
     float32 = export.export_float32(chosen.learnt.fitted.model, chosen.temperature, recipe)
-    int8 = export.export_int8(float32, data.train_images if pictures is None else pictures.training.images)
+    int8 = export.export_int8(float32, _to_quantise_on(data) if pictures is None else pictures.training.images)
     verification = verify.verify(
         float32,
         int8,
@@ -77,6 +109,11 @@ def _export(chosen: Calibrated, recipe: Recipe, data: Mnist) -> verify.Verificat
     )
     _say_verification(verification)
     return verification
+
+
+def _to_quantise_on(data: Mnist) -> Bytes:
+    own = [] if data.own is None else [data.own.learnt.images]
+    return np.concatenate([data.train_images, *own])
 
 
 def _say_verification(verification: verify.Verification) -> None:

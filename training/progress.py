@@ -1,6 +1,6 @@
-"""What a training says on its way: a line, by its stage."""
+"""Progress of a training on stdout, a line at a time."""
 
 
 def say(stage: str, message: str) -> None:
-    """Print what happened in a stage, at once, for the output may be a file that somebody follows."""
+    """Print a line for a stage and flush, because somebody may follow the log."""
     print(f"[{stage:<9}] {message}", flush=True)

@@ -1,11 +1,15 @@
-"""What a recipe is: the network and all that decides how it is trained."""
+"""Recipes: a network and everything that decides how it is trained."""
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from service.contract import MODEL_NAME
+from training.errors import TrainingError
+
+PUBLISHED = "published"  # the name of a `start` or `teacher` that is the newest published version
+OWN_SHARE = 0.1  # of a batch, where a recipe says nothing of it
 
 
 @dataclass(frozen=True)
@@ -27,14 +31,13 @@ class Deformation:
 
 @dataclass(frozen=True)
 class Mixture:
-    """What is learnt beside MNIST: a pool of pictures in the service's canonical form, made before the training.
+    """The pool: pictures in the service's canonical form that are learnt beside MNIST, made before training.
 
-    `share` of each batch comes from the pool. The pool is made of so many `renderings` (training digits under the
-    conditions in which people send them), `forms` (drawn digits, such as a 1 with an up-stroke), `outliers` (pictures
-    without a digit, for which any answer is as likely as any other) and letters `alike` (those that resemble a digit,
-    with a target that leans to it), less those that the service would refuse. `held_out` forms and as many outliers are
-    made beside the rendered validation digits, to measure with. A pool of the same seed with more of each begins with
-    these.
+    `share` of each batch comes from the pool. It holds `renderings` (training digits as people send them), `forms`
+    (drawn digits, such as a 1 with an up-stroke), `outliers` (no digit; the target is uniform) and letters `alike` a
+    digit (the target leans to it), less those that the service would reject. `held_out` forms and as many outliers
+    are made for validation, beside the rendered validation digits. A larger pool of the same seed begins with the
+    smaller one.
     """
 
     share: float = 1 / 3
@@ -47,36 +50,33 @@ class Mixture:
 
 @dataclass(frozen=True)
 class Normal:
-    """Initial values drawn from the normal distribution of mean 0 and standard deviation `deviation`."""
+    """Normal initial values with mean 0 and standard deviation `deviation`."""
 
     deviation: float
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """A network and its training, complete: with a seed and the data it gives the model.
+    """A network and its training; with a seed and the data it determines the model.
 
-    `activation` and the initialisers go by Keras' names; `negative_slope` is that of `leaky_relu`. What the last layer
-    sums up passes through `output_activation` and is then compared with the targets by `loss`: `cross_entropy`, which
-    takes it for logits, or `mean_squared_error`. The graph makes probabilities of it in either case, by the temperature
-    that suits the validation split and a softmax.
-    `optimizer` is `adam` or `sgd`, and `momentum` the latter's. The learning rate climbs linearly to `learning_rate`
-    over `warmup_epochs` and falls along a half cosine (Loshchilov and Hutter 2017, "SGDR", equation 5) to the share
-    `final_rate` of it by the end of `epochs`.
-    `dropout` is the share of hidden units that a training step leaves out (Srivastava et al. 2014); `weight_decay` the
-    share of a kernel that a step takes off, times the learning rate (Loshchilov and Hutter 2019).
-    `convolutions` stand before the hidden layers: so many maps each; the first looks at 5x5 pixels, the others at 3x3,
-    and every other one, from the first, halves the side. They are not normalised over the batch: its means are those of
-    deformed digits and pictures, by which plain digits were read worse (31 errors in 5,000, by their own 17).
-    A `teacher` is the name of another recipe, which is trained first, on the same mixture; what it answers at
-    `teacher_temperature` is then what is learnt, in place of the labels.
-    `start` is the name of another recipe of the same network, which is trained first: this one goes on with
-    its weights, in so many `branches`, each with random numbers of its own. What is published is then the mean of the
-    weights before, which have `start_share`, and of those after each branch (Wortsman et al. 2022, "Model soups" and
-    "Robust fine-tuning of zero-shot models").
-    Where there are several `members` they learn side by side, each for itself, and the mean of their probabilities is
-    the answer. `accuracy_floor` is the share of test digits below which nothing is published. A `lesson` is published
-    under its own name, so that a service takes it for its model only if told to.
+    - `activation` and the initialisers have Keras' names; `negative_slope` is that of `leaky_relu`.
+    - `convolutions` gives the number of maps of each convolution before the hidden layers: the first is 5x5, the others
+      3x3; the first, third and so on halve the side. There is no batch normalisation: its means are those of deformed
+      digits, and plain digits were read worse (31 instead of 17 errors in 5,000).
+    - `loss` is `cross_entropy` on logits or `mean_squared_error`, of what `output_activation` returns.
+    - `optimizer` is `adam` or `sgd` (with `momentum`). The learning rate climbs linearly over `warmup_epochs` and falls
+      along a half cosine (Loshchilov and Hutter 2017, "SGDR", equation 5) to `final_rate` times `learning_rate`.
+    - `dropout`: Srivastava et al. 2014. `weight_decay`: decoupled, Loshchilov and Hutter 2019.
+    - `teacher` names a recipe that is trained first, on the same mixture; its answers at `teacher_temperature` are
+      learnt in place of the labels.
+    - `start` names a recipe of the same network that is trained first. Training goes on from its weights in `branches`,
+      each with its own random numbers. The result is the mean of the weights: `start_share` of the first, the rest of
+      the branches (Wortsman et al. 2022, "Model soups", "Robust fine-tuning of zero-shot models").
+      `PUBLISHED` as `start` or `teacher` is the newest published version.
+    - `own_share` of each batch are the user's own digits, learnt by their labels also where there is a teacher.
+    - `members` train side by side as an ensemble; the answer is the mean of their probabilities.
+    - `accuracy_floor`: nothing is published below this test accuracy.
+    - `lesson`: published under its own name, so a service takes it only if told to.
     """
 
     name: str
@@ -106,28 +106,50 @@ class Recipe:
     weight_decay: float = 0.0
     deformation: Deformation | None = None
     mixture: Mixture | None = None
+    own_share: float = 0.0
     accuracy_floor: float = 0.97
     lesson: bool = False
 
     @property
     def model_name(self) -> str:
-        """The name under which its models are published."""
+        """The name its models are published under."""
         return self.name if self.lesson else MODEL_NAME
 
     @property
     def pool_per_batch(self) -> int:
-        """How many of a batch's images come from the pool; the others are MNIST's."""
+        """The number of pool pictures in a batch."""
         return 0 if self.mixture is None else round(self.mixture.share * self.batch_size)
+
+    @property
+    def own_per_batch(self) -> int:
+        """The number of the user's own digits in a batch."""
+        return round(self.own_share * self.batch_size)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the recipe in full, as it goes into the manifest."""
         return asdict(self)
 
 
-def completed(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the `fields` of a recipe that were written to JSON, with those that recipes did not have then.
+def with_network_of(recipe: Recipe, published: Mapping[str, Any]) -> Recipe:
+    """Return `recipe` with the network of the recipe of a published version.
 
-    Whatever is added to `Recipe` has for default what was done before.
+    Raises:
+        TrainingError: that network cannot be read back.
+    """
+    given = completed(published)
+    if given["members"] != 1 or given["convolutions"] or given["output_activation"] != "linear":
+        raise TrainingError(
+            f"The newest version was trained by recipe {given['name']}, whose network cannot be read back: "
+            "only a plain multi-layer perceptron can. Train with another recipe."
+        )
+    same = {name: given[name] for name in ("activation", "negative_slope")}
+    return replace(recipe, hidden=tuple(given["hidden"]), **same)
+
+
+def completed(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the `fields` of an older recipe's JSON with defaults for fields added since.
+
+    So a new field of `Recipe` must default to the old behaviour.
     """
     defaults: dict[str, Any] = json.loads(json.dumps(Recipe(name="", summary="").to_dict()))
     return defaults | dict(fields)

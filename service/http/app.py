@@ -17,7 +17,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.routing import BaseConverter
 
 from service.errors import DigitsError, MalformedRequest, SettingsError, TooLarge, UnknownRoute, WrongMethod
-from service.http import docs, messages, oip, ops, pages, predict, v1
+from service.http import corrections, docs, messages, number, oip, ops, pages, predict, v1
 from service.http.logs import current
 from service.http.messages import Read, Request, defect, described, problem
 from service.http.metrics import Metrics
@@ -31,6 +31,8 @@ log = logging.getLogger(__name__)
 PREDICTIONS: dict[str, Read] = {
     "/predict": predict.read,
     "/predict/batch": predict.read_batch,
+    corrections.ROUTE: corrections.read,
+    "/predict/number": number.read,
     "/v2/models/<name>/infer": oip.read,
     "/v2/models/<name>/versions/<version>/infer": oip.read,
     "/v1/models/<name>:predict": v1.read,

@@ -24,7 +24,7 @@ from service.http.app import NO_SNIFFING, PREDICTIONS, answered, create_app
 from service.http.body import unpacked
 from service.http.logs import REQUEST_ID_HEADER, Notes, current, log_access, request_id
 from service.http.messages import Question, Read, Request, Response, body_too_large, defect, pixels, problem
-from service.http.state import Service, images_of
+from service.http.state import Service, Trial, images_of
 from service.http.tensors import JSON_LENGTH
 from service.http.turns import FULL, Turns
 from service.inference.queue import Queue
@@ -107,7 +107,7 @@ class Front:
         self._other_routes = ThreadPoolExecutor(_OTHER_ROUTES, "flask")
         self._turns = Turns(settings.threads, settings.queue_seconds)
         gpu = ThreadPoolExecutor(1, "model") if settings.uses_cuda else None
-        self._queue: Queue[Serving] = Queue(here.run, most=settings.max_batch, executor=gpu)
+        self._queue: Queue[Serving | Trial] = Queue(here.run, most=settings.max_batch, executor=gpu)
         self._answered: list[Notes] = []
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -206,18 +206,19 @@ class Front:
         images = images_of(question, digits)
         exchange.notes.pictures = len(images)
         runs = [images[start : start + MOST_A_RUN] for start in range(0, len(images), MOST_A_RUN)] or [images]
-        parts = [await self._queue.submit(model, part) for part in runs]
+        runner = Trial(model) if question.counts_itself else model
+        parts = [await self._queue.submit(runner, part, pictures=question.images is None) for part in runs]
         rows = parts[0] if len(parts) == 1 else np.concatenate(parts)
-        if len(images) <= MOST_A_RUN:
-            return question.answer(model, digits, rows)
-        return await self._turns.take(question.answer, model, digits, rows, patient=True)
+        if len(images) <= MOST_A_RUN and not question.counts_itself:
+            return self.here.answer(question, model, digits, rows)
+        return await self._turns.take(self.here.answer, question, model, digits, rows, patient=True)
 
     async def _digits(self, question: Question, exchange: Exchange) -> list[Grey | RequestError]:
         """Read the pictures of a question one after the other, among those of others."""
         digits = []
         for index, picture in enumerate(question.pictures):
             exchange.check_client()
-            if pixels(picture) > SMALL_PIXELS:
+            if question.counts_itself or pixels(picture) > SMALL_PIXELS:
                 digits.append(await self._turns.take(self.here.digit, question, index, patient=index > 0))
             else:
                 digits.append(self.here.digit(question, index))

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -14,7 +14,11 @@ from service.inference.engine import Images, Probabilities
 from service.inference.store import Serving
 from service.preprocessing.formats import Still, still
 from service.preprocessing.illumination import Grey
+from service.preprocessing.mnist_format import canonical_digit
 from service.settings import Settings
+
+if TYPE_CHECKING:  # commands need no metrics
+    from service.http.metrics import Metrics
 
 JSON: Headers = (("Content-Type", "application/json"),)
 
@@ -54,11 +58,13 @@ class Question(ABC):
     """A parsed prediction request.
 
     `pictures` are encoded pictures in order, opened or not, or the error in place of one;
-    `images` are uint8 [N, 28, 28] where the client has sent the model's own input.
+    `images` are uint8 [N, 28, 28] where the client has sent the model's own input. With `counts_itself` the images
+    are no predictions, and reading and answering take a thread.
     """
 
     pictures: list[Picture]
     images: Images | None = field(default=None, kw_only=True)
+    counts_itself: ClassVar[bool] = False
 
     def open(self) -> float:
         """Read the heads of the files; return the bytes of memory that decoding all of them would take together."""
@@ -68,6 +74,14 @@ class Question(ABC):
     def unreadable(self, index: int, error: RequestError) -> RequestError:  # noqa: ARG002
         """Return the error to put in place of an unreadable picture, or raise it for the whole request."""
         raise error
+
+    def form(self, index: int, grey: Grey) -> Grey:  # noqa: ARG002
+        """Return a decoded picture as the model wants it, uint8 [28, 28]."""
+        return canonical_digit(grey)
+
+    def count(self, metrics: "Metrics", certain_from: float, probabilities: Probabilities) -> None:
+        """Count what was answered, beyond what every run of the model counts."""
+        del metrics, certain_from, probabilities
 
     @abstractmethod
     def answer(self, model: Serving, digits: list[Grey | RequestError], probabilities: Probabilities) -> Response:

@@ -34,6 +34,7 @@ METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS",
 _SECONDS = tuple(float(f"{part}e{power}") for power in range(-5, 1) for part in (1, 2.5, 5))
 _PIXELS = (28, 56, 112, 224, 448, 896, 1792, 3584, 7168)
 _PICTURES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
+_NUMBER_DIGITS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 24, 32)
 _CONFIDENCES = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 0.999, 1)
 _SHARES = (0.02, 0.05, 0.08, 0.11, 0.14, 0.17, 0.2, 0.23, 0.26, 0.3, 0.35, 0.4, 0.5, 1)
 
@@ -66,6 +67,9 @@ class Metrics(Collector):
         self._ink = histogram("ink_ratio", "Share of the 28x28 pixels that hold ink.", _SHARES)
         predictions = counter("predictions", "Predictions.", "digit", "certain")
         self._predictions = [[predictions.labels(label, word) for word in ("false", "true")] for label in LABELS]
+        self._corrections = counter("corrections", "Corrections kept.", "answered", "corrected")
+        numbers = histogram("number_digits", "Digits of the numbers read.", _NUMBER_DIGITS, "certain")
+        self._numbers = [numbers.labels(word) for word in ("false", "true")]
         self._confidence = histogram("confidence_ratio", "Probability of the digit answered.", _CONFIDENCES)
         about = "1 for the model that serves; two stand here only while the workers change over."
         self._model_info = gauge("model_info", about, "name", "version", "provider", "file", mode="livemax")
@@ -119,11 +123,18 @@ class Metrics(Collector):
             for histogram, observed in zip(histograms, np.array(reads).T, strict=True):
                 _observe(histogram, observed)
 
-    def ran(self, images: Images, probabilities: Probabilities, certain_from: float, seconds: float) -> None:
-        """Count a run of the model, uint8 [N, 28, 28] to float32 [N, 10], N at least 1."""
+    def ran(self, count: int, seconds: float) -> None:
+        """Count a run of the model over so many images."""
         self.seconds["inference"].observe(seconds)
-        self._batch.observe(len(images))
+        self._batch.observe(count)
         self._last.set_to_current_time()
+
+    def number(self, digits: int, *, certain: bool) -> None:
+        """Count a number that was read, by how many digits it has."""
+        self._numbers[certain].observe(digits)
+
+    def predicted(self, images: Images, probabilities: Probabilities, certain_from: float) -> None:
+        """Count predictions, uint8 [N, 28, 28] to float32 [N, 10], N at least 1."""
         inked = (images.reshape(-1, _AREA) > 0).view(np.uint8)  # numpy takes eight times as long to count them
         _observe(self._ink, cv2.reduce(inked, 1, cv2.REDUCE_SUM, dtype=cv2.CV_32S).ravel() / _AREA)
         confidences = probabilities.max(axis=1)
@@ -132,6 +143,10 @@ class Metrics(Collector):
         for kind, count in enumerate(np.bincount(kinds).tolist()):
             if count:
                 self._predictions[kind // 2][kind % 2].inc(count)
+
+    def corrected(self, answered: int, corrected: int) -> None:
+        """Count a correction by the digit that the model answered and the one that a person told."""
+        self._corrections.labels(LABELS[answered], LABELS[corrected]).inc()
 
     def model(self, serving: Serving | str) -> None:
         """Count a version that serves from now on, or the error code of a refused one."""

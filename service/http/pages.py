@@ -6,6 +6,7 @@ from flask import Blueprint, Response, current_app, jsonify, request, send_from_
 from flask.typing import ResponseReturnValue
 from markupsafe import escape
 
+from service.http.corrections import ROUTE as CORRECTIONS
 from service.http.predict import model_of
 from service.http.state import service
 
@@ -38,22 +39,32 @@ def index() -> ResponseReturnValue:
 
 
 def page(directory: Path) -> Response:
-    """Return the page in a directory. Below a path prefix it says where it is, for its links do not know."""
-    if not request.root_path:
+    """Return the page in a directory. It says whether corrections are kept; and below a path prefix, where it is."""
+    corrections = service().settings.corrections_dir is not None
+    if not request.root_path and not corrections:
         return send_from_directory(directory, "index.html")
     text = (directory / "index.html").read_text(encoding="utf-8")
-    base = f'<base href="{escape(request.root_path + request.path)}">'
-    response = Response(text.replace("<head>", f"<head>\n  {base}", 1), mimetype="text/html")
-    response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY.replace("base-uri 'none'", "base-uri 'self'")
-    response.vary.add("X-Forwarded-Prefix")
+    if corrections:
+        text = text.replace("<body>", "<body data-corrections>", 1)
+    response = Response(mimetype="text/html")
+    if request.root_path:
+        base = f'<base href="{escape(request.root_path + request.path)}">'
+        text = text.replace("<head>", f"<head>\n  {base}", 1)
+        policy = CONTENT_SECURITY_POLICY.replace("base-uri 'none'", "base-uri 'self'")
+        response.headers["Content-Security-Policy"] = policy
+        response.vary.add("X-Forwarded-Prefix")
+    response.set_data(text)
+    response.cache_control.no_cache = True
     response.add_etag()
     response.make_conditional(request)
     return response
 
 
 def _index() -> dict[str, object]:
-    model = service().store.serving
-    rules = sorted(current_app.url_map.iter_rules(), key=lambda rule: rule.rule)
+    here = service()
+    model = here.store.serving
+    off = () if here.settings.corrections_dir else (CORRECTIONS,)
+    rules = sorted((r for r in current_app.url_map.iter_rules() if r.rule not in off), key=lambda rule: rule.rule)
     routes = [
         f"{method} {rule.rule}" for rule in rules for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"})
     ]

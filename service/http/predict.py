@@ -5,7 +5,7 @@ not read is UnsupportedMediaType.
 """
 
 import base64
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -88,19 +88,25 @@ class Many(Question):
 
 def read(request: Request, settings: Settings) -> One:  # noqa: ARG001
     """Return what a request to `/predict` asks."""
-    query = request.parameters(*OPTIONS)
+    picture, values = picture_and_values(request, OPTIONS)
+    return One([picture], Options.of(values))
+
+
+def picture_and_values(request: Request, names: Sequence[str]) -> tuple[bytes, dict[str, Any]]:
+    """Return the one picture in a request, and what its query, form or JSON says under the other `names`."""
+    query = request.parameters(*names)
     kind = media_type(request)
     if kind.startswith("image/") or kind == BYTES:
         if not request.body:
             raise MalformedRequest("The body is empty: send the bytes of a picture.")
-        return One([request.body], Options.of(query))
+        return request.body, dict(query)
     if kind == FORM:
-        values, files = fields_of(request, FIELD, OPTIONS)
+        values, files = fields_of(request, FIELD, names)
         if len(files) != 1:
             raise MalformedRequest(f"There are {len(files)} fields `{FIELD}`: send one, or use POST /predict/batch.")
-        return One([_file(files[0])], Options.of(values | query))
-    values = _json(request, kind, FIELD, _ONE)
-    return One([picture_in(values[FIELD])], Options.of(values | query))
+        return _file(files[0]), values | query
+    values = _json(request, kind, FIELD, _ONE, names)
+    return picture_in(values[FIELD]), values | query
 
 
 def read_batch(request: Request, settings: Settings) -> Many:
@@ -110,14 +116,14 @@ def read_batch(request: Request, settings: Settings) -> Many:
     if kind == FORM:
         values, files = fields_of(request, FIELD, OPTIONS, most=settings.max_batch)
         return Many([attempt(_file, file) for file in files], Options.of(values | query))
-    values = _json(request, kind, LIST, _MANY)
+    values = _json(request, kind, LIST, _MANY, OPTIONS)
     if not isinstance(pictures := values[LIST], list) or not pictures:
         raise MalformedRequest(f"`{LIST}` is not a list of pictures: send a list of base64 texts.")
     at_most(pictures, settings.max_batch)
     return Many([attempt(picture_in, picture) for picture in pictures], Options.of(values | query))
 
 
-def _json(request: Request, kind: str, name: str, forms: str) -> dict[str, Any]:
+def _json(request: Request, kind: str, name: str, forms: str, options: Sequence[str]) -> dict[str, Any]:
     """Return the fields of a JSON or urlencoded body, among them `name`."""
     if kind not in (JSON_TYPE, URLENCODED) and not kind.endswith("+json"):
         found = f"The content type {shown(kind)}" if kind else "A request without a content type"
@@ -125,7 +131,7 @@ def _json(request: Request, kind: str, name: str, forms: str) -> dict[str, Any]:
     values = json_of(request, urlencoded=kind == URLENCODED)
     if kind == URLENCODED and name not in values:
         raise UnsupportedMediaType(f"There is no field `{name}` in the form: {forms}.")
-    check_names(values, (name, *OPTIONS), "field")
+    check_names(values, (name, *options), "field")
     if name not in values:
         raise MalformedRequest(f"There is no field `{name}`: {forms}.")
     return values
@@ -194,8 +200,13 @@ def prediction(row: Probabilities, seen: Any, manifest: Manifest, options: Optio
         ranking = np.argsort(-row, kind="stable")[: options.top_k].tolist()
         answer["top_k"] = [{"digit": label, "probability": row[label]} for label in ranking]
     if options.seen:
-        answer["seen"] = base64.b64encode(cv2.imencode(".png", seen)[1].tobytes()).decode("ascii")
+        answer["seen"] = base64.b64encode(png(seen)).decode("ascii")
     return answer
+
+
+def png(image: Any) -> bytes:
+    """Return an image, uint8 [height, width], as the bytes of a PNG."""
+    return cv2.imencode(".png", image)[1].tobytes()
 
 
 def model_of(manifest: Manifest) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
-from typing import cast
+from typing import NamedTuple, cast
 
 import numpy as np
 from flask import current_app
@@ -13,13 +13,19 @@ from service.errors import NotReady, RequestError, UnknownRoute
 from service.http.messages import Question, Read, Request, Response, shown
 from service.http.metrics import Metrics
 from service.inference.engine import Images, Probabilities
+from service.inference.second_look import with_second_looks
 from service.inference.store import ModelStore, Serving
 from service.preprocessing.decode import decode
 from service.preprocessing.illumination import Grey
-from service.preprocessing.mnist_format import canonical_digit
 from service.settings import Settings
 
 EXTENSION = "digits"
+
+
+class Trial(NamedTuple):
+    """The model that serves, run over what may be digits: its answers are no predictions yet."""
+
+    serving: Serving
 
 
 @dataclass
@@ -61,7 +67,7 @@ class Service:
             started = perf_counter()
             grey = decode(picture, max_pixels=self.settings.max_pixels)
             decoded = perf_counter()
-            digit = canonical_digit(grey)
+            digit = question.form(index, grey)
         except RequestError as error:
             kept = question.unreadable(index, error)
             self.metrics.error(kept.code)  # it stands inside a batch
@@ -69,21 +75,43 @@ class Service:
         self.metrics.read(max(grey.shape), decoded - started, perf_counter() - decoded)
         return digit
 
-    def run(self, model: Serving, images: Images) -> Probabilities:
-        """Return the probabilities, float32 [N, 10], of `images`, uint8 [N, 28, 28]."""
+    def run(self, model: Serving | Trial, images: Images, pictures: int) -> Probabilities:
+        """Return the probabilities, float32 [N, 10], of `images`, uint8 [N, 28, 28].
+
+        The first `pictures` of them get a second look where they need it; the others are the model's own input.
+        """
         if len(images) == 0:
             return np.zeros((0, len(LABELS)), np.float32)
+        serving = model.serving if isinstance(model, Trial) else model
         started = perf_counter()
-        probabilities = model.engine.run(images)
-        self.metrics.ran(images, probabilities, model.manifest.certain_from, perf_counter() - started)
+        probabilities = serving.engine.run(images)
+        if pictures:
+            least = serving.manifest.certain_from
+            probabilities[:pictures] = with_second_looks(
+                serving.engine, images[:pictures], probabilities[:pictures], least
+            )
+        self.metrics.ran(len(images), perf_counter() - started)
+        if not isinstance(model, Trial):
+            self.metrics.predicted(images, probabilities, model.manifest.certain_from)
         return probabilities
+
+    def answer(
+        self, question: Question, model: Serving, digits: list[Grey | RequestError], probabilities: Probabilities
+    ) -> Response:
+        """Return the answer to a question, and count it."""
+        response = question.answer(model, digits, probabilities)
+        question.count(self.metrics, model.manifest.certain_from, probabilities)
+        return response
 
     def respond(self, read: Read, request: Request, name: str | None = None, version: str | None = None) -> Response:
         """Answer a prediction request in this thread, as Flask does; `front` runs the same steps on the loop."""
         model = self.model(name, version)
         question = read(request, self.settings)
         digits = [self.digit(question, index) for index in range(len(question.pictures))]
-        return question.answer(model, digits, self.run(model, images_of(question, digits)))
+        images = images_of(question, digits)
+        pictures = len(images) if question.images is None else 0
+        probabilities = self.run(Trial(model) if question.counts_itself else model, images, pictures)
+        return self.answer(question, model, digits, probabilities)
 
     def ready(self) -> Serving:
         """Return the model that serves, or raise NotReady if none does or the process is stopping."""

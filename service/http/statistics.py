@@ -9,7 +9,7 @@ from typing import Any
 from service.contract import Manifest
 from service.http.metrics import Metrics
 
-_PREDICTIONS = re.compile(r".*(predict|predict/batch|infer)")  # their routes
+_PREDICTIONS = re.compile(r".*(predict|predict/batch|predict/number|infer)")  # their routes
 
 
 def model_statistics(metrics: Metrics, manifest: Manifest) -> dict[str, Any]:

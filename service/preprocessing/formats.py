@@ -55,6 +55,11 @@ class Still(NamedTuple):
     colours_spared: bool = False  # it has colours, and can be decoded without them
     ended: bool = True  # its end is there
 
+    @property
+    def upright_size(self) -> tuple[int, int]:
+        """Width and height as it is looked at."""
+        return (self.height, self.width) if self.orientation >= 5 else (self.width, self.height)
+
 
 def still(content: bytes) -> Still:
     """Return the first frame of a file in one of the formats.

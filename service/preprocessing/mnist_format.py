@@ -42,6 +42,7 @@ BOX_SIDE = 20
 # the first pixel: MNIST's centre is the middle of pixel 14, reached by whole pixels.
 CENTRE = 14
 
+_SEVERAL = "The picture shows several figures: send one digit at a time, or all of them to POST /predict/number."
 _BITMAP = 40  # pixels: so small a picture holds one digit and nothing else
 _ENCLOSING = 4  # times as much counts what has the other reading's figure between its strokes
 _NOISE = 4.5  # median absolute deviations; three standard deviations of Gaussian noise
@@ -121,7 +122,7 @@ def find(grey: Grey) -> Floats:
     if best is None or best.folds:
         raise NoDigit("Nothing in the picture looks like strokes of a digit: send one digit on its own.")
     if best.several:
-        raise SeveralDigits("The picture shows several figures: send one digit at a time.")
+        raise SeveralDigits(_SEVERAL)
     return best.ink
 
 

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -80,7 +81,8 @@ class Visit:
     def _heard(self, message: ConsoleMessage) -> None:
         # Chromium logs each refusal of the service; the page shows them.
         refusal = message.text.startswith("Failed to load resource") and (
-            "predict?" in message.location["url"] or message.text.endswith("ERR_INTERNET_DISCONNECTED")
+            re.search(r"/(predict|corrections)\?", message.location["url"])
+            or message.text.endswith("ERR_INTERNET_DISCONNECTED")
         )
         ours = message.text.startswith("Canvas2D: Multiple readback")  # the tests read pixels
         if message.type in ("error", "warning") and not refusal and not ours:

@@ -59,6 +59,21 @@ def test_json_is_what_a_batch_is_answered_with(models_dir: Path, pictures: list[
     assert json.loads(result.stdout) == expected
 
 
+def test_numbers(models_dir: Path, tmp_path: Path) -> None:
+    (tmp_path / "number.png").write_bytes(drawing.encode(drawing.number("402", "71")))
+    path = str(tmp_path / "number.png")
+    result = run("predict", "--number", path, MODELS_DIR=models_dir)
+    assert (result.returncode, result.stderr) == (0, b"")
+    [head, [file, certain, *number]] = lines(result.stdout)
+    assert head == ["file", "certain", "number"]
+    assert (file, number) == (path, ["402", "71"])
+    assert certain in ("yes", "no")
+    [answer] = json.loads(run("predict", "--number", "--json", path, MODELS_DIR=models_dir).stdout)["predictions"]
+    client = door.client_for(Settings(models_dir=models_dir, provider="cpu"))
+    expected: Any = client.post("/predict/number", data=Path(path).read_bytes(), content_type="image/png").json
+    assert answer | {"model": expected["model"]} == {"file": path} | expected
+
+
 def test_stdin(models_dir: Path) -> None:
     result = run("predict", "-", MODELS_DIR=models_dir, stdin=drawing.png(5))
     assert (result.returncode, lines(result.stdout)[1][:2]) == (0, ["-", "5"])
@@ -164,3 +179,38 @@ def test_the_readmes_command_prints_what_it_shows() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     shown = readme.partition("python -m service predict docs/seven.png\n")[2].split("\n```")[0]
     assert run("predict", "docs/seven.png", MODELS_DIR=ROOT / "models").stdout.decode().strip() == shown
+
+
+def test_corrections_are_listed_and_deleted(models_dir: Path, tmp_path: Path) -> None:
+    settings = Settings(models_dir=models_dir, provider="cpu", corrections_dir=tmp_path / "corrections")
+    client = door.client_for(settings)
+    given = {"MODELS_DIR": models_dir, "CORRECTIONS_DIR": tmp_path / "corrections"}
+    assert run("corrections", **given).stdout == b""
+    names = [
+        client.post(f"/corrections?digit={digit}", data=drawing.png(3), content_type="image/png").get_json()["id"]
+        for digit in (3, 8)
+    ]
+    client.post("/corrections?digit=5", data=drawing.png(5), content_type="image/png")
+    (tmp_path / "corrections" / "0123.correction.json").write_text("{}")
+    shown = run("corrections", **given)
+    assert (shown.returncode, shown.stderr) == (0, b"")
+    head, *rows = lines(shown.stdout)
+    assert head == ["id", "created", "digit", "read", "confidence", "certain", "version", "bytes", "note"]
+    assert names[0] == names[1]
+    assert [row[0] for row in rows][::2] == [names[0], "0123"]
+    assert ([*rows[0][2:4], rows[0][-1]], rows[1][2:4], rows[1][-1]) == (["8", "3", "suspect"], ["5", "5"], rows[1][7])
+    assert "cannot be read" in " ".join(rows[2])
+    found = json.loads(run("corrections", "--json", **given).stdout)["corrections"]
+    assert [each["note"][:7] for each in found] == ["suspect", "", "cannot "]
+
+    deleted = run("corrections", "--delete", names[0], "nobody", **given)
+    assert (deleted.returncode, deleted.stderr) == (1, b"There is no correction nobody.\n")
+    assert len(lines(run("corrections", **given).stdout)) == 3
+    assert run("corrections", "--delete", "all", **given).returncode == 0
+    assert run("corrections", **given).stdout == b""
+
+
+def test_corrections_that_are_not_kept(models_dir: Path) -> None:
+    result = run("corrections", MODELS_DIR=models_dir)
+    assert (result.returncode, result.stdout) == (1, b"")
+    assert b"DIGITS_CORRECTIONS_DIR" in result.stderr

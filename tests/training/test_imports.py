@@ -37,7 +37,7 @@ BESIDE = {"errors", "files", "interrupt", "options", "progress", "recipe", "reci
 def test_no_import_runs_back_up() -> None:
     for number, layer in enumerate(LAYERS):
         allowed = {*BESIDE, *LAYERS[: number + 1]}
-        for path in (TRAINING / layer).glob("*.py"):
+        for path in (TRAINING / layer).rglob("*.py"):
             own = {module.split(".")[1] for module in imported(path) if module.startswith("training.")}
             assert own <= allowed, f"{path.name} of {layer} imports {own - allowed}"
 

@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from service.contract import IMAGE_SIDE
 from service.errors import first_line
+from training.data.own.digits import Own
 from training.errors import DatasetError
 
 Bytes = npt.NDArray[np.uint8]
@@ -40,7 +41,8 @@ _IMAGES_MAGIC, _LABELS_MAGIC = 0x0803, 0x0801
 class Mnist:
     """The three splits. Images are uint8 [N, 28, 28], 0 = background, 255 = ink; labels are uint8 [N], 0 to 9.
 
-    `sha256` maps each part, such as `train-images`, to the checksum of its IDX form.
+    `sha256` maps each part, such as `train-images`, to the checksum of its IDX form. `own` are digits of the user's own
+    beside them.
     """
 
     train_images: Bytes
@@ -50,6 +52,12 @@ class Mnist:
     test_images: Bytes
     test_labels: Bytes
     sha256: Mapping[str, str]
+    own: Own | None = None
+
+    @property
+    def fingerprint(self) -> dict[str, str]:
+        """The checksums of all that is learnt, the user's own digits included."""
+        return dict(self.sha256) | ({} if self.own is None else self.own.fingerprint)
 
 
 def load(directory: Path | None = None, *, sha256: Mapping[str, str] = MNIST_SHA256) -> Mnist:

@@ -1,6 +1,6 @@
-"""Which images a batch holds: a function of the seed and the step alone.
+"""The images of each batch, a function of seed and step alone.
 
-So a resumed run is the same run: step 12,345 holds the same digits whether or not the process was killed before it.
+A resumed run therefore sees the same batches as one that was never interrupted.
 """
 
 from collections.abc import Sequence
@@ -13,37 +13,40 @@ from training.recipe import Recipe
 
 Order = npt.NDArray[np.int64]
 
-_DIGITS, _POOL = 0, 1  # streams of random numbers under one seed
+_DIGITS, _POOL, _OWN = 0, 1, 2  # streams of random numbers under one seed
 
 
 def steps_per_epoch(count: int, size: int) -> int:
-    """Return how many batches of `size` one pass over `count` images has; what is left over differs each time."""
+    """Return how many full batches of `size` one pass over `count` images has."""
     return max(1, count // size)
 
 
 def digits_per_batch(recipe: Recipe) -> int:
-    """Return how many of a batch's images are MNIST's. An epoch is one pass over those, whatever is mixed in."""
-    return recipe.batch_size - recipe.pool_per_batch
+    """Return how many images of a batch are MNIST's; an epoch is one pass over those."""
+    return recipe.batch_size - recipe.pool_per_batch - recipe.own_per_batch
 
 
-def order(recipe: Recipe, steps: Sequence[int], *, digits: int, pool: int, seed: int) -> Order:
-    """Return the images of each of the `steps`, int64 [len(steps), batch]: first digits, then pictures of the pool.
+def order(recipe: Recipe, steps: Sequence[int], *, digits: int, pool: int, seed: int, own: int = 0) -> Order:
+    """Return the images of each of the `steps`, int64 [len(steps), batch]: digits, pool pictures, own digits.
 
-    Digits are numbered from 0, the pool's pictures from `digits` on. Each of the two is shuffled anew for every pass.
+    Digits are numbered from 0, the pool's pictures after them, the user's own digits last. Each of the three is
+    reshuffled for every pass.
 
     Raises:
-        ValueError: the recipe mixes in a pool, and there is none.
+        ValueError: the recipe mixes in what there is none of.
     """
-    if not recipe.pool_per_batch:
-        return _picks(digits, recipe.batch_size, steps, (seed, _DIGITS))
-    if not pool:
-        raise ValueError(f"recipe {recipe.name} mixes in a pool, and none is given")
-    own = _picks(digits, digits_per_batch(recipe), steps, (seed, _DIGITS))
-    return np.hstack([own, digits + _picks(pool, recipe.pool_per_batch, steps, (seed, _POOL))])
+    if (recipe.pool_per_batch and not pool) or (recipe.own_per_batch and not own):
+        raise ValueError(f"recipe {recipe.name} mixes in a pool or own digits, and none are given")
+    streams = (
+        (0, digits, digits_per_batch(recipe), _DIGITS),
+        (digits, pool, recipe.pool_per_batch, _POOL),
+        (digits + pool, own, recipe.own_per_batch, _OWN),
+    )
+    return np.hstack([first + _picks(count, size, steps, (seed, name)) for first, count, size, name in streams if size])
 
 
 def _picks(count: int, size: int, steps: Sequence[int], seed: tuple[int, int]) -> Order:
-    """Return which of `count` images each step takes, int64 [len(steps), size]; too few fill a batch with repeats."""
+    """Return which of `count` images each step takes, int64 [len(steps), size]; with repeats if too few."""
     per_pass = steps_per_epoch(count, size)
     rows = []
     for number, group in groupby(steps, key=lambda step: step // per_pass):

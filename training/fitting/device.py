@@ -1,6 +1,6 @@
-"""Where to train: a CPU, one GPU, or several.
+"""The device to train on: a CPU, one GPU, or several.
 
-TensorFlow takes GPU memory as it needs it, because `training` says so in the environment before TensorFlow starts.
+Memory growth is set in `training/__init__.py`, before TensorFlow starts.
 """
 
 from collections.abc import Iterator
@@ -14,13 +14,13 @@ from service.errors import first_line
 from training.errors import DeviceError
 from training.options import Device
 
-# Compiling takes about 10 s on a GPU, which so many images at four times the speed win back (docs/training.md).
+# Below this many images the 10 s that XLA compiles are not won back (docs/training.md).
 _XLA_FROM_IMAGES = 350_000
 _GOING_ON = "Nothing was published; --resume goes on from the last whole epoch."
 
 
 def strategy(device: Device, *, mixed_precision: bool = False) -> Any:
-    """Return the `tf.distribute` strategy for `device`, and set the precision policy of the layers to come.
+    """Return the `tf.distribute` strategy for `device`, and set the global precision policy.
 
     `auto` takes every GPU that TensorFlow sees, else the CPU. Several GPUs share each batch (MirroredStrategy).
     Mixed precision computes in float16 and keeps weights and logits in float32.
@@ -41,29 +41,29 @@ def strategy(device: Device, *, mixed_precision: bool = False) -> Any:
 
 
 def describe(chosen: Any) -> str:
-    """Return the devices of a strategy in words, such as "2 x GPU"."""
+    """Describe the devices of a strategy, such as "2 x GPU"."""
     devices = chosen.extended.worker_devices
     kind = "GPU" if is_gpu(chosen) else "CPU"
     return f"{len(devices)} x {kind}" if len(devices) > 1 else kind
 
 
 def is_gpu(chosen: Any) -> bool:
-    """Tell whether a strategy trains on GPUs."""
+    """Whether a strategy trains on GPUs."""
     return "GPU" in chosen.extended.worker_devices[0].upper()
 
 
 def wins_by_xla(chosen: Any, images: int) -> bool:
-    """Tell whether to compile the training of so many `images` with XLA, by what was measured (docs/training.md).
+    """Whether XLA pays off for a training of so many `images`; measured in docs/training.md.
 
-    One GPU wins four times the speed, once compiling is paid for. A CPU of several cores loses: XLA computes the loop
-    on one of them. Several GPUs exchange gradients in each step, which XLA's graph does not do here.
+    One GPU gains a factor of four after compiling. A CPU with several cores loses: XLA runs the loop on one of them.
+    Several GPUs exchange gradients in each step, which the compiled graph does not do here.
     """
     return is_gpu(chosen) and chosen.num_replicas_in_sync == 1 and images >= _XLA_FROM_IMAGES
 
 
 @contextmanager
 def failures_explained() -> Iterator[None]:
-    """Turn what TensorFlow raises when a device fails into one line that says what to do.
+    """Turn TensorFlow's device errors into one line that says what to do.
 
     Raises:
         DeviceError: the memory is full, or the device failed otherwise.

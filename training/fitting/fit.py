@@ -1,4 +1,4 @@
-"""Train the network of a recipe, with a checkpoint after each epoch to go on from."""
+"""Train the network of a recipe, with a checkpoint after each epoch."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from training.data.mnist import Bytes, Mnist
+from training.data.own.digits import NONE, Share
 from training.data.targets import targets
 from training.fitting import batches, device, loop, soup
 from training.fitting.run import Run
@@ -18,13 +19,13 @@ from training.progress import say
 from training.recipe import Recipe
 from training.synthesis.pictures import Part
 
-Entry = dict[str, float]  # the figures of an epoch
+Entry = dict[str, float]  # metrics of an epoch
 History = list[Entry]
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """A trained model, in float32 on the CPU whatever trained it, and for each epoch its figures."""
+    """A trained model, float32 on the CPU, and the metrics of each epoch."""
 
     model: Any
     history: History
@@ -47,15 +48,14 @@ def fit(
 ) -> Fitted:
     """Train `recipe` on `data.train_*` for `epochs` from the checkpoint of `run`, or from the start.
 
-    `pool` is what the recipe mixes in, `teacher` the trained model that it learns from, where it has one, and
-    `start` the one whose weights it starts from. An epoch shows each training digit once, and the pool's pictures
-    beside them. `callbacks` are Keras'. `xla` compiles the epoch; None does so where it wins. Where it `may_diverge`,
-    a loss that is no number is a result like another.
+    `pool` is what the recipe mixes in, `teacher` the model it is distilled from, `start` the model whose weights it
+    starts from. An epoch shows each training digit once, with pool pictures beside them. `callbacks` are Keras'. `xla`
+    compiles the epoch; None decides by the device. With `may_diverge` a NaN loss is a valid result.
 
-    The validation split decides nothing here: the weights are those of the last epoch, or their mean with `start`'s.
+    The validation split decides nothing: the result has the last epoch's weights, or their mean with `start`'s.
 
     Raises:
-        TrainingError: the loss was not finite, the device failed or is full, or the checkpoint is damaged.
+        TrainingError: NaN loss, device failure, device out of memory, or a damaged checkpoint.
     """
     steps = batches.steps_per_epoch(len(data.train_images), batches.digits_per_batch(recipe))
     xla = device.wins_by_xla(strategy, epochs * steps * recipe.batch_size) if xla is None else xla
@@ -63,10 +63,11 @@ def fit(
     with device.failures_explained(), strategy.scope():
         model, behind = _restored(recipe, run, start, steps, epochs)
         loss = _loss(model, recipe, teacher)
-        images = loop.place(*_learnt(data, pool))
+        own = _own(recipe, data)
+        images = loop.place(*_learnt(data, pool, own), own=len(own.labels))
         trainer = loop.Loop(model, loss, images, recipe, strategy, loop.Settings(seed, steps, xla, may_diverge))
     judge = loop.Validation(model, data.validation_images, targets(data.validation_labels))
-    counts = {"digits": len(data.train_labels), "pool": 0 if pool is None else len(pool.labels)}
+    counts = {"digits": len(data.train_labels), "pool": 0 if pool is None else len(pool.labels), "own": len(own.labels)}
 
     def train(epoch: int) -> Entry:
         order = batches.order(recipe, range(epoch * steps, (epoch + 1) * steps), seed=seed, **counts)
@@ -78,7 +79,7 @@ def fit(
 
 
 def _course(run: Run, model: Any, train: Callable[[int], Entry], epochs: range, watchers: Any) -> History:
-    """Train epoch by epoch, each kept in the run; return the figures of all, those before `epochs` included."""
+    """Train epoch by epoch and save each; return the metrics of all epochs, earlier ones included."""
     history = run.read_history()[: epochs.start]
     log = tf.summary.create_file_writer(str(run.directory / "tensorboard"))
     watchers.on_train_begin()
@@ -94,7 +95,7 @@ def _course(run: Run, model: Any, train: Callable[[int], Entry], epochs: range, 
 
 
 def _restored(recipe: Recipe, run: Run, start: Any, steps: int, epochs: int) -> tuple[Any, int]:
-    """Return the compiled model as the run's checkpoint has it, and how many epochs it has behind it."""
+    """Return the compiled model of the checkpoint, and how many epochs it was trained."""
     model = network.build(recipe)
     if start is not None:
         model.set_weights(start.get_weights())
@@ -105,24 +106,30 @@ def _restored(recipe: Recipe, run: Run, start: Any, steps: int, epochs: int) -> 
 
 
 def _loss(model: Any, recipe: Recipe, teacher: Any) -> loop.Loss:
-    """Return what a training step makes small: by the targets, or by what a teacher answers where there is one."""
+    """Return the training loss: against the targets, or against the teacher's answers."""
     if teacher is None:
-        return lambda _images, wanted, answers: model.loss(wanted, answers)
-    copy = keras.models.clone_model(teacher)  # where the strategy in scope computes
+        return lambda _images, wanted, answers, _own: model.loss(wanted, answers)
+    copy = keras.models.clone_model(teacher)  # on the devices of the strategy in scope
     copy.set_weights(teacher.get_weights())
     return distill.loss(copy, recipe.teacher_temperature)
 
 
-def _learnt(data: Mnist, pool: Part | None) -> tuple[Bytes, Any]:
-    """Return the training digits and after them the pool's pictures, uint8 [N, 28, 28], and their targets [N, 10]."""
-    if pool is None:
+def _own(recipe: Recipe, data: Mnist) -> Share:
+    """Return the user's own digits that the recipe mixes in."""
+    return data.own.learnt if recipe.own_per_batch and data.own is not None else NONE
+
+
+def _learnt(data: Mnist, pool: Part | None, own: Share) -> tuple[Bytes, Any]:
+    """Return training digits, the pool's pictures and own digits, uint8 [N, 28, 28], and their targets [N, 10]."""
+    parts = [each for each in (pool, own) if each is not None and len(each.labels)]
+    if not parts:
         return data.train_images, targets(data.train_labels)
-    labels = np.concatenate([data.train_labels, pool.labels])
-    return np.concatenate([data.train_images, pool.images]), targets(labels)
+    labels = np.concatenate([data.train_labels, *(part.labels for part in parts)])
+    return np.concatenate([data.train_images, *(part.images for part in parts)]), targets(labels)
 
 
 def _train(trainer: loop.Loop, judge: loop.Validation, order: batches.Order, epoch: int) -> Entry:
-    """Train an epoch and return its figures; the time is that of the training alone."""
+    """Train an epoch and return its metrics; the time excludes validation."""
     started = time.perf_counter()
     figures = trainer.train(order, epoch * len(order))
     seconds = time.perf_counter() - started
@@ -132,7 +139,7 @@ def _train(trainer: loop.Loop, judge: loop.Validation, order: batches.Order, epo
 
 
 def _note(log: Any, entry: Entry, epochs: int) -> None:
-    """Say what an epoch brought, and write it where TensorBoard finds it."""
+    """Print an epoch's metrics and write them for TensorBoard."""
     say(
         "fit",
         f"epoch {entry['epoch']} of {epochs}: loss {entry['loss']:.4f}, validation {entry['val_loss']:.4f}, "
@@ -144,10 +151,9 @@ def _note(log: Any, entry: Entry, epochs: int) -> None:
 
 
 def _finished(model: Any, recipe: Recipe, start: Any) -> Any:
-    """Return what was learnt as a model that computes what the export has to.
+    """Return the trained model as the export needs it: float32, on the CPU.
 
-    It is in float32 on the CPU: mixed precision and TensorFloat-32 round coarser, and variables that several GPUs
-    mirror do not convert.
+    Mixed precision and TensorFloat-32 round more coarsely, and tf2onnx does not convert mirrored variables.
     """
     with tf.distribute.OneDeviceStrategy("/CPU:0").scope():
         copy = network.build(recipe, precision="float32")
@@ -159,6 +165,6 @@ def _finished(model: Any, recipe: Recipe, start: Any) -> Any:
 
 
 def mean(branches: Sequence[Fitted]) -> Fitted:
-    """Return the first of them with the mean of the weights of all."""
+    """Return the first model with the mean of all weights."""
     soup.set_mean(branches[0].model, [branch.model for branch in branches], [1 / len(branches)] * len(branches))
     return branches[0]

@@ -1,4 +1,4 @@
-"""All that has to be learnt for a recipe: its teacher or what it starts from, its pictures, its branches."""
+"""Everything a recipe trains: its teacher or starting point, its pool, its branches."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -7,21 +7,23 @@ from statistics import median
 from typing import Any
 
 from training.data.mnist import Mnist
+from training.errors import TrainingError
 from training.fitting import device, fit
 from training.fitting.run import Run
+from training.model.read_back import read_back
 from training.options import Options
 from training.progress import say
-from training.recipe import Recipe
+from training.recipe import PUBLISHED, Recipe
 from training.recipes import find
 from training.synthesis import pool
 from training.synthesis.pictures import TRAINING
 
-_NEXT_BRANCH = 1_000_000  # from one branch's seed to the next: so far apart nobody's own seeds are
+_NEXT_BRANCH = 1_000_000  # between the seeds of two branches, so that they never meet a user's own seeds
 
 
 @dataclass(frozen=True)
 class Learnt:
-    """A recipe that was trained, the pictures that it learnt, and what was trained before it, by its role."""
+    """A trained recipe, its pool, and the models trained before it, by role."""
 
     recipe: Recipe
     seed: int
@@ -31,10 +33,10 @@ class Learnt:
 
 
 def open_run(recipe: Recipe, data: Mnist, options: Options) -> Run:
-    """Open the run of `recipe` that the options tell of.
+    """Open the run of `recipe` that the options name.
 
     Raises:
-        RunError: its directory holds something else.
+        RunError: its directory holds a different run.
     """
     return Run.open(
         options.run_dir,
@@ -49,7 +51,7 @@ def open_run(recipe: Recipe, data: Mnist, options: Options) -> Run:
 
 
 def each_seed(recipe: Recipe, data: Mnist, state: Run, strategy: Any, options: Options) -> list[Learnt]:
-    """Train `recipe` with each of the seeds that were asked for: the first in the run `state`, the others within it.
+    """Train `recipe` with each seed: the first in the run `state`, the others in runs within it.
 
     Raises:
         TrainingError: as for `learn`.
@@ -64,12 +66,12 @@ def each_seed(recipe: Recipe, data: Mnist, state: Run, strategy: Any, options: O
 
 
 def learn(recipe: Recipe, data: Mnist, state: Run, strategy: Any, options: Options) -> Learnt:
-    """Train `recipe` in the run `state`, and in runs within that one whatever it needs first and its other branches.
+    """Train `recipe` in the run `state`; its prerequisites and other branches get runs within that one.
 
-    What is learnt is the mean of the branches.
+    The result is the mean of the branches.
 
     Raises:
-        TrainingError: a run that is there does not fit, or is damaged; the message says what to do.
+        TrainingError: an existing run is a different one, or is damaged.
     """
     before = _train_first(recipe, data, strategy, options)
     pictures = _pool(recipe, data, options)
@@ -85,14 +87,17 @@ def learn(recipe: Recipe, data: Mnist, state: Run, strategy: Any, options: Optio
 
 
 def _train_first(after: Recipe, data: Mnist, strategy: Any, options: Options) -> dict[str, Learnt]:
-    """Return what is trained before `after`, the `teacher` and the `start` that it has, by that role.
+    """Train what `after` needs first; return its `teacher` and `start`, by role.
 
-    Each is from the run given, or from one within the run of `after`; that one takes fewer epochs than its recipe says
-    where a teacher would have more than its pupil, and where fewer were asked for.
+    Each comes from the run given, or from one within the run of `after`. That one trains for fewer epochs than its
+    recipe says where `--epochs` asks for fewer, or where a teacher would get more than its student.
     """
     first = {}
     for role, name, given in (("teacher", after.teacher, options.teacher), ("start", after.start, options.start)):
         if name is None:
+            continue
+        if name == PUBLISHED:
+            first[role] = _published(after, data, options)
             continue
         recipe = find(name)
         whole = given is not None or (role == "start" and options.epochs >= after.epochs)
@@ -105,6 +110,14 @@ def _train_first(after: Recipe, data: Mnist, strategy: Any, options: Options) ->
         state.mark_finished(f"the {role} of {after.name}")
         first[role] = Learnt(recipe, told.seed, fitted, pictures)
     return first
+
+
+def _published(after: Recipe, data: Mnist, options: Options) -> Learnt:
+    """Return the newest published version as if it had been trained here."""
+    if data.own is None or data.own.before is None:
+        raise TrainingError(f"Recipe {after.name} starts from a published version, and there is none to start from.")
+    model = read_back(data.own.before.graph, after)
+    return Learnt(after, options.seed, fit.Fitted(model, []), None)
 
 
 def _pool(recipe: Recipe, data: Mnist, options: Options) -> pool.Pool | None:
@@ -126,7 +139,7 @@ def _pool(recipe: Recipe, data: Mnist, options: Options) -> pool.Pool | None:
 
 
 def _within(options: Options, directory: Path) -> Options:
-    """Return the options of a run that belongs to another: it is resumed with that one, if it had begun."""
+    """Return the options of a run within another one: it is resumed with that one."""
     return replace(options, run_dir=directory, seeds=1, resume=options.resume and Run.is_in(directory))
 
 

@@ -1,7 +1,7 @@
 """The compiled training loop: one call runs a whole epoch, on the device where the images are.
 
-Picking, mixing, deforming and stepping are one graph, so nothing comes from the host between two steps. On a GPU that
-graph is compiled with XLA: the time of a step is then that of its arithmetic and not of launching it piece by piece.
+Picking, mixing, deforming and stepping are one graph, so nothing is copied from the host between two steps. On a GPU
+XLA compiles it: a step then takes the time of its arithmetic, not that of launching single operations.
 """
 
 from collections.abc import Callable
@@ -17,30 +17,34 @@ from training.model import network
 from training.recipe import Recipe
 from training.synthesis import augment
 
-_DEFORM = 1  # the stream of random numbers under a run's seed that deforms
+_DEFORM = 1  # random stream of the deformations
 _VALIDATION_BATCH = 1_000
 _NOT_FINITE = "The {} epoch {}. Nothing was published: train with a lower learning rate, or without --mixed-precision."
 
-#: From images, targets [N, 10] and the model's answers to the loss of a batch, a scalar.
-Loss = Callable[[Any, Any, Any], Any]
+#: (images, targets [N, 10], outputs, which are the user's own digits: bool [N]) -> loss of a batch, a scalar.
+Loss = Callable[[Any, Any, Any, Any], Any]
 
 
 class Images(NamedTuple):
-    """Images, uint8 [N, 28, 28], and their targets, float32 [N, 10], as variables on the device."""
+    """Images, uint8 [N, 28, 28], and their targets, float32 [N, 10], as variables on the device.
+
+    Those from number `own_from` on are the user's own digits.
+    """
 
     pixels: Any
     targets: Any
+    own_from: int
 
 
 class Figures(NamedTuple):
-    """The mean loss of an epoch's batches, and the share of its digits that were read right."""
+    """Mean loss and accuracy of an epoch."""
 
     loss: float
     accuracy: float
 
 
 class Settings(NamedTuple):
-    """The seed of the deformations, the steps of an epoch, whether XLA compiles it, and whether NaN is a result."""
+    """Seed of the deformations, steps an epoch, whether XLA compiles it, and whether a NaN loss is allowed."""
 
     seed: int
     steps: int
@@ -48,13 +52,17 @@ class Settings(NamedTuple):
     may_diverge: bool = False
 
 
-def place(pixels: Any, targets: Targets) -> Images:
-    """Put images, uint8 [N, 28, 28], and their targets, float32 [N, 10], where the strategy in scope trains."""
-    return Images(*(tf.Variable(each, trainable=False) for each in (pixels, targets)))
+def place(pixels: Any, targets: Targets, *, own: int = 0) -> Images:
+    """Put images, uint8 [N, 28, 28], and targets, float32 [N, 10], on the devices of the strategy in scope.
+
+    The last `own` of them are the user's own digits.
+    """
+    on_device = [tf.Variable(each, trainable=False) for each in (pixels, targets)]
+    return Images(on_device[0], on_device[1], len(targets) - own)
 
 
 class Loop:
-    """Trains a compiled Keras model, an epoch a call."""
+    """Trains a compiled Keras model, one epoch a call."""
 
     def __init__(
         self,
@@ -72,10 +80,10 @@ class Loop:
         model.optimizer.build(model.trainable_variables)
 
     def train(self, order: Order, first_step: int) -> Figures:
-        """Train on the images of `order`, int64 [steps, batch], of which the first row is step `first_step` of the run.
+        """Train on the images of `order`, int64 [steps, batch]; its first row is step `first_step` of the run.
 
         Raises:
-            TrainingError: the loss was not a finite number, or the weights were not; the message says when.
+            TrainingError: the loss or the weights were not finite; the message names the step or epoch.
         """
         with tf.device(self._strategy.extended.worker_devices[0]):
             sums, finite_until = self._epoch(tf.constant(order), tf.constant(first_step))
@@ -85,7 +93,7 @@ class Loop:
         return Figures(float(loss) / self._steps, float(right / max(digits, 1)))
 
     def _check_finite(self, first_step: int, steps: int) -> None:
-        """Look at how many steps had a finite loss, and at the weights: ReLU makes zero of what is no number."""
+        """Check losses and weights; weights too, because ReLU turns NaN into zero."""
         epoch = first_step // self._steps + 1
         if steps < self._steps:
             what = f"loss was not a finite number at step {first_step + steps:,}, in"
@@ -94,7 +102,7 @@ class Loop:
             raise TrainingError(_NOT_FINITE.format("weights were not finite numbers after", epoch))
 
     def _run(self, order: Any, first_step: Any) -> Any:
-        """Return the sums of losses, digits read right and digits, and how many steps had a finite loss."""
+        """Return the sum of losses, the digits read right, all digits, and how many steps had a finite loss."""
         sums, finite_until = tf.zeros(3), tf.constant(self._steps)
         for index in tf.range(self._steps):
             parts = self._strategy.run(self._step, args=(order[index], first_step + index))
@@ -114,7 +122,7 @@ class Loop:
             pixels = augment.deform(pixels, _seed(replica, self._seed, step), self._recipe.deformation)
         with tf.GradientTape() as tape:
             answers = self._model(pixels, training=True)
-            loss = self._loss(pixels, targets, answers) / replica.num_replicas_in_sync
+            loss = self._loss(pixels, targets, answers, chosen >= self._images.own_from) / replica.num_replicas_in_sync
             scaled = self._model.optimizer.scale_loss(loss)
         weights = self._model.trainable_variables
         self._model.optimizer.apply(tape.gradient(scaled, [weight.value for weight in weights]), weights)
@@ -122,7 +130,7 @@ class Loop:
 
 
 def _part_of(replica: Any, chosen: Any) -> Any:
-    """Return this replica's part of a batch: all of it where there is no other."""
+    """Return this replica's part of a batch; all of it on a single device."""
     count = replica.num_replicas_in_sync
     if count == 1:
         return chosen
@@ -131,20 +139,20 @@ def _part_of(replica: Any, chosen: Any) -> Any:
 
 
 def _seed(replica: Any, seed: int, step: Any) -> Any:
-    """Return the int32 [2] seed of one step's deformation; several replicas draw each for its own part."""
+    """Return the seed of one step's deformation, int32 [2]; each replica has its own."""
     own_step = step * replica.num_replicas_in_sync + replica.replica_id_in_sync_group
     return tf.stack([tf.constant(2 * seed + _DEFORM, tf.int32), own_step])
 
 
 class Validation:
-    """Judges a model by images that it does not learn from, uint8 [N, 28, 28], and their targets, float32 [N, 10]."""
+    """Validates a model on images, uint8 [N, 28, 28], and targets, float32 [N, 10]."""
 
     def __init__(self, model: Any, pixels: Any, targets: Targets) -> None:
         self._model, self._pixels, self._targets = model, pixels.astype(np.float32), targets
         self._answer = tf.function(lambda images: model(images, training=False), reduce_retracing=True)
 
     def judge(self) -> Figures:
-        """Return the mean loss by the targets, and the accuracy."""
+        """Return mean loss and accuracy."""
         starts = range(0, len(self._pixels), _VALIDATION_BATCH)
         batches = [self._pixels[start : start + _VALIDATION_BATCH] for start in starts]
         answers = tf.concat([self._answer(tf.constant(batch)) for batch in batches], axis=0)

@@ -1,4 +1,4 @@
-"""A run directory: what a training needs to go on after it was interrupted."""
+"""Run directories: what an interrupted training needs to resume."""
 
 import json
 from dataclasses import dataclass
@@ -12,17 +12,17 @@ from service.errors import first_line
 from training.data.mnist import Mnist
 from training.errors import RunError
 from training.files import replace_file
-from training.recipe import Recipe, completed
+from training.recipe import PUBLISHED, Recipe, completed
 
 _IDENTITY = "run.json"
 _HISTORY = "history.json"
-_FINISHED = "finished"  # the entry of `run.json` that says how a run ended
-_EPOCHS = "epochs"  # the entry of a checkpoint that says after how many it was written
+_FINISHED = "finished"  # key in `run.json`: how the run ended
+_EPOCHS = "epochs"  # key in a checkpoint: epochs trained
 
 
 @dataclass(frozen=True)
 class Run:
-    """A directory under which a training run keeps what it needs to go on: `run.json`, `history.json`, weights.
+    """The directory of a training run: `run.json`, `history.json` and the checkpoint.
 
     Raises:
         RunError: from `open`, where the directory holds something else than this run.
@@ -44,21 +44,24 @@ class Run:
         seeds: int = 1,
         resume: bool,
     ) -> "Run":
-        """Return the run in `directory`: the one that was interrupted there where `resume`, else a new one."""
+        """Open the run in `directory`: the interrupted one if `resume`, else a new one.
+
+        What starts from a published version is short, and takes the place of one that was not finished.
+        """
         identity = {
             "recipe": recipe.to_dict(),
             "epochs": epochs,
             "seed": seed,
             "seeds": seeds,
             "mixed precision": mixed_precision,
-            "data": dict(data.sha256),
+            "data": data.fingerprint if recipe.own_per_batch else dict(data.sha256),
         }
-        identity = json.loads(json.dumps(identity))  # tuples become lists, as they will when read back
+        identity = json.loads(json.dumps(identity))  # tuples become lists, as when read back
         run = cls(directory, identity)
         found = run._read_identity()
         if resume:
             run._check_same(found)
-        elif found is not None and not found.get(_FINISHED) and run.weights.exists():
+        elif found is not None and not found.get(_FINISHED) and run.weights.exists() and recipe.start != PUBLISHED:
             raise RunError(
                 f"{directory} holds a run that was not finished: go on with --resume, "
                 "or name another --run-dir, or delete it."
@@ -69,7 +72,7 @@ class Run:
 
     @staticmethod
     def is_in(directory: Path) -> bool:
-        """Tell whether a run was started in `directory`."""
+        """Whether a run was started in `directory`."""
         return (directory / _IDENTITY).exists()
 
     @property
@@ -79,23 +82,23 @@ class Run:
 
     @property
     def finished(self) -> str | None:
-        """How the run ended, such as "published as version 1"; None where something is left to do."""
+        """How the run ended, such as "published as version 1"; None if it has not."""
         return (self._read_identity() or {}).get(_FINISHED)
 
     def read_history(self) -> list[dict[str, float]]:
-        """Return the figures of the epochs so far."""
+        """Return the metrics of the epochs so far."""
         return _read_json(self.directory / _HISTORY) or []
 
     def save(self, model: Any, history: list[dict[str, float]]) -> None:
-        """Write the history, then the checkpoint, each in one step: a kill leaves the last whole one.
+        """Write the history, then the checkpoint, each atomically.
 
-        Not by Keras' `save_weights`: on a full disk HDF5 raises in destructors and ends in a segmentation fault.
+        Not with Keras' `save_weights`: on a full disk HDF5 ends in a segmentation fault.
 
         Raises:
             OSError: the disk is full.
         """
 
-        # The optimizer's count of steps would not do: mixed precision leaves out those whose gradients overflow.
+        # Not the optimizer's step count: mixed precision skips steps whose gradients overflow.
         arrays: dict[str, Any] = {_EPOCHS: len(history)}
         arrays |= {str(number): variable.numpy() for number, variable in enumerate(_variables(model))}
 
@@ -107,7 +110,7 @@ class Run:
         replace_file(self.weights, write_checkpoint)
 
     def restore(self, model: Any) -> int:
-        """Load the checkpoint, if there is one, into the compiled `model`; return how many epochs it has behind it.
+        """Load the checkpoint, if any, into the compiled `model`; return how many epochs it was trained.
 
         Raises:
             RunError: the checkpoint is damaged.
@@ -125,7 +128,7 @@ class Run:
         return epochs
 
     def mark_finished(self, how: str) -> None:
-        """Record that nothing of this run is left to do, so that the next one may start over."""
+        """Record that this run is complete, so that the next one may start over."""
         content = json.dumps(self.identity | {_FINISHED: how}, indent=1)
         replace_file(self.directory / _IDENTITY, lambda path: path.write_text(content))
 
@@ -155,7 +158,7 @@ class Run:
 
 
 def _variables(model: Any) -> list[Any]:
-    """Return what a checkpoint holds: the weights, then the optimizer's state."""
+    """Return the variables of a checkpoint: weights, then optimizer state."""
     return [*model.weights, *model.optimizer.variables]
 
 

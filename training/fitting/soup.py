@@ -1,4 +1,4 @@
-"""Means of weights (Wortsman et al. 2022, "Model soups" and "Robust fine-tuning of zero-shot models")."""
+"""Weight averaging (Wortsman et al. 2022, "Model soups" and "Robust fine-tuning of zero-shot models")."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,6 +7,6 @@ import numpy as np
 
 
 def set_mean(model: Any, models: Sequence[Any], shares: Sequence[float]) -> None:
-    """Let the weights of `model` be the mean of those of `models`, of which each has its share."""
+    """Set the weights of `model` to the weighted mean of those of `models`."""
     weights = zip(*(each.get_weights() for each in models), strict=True)
     model.set_weights([np.average(each, axis=0, weights=shares) for each in weights])

@@ -1,6 +1,6 @@
-"""`python -m training compare`: several recipes side by side, on the validation split alone.
+"""`python -m training compare`: compares recipes on the validation split.
 
-Each recipe and seed that is finished leaves a file, so that a comparison that was cut off goes on where it stopped.
+Each finished recipe and seed leaves a file, so an interrupted comparison resumes where it stopped.
 """
 
 import json
@@ -26,7 +26,7 @@ from training.recipe import Recipe, completed
 from training.release import report
 from training.synthesis import pool
 
-_NO_MATTER = ("summary", "accuracy_floor", "lesson")  # of a recipe, to what is compared
+_NO_MATTER = ("summary", "accuracy_floor", "lesson")  # fields of a recipe that do not affect the comparison
 
 
 @dataclass(frozen=True)
@@ -41,10 +41,10 @@ class Options:
 
 
 def run(recipes: Sequence[Recipe], data: Mnist, options: Options) -> Path:
-    """Train what is not finished yet, seed by seed, write the report and return its path.
+    """Train what is missing, seed by seed; write the report and return its path.
 
     Raises:
-        TrainingError: the directory holds another comparison, or a file in it cannot be read.
+        TrainingError: the directory holds another comparison, or an unreadable file.
     """
     _check_alone(recipes)
     strategy = device.strategy(options.device)
@@ -109,7 +109,7 @@ def _what_matters(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _train(recipe: Recipe, data: Mnist, options: Options, seed: int, strategy: Any) -> dict[str, Any]:
-    """Train from the start: what a run that was cut off has learnt says nothing of the gradients before."""
+    """Train from the start: a resumed run has no gradients of the epochs before."""
     directory = options.directory / f"{recipe.name}-seed{seed}"
     shutil.rmtree(directory, ignore_errors=True)
     state = Run.open(directory, recipe, options.epochs, seed, data, resume=False)

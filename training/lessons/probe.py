@@ -1,6 +1,6 @@
-"""Looks into a network while it learns: how large its gradients are, what its layers answer, which units are dead.
+"""Gradient norms, activations and dead units of a network in training.
 
-Of an ensemble it looks into the first member.
+Of an ensemble, those of the first member.
 """
 
 from typing import Any
@@ -22,11 +22,10 @@ Values = npt.NDArray[np.float32]
 
 
 class Probe(keras.callbacks.Callback):  # type: ignore[misc]
-    """Notes the gradients before the training and after each epoch, and the activations before it and after it.
+    """Records gradient norms before training and after each epoch, and activations before and after training.
 
-    `gradients` holds, for each of those times, the Euclidean norm of the loss's gradient by the kernel of each layer,
-    over the first 1,000 training digits, undeformed. `start` and `end` hold a `look` at each layer over the validation
-    digits.
+    `gradients` holds, for each of those times, the Euclidean norm of the loss's gradient for each layer's kernel over
+    the first 1,000 training digits, undeformed. `start` and `end` hold a `look` at each layer on the validation digits.
     """
 
     def __init__(self, recipe: Recipe, data: Mnist) -> None:
@@ -58,7 +57,7 @@ class Probe(keras.callbacks.Callback):  # type: ignore[misc]
 
 
 def gradient_norms(model: Any, loss: Any, images: Values, wanted: Values) -> list[float]:
-    """Return, for each layer from the first, the norm of the gradient of `loss` by its kernel; no dropout is at work.
+    """Return the norm of the gradient of `loss` for each layer's kernel, first layer first, without dropout.
 
     `images` is float32 [N, 28, 28] of 0 to 255, `wanted` their targets, float32 [N, 10].
     """
@@ -69,10 +68,10 @@ def gradient_norms(model: Any, loss: Any, images: Values, wanted: Values) -> lis
 
 
 def look(model: Any, images: npt.NDArray[np.uint8]) -> list[dict[str, Any]]:
-    """Return of each layer, the output included, what its units answer for `images`, uint8 [N, 28, 28].
+    """Return the activations of each layer, output included, on `images`, uint8 [N, 28, 28].
 
     `low`, `high` and `counts` are a histogram of 60 equal bins over all units and images. `units` counts the units, and
-    `dead` those of a ReLU layer that answer zero to each image; it is None where the activation is another.
+    `dead` the units of a ReLU layer that are zero for every image; None for another activation.
     """
     layers = dense_layers(model)
     inside = keras.Model(model.inputs[0], [layer.output for layer in layers])
@@ -81,7 +80,7 @@ def look(model: Any, images: npt.NDArray[np.uint8]) -> list[dict[str, Any]]:
 
 
 def _summary(layer: Any, values: Values) -> dict[str, Any]:
-    finite = values[np.isfinite(values)]  # a training that diverged leaves others
+    finite = values[np.isfinite(values)]  # a diverged training leaves NaN
     counts, edges = np.histogram(finite, _BINS)
     dead = int(np.sum(~values.any(axis=0))) if layer.activation is keras.activations.relu else None
     return {
@@ -95,5 +94,5 @@ def _summary(layer: Any, values: Values) -> dict[str, Any]:
 
 
 def dense_layers(model: Any) -> list[Any]:
-    """Return the layers of one network that have weights, from the first hidden one to the output."""
+    """Return the layers with weights, from the first hidden one to the output."""
     return [layer for layer in model.layers if isinstance(layer, keras.layers.Dense)]

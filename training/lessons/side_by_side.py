@@ -1,4 +1,4 @@
-"""The report of a comparison: Markdown tables, and plots of what the recipes did, epoch by epoch and layer by layer."""
+"""The report of a comparison: Markdown tables, and plots by epoch and by layer."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Any
 
 import matplotlib
 
-matplotlib.use("Agg")  # no screen is needed, and none is there in a container
+matplotlib.use("Agg")  # draws without a screen
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.ticker import MaxNLocator, NullFormatter
@@ -20,7 +20,7 @@ REPORT_FILE, PLOTS = "README.md", "plots"
 Record = Mapping[str, Any]
 Records = Mapping[Recipe, Sequence[Record]]  # of each recipe, one a seed
 
-_LEAST_ERROR_PERCENT = 0.01  # less is drawn here: a logarithm has no zero
+_LEAST_ERROR_PERCENT = 0.01  # zeros are drawn here: the axis is logarithmic
 _LEAST_GRADIENT = 1e-9
 _DPI = 80
 
@@ -41,7 +41,7 @@ def write(directory: Path, records: Records) -> Path:
 
 
 def sections(records: Records) -> dict[str, Records]:
-    """Return which recipes stand side by side: the known comparisons that have two or more, then what is in none."""
+    """Return the groups of recipes to compare: known comparisons of two or more, then the rest."""
     by_name = {recipe.name: recipe for recipe in records}
     chosen = {title: [by_name[name] for name in names if name in by_name] for title, names in COMPARISONS.items()}
     chosen = {title: recipes for title, recipes in chosen.items() if len(recipes) > 1}
@@ -88,7 +88,7 @@ def _row(recipe: Recipe, found: Sequence[Record]) -> str:
 
 
 def _dead_words(looks: Sequence[Sequence[Record]]) -> str:
-    """Return how many of the ReLU units of a network are dead, the mean over the seeds."""
+    """Return the dead ReLU units of a network in words, the mean over the seeds."""
     relu = [[layer for layer in look if layer["dead"] is not None] for look in looks]
     if not relu[0]:
         return "-"
@@ -97,7 +97,7 @@ def _dead_words(looks: Sequence[Sequence[Record]]) -> str:
 
 
 def _draw_errors(path: Path, records: Records) -> None:
-    """Draw the validation error by epoch, the mean over the seeds in a band from the least to the greatest."""
+    """Draw the validation error by epoch: the mean over the seeds, in a band from lowest to highest."""
     figure, axes = plt.subplots(figsize=(9, 4), layout="constrained")
     for recipe, found in records.items():
         accuracy = np.array([[entry["val_accuracy"] for entry in record["history"]] for record in found])
@@ -115,7 +115,7 @@ def _draw_errors(path: Path, records: Records) -> None:
 
 
 def _draw_layers(path: Path, records: Records) -> None:
-    """Draw a row a recipe, of its first seed: gradients by epoch, then of each layer what it answers."""
+    """Draw one row a recipe, of its first seed: gradients by epoch, then the activations of each layer."""
     columns = 1 + max(len(found[0]["end"]) for found in records.values())
     size = (2.2 * columns, 2.0 * len(records))
     figure, grid = plt.subplots(len(records), columns, figsize=size, layout="constrained", squeeze=False)

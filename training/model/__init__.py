@@ -1,1 +1,1 @@
-"""The network, and how it learns from a teacher."""
+"""The network, and distillation."""

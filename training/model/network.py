@@ -1,4 +1,4 @@
-"""The network of a recipe, from pixels to logits, and how it is set to learn."""
+"""The network of a recipe, from pixels to logits, with its optimizer and loss."""
 
 from functools import partial
 from typing import Any
@@ -12,17 +12,17 @@ _LOSSES = {
     "cross_entropy": partial(keras.losses.CategoricalCrossentropy, from_logits=True),
     "mean_squared_error": keras.losses.MeanSquaredError,
 }
-_LEAST_PROBABILITY = 1e-30  # whose logarithm is finite in float32
+_LEAST_PROBABILITY = 1e-30  # its logarithm is finite in float32
 
 
 def build(recipe: Recipe, *, precision: str | None = None) -> Any:
     """Return the untrained Keras model: float32 images [N, 28, 28] of 0 to 255 in, float32 logits [N, 10] out.
 
-    Those of an ensemble are [N, members, 10], so that each member learns for itself; `pooled` makes one answer of them.
-    `precision` is Keras' name of what the hidden layers compute in; the default is the global policy.
+    An ensemble has logits [N, members, 10], so that each member learns alone; `pooled` combines them. `precision` is
+    Keras' name for the precision of the hidden layers; the default is the global policy.
 
-    Scaling to [0, 1] is a layer, so that nobody outside has to know of it. The softmax is none: cross-entropy on
-    logits is the stabler sum, and the export adds it behind the temperature.
+    Scaling to [0, 1] is a layer of the model. The softmax is not: cross-entropy on logits is more stable, and the
+    export adds temperature and softmax.
     """
     name = recipe.name.replace("-", "_")
     if recipe.members == 1:
@@ -44,7 +44,7 @@ def _member(recipe: Recipe, precision: str | None, name: str) -> Any:
         layers.append(_dense(recipe, units, activation, precision, f"hidden_{number}"))
         if recipe.dropout:
             layers.append(keras.layers.Dropout(recipe.dropout, dtype=precision, name=f"dropout_{number}"))
-    # float32 also under mixed precision: a loss in float16 underflows
+    # float32 even under mixed precision: a float16 loss underflows
     layers.append(_dense(recipe, len(LABELS), recipe.output_activation, "float32", "logits"))
     return keras.Sequential(layers, name=name)
 
@@ -92,16 +92,16 @@ def _initializer(given: str | Normal) -> Any:
 
 
 def members(model: Any) -> list[Any]:
-    """Return the networks that `model` of `build` is made of, each from images to logits [N, 10]: itself or several."""
+    """Return the members of a model from `build`, each from images to logits [N, 10]; a single network is its own."""
     found = [layer for layer in model.layers if isinstance(layer, keras.Sequential)]
     return found or [model]
 
 
 def pooled(model: Any) -> Any:
-    """Return `model` of `build` with logits [N, 10] of one answer: of an ensemble, the log of its mean probability.
+    """Return a model from `build` with logits [N, 10]; for an ensemble, the log of its mean probability.
 
-    A temperature then calibrates the mean, as in Rahaman and Thiery 2021, "Uncertainty Quantification and Deep
-    Ensembles", and not each member.
+    The temperature calibrates the mean, not each member, as in Rahaman and Thiery 2021, "Uncertainty Quantification
+    and Deep Ensembles".
     """
     logits = model.outputs[0]
     return model if len(logits.shape) == 2 else keras.Model(model.inputs[0], log_mean_probability(logits))
@@ -114,11 +114,11 @@ def log_mean_probability(logits: Any) -> Any:
 
 
 def skip(model: Any, steps: int) -> None:
-    """Let dropout go on where it is after so many training steps, because no checkpoint holds its random state."""
+    """Set dropout to its state after so many steps, because no checkpoint holds its random state."""
     for member in members(model):
         for layer in member.layers:
             if isinstance(layer, keras.layers.Dropout):
-                layer.seed_generator.state.assign_add([0, steps])  # a seed, and the count of masks drawn
+                layer.seed_generator.state.assign_add([0, steps])  # a seed, and the number of masks drawn
 
 
 def compile_for(model: Any, recipe: Recipe, *, steps_per_epoch: int, epochs: int) -> None:
@@ -134,12 +134,12 @@ def compile_for(model: Any, recipe: Recipe, *, steps_per_epoch: int, epochs: int
     model.compile(
         optimizer=_optimizer(recipe, learning_rate),
         loss=loss(recipe) if recipe.members == 1 else _LossOfEachMember(loss(recipe)),
-        jit_compile=False,  # of Keras' own loops; `fitting.loop` decides for itself
+        jit_compile=False,  # of Keras' own loops; `fitting.loop` decides by itself
     )
 
 
 def loss(recipe: Recipe) -> Any:
-    """Return the recipe's loss of one network: a Keras loss of targets and outputs, [N, 10] each."""
+    """Return the recipe's Keras loss, of targets and outputs, [N, 10] each."""
     return _LOSSES[recipe.loss]()
 
 
@@ -154,7 +154,7 @@ def _optimizer(recipe: Recipe, learning_rate: Any) -> Any:
 
 
 class _LossOfEachMember(keras.losses.Loss):  # type: ignore[misc]
-    """The sum of the members' losses: each learns as it would alone, and none to make up for the others."""
+    """The sum of the members' losses: each learns as it would alone."""
 
     def __init__(self, of_one: Any) -> None:
         super().__init__(name="loss_of_each_member")
@@ -167,10 +167,10 @@ class _LossOfEachMember(keras.losses.Loss):  # type: ignore[misc]
 
 
 def count_right(targets: Any, answers: Any) -> tuple[Any, Any]:
-    """Return how many digits are read right, and how many there are, float32 each.
+    """Return the number of digits read right and of all digits, both float32.
 
-    `targets` is [N, 10], `answers` logits [N, 10], or [N, members, 10] of an ensemble. Pictures without a digit, whose
-    targets are level, do not count.
+    `targets` is [N, 10], `answers` logits [N, 10], or [N, members, 10] of an ensemble. Pictures without a digit, with
+    uniform targets, do not count.
     """
     if len(answers.shape) == 3:
         answers = log_mean_probability(answers)
@@ -181,4 +181,4 @@ def count_right(targets: Any, answers: Any) -> tuple[Any, Any]:
     return read_right, all_digits
 
 
-_DIGIT_FROM = 0.5  # of a target's largest probability
+_DIGIT_FROM = 0.5  # a target with a larger probability is a digit's

@@ -1,4 +1,4 @@
-"""What the validation split decides about a trained model: its temperature, and from where on it is certain."""
+"""What the validation split decides: the temperature and the threshold of certainty."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -19,7 +19,7 @@ _BATCH = 500
 
 @dataclass(frozen=True)
 class Calibrated:
-    """A trained model with what the validation split decided, and what it made of the pool's validation pictures."""
+    """A trained model with its temperature, its threshold, and its metrics on the pool's validation pictures."""
 
     learnt: Learnt
     temperature: float
@@ -28,12 +28,12 @@ class Calibrated:
     pictures: dict[str, Any]
 
     def probabilities(self, images: Any) -> Floats:
-        """Return Keras' calibrated answers to images, uint8 [N, 28, 28]: [N, 10]."""
+        """Return Keras' calibrated probabilities, [N, 10], for images, uint8 [N, 28, 28]."""
         return evaluate.probabilities(logits(self.learnt.fitted.model, images), self.temperature)
 
 
 def calibrate(learnt: Learnt, data: Mnist) -> Calibrated:
-    """Fit the temperature and the threshold of certainty on the validation split, and say what came of it."""
+    """Fit temperature and threshold on the validation split, and report them."""
     found = logits(learnt.fitted.model, data.validation_images)
     temperature = evaluate.fit_temperature(found, data.validation_labels)
     predicted = evaluate.probabilities(found, temperature)
@@ -51,19 +51,19 @@ def calibrate(learnt: Learnt, data: Mnist) -> Calibrated:
 
 
 def median(candidates: Sequence[Calibrated]) -> Calibrated:
-    """Return the one with the median validation loss; of an even number the better of the two in the middle."""
+    """Return the one with the median validation loss; of an even number the better of the middle two."""
     ranked = sorted(candidates, key=lambda each: each.validation.negative_log_likelihood)
     return ranked[(len(ranked) - 1) // 2]
 
 
 def logits(model: Any, images: Any) -> Floats:
-    """Return what `model` answers to images, uint8 [N, 28, 28]: float32 [N, 10]."""
+    """Return the logits, float32 [N, 10], of `model` for images, uint8 [N, 28, 28]."""
     found: Floats = model.predict(images.astype(np.float32), batch_size=_BATCH, verbose=0)
     return found
 
 
 def _judge_pictures(calibrated: Calibrated, pictures: Pool) -> dict[str, Any]:
-    """Return the metrics of the pool's validation pictures, and the share of its outliers that pass for certain."""
+    """Return the metrics on the pool's validation pictures, and the share of outliers answered with certainty."""
     predicted = {kind: calibrated.probabilities(pictures.parts[kind].images) for kind in VALIDATION}
     rendered, forms = (
         evaluate.evaluate(predicted[kind], pictures.parts[kind].labels, calibrated.certain_from)

@@ -1,4 +1,4 @@
-"""The model card: what people read of a version."""
+"""The model card of a version."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Any
 
 from service.contract import CARD_FILE, FLOAT32_FILE, IMAGE_SIDE, INT8_FILE, LABELS
 from training.recipe import Recipe
-from training.release import words
+from training.release import own, words
 from training.release.report import CURVES_FILE, tools
 from training.release.verify import MOST_BATCH_DIFFERENCE, MOST_DIFFERENCE, Verification, Verified
 
@@ -36,6 +36,7 @@ def write(
         deformation=words.deformation(recipe.deformation),
         mixture=words.mixture(recipe.mixture, figures),
         pictures=_picture_words(figures),
+        own=own.words(figures.get("own")),
         limits=_LIMITS_OF_MNIST if recipe.mixture is None else _LIMITS_WITH_MIXTURE,
         figures=figures,
         graphs=_graphs_table(verification),
@@ -119,7 +120,7 @@ end of the training, and what was fitted was fitted on the validation split.
 For float32 no label differs from Keras, and verification demands that no probability differs by more than
 {difference:.0e} and that batches of 1 and of 512 agree to {batch_difference:.0e}.
 *Certain* answers have a confidence of at least {figures[certain_from]:.4f}, which 99% of the validation digits reach.
-Validation: {figures[validation][errors]} errors in {figures[validation][count]:,}.{pictures}
+Validation: {figures[validation][errors]} errors in {figures[validation][count]:,}.{pictures}{own}
 
 {confusion}
 

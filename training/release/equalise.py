@@ -1,9 +1,9 @@
-"""Scale the hidden units of a graph so that int8 loses less of it; what the graph computes stays the same.
+"""Scales hidden units of a graph so that int8 loses less accuracy; the float graph computes the same.
 
-In int8 one scale holds for all outputs of a layer: where a unit reaches 800, one that never passes 5 has two levels.
-ReLU and its leaky form let a positive factor through, so a unit's output may be divided by one if the weights that read
-it are multiplied by it. The factor is that of SmoothQuant (Xiao et al. 2022, arXiv 2211.10438, equation 4 with alpha a
-half), which shares the range between the outputs and the weights.
+In int8 all outputs of a layer share one scale: where one unit reaches 800, a unit that never passes 5 has two levels.
+ReLU and leaky ReLU commute with a positive factor, so a unit's output may be divided by one if the weights that read it
+are multiplied by it. The factor is that of SmoothQuant (Xiao et al. 2022, arXiv 2211.10438, equation 4, alpha = 0.5),
+which splits the range between outputs and weights.
 """
 
 from typing import Any, NamedTuple
@@ -18,11 +18,11 @@ from service.contract import INPUT_NAME
 from training.data.mnist import Bytes
 
 _HOMOGENEOUS = ("Relu", "LeakyRelu")
-_MOST = 100.0  # times or divided by the median, lest a unit that hardly ever answers get any factor
+_MOST = 100.0  # bound on a factor relative to the median, for units that are hardly ever active
 
 
 class _Hidden(NamedTuple):
-    """A layer whose outputs can be scaled: the product before the activation, what that gives, the product after."""
+    """A layer whose outputs can be scaled: the Gemm before, the activation's output, the Gemm after."""
 
     before: Any
     output: str
@@ -30,9 +30,9 @@ class _Hidden(NamedTuple):
 
 
 def equalise(model: Any, images: Bytes) -> None:
-    """Scale the hidden units of the `onnx.ModelProto` in place, by what they answer to `images`, uint8 [N, 28, 28].
+    """Scale hidden units of the `onnx.ModelProto` in place, by their outputs on `images`, uint8 [N, 28, 28].
 
-    It takes chains of Gemm, an activation that is ReLU or leaky, and Gemm; the rest of the graph stays as it is.
+    Chains Gemm, ReLU or leaky ReLU, Gemm are scaled; the rest of the graph stays as it is.
     """
     constants = {constant.name: constant for constant in model.graph.initializer}
     hidden = _hidden(model.graph, set(constants))
@@ -51,7 +51,7 @@ def _hidden(graph: Any, constants: set[str]) -> list[_Hidden]:
             readers.setdefault(name, []).append(node)
 
     def is_product(node: Any) -> bool:
-        """Whether its weights and biases are its own; one that transposes would have its units elsewhere."""
+        """Whether this is a plain Gemm with weights and biases of its own, not transposed."""
         own = all(name in constants and len(readers[name]) == 1 for name in node.input[1:])
         plain = not any(attribute.name.startswith("trans") and attribute.i for attribute in node.attribute)
         return node.op_type == "Gemm" and own and plain
@@ -69,7 +69,7 @@ def _hidden(graph: Any, constants: set[str]) -> list[_Hidden]:
 
 
 def _greatest(model: Any, outputs: list[str], images: Bytes) -> list[npt.NDArray[np.float32]]:
-    """Return the largest size that each unit of each output has for any of the images."""
+    """Return the largest absolute value of each unit over the images."""
     if not outputs:
         return []
     open_ended = onnx.ModelProto()
@@ -80,7 +80,7 @@ def _greatest(model: Any, outputs: list[str], images: Bytes) -> list[npt.NDArray
 
 
 def _factors(most: npt.NDArray[np.float32], weights: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Return by what to divide each unit: 1 where it never answers or nobody reads it."""
+    """Return the divisor of each unit: 1 if it is never active or never read."""
     alive = (most > 0) & (weights > 0)
     factors = np.ones_like(most)
     if alive.any():

@@ -1,4 +1,4 @@
-"""What a set of predictions is worth: errors, likelihood, calibration, confusion."""
+"""Metrics of predictions: errors, likelihood, calibration, confusion."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -15,12 +15,12 @@ Floats = npt.NDArray[np.floating[Any]]
 
 _CALIBRATION_BINS = 15
 _CERTAIN_SHARE = 0.99
-_TEMPERATURES = (0.01, 1e4)  # the classic recipes give outputs between 0 and 1, and logits in the thousands
+_TEMPERATURES = (0.01, 1e4)  # classic recipes have outputs from 0 to 1, or logits in the thousands
 
 
 @dataclass(frozen=True)
 class Metrics:
-    """Figures of one set of predictions.
+    """Metrics of one set of predictions.
 
     `error_percent` is errors / count in percent; `negative_log_likelihood` is in nats an image;
     `expected_calibration_error` and the shares are fractions. `confusion[t][p]` counts digits `t` read as `p`.
@@ -57,8 +57,8 @@ def probabilities(logits: Floats, temperature: float) -> Floats:
 
 
 def certain_from(predicted: Floats) -> float:
-    """Return the confidence that 99% of the answers `predicted`, [N, 10], reach: the rest are for a person to check."""
-    return min(1.0, float(np.quantile(predicted.max(axis=1), 1 - _CERTAIN_SHARE)))  # rounding may go beyond
+    """Return the confidence that 99% of `predicted`, [N, 10], reach; the rest a person should check."""
+    return min(1.0, float(np.quantile(predicted.max(axis=1), 1 - _CERTAIN_SHARE)))  # rounding may exceed 1
 
 
 def evaluate(predicted: Floats, labels: Bytes, certain: float) -> Metrics:

@@ -1,4 +1,4 @@
-"""From a trained Keras model to ONNX graphs that speak the contract: float32, and its int8 twin."""
+"""Exports a trained Keras model to ONNX graphs that follow the contract: float32 and int8."""
 
 import json
 import tempfile
@@ -39,7 +39,7 @@ def export_float32(model: Any, temperature: float, recipe: Recipe) -> bytes:
     @tf.function(input_signature=[signature])  # type: ignore[untyped-decorator]
     def predict(images: Any) -> dict[str, Any]:
         logits = model(tf.cast(images, tf.float32), training=False)
-        # named, so that whoever looks at the graph finds where the calibration is
+        # named, so that a graph viewer shows where the calibration is
         calibrated = tf.multiply(logits, tf.constant(1 / temperature, tf.float32), name="calibrate")
         return {OUTPUT_NAME: tf.nn.softmax(calibrated)}
 
@@ -62,10 +62,10 @@ def export_int8(float32: bytes, training_images: Bytes) -> bytes:
     times closer to the float32 graph's; equalised units bring them four times closer again. Where pictures were learnt
     beside digits, they are to calibrate on: they reach farther, and digits in between only take their place.
     """
-    with tempfile.TemporaryDirectory() as scratch:  # the quantiser wants files
+    with tempfile.TemporaryDirectory() as scratch:  # the quantiser takes files only
         source, target = Path(scratch) / "float32.onnx", Path(scratch) / "int8.onnx"
         source.write_bytes(float32)
-        quant_pre_process(source, source, skip_symbolic_shape=True)  # joins products and biases
+        quant_pre_process(source, source, skip_symbolic_shape=True)  # fuses MatMul and Add
         chosen = _spread(training_images, _CALIBRATION_IMAGES)
         equalised = onnx.load(source)
         equalise(equalised, chosen)
@@ -91,7 +91,7 @@ def _spread(images: Bytes, count: int) -> Bytes:
 
 
 class _CalibrationImages(CalibrationDataReader):  # type: ignore[misc]
-    """Feeds the quantiser images, a hundred a batch."""
+    """Feeds images to the quantiser, a hundred a batch."""
 
     def __init__(self, images: Bytes) -> None:
         self._batches: Iterator[Bytes] = iter(np.array_split(images, max(1, len(images) // 100)))

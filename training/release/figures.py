@@ -1,4 +1,4 @@
-"""The figures of a version as its manifest has them: how good it is, and how it was trained."""
+"""The metrics in a version's manifest: how good it is, and how it was trained."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -48,7 +48,7 @@ def figures(
 
 
 def _of_seed(candidate: Calibrated, data: Mnist) -> dict[str, Any]:
-    """Return what one seed gave. Its test errors are counted after the choice, which they did not influence."""
+    """Return the metrics of one seed. Test errors are counted after the choice and did not influence it."""
     read = candidate.probabilities(data.test_images).argmax(axis=1)
     return {
         "seed": candidate.learnt.seed,
@@ -59,8 +59,8 @@ def _of_seed(candidate: Calibrated, data: Mnist) -> dict[str, Any]:
 
 
 def _of_run_before(first: Learnt | None, data: Mnist) -> dict[str, Any] | None:
-    """Return the figures of the teacher, or of what a recipe started from."""
-    if first is None:
+    """Return the metrics of the teacher or starting point; a published version has its own in its manifest."""
+    if first is None or not first.fitted.history:
         return None
     fitted, last = first.fitted, first.fitted.history[-1]
     return {

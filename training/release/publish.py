@@ -1,7 +1,7 @@
-"""Publishes a version into the models directory, atomically.
+"""Publishes a version into the models directory atomically.
 
-The files are written and synced in a hidden directory beside the versions, which a rename then turns into the next
-free number. A rename onto a version that exists fails, so of two that publish at once one takes the number after.
+Files are written and synced in a hidden directory, which is then renamed to the next free number. Renaming onto an
+existing version fails, so of two concurrent publishers one takes the following number.
 """
 
 import contextlib
@@ -20,9 +20,9 @@ _STALE_AFTER_SECONDS = 24 * 3600
 def publish(models: Path, name: str, write: Callable[[Path, str], None]) -> str:
     """Publish a version of model `name` under `models` and return its number.
 
-    `write(directory, version)` writes the version's files; it is called again, in the same directory, if another
-    publisher took that number meanwhile. If it raises, or the process dies at any point, `models` is as it was but for
-    a hidden directory that a later publication removes.
+    `write(directory, version)` writes the version's files. It is called again, in the same directory, if another
+    publisher has taken the number. If it raises or the process dies, `models` is unchanged except for a hidden
+    directory that a later publication removes.
 
     Raises:
         OSError: the disk is full or the directory cannot be written; nothing was published.
@@ -32,7 +32,7 @@ def publish(models: Path, name: str, write: Callable[[Path, str], None]) -> str:
     _remove_stale(versions)
     staging = Path(tempfile.mkdtemp(prefix=_STAGING_PREFIX, dir=versions))
     try:
-        staging.chmod(0o755)  # mkdtemp's 0o700 would hide the version from a service that runs as somebody else
+        staging.chmod(0o755)  # mkdtemp's 0o700 would hide the version from another user's service
         return _claim(versions, staging, write)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
@@ -48,20 +48,20 @@ def _claim(versions: Path, staging: Path, write: Callable[[Path, str], None]) ->
         except OSError as error:
             if error.errno not in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR):
                 raise
-            continue  # somebody else was first
-        # The version stands, whole; a failure here leaves open only whether the rename outlives a power cut.
+            continue  # another publisher was first
+        # The version is complete; if this fails, only a power cut can undo the rename.
         with contextlib.suppress(OSError):
             _sync_directory(versions)
         return version
 
 
 def _newest(versions: Path) -> int:
-    """Return the highest number in use, by whatever kind of entry, 0 where there is none."""
+    """Return the highest number in use by any kind of entry, or 0."""
     return max((int(entry.name) for entry in versions.iterdir() if entry.name.isdecimal()), default=0)
 
 
 def _sync(directory: Path) -> None:
-    """Wait until the files and the entries of `directory` are on the disk, so that the rename cannot overtake them."""
+    """Sync the files and entries of `directory`, so that the rename cannot reach the disk before them."""
     for path in directory.iterdir():
         path.chmod(0o644)
         with path.open("rb") as file:
@@ -78,7 +78,7 @@ def _sync_directory(directory: Path) -> None:
 
 
 def _remove_stale(versions: Path) -> None:
-    """Remove what publishers left that were killed; a younger directory may belong to one that is at work."""
+    """Remove directories of killed publishers; a young one may be in use."""
     for entry in versions.glob(_STAGING_PREFIX + "*"):
         with contextlib.suppress(OSError):
             if time.time() - entry.stat().st_mtime > _STALE_AFTER_SECONDS:

@@ -1,4 +1,4 @@
-"""The learning curves of a version, and on what it was made."""
+"""The learning curves of a version, and the tools and machine it was made with."""
 
 import os
 import platform
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import matplotlib
 
-matplotlib.use("Agg")  # no screen is needed, and none is there in a container
+matplotlib.use("Agg")  # draws without a screen
 import matplotlib.pyplot as plt
 
 CURVES_FILE = "curves.png"
@@ -17,23 +17,23 @@ _TOOLS = ("tensorflow", "keras", "tf2onnx", "onnx", "onnxruntime", "numpy")
 
 
 def tools() -> dict[str, str]:
-    """Return the versions of Python and of what computed the model."""
+    """Return the versions of Python and of the libraries used."""
     return {"python": platform.python_version()} | {name: installed(name) for name in _TOOLS}
 
 
 def machine() -> str:
-    """Return the processor and how many of it there are."""
+    """Return the processor's name and count."""
     model = platform.processor() or platform.machine()
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
         model = next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
     except (OSError, StopIteration):
-        pass  # not Linux, or no x86
+        pass  # not Linux, or not x86
     return f"{os.cpu_count()} x {model}"
 
 
 def write_curves(directory: Path, history: Sequence[Mapping[str, float]]) -> None:
-    """Draw loss and error by epoch, of training and validation, into `directory`."""
+    """Draw training and validation loss and error by epoch into `directory`."""
     epochs = [entry["epoch"] for entry in history]
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.5), layout="constrained")
     for prefix, label in (("", "training, deformed"), ("val_", "validation")):

@@ -13,7 +13,7 @@ CONFIG_FILE = "config.pbtxt"
 LABELS_FILE = "labels.txt"
 MAX_BATCH = 256
 
-# float32, because each version has it and it runs on a GPU too. The warm-up answers before the model counts as ready.
+# float32: every version has it, and it runs on a GPU too. The warm-up runs before the model counts as ready.
 _CONFIG = """\
 # Written when the model was published. Change it as you like: a file that is here already is left alone.
 name: "{name}"
@@ -49,12 +49,12 @@ def config(name: str) -> str:
 
 
 def labels() -> str:
-    """Return the file of labels, one a line, with which Triton answers a classification."""
+    """Return the labels file, one label a line, for Triton's classification extension."""
     return "".join(f"{label}\n" for label in LABELS)
 
 
 def write(directory: Path, name: str) -> None:
-    """Write both files into `directory`, MODELS/NAME, where they are missing; each is there whole or not at all.
+    """Write both files into `directory`, MODELS/NAME, if missing; each atomically.
 
     Raises:
         OSError: the directory cannot be written.
@@ -69,7 +69,7 @@ def _write_whole(path: Path, text: str) -> None:
     staging = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         staging.write_text(text, encoding="ascii")
-        staging.chmod(0o644)  # whatever the umask: Triton runs as somebody else
+        staging.chmod(0o644)  # regardless of the umask: Triton runs as another user
         staging.replace(path)
     finally:
         staging.unlink(missing_ok=True)

@@ -1,6 +1,6 @@
-"""The proof that an export computes what was trained, and the one place that reads the test set.
+"""Proves that an export computes what was trained; the only code that reads the test set.
 
-Every figure comes from the service's own engine, on the bytes that will be published.
+Every metric comes from the service's own engine, on the bytes that are published.
 """
 
 import time
@@ -16,8 +16,8 @@ from training.errors import VerificationError
 from training.recipe import Recipe
 from training.release.evaluate import Floats, Metrics, evaluate
 
-MOST_DIFFERENCE = 1e-5  # of a float32 probability from Keras' own
-MOST_BATCH_DIFFERENCE = 1e-6  # of a probability at batch 1 from the same at batch 512
+MOST_DIFFERENCE = 1e-5  # between a float32 probability and Keras'
+MOST_BATCH_DIFFERENCE = 1e-6  # between a probability at batch 1 and at batch 512
 MOST_INT8_COST_PERCENT = 0.05  # points of test accuracy
 _BATCH = 512
 _SPEED_ROUNDS, _SPEED_RUNS = 5, 200
@@ -25,10 +25,10 @@ _SPEED_ROUNDS, _SPEED_RUNS = 5, 200
 
 @dataclass(frozen=True)
 class Verified:
-    """What verification found of one graph.
+    """The verification of one graph.
 
     `keras_difference` and `batch_difference` are the largest differences of a probability; `labels_differing` counts
-    test digits that Keras reads otherwise; `microseconds` is the median time of one image on one thread of a CPU.
+    test digits that Keras reads differently; `microseconds` is the median time of one image on one CPU thread.
     """
 
     test: Metrics
@@ -41,7 +41,7 @@ class Verified:
 
 @dataclass(frozen=True)
 class Verification:
-    """The graphs that may be published, by file name, and why the int8 one is not among them if it is not."""
+    """The graphs that may be published, by file name, and the reason if int8 is left out."""
 
     graphs: Mapping[str, bytes]
     figures: Mapping[str, Verified]
@@ -58,10 +58,10 @@ def verify(
     test_labels: npt.NDArray[np.uint8],
     certain_from: float,
 ) -> Verification:
-    """Hold both graphs to Keras' probabilities for the test images, and float32 to the recipe's accuracy floor.
+    """Compare both graphs with Keras on the test images, and float32 with the recipe's accuracy floor.
 
-    An int8 graph that is not faster, costs too much accuracy or looks at its neighbours is left out; anything wrong
-    with the float32 graph stops the publication.
+    An int8 graph that is not faster, loses too much accuracy or depends on its batch is left out. Any fault of the
+    float32 graph stops the publication.
 
     Raises:
         VerificationError: the float32 graph differs from Keras, depends on its batch, or misses the floor.
@@ -97,7 +97,7 @@ def run_in_batches(engine: Engine, images: Images, size: int) -> Probabilities:
 
 
 def _microseconds(engine: Engine, image: Images) -> float:
-    """Return the time of a run, the least median of a few rounds: what disturbs a round only makes it slower."""
+    """Return the time of a run: the lowest median of a few rounds, since noise only adds time."""
     medians = []
     for _ in range(_SPEED_ROUNDS):
         times = []

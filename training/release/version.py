@@ -1,4 +1,4 @@
-"""The files of a version: graphs, curves, model card, and last the manifest that names them."""
+"""Writes the files of a version: graphs, curves, model card, and last the manifest."""
 
 import hashlib
 from collections.abc import Callable, Mapping
@@ -14,7 +14,7 @@ from training.release import card, report
 from training.release.verify import Verification
 
 _SELF_TEST_SEED, _SELF_TEST_IMAGES = 1, 16
-# Kernels for other processors round otherwise; in int8 one step of rounding can move a probability visibly.
+# Kernels of other processors round differently; in int8 one rounding step can move a probability visibly.
 _FLOAT32_TOLERANCE, _INT8_TOLERANCE = 1e-4, 0.1
 
 
@@ -39,7 +39,7 @@ def writer(
             self_test=self_test,
             recipe=recipe.to_dict(),
             metrics=dict(figures),
-            data={"name": "MNIST", "sha256": dict(data.sha256)},
+            data={"name": "MNIST", "sha256": data.fingerprint},
             tools=report.tools(),
         ).write(directory)
 

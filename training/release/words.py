@@ -1,14 +1,14 @@
-"""A recipe in words, as the model card says it."""
+"""A recipe in words, for the model card."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from service.contract import IMAGE_SIDE, LABELS
-from training.recipe import Deformation, Mixture, Normal, Recipe
+from training.recipe import PUBLISHED, Deformation, Mixture, Normal, Recipe
 
 
 def network(recipe: Recipe, weights: int) -> str:
-    """Return what the network is: its layers, its activation, how many weights it has."""
+    """Describe the network: layers, activation, number of weights."""
     layers = "-".join(map(str, (IMAGE_SIDE**2, *recipe.hidden, len(LABELS))))
     activation = recipe.activation.replace("_", " ")
     slope = f" of slope {recipe.negative_slope:g}" if recipe.negative_slope else ""
@@ -23,7 +23,7 @@ def network(recipe: Recipe, weights: int) -> str:
 
 
 def output(recipe: Recipe) -> str:
-    """Return what else there is to know of the answers: how outputs that are no logits become probabilities."""
+    """Describe how outputs that are not logits become probabilities."""
     said = []
     if recipe.output_activation != "linear" or recipe.loss != "cross_entropy":
         loss = recipe.loss.replace("_", " ")
@@ -40,9 +40,12 @@ def output(recipe: Recipe) -> str:
 
 
 def learning(recipe: Recipe) -> str:
-    """Return from which weights and by which steps it learns."""
+    """Describe initial weights, optimizer and schedule."""
     initial = f"{_initial(recipe.kernel_initializer)} weights, {_initial(recipe.bias_initializer)} biases"
-    said = [f"the weights of recipe `{recipe.start}`" if recipe.start else initial, _steps(recipe)]
+    start = (
+        "the weights of the version before" if recipe.start == PUBLISHED else f"the weights of recipe `{recipe.start}`"
+    )
+    said = [start if recipe.start else initial, _steps(recipe)]
     if recipe.branches > 1:
         said.append(f"{recipe.branches} times from there, each with random numbers of its own")
     if recipe.start_share:
@@ -57,7 +60,7 @@ def learning(recipe: Recipe) -> str:
 
 
 def teacher(recipe: Recipe, figures: Mapping[str, Any] | None) -> str:
-    """Return from whom the network learnt; `figures` are the teacher's in the manifest."""
+    """Describe the teacher; `figures` are its metrics in the manifest."""
     if figures is None:
         return ""
     return (
@@ -68,7 +71,7 @@ def teacher(recipe: Recipe, figures: Mapping[str, Any] | None) -> str:
 
 
 def seeds(figures: Mapping[str, Any]) -> str:
-    """Return what the other seeds gave; `figures` are the manifest's metrics."""
+    """Describe the other seeds; `figures` are the manifest's metrics."""
     every = figures["seeds"]
     if len(every) == 1:
         return "One run."
@@ -83,7 +86,7 @@ def seeds(figures: Mapping[str, Any]) -> str:
 
 
 def start(figures: Mapping[str, Any] | None) -> str:
-    """Return what was trained first; `figures` are those of it in the manifest."""
+    """Describe what was trained first; `figures` are its metrics in the manifest."""
     if figures is None:
         return ""
     return f"\n- Recipe `{figures['recipe']}` came first: {_course(figures)}"
@@ -111,7 +114,7 @@ def _initial(given: str | Normal) -> str:
 
 
 def deformation(bounds: Deformation | None) -> str:
-    """Return how the images of a batch are deformed."""
+    """Describe the deformation."""
     if bounds is None:
         return "none"
     return (
@@ -122,7 +125,7 @@ def deformation(bounds: Deformation | None) -> str:
 
 
 def mixture(given: Mixture | None, figures: Mapping[str, Any]) -> str:
-    """Return what is mixed into a batch; `figures` are the manifest's metrics."""
+    """Describe the mixture; `figures` are the manifest's metrics."""
     if given is None:
         return "nothing"
     counts = {kind: found["count"] for kind, found in figures["pool"].items() if kind != "seconds"}

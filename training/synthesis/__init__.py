@@ -1,1 +1,1 @@
-"""Pictures that are made: deformed, drawn and rendered digits, and what is no digit."""
+"""Synthetic pictures: deformed, drawn and rendered digits, and non-digits."""

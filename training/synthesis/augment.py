@@ -1,7 +1,6 @@
-"""Random deformation of a batch of digits, as TensorFlow ops: once a batch, on whatever device runs them.
+"""Random deformation of a batch of digits, as TensorFlow ops.
 
-Every random number is a function of the seed that is passed in, so a run that was interrupted goes on with the very
-deformations that it would have seen.
+Random numbers depend on the seed passed in alone, so a resumed run sees the same deformations.
 """
 
 import math
@@ -14,15 +13,15 @@ from service.contract import IMAGE_SIDE
 from training.recipe import Deformation
 
 _SIDE = IMAGE_SIDE
-_PADDED = _SIDE + 3  # background: one pixel before, two after, so that what lies outside reads as zero with no masks
+_PADDED = _SIDE + 3  # one pixel before, two after: samples outside the image then read background without masks
 _CENTRE = (_SIDE - 1) / 2
-_SQRT_2 = math.sqrt(2)  # times erfinv(u), with u uniform in (-1, 1), it is standard normal
-_INSIDE = 1 - 2.0**-23  # what keeps u from 1, where erfinv is infinite
+_SQRT_2 = math.sqrt(2)  # times erfinv(u), u uniform in (-1, 1): standard normal
+_INSIDE = 1 - 2.0**-23  # keeps u below 1, where erfinv is infinite
 _UNIFORM_DEVIATION = 1 / math.sqrt(3)  # of noise in [-1, 1]; one factor an axis makes its variance
 
 
 def deform(images: Any, seed: Any, deformation: Deformation) -> Any:
-    """Return `images` deformed, each by its own random affine map and elastic field.
+    """Deform each image by a random affine map and elastic field of its own.
 
     Args:
         images: float32 [N, 28, 28], 0 = background, 255 = ink.
@@ -33,7 +32,7 @@ def deform(images: Any, seed: Any, deformation: Deformation) -> Any:
         float32 [N, 28, 28], sampled bilinearly; what comes from outside the image is background.
     """
     count = tf.shape(images)[0]
-    # not stateless_split: half of its seeds are negative, for which XLA draws other numbers than other kernels do
+    # not stateless_split: half of its seeds are negative, for which XLA draws different numbers
     affine_seed, elastic_seed = (tf.stack([seed[0], 2 * seed[1] + stream]) for stream in (0, 1))
     grid = affine_grid(count, affine_seed, deformation)
     field = elastic_field(count, elastic_seed, deformation)
@@ -41,7 +40,7 @@ def deform(images: Any, seed: Any, deformation: Deformation) -> Any:
 
 
 def affine_grid(count: Any, seed: Any, deformation: Deformation) -> Any:
-    """Return where each output pixel takes its value from, (row, column) in pixels: float32 [2, N, 28, 28]."""
+    """Return the source of each output pixel, (row, column) in pixels: float32 [2, N, 28, 28]."""
     draws = _uniform([6, count, 1, 1], seed)
     angle = draws[0] * math.radians(deformation.rotation_degrees)
     scale_y, scale_x = 1.0 + deformation.scale * draws[1], 1.0 + deformation.scale * draws[2]
@@ -58,8 +57,8 @@ def affine_grid(count: Any, seed: Any, deformation: Deformation) -> Any:
 def elastic_field(count: Any, seed: Any, deformation: Deformation) -> Any:
     """Return Simard's random displacement, (row, column) in pixels: float32 [2, N, 28, 28].
 
-    Smoothed noise lives in few dimensions: instead of 784 numbers a field and two convolutions, this draws the
-    coefficients of its Karhunen-Loeve expansion, which has the same mean and covariance.
+    Smoothed noise has few degrees of freedom: this draws the coefficients of its Karhunen-Loeve expansion, with equal
+    mean and covariance, instead of 784 numbers and two convolutions.
     """
     basis = tf.constant(smooth_noise_basis(deformation.elastic_sigma))
     modes = basis.shape[1]
@@ -68,13 +67,13 @@ def elastic_field(count: Any, seed: Any, deformation: Deformation) -> Any:
 
 
 def _uniform(shape: Any, seed: Any) -> Any:
-    """Return float32 from -1 to 1, made of whole numbers: those XLA draws as other kernels do, floats it does not."""
+    """Return float32 from -1 to 1 made from integers, which XLA draws as other kernels do (floats differ)."""
     bits = tf.random.stateless_uniform(shape, seed, None, None, tf.int32)
     return tf.cast(bits, tf.float32) * 2.0**-31
 
 
 def sample(images: Any, coordinates: Any) -> Any:
-    """Return `images`, float32 [N, 28, 28], read bilinearly at `coordinates`, float32 [2, N, 28, 28] in pixels."""
+    """Sample `images`, float32 [N, 28, 28], bilinearly at `coordinates`, float32 [2, N, 28, 28] in pixels."""
     padded = tf.reshape(tf.pad(images, [[0, 0], [1, 2], [1, 2]]), [-1])
     inside = tf.clip_by_value(coordinates + 1.0, 0.0, _SIDE + 1.0)
     corner = tf.floor(inside)
@@ -94,7 +93,7 @@ def _between(first: Any, second: Any, share: Any) -> Any:
 def smooth_noise_basis(sigma: float) -> Any:
     """Return A, float32 [28, modes], such that A z has the covariance of uniform noise smoothed along one axis.
 
-    z is standard normal. The modes that are left out carry less than a thousandth of the variance.
+    z is standard normal. The modes left out hold less than a thousandth of the variance.
     """
     offsets = np.arange(-_SIDE + 1, _SIDE, dtype=np.float64)
     kernel = np.exp(-0.5 * (offsets / sigma) ** 2)

@@ -1,9 +1,8 @@
 """The conditions under which digits reach the service: pens, paper, light, cameras, scanners, small bitmaps.
 
-    digit -> enlarge -> reweight -> turn -> a picture, as somebody would send it -> the service's canonical form
+    digit -> enlarge -> reweight -> turn -> a picture as somebody would send it -> the canonical form
 
-What comes out is what the service's model is given, so a model that learns it is tuned to the
-service's preprocessing.
+The result is what the service gives its model, so the model learns the service's preprocessing too.
 """
 
 from collections.abc import Callable
@@ -19,12 +18,12 @@ from training.data.mnist import Bytes
 
 Shade = npt.NDArray[np.float32]  # [height, width]
 
-_CORNER = np.float32(1.4143)  # from the middle of a square of half side 1
-_ENLARGED = 112  # pixels, of an MNIST digit with its margin
+_CORNER = np.float32(1.4143)  # from the middle of a square with half-side 1
+_ENLARGED = 112  # pixels of an MNIST digit with its margin
 
 
 def seen(ink: Bytes, random: np.random.Generator) -> Bytes | None:
-    """Return what the model would be given of a random picture of `ink`, uint8 [28, 28]; None where it is refused.
+    """Return the canonical form, uint8 [28, 28], of a random picture of `ink`; None if it is rejected.
 
     `ink` is uint8 [height, width], 0 = paper, 255 = ink.
     """
@@ -49,7 +48,7 @@ def enlarge(digit: Bytes) -> Bytes:
 
 
 def reweight(ink: Bytes, random: np.random.Generator) -> Bytes:
-    """Return the strokes thinner, as they are, or bolder."""
+    """Return the strokes thinner, unchanged or bolder."""
     choice = random.random()
     if choice < 0.3:
         return thin(ink, random.uniform(0.2, 0.65))
@@ -60,7 +59,7 @@ def reweight(ink: Bytes, random: np.random.Generator) -> Bytes:
 
 
 def thin(ink: Bytes, share: float) -> Bytes:
-    """Return the strokes without their outer `share`, their middle line kept, so that hardly any breaks."""
+    """Return the strokes without their outer `share`; the middle line stays, so hardly any break."""
     depth = cv2.distanceTransform((ink > 127).astype(np.uint8), cv2.DIST_L2, 3)
     middle = cv2.dilate(depth, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (15, 15)))
     return _bytes(255 * (depth - share * middle + 0.5) * (depth > 0))
@@ -120,7 +119,7 @@ def scan(ink: Bytes, random: np.random.Generator) -> Bytes:
 
 
 def bitmap(ink: Bytes, random: np.random.Generator) -> Bytes:
-    """Bring to a small bitmap, stretched to fill it, as data sets of forms are; perhaps blown up again."""
+    """Shrink to a small bitmap, stretched to fill it, as in data sets of forms; sometimes enlarged again."""
     side = int(random.choice([8, 16, 20, 32]))
     small = stretched(tight(ink), side, random)
     if side > 8 or random.random() < 0.3:
@@ -150,7 +149,7 @@ def stretched(ink: Bytes, side: int, random: np.random.Generator) -> Bytes:
 
 
 def place(ink: Bytes, random: np.random.Generator) -> Shade:
-    """Return the ink somewhere in a larger picture, from 0 to 1; now and then its end is cut off."""
+    """Return the ink somewhere in a larger picture, from 0 to 1; sometimes its end is cut off."""
     cut = tight(ink)
     side = int(np.exp(random.uniform(np.log(28), np.log(220))))
     longest = max(10, round(side * random.uniform(0.3, 0.95)))
@@ -167,7 +166,7 @@ def place(ink: Bytes, random: np.random.Generator) -> Shade:
 
 
 def cut_off(sheet: Shade, corner: tuple[int, int], size: tuple[int, ...], random: np.random.Generator) -> Shade:
-    """Return the sheet without what lies beyond a line that cuts a little off the ink at `corner`, of `size`."""
+    """Return the sheet without what lies beyond a line that cuts off a little of the ink at `corner`."""
     axis, share = int(random.integers(2)), random.uniform(0.02, 0.1)
     lost = corner[axis] + round(share * size[axis])
     kept = corner[axis] + round((1 - share) * size[axis])
@@ -236,7 +235,7 @@ def _bytes(levels: npt.NDArray[Any]) -> Bytes:
 
 
 class Condition(NamedTuple):
-    """A way to bring ink into a picture, and how often it is taken beside the others."""
+    """A way to bring ink into a picture, and its relative frequency."""
 
     take: Callable[[Bytes, np.random.Generator], Bytes]
     weight: float

@@ -1,4 +1,4 @@
-"""Digits in the forms in which the world writes them, drawn stroke by stroke.
+"""Digits in the forms of other countries, drawn stroke by stroke.
 
 MNIST's writers are American. Elsewhere the 1 has a long up-stroke or a foot, the 7 a bar, the 4 is open, the 9 curled.
 A 1 with an up-stroke and a 7 differ in where the first stroke goes: a 1's climbs to the top of the stem, or ends at it
@@ -16,7 +16,7 @@ from training.synthesis import pen
 
 
 class Point(NamedTuple):
-    """A point of a stroke in heights of the digit, x to the right and y down, with half the range of what is random.
+    """A point of a stroke in digit heights, x to the right and y down, with half of its random range.
 
     The pen turns sharply at a `corner` and passes smoothly through any other point.
     """
@@ -29,7 +29,7 @@ class Point(NamedTuple):
 
 
 class Form(NamedTuple):
-    """A way to write a digit: its strokes, and how often it is drawn beside the others of its digit."""
+    """A way to write a digit: its strokes, and its relative frequency among the forms of that digit."""
 
     label: int
     name: str
@@ -152,7 +152,7 @@ FORMS = (
     _form(9, "turned 6", "56,26~5,5 28,46 2,24 30,0 58,26 46,68 20,100~6"),
 )
 
-#: How often a digit is drawn: those that are mistaken for one another here more often.
+#: Relative frequency of each digit: higher where digits are mistaken for one another.
 _SHARES = np.array([0.05, 0.25, 0.06, 0.06, 0.17, 0.06, 0.07, 0.15, 0.06, 0.14])
 
 
@@ -167,7 +167,7 @@ _CHANCES = np.cumsum(_chances(FORMS))
 def draw(count: int, seed: int, *, side: int = pen.SIDE) -> tuple[Bytes, Bytes]:
     """Return `count` drawn digits, ink on black, uint8 [count, side, side], and their labels, uint8 [count].
 
-    Each is a function of the seed and its own number.
+    Each depends on the seed and its own number alone.
     """
     drawn = [draw_one(np.random.default_rng([seed, number]), side=side) for number in range(count)]
     labels = np.array([label for _, label in drawn], np.uint8)
@@ -182,14 +182,14 @@ def draw_one(random: np.random.Generator, *, side: int = pen.SIDE) -> tuple[Byte
 
 
 def lines(form: Form, looseness: float, random: np.random.Generator) -> list[pen.Points]:
-    """Return the strokes of a form as lines, each point of theirs put somewhere in its range, times `looseness`."""
+    """Return the strokes of a form as lines, each point drawn from its range times `looseness`."""
     return [_line(place(stroke, looseness, random), stroke) for stroke in form.strokes]
 
 
 def place(stroke: Sequence[Point], looseness: float, random: np.random.Generator) -> pen.Points:
-    """Return where the points of a stroke come to lie, float64 [N, 2].
+    """Return random positions of the points of a stroke, float64 [N, 2].
 
-    What is wide in the table is a choice among forms and stays in its range; what is narrow is a hand's irregularity.
+    Wide ranges are a choice among forms and stay as they are; narrow ones are irregularity and scale.
     """
     middles = np.array([(point.x, point.y) for point in stroke])
     ranges = np.array([(point.dx, point.dy) for point in stroke])
@@ -198,7 +198,7 @@ def place(stroke: Sequence[Point], looseness: float, random: np.random.Generator
     return placed
 
 
-_CHOICE = 0.04  # of a height: a range above it is more than a hand's irregularity
+_CHOICE = 0.04  # heights; a wider range is a choice among forms
 
 
 def _line(points: pen.Points, stroke: Sequence[Point]) -> pen.Points:

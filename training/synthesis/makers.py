@@ -1,4 +1,4 @@
-"""Processes that make pictures: each takes the next chunk by itself and writes it, and no parent feeds them."""
+"""Worker processes that make pictures: each takes the next chunk from a shared counter and writes it."""
 
 import multiprocessing
 import os
@@ -21,7 +21,7 @@ _LOOK_EVERY_SECONDS = 0.2
 
 
 def make(store: Store, chunks: Sequence[Chunk], *, seed: int, processes: int, progress: Progress) -> None:
-    """Make the chunks into the store, in so many processes; `progress` is told how many pictures of how many are done.
+    """Make the chunks in worker processes and store them; `progress` gets the pictures done and in all.
 
     Raises:
         OSError: the disk is full.
@@ -35,7 +35,7 @@ def make(store: Store, chunks: Sequence[Chunk], *, seed: int, processes: int, pr
             done += chunk.count
             progress(done, total)
         return
-    # Not a fork: TensorFlow has threads by now, and a fork of a threaded process may stand still for ever.
+    # spawn, not fork: TensorFlow has started threads, and a fork of a threaded process can deadlock
     context = multiprocessing.get_context("spawn")
     taken, errors = context.Value("q", 0), context.SimpleQueue()
     makers = [context.Process(target=_work, args=(store, chunks, seed, taken, errors)) for _ in range(processes)]
@@ -45,12 +45,12 @@ def make(store: Store, chunks: Sequence[Chunk], *, seed: int, processes: int, pr
         _watch(makers, errors, lambda: progress(_done(chunks, taken.value - processes), total))
     finally:
         for maker in makers:
-            maker.kill()  # what is half made is lost, what is written is whole
+            maker.kill()  # a half-made chunk is lost, a written one is whole
     progress(total, total)
 
 
 def _watch(makers: Sequence[Any], errors: Any, look: Callable[[], None]) -> None:
-    """Wait until all have ended."""
+    """Wait until all processes have ended."""
     running = list(makers)
     while running:
         wait([maker.sentinel for maker in running], timeout=_LOOK_EVERY_SECONDS)
@@ -70,7 +70,7 @@ def _done(chunks: Sequence[Chunk], count: int) -> int:
 
 
 def _work(store: Store, chunks: Sequence[Chunk], seed: int, taken: Any, errors: Any) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C
     cv2.setNumThreads(1)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
@@ -90,7 +90,7 @@ def _make_one(store: Store, chunk: Chunk, seed: int) -> None:
 
 
 def _end_with_parent() -> None:
-    """End this process once its parent has, which cannot tell it to where it was killed."""
+    """End this process when its parent is gone, for a killed parent cannot say so."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()

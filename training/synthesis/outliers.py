@@ -1,4 +1,4 @@
-"""Things that are no digit, drawn with the pen that draws the digits: of them a model shall be sure of nothing.
+"""Non-digits, drawn with the same pen as the digits; the model learns to be certain of none.
 
 Letters and signs come from the stroke fonts that A. V. Hershey digitised ("Calligraphy for Computers", 1967); doodles
 are made up here.
@@ -15,7 +15,7 @@ from HersheyFonts import HersheyFonts
 from training.data.mnist import Bytes
 from training.synthesis import pen
 
-#: Letters and signs that are never drawn, and the digits that somebody writes like them.
+#: Letters and signs that are never drawn, and the digits that some people write like them.
 RESEMBLING: Mapping[str, str] = {
     **dict.fromkeys("ODQUCoauc", "0"),
     **dict.fromkeys("ILJijl|/\\!()[]{}^':;,.`\"", "1"),
@@ -29,7 +29,7 @@ RESEMBLING: Mapping[str, str] = {
     **dict.fromkeys("0123456789", "itself"),
 }
 
-#: What is drawn of the fonts with Latin letters.
+#: Characters drawn from the fonts with Latin letters.
 LETTERS: Mapping[str, str] = {
     "futural": "AEFHKMNPRVWXdefhkmnprtvwx#%*+-<=@~",
     "scripts": "HKMNRWXdhkmnrtwx",
@@ -56,16 +56,16 @@ LIKE_A_DIGIT: Mapping[tuple[str, str], int] = {
     ("greek", "d"): 8,
 }
 
-_DOODLES_FROM = 0.6  # of all outliers the share that are letters and signs
-_RESIDUE_FROM = 0.92  # and that are drawn with a pen
-_WARP = 0.07  # heights: letters are bent more than digits, for they are printed straight
-_WIDEST = 0.11  # heights: what a thick marker makes of a sign can be a blot, and of a blot a digit
+_DOODLES_FROM = 0.6  # share of letters and signs among all outliers
+_RESIDUE_FROM = 0.92  # share drawn with a pen
+_WARP = 0.07  # heights; more than for digits, because the font is straight
+_WIDEST = 0.11  # heights; a thick marker makes a blot of a sign, and a blot can be a digit
 
 
 def draw(count: int, seed: int, *, side: int = pen.SIDE) -> Bytes:
     """Return `count` pictures without a digit, ink on black, uint8 [count, side, side].
 
-    Each is a function of the seed and its own number.
+    Each depends on the seed and its own number alone.
     """
     drawn = [draw_one(np.random.default_rng([seed, number]), side=side) for number in range(count)]
     return np.array(drawn, np.uint8).reshape(count, side, side)
@@ -84,7 +84,7 @@ def draw_one(random: np.random.Generator, *, side: int = pen.SIDE) -> Bytes:
 
 
 def draw_one_alike(random: np.random.Generator, *, side: int = pen.SIDE) -> tuple[Bytes, int]:
-    """Return one letter that is like a digit, uint8 [side, side], and that digit."""
+    """Return one letter that resembles a digit, uint8 [side, side], and that digit."""
     names = list(LIKE_A_DIGIT)
     name = names[int(random.integers(len(names)))]
     return _draw_glyph(name, _draw_hand(random), random, side), LIKE_A_DIGIT[name]
@@ -103,14 +103,14 @@ def _draw_glyph(name: tuple[str, str], hand: pen.Hand, random: np.random.Generat
 
 @cache
 def glyph_names() -> tuple[tuple[str, str], ...]:
-    """Return what is drawn of the fonts, as (font, character)."""
-    fonts = [*LETTERS.items(), *LETTERS.items(), *SIGNS.items()]  # letters twice: people send more of them
+    """Return the glyphs that are drawn, as (font, character)."""
+    fonts = [*LETTERS.items(), *LETTERS.items(), *SIGNS.items()]  # letters twice: people send them more often
     return tuple((font, character) for font, characters in fonts for character in characters)
 
 
 @cache
 def glyph(font: str, character: str) -> tuple[pen.Points, ...]:
-    """Return the strokes of a character, in its heights, y down."""
+    """Return the strokes of a character in units of its height, y down."""
     strokes = [np.array(stroke, float) for stroke in _font(font)[character].strokes]
     drawn = [stroke if len(stroke) > 1 else np.repeat(stroke, 2, axis=0) for stroke in strokes if len(stroke)]
     every = np.concatenate(drawn)
@@ -132,7 +132,7 @@ def doodle(random: np.random.Generator) -> list[pen.Points]:
 
 
 def scribble(random: np.random.Generator) -> list[pen.Points]:
-    """Return one line that goes to and fro."""
+    """Return one line that goes back and forth."""
     return [pen.spline(random.uniform(0, 1, (int(random.integers(12, 24)), 2)))]
 
 
@@ -178,7 +178,7 @@ def spiral(random: np.random.Generator) -> list[pen.Points]:
 
 
 def coils(random: np.random.Generator) -> list[pen.Points]:
-    """Return loops in a row, as one tries a pen."""
+    """Return loops in a row, as when trying a pen."""
     angle = np.linspace(0, 2 * np.pi * random.uniform(3, 6), 160)
     return [np.column_stack([angle * random.uniform(0.05, 0.12) + 0.3 * np.cos(angle), 0.5 * np.sin(angle)])]
 
@@ -232,7 +232,7 @@ DOODLES: tuple[Doodle, ...] = (
 
 
 def residue(random: np.random.Generator, side: int) -> Bytes:
-    """Return what is left of a texture or a shadow: smooth noise, cut off at a level, uint8 [side, side]."""
+    """Return the residue of a texture or shadow: thresholded smooth noise, uint8 [side, side]."""
     sigma = side * random.uniform(0.02, 0.09)
     noise = cv2.GaussianBlur(random.normal(0, 1, (side, side)).astype(np.float32), (0, 0), sigma)
     level = np.quantile(noise, random.uniform(0.7, 0.95))

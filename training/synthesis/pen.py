@@ -1,4 +1,4 @@
-"""A hand with a pen: strokes drawn with the irregularity that people's have, as ink on black."""
+"""Strokes drawn as irregularly as a hand draws them, as ink on black."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,21 +12,20 @@ from training.data.mnist import Bytes
 
 Points = npt.NDArray[np.float64]  # [N, 2] of (x right, y down)
 
-SIDE = 112  # pixels of a drawing, four to one of MNIST's
-_MARGIN = 3  # pixels around it
-_SPACING = 1.2  # pixels between the points at which the pen is put down
-_PER_SPAN = 10  # points that a spline gets between two of its own
-_SUBPIXEL = 4  # bits of a pixel's fraction that OpenCV draws with
+SIDE = 112  # side of a drawing in pixels, four to one of MNIST's
+_MARGIN = 3  # margin in pixels
+_SPACING = 1.2  # pixels between two dots of the pen
+_PER_SPAN = 10  # points of a spline between two given ones
+_SUBPIXEL = 4  # fractional bits of OpenCV's coordinates
 
 
 @dataclass(frozen=True)
 class Hand:
-    """How one digit is written; lengths are in heights of it.
+    """How one digit is written; lengths are in digit heights.
 
-    `looseness` scales what is random in the place of each point; `warp` bends the whole, `tremor` the line.
-    `width` is the pen's, `pressure` the share by which it varies, `taper` the share that is left of it at the ends.
-    `nib` is the angle in radians of a flat tip, None for a round one. `gap` is the share of a stroke, at a random
-    place, in which the pen leaves the paper.
+    `looseness` scales the random position of each point; `warp` bends the whole digit, `tremor` the line. `pressure` is
+    the share by which the pen's `width` varies, `taper` the share left of it at the ends. `nib` is the angle of a flat
+    tip in radians, None for a round one. `gap` is the share of a stroke, at a random place, that the pen skips.
     """
 
     looseness: float
@@ -43,7 +42,7 @@ class Hand:
 
 
 def draw_hand(random: np.random.Generator) -> Hand:
-    """Return a random hand: from upright to slanted right, from a hairline to a thick marker."""
+    """Return a random hand: upright to slanted right, hairline to thick marker."""
     sure = random.random() < 0.3
     return Hand(
         looseness=random.uniform(0.4, 1.0) if sure else random.uniform(0.8, 1.7),
@@ -63,8 +62,8 @@ def draw_hand(random: np.random.Generator) -> Hand:
 def spline(points: Points) -> Points:
     """Return a smooth line through `points`, from the first to the last.
 
-    Cubic Hermite spans; each leaves its points in Catmull and Rom's direction, as fast as its own length asks for, so
-    that four points make nearly a circle and uneven distances no loops.
+    Cubic Hermite spans with Catmull-Rom directions and speeds scaled to the length of the span: four points make
+    nearly a circle and uneven distances make no loops.
     """
     if len(points) < 3:
         return np.linspace(points[0], points[-1], _PER_SPAN + 1)
@@ -90,7 +89,7 @@ _ROUNDNESS = 1.1  # a quarter of a circle would need 1.17, a straight line 1
 
 
 def draw(strokes: Sequence[Points], hand: Hand, random: np.random.Generator, *, side: int = SIDE) -> Bytes:
-    """Return `strokes`, lines in any unit, as the hand writes them: ink on black, uint8 [side, side], in the middle."""
+    """Draw `strokes`, lines in any unit, with a hand: ink on black, centred, uint8 [side, side]."""
     bent = _bend(strokes, hand, random)
     lines = [_walk(line) for line in _place(bent, hand.width * (1 + hand.pressure), side)]
     width = max(1.0, hand.width * _height(lines))
@@ -104,7 +103,7 @@ def draw(strokes: Sequence[Points], hand: Hand, random: np.random.Generator, *, 
 
 
 def _bend(strokes: Sequence[Points], hand: Hand, random: np.random.Generator) -> list[Points]:
-    """Give the strokes the hand's proportion, slant and rotation, and a smooth warp of the whole."""
+    """Apply the hand's proportion, slant, rotation and smooth warp."""
     every = np.concatenate(strokes)
     low, high = every.min(axis=0), every.max(axis=0)
     height = max(float((high - low).max()), 1e-6)
@@ -120,7 +119,7 @@ def _bend(strokes: Sequence[Points], hand: Hand, random: np.random.Generator) ->
 
 
 def _place(strokes: Sequence[Points], width: float, side: int) -> list[Points]:
-    """Scale the strokes, together with the width to which the pen is pressed, into the square."""
+    """Scale the strokes into the square, allowing for the pen's width."""
     every = np.concatenate(strokes)
     low, high = every.min(axis=0), every.max(axis=0)
     longest = max(float((high - low).max()), 1e-6)
@@ -134,7 +133,7 @@ def _height(lines: Sequence[Points]) -> float:
 
 
 def _walk(line: Points) -> Points:
-    """Return points at even distances along `line`."""
+    """Return evenly spaced points along `line`."""
     steps = np.hypot(*np.diff(line, axis=0).T)
     travelled = np.concatenate([[0.0], np.cumsum(steps)])
     stops = np.linspace(0, travelled[-1], max(2, int(travelled[-1] / _SPACING) + 1))
@@ -150,7 +149,7 @@ def _shake(line: Points, amplitude: float, random: np.random.Generator) -> Point
 
 
 def _pressure(count: int, hand: Hand, random: np.random.Generator) -> npt.NDArray[np.float64]:
-    """Return the pen's width at each point as a share of its usual one."""
+    """Return the pen's width at each point as a share of its nominal one."""
     position = np.linspace(0, 1, count)
     wave = np.sin(position * random.uniform(2, 9) + random.uniform(0, 2 * np.pi))
     start, end = random.uniform(hand.taper, 1, 2)

@@ -1,6 +1,6 @@
-"""Pictures that are learnt beside MNIST: rendered digits, drawn forms, and what is no digit.
+"""The pictures of the pool: rendered digits, drawn forms, and non-digits.
 
-Each picture is a function of the seed, its kind and its number, so it does not matter which process makes it.
+Each depends on the seed, its kind and its number alone, so any process may make it.
 """
 
 from collections.abc import Sequence
@@ -16,9 +16,9 @@ from training.synthesis import conditions, forms, outliers
 
 RENDERINGS, FORMS, OUTLIERS = "renderings", "forms", "outliers"
 TRAINING = (RENDERINGS, FORMS, OUTLIERS)
-#: The same kinds, of the validation digits and with other random numbers.
+#: The same kinds for validation, with validation digits and other random numbers.
 VALIDATION = tuple(f"validation_{kind}" for kind in TRAINING)
-#: Letters that are like a digit, which some recipes learn too. At the end: a kind's place decides its random numbers.
+#: Letters like a digit, for some recipes. Last, because a kind's position decides its random numbers.
 ALIKE = "alike"
 KINDS = (*TRAINING, *VALIDATION, ALIKE)
 
@@ -28,7 +28,7 @@ class Part:
     """Pictures in the service's canonical form, uint8 [N, 28, 28], and their labels, uint8 [N]: those of
     `targets`.
 
-    `refused` counts those that are missing, because the service would have refused them.
+    `refused` counts those left out because the service would reject them.
     """
 
     images: Bytes
@@ -37,7 +37,7 @@ class Part:
 
 
 class Digits(NamedTuple):
-    """The digits that the renderings of one split show: images, uint8 [N, 28, 28], and labels, uint8 [N]."""
+    """The digits rendered for one split: images, uint8 [N, 28, 28], and labels, uint8 [N]."""
 
     images: Bytes
     labels: Bytes
@@ -45,7 +45,7 @@ class Digits(NamedTuple):
 
 @dataclass(frozen=True)
 class Chunk:
-    """Pictures number `first` to `first + count` of a kind, which are made and kept together."""
+    """Pictures `first` to `first + count` of a kind, which are made and stored together."""
 
     kind: str
     first: int
@@ -53,7 +53,7 @@ class Chunk:
 
 
 def make(chunk: Chunk, digits: Digits, seed: int) -> Part:
-    """Make the pictures of a chunk; a rendering shows the digit of its own number, from the start again at the end."""
+    """Make the pictures of a chunk; rendering i shows digit i modulo their number."""
     images, labels = [], []
     for number in range(chunk.first, chunk.first + chunk.count):
         random = np.random.default_rng([seed, KINDS.index(chunk.kind), number])
@@ -79,7 +79,7 @@ def _ink(kind: str, digits: Digits, number: int, random: np.random.Generator) ->
 
 
 def join(parts: Sequence[Part]) -> Part:
-    """Return the parts as one."""
+    """Concatenate parts."""
     empty = Part(np.zeros((0, IMAGE_SIDE, IMAGE_SIDE), np.uint8), np.zeros(0, np.uint8), 0)
     every = [empty, *parts]
     return Part(

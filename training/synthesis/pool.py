@@ -1,4 +1,4 @@
-"""The pool of pictures that a recipe mixes in, made before the training and kept for the next."""
+"""The pool of pictures that a recipe mixes in, made before training and kept for later runs."""
 
 import os
 import time
@@ -14,24 +14,24 @@ from training.synthesis.makers import Progress
 from training.synthesis.pictures import ALIKE, KINDS, TRAINING, Chunk, Part, join
 from training.synthesis.store import Store
 
-_CHUNK = 250  # pictures that are made and kept together: some seconds of work
-_ALONE_BELOW = 2_000  # pictures, which take less time than the start of other processes
+_CHUNK = 250  # pictures made and stored together: some seconds of work
+_ALONE_BELOW = 2_000  # pictures; fewer take less time than starting processes
 
 
 @dataclass(frozen=True)
 class Pool:
-    """The parts by kind: `TRAINING` and `VALIDATION`; and the seconds that it took to make or read them."""
+    """The parts by kind, and the seconds it took to make or read them."""
 
     parts: Mapping[str, Part]
     seconds: float
 
     @property
     def training(self) -> Part:
-        """What is mixed into the batches."""
+        """The pictures that are mixed into batches."""
         return join([self.parts[kind] for kind in (*TRAINING, ALIKE)])
 
     def counts(self) -> dict[str, Any]:
-        """Return of each kind how many there are and how many were refused, as it goes into the manifest."""
+        """Return the number of pictures and of rejected ones by kind, for the manifest."""
         return {kind: {"count": len(part.labels), "refused": part.refused} for kind, part in self.parts.items()}
 
 
@@ -44,10 +44,10 @@ def open_or_make(
     processes: int | None = None,
     progress: Progress = lambda _done, _total: None,
 ) -> Pool:
-    """Return the pool of a mixture from what is kept under `pools`; what is missing is made and kept there.
+    """Return the pool of a mixture; pictures missing under `pools` are made and stored there.
 
-    Where `processes` is None there is one for each processor that this one may use. `progress` is told from time to
-    time how many pictures of how many are done.
+    With `processes` None there is one for each available processor. `progress` gets the pictures done and in all from
+    time to time.
 
     Raises:
         OSError: the disk is full or `pools` cannot be written.

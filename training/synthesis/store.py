@@ -1,6 +1,6 @@
-"""Where pictures are kept once they are made: a directory whose name depends on all that makes them.
+"""The store of pool pictures: a directory whose name depends on everything that makes them.
 
-So a second run, a branch and a teacher find them again, and a change of the preprocessing makes new ones.
+A second run, a branch and a teacher reuse them; a change of the preprocessing makes new ones.
 """
 
 import hashlib
@@ -27,7 +27,7 @@ _TOOLS = ("numpy", "opencv-python-headless")
 
 @dataclass(frozen=True)
 class Store:
-    """The pictures of one seed and one set of digits, a file a chunk, and those digits for the processes to read."""
+    """The pictures of one seed and one set of digits, a file a chunk, with those digits."""
 
     directory: Path
 
@@ -52,16 +52,16 @@ class Store:
         return store
 
     def digits_of(self, kind: str) -> Digits:
-        """Return the digits that renderings of a kind show, mapped from the disk."""
+        """Return the digits that a kind renders, memory-mapped."""
         split = "validation" if kind in VALIDATION else "training"
         return Digits(*(np.load(self._digits(split, field), mmap_mode="r") for field in Digits._fields))
 
     def has(self, chunk: Chunk) -> bool:
-        """Tell whether a chunk is there."""
+        """Whether a chunk is stored."""
         return self._path(chunk).exists()
 
     def write(self, chunk: Chunk, part: Part) -> None:
-        """Keep the pictures of a chunk."""
+        """Store the pictures of a chunk."""
         arrays: dict[str, Any] = {"images": part.images, "labels": part.labels, "refused": part.refused}
         _write(self._path(chunk), lambda file: np.savez_compressed(file, **arrays))
 
@@ -90,11 +90,11 @@ def _write(path: Path, save: Any) -> None:
         with beside.open("wb") as file:
             save(file)
 
-    replace_file(path, write, maker=f"{os.getpid()}-")  # two trainings may make the same pool at once
+    replace_file(path, write, maker=f"{os.getpid()}-")  # two trainings may make one pool at once
 
 
 def _fingerprint(data: Mnist, seed: int) -> str:
-    """Return a short hash of what decides how a picture looks: seed, digits, sources, and the tools that draw."""
+    """Return a short hash of what determines a picture: seed, digits, sources, library versions."""
     sources = [hashlib.sha256(path.read_bytes()).hexdigest() for root in _SOURCES for path in sorted(root.glob("*.py"))]
     tools = {name: installed(name) for name in _TOOLS}
     said = json.dumps({"seed": seed, "data": dict(data.sha256), "sources": sources, "tools": tools}, sort_keys=True)

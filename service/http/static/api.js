@@ -10,24 +10,34 @@ export class Refusal extends Error {
 }
 
 /**
- * Ask what digit a picture (a Blob) shows. Return the answer, with `milliseconds` from question to answer.
+ * Ask what digit a picture (a Blob) shows. Return the answer, with that picture and `milliseconds` until it was there.
  *
  * Throws a Refusal, or what `signal` was aborted with.
  */
 export async function predict(picture, signal) {
   const started = performance.now();
-  const response = await send(picture, signal);
+  const answer = await ask("predict?seen=true", picture, signal);
+  return { ...answer, picture, milliseconds: performance.now() - started };
+}
+
+/** Tell which digit a picture (a Blob) shows. Throws as `predict` does. */
+export function correct(picture, digit, signal) {
+  return ask(`corrections?digit=${digit}`, picture, signal);
+}
+
+async function ask(address, picture, signal) {
+  const response = await send(address, picture, signal);
   const answer = await response.json().catch(() => null);
   signal.throwIfAborted();
   if (!response.ok || answer === null) throw refusal(response, answer);
-  return { ...answer, milliseconds: performance.now() - started };
+  return answer;
 }
 
-async function send(picture, signal) {
+async function send(address, picture, signal) {
   const type = picture.type.startsWith("image/") ? picture.type : "application/octet-stream";
   try {
     // Relative, so that the page works below any path of a proxy.
-    return await fetch("predict?seen=true", { method: "POST", headers: { "Content-Type": type }, body: picture, signal });
+    return await fetch(address, { method: "POST", headers: { "Content-Type": type }, body: picture, signal });
   } catch (error) {
     signal.throwIfAborted();
     throw new Refusal("The service cannot be reached: check the connection and try again.", { code: "unreachable" });

@@ -3,6 +3,7 @@
 import { Newest, Refusal, predict } from "./api.js";
 import { Camera, canShowCamera, hasCameraApplication } from "./camera.js";
 import { BLANK, History, isBlank } from "./history.js";
+import { offer } from "./corrections.js";
 import { Pad } from "./pad.js";
 import { onChosen, onDropped, onPasted, picture, predictPicture } from "./pictures.js";
 import { png } from "./strokes.js";
@@ -90,6 +91,7 @@ function ask() {
 
 function answered(answer) {
   view.showAnswer(answer);
+  offer(answer);
   const sure = answer.certain ? "certain" : "not certain, a person should look";
   if (!pad.drawing) view.say(`${answer.digit}, ${sure}.`);
 }

@@ -41,6 +41,8 @@ METRICS = {
     "digits_picture_pixels": ("histogram", set()),
     "digits_ink_ratio": ("histogram", set()),
     "digits_predictions_total": ("counter", {"digit", "certain"}),
+    "digits_corrections_total": ("counter", set()),  # none yet, so no labels either
+    "digits_number_digits": ("histogram", {"certain"}),
     "digits_confidence_ratio": ("histogram", set()),
     "digits_model_info": ("gauge", {"name", "version", "provider", "file"}),
     "digits_model_loads_total": ("counter", {"result", "reason"}),
@@ -138,7 +140,8 @@ def test_a_batch_is_counted_image_by_image(count: int) -> None:
     images = (random.random((count, 28, 28)) < 0.2).astype(np.uint8)
     probabilities = random.dirichlet(np.ones(10) / 5, count).astype(np.float32).reshape(count, 10)
     metrics = Metrics()
-    metrics.ran(images, probabilities, 0.6, 0.01)
+    metrics.ran(len(images), 0.01)
+    metrics.predicted(images, probabilities, 0.6)
     samples = {(s.name, frozenset(s.labels.items())): s.value for family in metrics.collect() for s in family.samples}
     assert of(samples, "digits_batch_pictures_sum") == count
     assert of(samples, "digits_ink_ratio_sum") == pytest.approx(images.sum() / 784)
@@ -238,7 +241,8 @@ def test_threads_lose_no_count(client: Client, here: Service) -> None:
         for _ in range(2000):
             metrics.in_flight.inc()
             metrics.read(28, 1e-4, 1e-4)
-            metrics.ran(np.zeros((1, 28, 28), np.uint8), row, 0.5, 1e-3)
+            metrics.ran(1, 1e-3)
+            metrics.predicted(np.zeros((1, 28, 28), np.uint8), row, 0.5)
             metrics.answered(Notes("a", "POST", status=200, route="/predict", seconds=1e-3))
 
     threads = [threading.Thread(target=count) for _ in range(4)]

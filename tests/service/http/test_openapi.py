@@ -23,7 +23,13 @@ from tests import door
 Document = dict[str, Any]
 
 SCHEMES = {"bearer", "header", "password"}
-PREDICTING = ["/predict", "/predict/batch", "/v2/models/{name}/infer", "/v2/models/{name}/versions/{version}/infer"]
+PREDICTING = [
+    "/predict",
+    "/predict/batch",
+    "/predict/number",
+    "/v2/models/{name}/infer",
+    "/v2/models/{name}/versions/{version}/infer",
+]
 
 
 @pytest.fixture

@@ -133,3 +133,14 @@ def test_a_run_that_was_cut_off_while_its_teacher_learnt_goes_on(tmp_path: Path,
     with pytest.raises(RunError, match="--resume"):
         pipeline.run(lax, data, options(tmp_path))
     assert pipeline.run(lax, data, options(tmp_path, resume=True)) == "1"
+
+
+def test_own_digits_are_learnt_by_their_labels_and_the_others_by_the_teachers_answers(teacher: fit.Fitted) -> None:
+    images = drawn.mnist().train_images[:6].astype(np.float32)
+    wanted = targets(np.array([3, 3, 3, 4, 4, 4], np.uint8))
+    pupil = np.random.default_rng(3).normal(0, 3, (6, 10)).astype(np.float32)
+    own = np.array([False, False, True, True, False, True])
+    taught = np.array(distill.divergence(answers(teacher.model, images), pupil, 2.0))
+    told = np.array(keras.losses.categorical_crossentropy(wanted, pupil, from_logits=True))
+    found = distill.loss(teacher.model, 2.0)(images, wanted, pupil, own)
+    assert float(found) == pytest.approx(np.where(own, told, taught).mean(), rel=1e-5)

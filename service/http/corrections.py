@@ -1,0 +1,80 @@
+"""`POST /corrections`: a picture and the digit that a person sees in it, kept to train on."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from service.contract import LABELS, Correction
+from service.corrections import Corrections
+from service.errors import MalformedRequest, RequestError, UnknownRoute
+from service.http.messages import Question, Request, Response, shown, to_json
+from service.http.predict import Options, model_of, picture_and_values, png, prediction
+from service.inference.engine import Probabilities
+from service.inference.store import Serving
+from service.preprocessing.illumination import Grey
+from service.settings import Settings
+
+if TYPE_CHECKING:
+    from service.http.metrics import Metrics
+
+ROUTE = "/corrections"
+FIELD = "digit"
+
+
+@dataclass(kw_only=True)
+class Told(Question):
+    """One picture, as it was sent, and the digit that it shows."""
+
+    content: bytes
+    told: int
+    kept_in: Corrections
+    counts_itself = True  # the picture was counted when it was predicted
+
+    def answer(self, model: Serving, digits: list[Grey | RequestError], probabilities: Probabilities) -> Response:
+        """Keep the correction, and return its name and what the model reads."""
+        [digit], [row] = digits, probabilities
+        said = prediction(row, digit, model.manifest, Options())
+        correction = Correction(
+            digit=self.told,
+            read=said["digit"],
+            confidence=float(said["confidence"]),
+            certain=said["certain"],
+            model=model.manifest.name,
+            version=model.manifest.version,
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            seen=png(digit),
+            image=self.content,
+        )
+        name = self.kept_in.keep(correction)
+        fields = {"id": name, "digit": self.told, "read": said["digit"], "certain": said["certain"]}
+        return Response(to_json(fields | model_of(model.manifest)), status=201)
+
+    def count(self, metrics: "Metrics", certain_from: float, probabilities: Probabilities) -> None:  # noqa: ARG002
+        """Count the correction."""
+        metrics.corrected(int(probabilities[0].argmax()), self.told)
+
+
+def read(request: Request, settings: Settings) -> Told:
+    """Return what a request to `/corrections` tells.
+
+    Raises:
+        UnknownRoute: this service keeps no corrections.
+        RequestError: the request is not one of those that `/predict` takes, with a `digit` beside the picture.
+    """
+    kept_in = Corrections.of(settings)
+    if kept_in is None:
+        raise UnknownRoute(
+            "This service keeps no corrections: whoever runs it switches them on by DIGITS_CORRECTIONS_DIR."
+        )
+    picture, values = picture_and_values(request, (FIELD,))
+    return Told(pictures=[picture], content=picture, told=_digit(values), kept_in=kept_in)
+
+
+def _digit(values: dict[str, Any]) -> int:
+    if FIELD not in values:
+        raise MalformedRequest(f"There is no field `{FIELD}`: say which digit the picture shows, from 0 to 9.")
+    told = values[FIELD]
+    known = told in LABELS if isinstance(told, str) else type(told) in (int, float) and told in range(len(LABELS))
+    if not known:
+        raise MalformedRequest(f"{FIELD}={shown(told)} is no digit: send a whole number from 0 to 9.")
+    return int(told)

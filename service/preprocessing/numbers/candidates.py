@@ -1,0 +1,184 @@
+"""Pieces of a line and the cuts through them -> everything that may be one digit, as 28x28.
+
+Places along a line are numbered from left to right: before and behind each piece, and each cut. A candidate is what
+lies between two places.
+"""
+
+from functools import reduce
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from service.contract import IMAGE_SIDE
+from service.preprocessing.box import Box
+from service.preprocessing.illumination import Floats, Grey, Labels, Mask
+from service.preprocessing.mnist_format import centre, fit
+from service.preprocessing.numbers.cuts import Cut
+from service.preprocessing.numbers.lines import Line
+from service.preprocessing.numbers.pieces import Piece
+
+_LOWEST, _HIGHEST = 0.42, 2.0  # of the line's height: a digit
+_NARROWEST, _WIDEST, _WIDEST_PIECE = 0.06, 1.35, 1.7  # of the line's height: parts; a piece that is not cut
+_MOST_PIECES = 4  # of one digit
+_NEAR, _NEAR_FIGURES = 0.28, 0.06  # of the line's height: between parts of one digit, and where both are as high
+_AS_HIGH = 0.72  # of the line's height
+_SHARED = 0.5  # stroke widths beyond a cut belong to both sides
+_STROKE = 1.6  # stroke widths between two cuts: a stroke that two digits may share
+_LEAST = 0.1  # of a piece's ink, for each of the digits that it is as wide as: a part of it that is a digit
+_FAINTEST = 0.12
+_ROOM = 1  # pixels around the whole
+
+
+class Candidate(NamedTuple):
+    """What lies between the places `first` and `end` of a line and may be one digit.
+
+    `image` is the index of its 28x28; `crossed` the ink that the cuts at its sides go through, in stroke widths, and
+    `cuts` how many of its sides are cuts.
+    """
+
+    first: int
+    end: int
+    image: int
+    box: Box
+    crossed: float
+    cuts: int
+
+
+class Span(NamedTuple):
+    """A piece of a line and the places before and behind it."""
+
+    piece: Piece
+    first: int
+    end: int
+
+
+class Row(NamedTuple):
+    """A line: its pieces from left to right, what in it may be a digit, and the height of its figures in pixels.
+
+    `overlaps` has the pairs of places between which a stroke may belong to the digits on both sides.
+    """
+
+    spans: list[Span]
+    candidates: list[Candidate]
+    height: float
+    overlaps: list[tuple[int, int]]
+
+
+class Drawing:
+    """Makes the images of a picture's candidates, from the pixels of its pieces."""
+
+    def __init__(self, labels: Labels, amount: Floats, pen: float) -> None:
+        """Take the labels of the pieces, int32 [height, width], their ink, and the stroke's width in pixels."""
+        self._labels, self._amount = (np.pad(pixels, _ROOM) for pixels in (labels, amount))
+        self._pen = pen
+        self._shared = max(1, round(_SHARED * pen))
+        self._images: list[Grey] = []
+
+    @property
+    def images(self) -> npt.NDArray[np.uint8]:
+        """All images made so far, uint8 [N, 28, 28]."""
+        return np.stack(self._images) if self._images else np.zeros((0, IMAGE_SIDE, IMAGE_SIDE), np.uint8)
+
+    def row(self, line: Line, cuts: dict[int, list[Cut]]) -> Row:
+        """Return what may be a digit in a line, and keep the images."""
+        spans: list[Span] = []
+        place = 0
+        for piece in line.pieces:
+            spans.append(Span(piece, place, place + len(cuts.get(piece.label, ())) + 1))
+            place = spans[-1].end
+        candidates: list[Candidate] = []
+        for index, span in enumerate(spans):
+            candidates += self._cut(span, cuts.get(span.piece.label, []), line.height)
+            for count in range(1, _MOST_PIECES + 1):
+                group = spans[index : index + count]
+                if len(group) < count or (count > 1 and not _near([one.piece.box for one in group], line.height)):
+                    break
+                candidates += self._whole(group, line.height)
+        overlaps = [pair for span in spans for pair in self._overlaps(span, cuts.get(span.piece.label, []))]
+        return Row(spans, candidates, line.height, overlaps)
+
+    def _overlaps(self, span: Span, cuts: list[Cut]) -> list[tuple[int, int]]:
+        middles = [float(cut.columns.mean()) for cut in cuts]
+        return [
+            (span.first + 1 + i, span.first + 1 + j)
+            for i in range(len(cuts))
+            for j in range(i + 1, len(cuts))
+            if abs(middles[j] - middles[i]) <= _STROKE * self._pen
+        ]
+
+    def _whole(self, group: list[Span], height: float) -> list[Candidate]:
+        """Return the candidate of whole pieces, if it may be a digit."""
+        box = reduce(Box.around, (span.piece.box for span in group))
+        widest = _WIDEST_PIECE if len(group) == 1 else _WIDEST
+        if not _may_be_digit(box, height) or box.width > widest * height:
+            return []
+        chosen = [span.piece.label for span in group]
+        member = np.isin(self._view(self._labels, box), chosen).astype(np.uint8)
+        return [Candidate(group[0].first, group[-1].end, self._add(member, box), box, 0.0, 0)]
+
+    def _cut(self, span: Span, cuts: list[Cut], height: float) -> list[Candidate]:
+        """Return the candidates between the cuts of a piece, and between a cut and a side."""
+        if not cuts:
+            return []
+        piece = span.piece
+        own = self._view(self._labels, piece.box) == piece.label
+        column = np.arange(piece.box.width)
+        right = [np.ones_like(own), *(column >= cut.columns[:, None] for cut in cuts), np.zeros_like(own)]
+        crossed = [0.0, *(cut.crossed for cut in cuts), 0.0]
+        least = _LEAST * np.count_nonzero(own) / max(1.0, piece.box.width / height)
+        found = []
+        for first in range(len(cuts) + 1):
+            for end in range(first + 1, len(cuts) + 2):
+                if (first, end) == (0, len(cuts) + 1):
+                    continue
+                member = (own & right[first] & ~right[end]).view(np.uint8)
+                left, top, width, tall = cv2.boundingRect(member)
+                if width > _WIDEST * height:
+                    break
+                box = Box(piece.box.left + left, piece.box.top + top, width, tall)
+                if cv2.countNonZero(member) < least or not _may_be_digit(box, height):
+                    continue
+                image = self._add(self._grown(member, own), piece.box)
+                sides = (first > 0) + (end <= len(cuts))
+                ink = crossed[first] + crossed[end]
+                found.append(Candidate(span.first + first, span.first + end, image, box, ink, sides))
+        return found
+
+    def _grown(self, member: Mask, own: npt.NDArray[np.bool_]) -> Mask:
+        """Return a part with the ink that it shares with its neighbours: where strokes merge, both go on."""
+        inked, around = own.view(np.uint8), np.ones((3, 3), np.uint8)
+        for _ in range(self._shared):
+            member = np.asarray(cv2.bitwise_and(cv2.dilate(member, around), inked), np.uint8)
+        return member
+
+    def _add(self, member: Mask, box: Box) -> int:
+        """Make the image of the ink of a member, which has the shape of its box; return its index."""
+        inside = cv2.copyMakeBorder(member, 1, 1, 1, 1, cv2.BORDER_CONSTANT)
+        left, top, width, height = cv2.boundingRect(inside)
+        part = slice(top - 1, top + height + 1), slice(left - 1, left + width + 1)
+        paper = self._view(self._labels, box, 1)[part] == 0
+        edges = np.asarray(cv2.dilate(inside[part], np.ones((3, 3), np.uint8)) > 0) & paper
+        ink = np.where((inside[part] > 0) | edges, self._view(self._amount, box, 1)[part], 0).astype(np.float32)
+        ink[ink < _FAINTEST] = 0
+        self._images.append(centre(fit(ink)))
+        return len(self._images) - 1
+
+    def _view(self, pixels: npt.NDArray[Any], box: Box, room: int = 0) -> npt.NDArray[Any]:
+        """Return the pixels in a box and so many around it, at most `_ROOM`."""
+        top, left = box.top + _ROOM - room, box.left + _ROOM - room
+        return pixels[top : top + box.height + 2 * room, left : left + box.width + 2 * room]
+
+
+def _may_be_digit(box: Box, height: float) -> bool:
+    return _LOWEST * height <= box.height <= _HIGHEST * height and box.width >= _NARROWEST * height
+
+
+def _near(boxes: list[Box], height: float) -> bool:
+    """Tell whether the last of some boxes may hold a part of the same digit as those before it."""
+    *before, last = boxes
+    gaps = [box.gaps(last) for box in before]
+    distance = min(np.hypot(max(across, 0), max(down, 0)) for across, down in gaps)
+    both = last.height > _AS_HIGH * height and any(box.height > _AS_HIGH * height for box in before)
+    return bool(distance <= (_NEAR_FIGURES if both else _NEAR) * height)

@@ -1,0 +1,75 @@
+"""Strokes -> strokes without what was drawn around a number: boxes, combs of cells, ruled lines, underlines."""
+
+import cv2
+import numpy as np
+
+from service.preprocessing.frames import without_frames
+from service.preprocessing.illumination import Mask, components
+from service.preprocessing.ruled_lines import without_lines
+
+_LEAST_BOX = 0.06  # of the picture's longer side
+_MOST_BOXES = 40
+_HOLLOW = 0.5  # of its bounds, the ink of a box
+_ROOM = 6  # pixels around a box that is looked at
+_LONG, _THIN = 1.6, 0.12  # times the height of the writing: no stroke of a digit is so long, straight and thin
+_COMB = 1.3  # times its height: a wider box may have several cells
+
+
+def without_marks(strokes: Mask, traces: Mask) -> Mask:
+    """Return `strokes` without boxes and lines; where a stroke crosses one it stays whole.
+
+    `traces` shows faint lines.
+    """
+    return _without_long_lines(without_lines(_without_boxes(strokes), traces))
+
+
+def _without_boxes(strokes: Mask) -> Mask:
+    count, _, boxes = components(strokes)
+    least = _LEAST_BOX * max(strokes.shape)
+    hollow = [
+        tuple(map(int, boxes[label][:4]))
+        for label in range(1, count)
+        if min(boxes[label][2:4]) >= least and boxes[label][4] < _HOLLOW * boxes[label][2] * boxes[label][3]
+    ]
+    cleaned = strokes
+    for left, top, width, height in sorted(hollow, key=lambda box: -box[2] * box[3])[:_MOST_BOXES]:
+        rows = slice(max(0, top - _ROOM), top + height + _ROOM)
+        columns = slice(max(0, left - _ROOM), left + width + _ROOM)
+        part = np.ascontiguousarray(cleaned[rows, columns])
+        emptied = without_frames(part)
+        if emptied is part:
+            continue
+        if cleaned is strokes:
+            cleaned = strokes.copy()
+        if width > _COMB * height:
+            emptied = without_lines(emptied, emptied)
+        cleaned[rows, columns] = emptied
+    return cleaned
+
+
+def _without_long_lines(strokes: Mask) -> Mask:
+    """Return the strokes without straight lines that are longer than any stroke of a digit, as under a number."""
+    count, _, boxes = components(strokes)
+    heights, areas = boxes[1:, cv2.CC_STAT_HEIGHT], boxes[1:, cv2.CC_STAT_AREA]
+    if count == 1:
+        return strokes
+    order = np.argsort(heights)
+    reached = np.searchsorted(areas[order].cumsum(), 0.5 * areas.sum())
+    height = int(heights[order][reached])
+    length = max(12, round(_LONG * height))
+    if length >= strokes.shape[1]:
+        return strokes
+    thicker = cv2.dilate(strokes, np.ones((3, 1), np.uint8))
+    runs = cv2.morphologyEx(thicker, cv2.MORPH_OPEN, np.ones((1, length), np.uint8))
+    if not cv2.countNonZero(runs):
+        return strokes
+    count, labels, boxes = components(np.asarray(runs, np.uint8))
+    lengths = np.maximum(boxes[:, cv2.CC_STAT_WIDTH], 1)
+    thickness = np.bincount(labels[strokes > 0], minlength=count) / lengths
+    thin = thickness <= max(3.0, _THIN * height)
+    thin[0] = False
+    if not thin.any():
+        return strokes
+    reach = int(np.ceil(thickness[thin].max())) + 2
+    crossing = cv2.morphologyEx(strokes, cv2.MORPH_OPEN, np.ones((reach, 1), np.uint8))
+    return np.where(thin[labels], crossing, strokes).astype(np.uint8)

@@ -1,0 +1,109 @@
+"""Strokes -> pieces that hang together, without specks and what lies along the edge of the paper."""
+
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from service.errors import NoDigit
+from service.preprocessing.box import Box
+from service.preprocessing.illumination import Floats, Labels, Mask, components
+from service.preprocessing.numbers.reading import Reading, amount_of
+
+MOST_PIECES = 160
+_CROWD, _CROWD_SHARE = 120, 0.3  # more pieces than this, and so little ink in those of the writing's height: noise
+_LOOSE = 0.5  # of its longer side: what lies so far along the edge is no writing
+_SPECK = 0.14, 0.012  # of the writing's height; of a figure's ink
+_SOLID = 0.42  # of the writing's height: what is thicker is no stroke
+_EDGED, _MOST_INK = 0.8, 0.8  # of the outlines is an edge, of all ink is in figures: surely writing
+_FLAT, _LONG = 4.0, 1.3  # times its height, of the writing's height: a piece so wide is a line
+_LEAST_HEIGHT = 8  # pixels
+_STEP = 0.5  # of the ink's darkness: a clear edge
+
+_BLANK = "Nothing in the picture looks like digits: send a number on a plain background."
+
+
+class Piece(NamedTuple):
+    """Strokes that hang together: their label, their bounds, and how much ink they hold, in pixels of full ink."""
+
+    label: int
+    box: Box
+    ink: float
+
+
+class Pieces(NamedTuple):
+    """The pieces of a reading, and the pixels of each.
+
+    `labels` is int32 [height, width], 0 = paper; `amount` float32, how much ink is on each pixel; `height` that of the
+    writing in pixels. `score` compares readings of one picture; `sure` says that no other need be tried.
+    """
+
+    pieces: list[Piece]
+    labels: Labels
+    amount: Floats
+    height: float
+    score: float
+    sure: bool
+
+
+def find_pieces(reading: Reading) -> Pieces:
+    """Return the pieces of a reading.
+
+    Raises:
+        NoDigit: there are none, or nothing but specks and texture.
+    """
+    count, labels, boxes = components(reading.strokes)
+    amount = amount_of(reading)
+    inked = np.flatnonzero(labels)
+    label = labels.ravel()[inked]
+    ink = np.bincount(label, amount.ravel()[inked], count)
+    cores = np.bincount(label, reading.ink.cores.ravel()[inked], count)
+    contact = np.bincount(label, reading.copy.rim.ravel()[inked], count)
+    longer = boxes[:, 2:4].max(axis=1)
+    usable = (cores > 0) & (contact < _LOOSE * longer)
+    usable[0] = False
+    found = np.flatnonzero(usable)
+    if found.size == 0:
+        raise NoDigit(_BLANK)
+    height = _writing_height(boxes[found], np.asarray(ink[found], np.float64))
+    heights = boxes[found, cv2.CC_STAT_HEIGHT]
+    figures = (heights > 0.5 * height) & (heights < 1.8 * height)
+    share = ink[found][figures].sum() / ink[1:].sum()
+    if height < _LEAST_HEIGHT or (count > _CROWD and share < _CROWD_SHARE):
+        raise NoDigit(_BLANK)
+    typical = float(np.median(ink[found][figures]))
+    kept = (longer[found] > _SPECK[0] * height) & (ink[found] > _SPECK[1] * typical)
+    widths = boxes[found, cv2.CC_STAT_WIDTH]
+    kept &= ~((widths > _FLAT * heights) & (widths > _LONG * height))
+    found = found[kept][np.argsort(-ink[found[kept]])][:MOST_PIECES]
+    pieces = [Piece(int(i), Box(*map(int, boxes[i][:4])), float(ink[i])) for i in found]
+    tall = found[boxes[found, cv2.CC_STAT_HEIGHT] > 0.5 * height]
+    member = np.isin(labels, tall).astype(np.uint8)
+    edged, slender = _edged(reading, member), _thickest(member) < _SOLID * height
+    score = edged**8 * share * (1 if slender else 0.02) * float(ink[tall].sum()) * reading.ink.contrast
+    sure = slender and edged > _EDGED and share > _MOST_INK
+    return Pieces(pieces, labels, amount, height, score, sure)
+
+
+def _writing_height(boxes: npt.NDArray[np.int32], ink: npt.NDArray[np.float64]) -> float:
+    """Return the height at which half of the ink is in pieces that are lower."""
+    order = np.argsort(boxes[:, cv2.CC_STAT_HEIGHT])
+    reached = int(np.searchsorted(ink[order].cumsum(), 0.5 * ink.sum()))
+    return float(boxes[order[reached], cv2.CC_STAT_HEIGHT])
+
+
+def _edged(reading: Reading, member: Mask) -> float:
+    """Return the share of the outlines that is an edge in the picture."""
+    outline = cv2.dilate(member, np.ones((3, 3), np.uint8)) > member
+    if not outline.any():
+        return 0.0
+    wanted = _STEP * cv2.dilate(reading.ink.amount * member, np.ones((5, 5), np.uint8))[outline]
+    steps = reading.contrast.steps[outline] / np.float32(reading.ink.contrast)
+    return float(np.minimum(steps / np.maximum(wanted, 1e-3), 1).mean())
+
+
+def _thickest(member: Mask) -> float:
+    """Return the diameter of the largest disc that fits into the strokes, in pixels."""
+    padded = cv2.copyMakeBorder(member, 1, 1, 1, 1, cv2.BORDER_CONSTANT)
+    return 2 * float(cv2.distanceTransform(padded, cv2.DIST_L2, 3).max())

@@ -1,0 +1,130 @@
+"""Grey levels -> ink on paper, and which strokes may be writing, whatever the light, the sheet and its lines."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from service.errors import NoDigit
+from service.preprocessing.binarize import Ink, bitmap_ink, to_ink
+from service.preprocessing.illumination import (
+    SHORTEST_SIDE,
+    Contrast,
+    EvenLight,
+    Floats,
+    Grey,
+    Light,
+    Mask,
+    UnevenLight,
+    working_copy,
+)
+from service.preprocessing.numbers.marks import without_marks
+from service.preprocessing.page import filled_up, find_outlined_sheet, find_sheet
+
+_AREA, _LONGEST = 220_000, 1200  # pixels of the copy that is read
+_LOW = 64  # pixels: a lower picture is enlarged
+_SQUEEZED = 1.6  # times its other side: a longer picture is squeezed to find the sheet in it
+_BITMAP = 40  # pixels: strokes of so low a picture are mostly edge
+_STROKE_WIDTHS = 0.12, 0.25  # of the shorter side: the widest stroke that is looked for in uneven light
+
+
+class Copy(NamedTuple):
+    """A part of a picture as it is read.
+
+    `grey` is uint8 [height, width]; `rim` are the pixels at which the paper ends. A pixel of it at (x, y) is the
+    picture's at (`left` + x * `scale`, `top` + y * `scale`). `small` says that the picture was enlarged for it.
+    """
+
+    grey: Grey
+    rim: Mask
+    left: float
+    top: float
+    scale: float
+    small: bool
+
+
+class Reading(NamedTuple):
+    """One way to see a copy: its ink, its contrast, and the strokes that may be writing."""
+
+    copy: Copy
+    ink: Ink
+    contrast: Contrast
+    strokes: Mask
+    widest: int | None
+
+
+def readings(copy: Copy) -> Iterator[Reading]:
+    """Yield the ways in which a copy can be seen, the likeliest first: even light, then uneven light."""
+    for light in _lights(copy):
+        try:
+            contrast = light.contrast(copy.grey)
+            even = light.widest is None
+            ink = bitmap_ink(contrast.levels) if copy.small and even else to_ink(contrast.levels, even=even)
+        except NoDigit:
+            continue
+        yield Reading(copy, ink, contrast, without_marks(ink.strokes, ink.traces), light.widest)
+
+
+def _lights(copy: Copy) -> Iterator[Light]:
+    even = EvenLight.of(copy.grey)
+    if even is not None:
+        yield even
+    for share in _STROKE_WIDTHS:
+        for light_ink in (False, True):
+            yield UnevenLight(max(5, int(share * min(copy.grey.shape))), light_ink)
+
+
+def copies(grey: Grey) -> Iterator[Copy]:
+    """Yield what of a picture to read: a sheet that lies whole in it; all of it; what else may be a sheet."""
+    small = working_copy(grey)
+    if max(small.shape) > _SQUEEZED * min(small.shape):  # a sheet as wide would be taken for a stroke
+        small = np.asarray(cv2.resize(small, (SHORTEST_SIDE, SHORTEST_SIDE), interpolation=cv2.INTER_AREA), np.uint8)
+    sheet = find_sheet(small)
+    whole = sheet if sheet is not None and sheet.whole else find_outlined_sheet(small)
+    if whole is not None:
+        yield _of_sheet(grey, whole.inside)
+    yield part_of(grey, 0, 0, *grey.shape[::-1])
+    if whole is None and sheet is not None:
+        yield _of_sheet(grey, sheet.inside)
+
+
+def part_of(grey: Grey, left: int, top: int, width: int, height: int) -> Copy:
+    """Return the copy of a part of a picture."""
+    scaled, scale = _scaled(grey[top : top + height, left : left + width])
+    rim = np.ones(scaled.shape, np.uint8)
+    rim[1:-1, 1:-1] = 0
+    return Copy(scaled, rim, left, top, scale, min(width, height) < _BITMAP)
+
+
+def _scaled(grey: Grey) -> tuple[Grey, float]:
+    """Return a copy of bounded area, and how many pixels of the picture one of its pixels is across."""
+    height, width = grey.shape
+    factor = min(1.0, (_AREA / (height * width)) ** 0.5, _LONGEST / max(height, width))
+    if factor < 1:
+        size = max(1, round(width * factor)), max(1, round(height * factor))
+        shrunk = cv2.resize(np.ascontiguousarray(grey), size, interpolation=cv2.INTER_AREA)
+        return np.asarray(shrunk, np.uint8), width / size[0]
+    times = min(-(-_LOW // min(height, width)), max(1, _LONGEST // max(height, width)))
+    if times <= 1:
+        return np.ascontiguousarray(grey), 1.0
+    size = width * times, height * times
+    grown = cv2.resize(np.ascontiguousarray(grey), size, interpolation=cv2.INTER_LINEAR)
+    return np.asarray(cv2.GaussianBlur(grown, (0, 0), 0.35 * times), np.uint8), 1 / times
+
+
+def _of_sheet(grey: Grey, inside: Mask) -> Copy:
+    """Return the part of a picture in which the sheet lies, without what is outside."""
+    left, top, width, height = cv2.boundingRect(inside)
+    across, down = (large / small for large, small in zip(grey.shape[::-1], inside.shape[::-1], strict=True))
+    x, y = round(left * across), round(top * down)
+    copy = part_of(grey, x, y, round((left + width) * across) - x, round((top + height) * down) - y)
+    part = inside[top : top + height, left : left + width]
+    within = np.asarray(cv2.resize(part, copy.grey.shape[::-1], interpolation=cv2.INTER_NEAREST), np.uint8)
+    outside = np.asarray(cv2.dilate(1 - within, np.ones((3, 3), np.uint8)), np.uint8)
+    return copy._replace(grey=filled_up(copy.grey, within), rim=copy.rim | outside)
+
+
+def amount_of(reading: Reading) -> Floats:
+    """Return the ink on each pixel, float32 [height, width] from 0 to 1."""
+    return np.clip(reading.ink.amount, 0, 1)

@@ -1,0 +1,106 @@
+"""A picture -> the candidates for its digits, and the number that they make."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import reduce
+
+from service.errors import NoDigit, TooManyDigits
+from service.preprocessing.box import Box
+from service.preprocessing.illumination import Grey
+from service.preprocessing.numbers.candidates import Drawing, Row
+from service.preprocessing.numbers.cuts import find_cuts
+from service.preprocessing.numbers.lines import Line, find_lines
+from service.preprocessing.numbers.pieces import Piece, Pieces, find_pieces
+from service.preprocessing.numbers.reading import Copy, copies, part_of, readings
+
+MOST_DIGITS = 32
+_MOST_FIGURES = 72  # pieces as high as the writing: more of them are a page of text
+_FIGURE = 0.5  # of the writing's height
+_CUTTABLE = 0.62  # of the line's height: a wider piece may hold two digits
+_ENOUGH, _ROOM = 40, 1.2  # pixels: lower writing is looked at from nearer; heights around it
+_FINER = 1.3  # times as fine at least
+
+NONE = "Nothing in the picture looks like digits: send a number on a plain background."
+MANY = f"The picture has more figures than are read of one: send a part of it that has at most {MOST_DIGITS} digits."
+
+
+@dataclass(frozen=True)
+class Segmented:
+    """What may be the digits of a picture: lines of candidates, and every candidate as 28x28, uint8 [N, 28, 28]."""
+
+    rows: list[Row]
+    images: Grey
+    copy: Copy
+    times: int
+
+    def in_picture(self, box: Box) -> list[int]:
+        """Return a box of the copy in pixels of the picture as it was sent: left, top, width, height."""
+        scale = self.copy.scale
+        left, top = self.copy.left + box.left * scale, self.copy.top + box.top * scale
+        sides = left, top, max(1.0, box.width * scale), max(1.0, box.height * scale)
+        return [round(side * self.times) for side in sides]
+
+
+def segment(grey: Grey, times: int = 1) -> Segmented:
+    """Return the candidates for the digits of a picture, uint8 [height, width], dark on light or light on dark.
+
+    `times` is by what factor the picture was larger when it was sent.
+
+    Raises:
+        NoDigit: it is blank, or holds nothing like the strokes of digits.
+        TooManyDigits: it holds more figures than are read.
+    """
+    copy, pieces = _nearer(grey, *_best(copies(grey)))
+    figures = sum(piece.box.height > _FIGURE * pieces.height for piece in pieces.pieces)
+    if figures > _MOST_FIGURES:
+        raise TooManyDigits(MANY)
+    lines = find_lines(pieces.pieces, pieces.height)
+    wide = [piece for line in lines for piece in line.pieces if _may_be_several(piece, line)]
+    cuts, pen = find_cuts(wide, pieces.labels, pieces.amount)
+    drawing = Drawing(pieces.labels, pieces.amount, pen)
+    rows = [drawing.row(line, cuts) for line in lines]
+    if not any(row.candidates for row in rows):
+        raise NoDigit(NONE)
+    return Segmented(rows, drawing.images, copy, times)
+
+
+def _may_be_several(piece: Piece, line: Line) -> bool:
+    return piece.box.width > _CUTTABLE * line.height and piece.box.height > _FIGURE * line.height
+
+
+def _best(found: Iterable[Copy]) -> tuple[Copy, Pieces]:
+    """Return the clearest reading of some copies of a picture."""
+    best: tuple[Copy, Pieces] | None = None
+    for copy in found:
+        for reading in readings(copy):
+            try:
+                pieces = find_pieces(reading)
+            except NoDigit:
+                continue
+            if best is None or pieces.score > best[1].score:
+                best = copy, pieces
+            if pieces.sure:
+                return best
+    if best is None:
+        raise NoDigit(NONE)
+    return best
+
+
+def _nearer(grey: Grey, copy: Copy, pieces: Pieces) -> tuple[Copy, Pieces]:
+    """Return a reading of the part of a picture with the writing, if that is small and the picture is finer."""
+    if pieces.height >= _ENOUGH or copy.scale < _FINER:
+        return copy, pieces
+    box = reduce(Box.around, (piece.box for piece in pieces.pieces if piece.box.height > _FIGURE * pieces.height))
+    room = _ROOM * pieces.height
+    left, top = (
+        int(max(0, start * copy.scale + offset))
+        for start, offset in ((box.left - room, copy.left), (box.top - room, copy.top))
+    )
+    width, height = (int((side + 2 * room) * copy.scale) for side in (box.width, box.height))
+    part = part_of(grey, left, top, min(width, grey.shape[1] - left), min(height, grey.shape[0] - top))
+    if part.scale > copy.scale / _FINER:
+        return copy, pieces
+    try:
+        return _best([part])
+    except NoDigit:
+        return copy, pieces

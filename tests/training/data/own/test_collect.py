@@ -1,0 +1,307 @@
+"""Digits of the user's own: each form is read, what cannot be is told, each digit counts once, some are held out."""
+
+import csv
+import gzip
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import msgspec
+import numpy as np
+import pytest
+from PIL import Image
+
+from service.contract import CORRECTION_SUFFIX, Correction
+from service.preprocessing.mnist_format import canonical_digit
+from tests import drawing
+from tests.training import drawn
+from training.data.mnist import write_idx
+from training.data.own import collect as collecting
+from training.data.own.collect import collect
+from training.data.own.digits import Own
+from training.errors import DatasetError
+
+COUNT = 30
+
+
+def png(image: np.ndarray) -> bytes:
+    return cv2.imencode(".png", image)[1].tobytes()
+
+
+@pytest.fixture(scope="module")
+def digits() -> tuple[np.ndarray, np.ndarray]:
+    """Printed digits in the canonical form, which every form of a source brings back, and their labels."""
+    images, labels = drawn.digits(COUNT, seed=5)
+    return np.stack([canonical_digit(image) for image in images]), labels
+
+
+def whole(own: Own) -> dict[bytes, int]:
+    """Return the label of each image, learnt or held out."""
+    shares = (own.learnt, own.held_out)
+    return {
+        image.tobytes(): int(label) for share in shares for image, label in zip(share.images, share.labels, strict=True)
+    }
+
+
+def in_folders(directory: Path, images: np.ndarray, labels: np.ndarray) -> Path:
+    for number, (image, label) in enumerate(zip(images, labels, strict=True)):
+        place = directory / str(label) / f"{number}.png"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(png(255 - image))  # dark on light, as on paper
+    return directory
+
+
+def with_labels(directory: Path, images: np.ndarray, labels: np.ndarray) -> Path:
+    (directory / "pictures").mkdir(parents=True)
+    lines = ["file,label"]
+    for number, (image, label) in enumerate(zip(images, labels, strict=True)):
+        (directory / "pictures" / f"{number}.png").write_bytes(png(image))
+        lines.append(f"pictures/{number}.png,{label}")
+    (directory / "labels.csv").write_text("\n".join(lines), encoding="utf-8")
+    return directory
+
+
+def as_kaggle_has_it(path: Path, images: np.ndarray, labels: np.ndarray, *, head: bool = True) -> Path:
+    with path.open("w", newline="") as file:
+        rows = csv.writer(file)
+        if head:
+            rows.writerow(["label", *(f"pixel{number}" for number in range(784))])
+        rows.writerows([label, *image.ravel()] for image, label in zip(images, labels, strict=True))
+    return path
+
+
+def as_npz(path: Path, images: np.ndarray, labels: np.ndarray) -> Path:
+    np.savez(path, x=images, y=labels)
+    return path
+
+
+def as_idx(directory: Path, images: np.ndarray, labels: np.ndarray) -> Path:
+    directory.mkdir(exist_ok=True)
+    (directory / "emnist-digits-train-images-idx3-ubyte.gz").write_bytes(gzip.compress(write_idx(images)))
+    (directory / "emnist-digits-train-labels-idx1-ubyte").write_bytes(write_idx(labels))
+    return directory
+
+
+def as_corrections(directory: Path, images: np.ndarray, labels: np.ndarray) -> Path:
+    directory.mkdir()
+    for number, (image, label) in enumerate(zip(images, labels, strict=True)):
+        about = {"confidence": 0.5, "certain": number == 0, "model": "m", "version": "1", "created": "", "seen": b""}
+        kept = Correction(digit=int(label), read=int(label + 1) % 10, image=png(image), **about)  # type: ignore[arg-type]
+        (directory / f"{number}{CORRECTION_SUFFIX}").write_bytes(msgspec.json.encode(kept))
+    return directory
+
+
+Form = Callable[[Path, np.ndarray, np.ndarray], Path]
+FORMS: dict[str, Form] = {
+    "folders": in_folders,
+    "labels.csv": with_labels,
+    "Kaggle's": lambda path, *digits: as_kaggle_has_it(path.with_suffix(".csv"), *digits),
+    "Kaggle's without a head": lambda path, *digits: as_kaggle_has_it(path.with_suffix(".csv"), *digits, head=False),
+    "npz": lambda path, *digits: as_npz(path.with_suffix(".npz"), *digits),
+    "npz of fractions": lambda path, images, labels: as_npz(path.with_suffix(".npz"), images / 255, labels),
+    "npz of rows": lambda path, images, labels: as_npz(path.with_suffix(".npz"), images.reshape(-1, 784), labels),
+    "IDX": as_idx,
+    "an IDX file": lambda path, *digits: next(as_idx(path, *digits).glob("*images*")),
+    "corrections": as_corrections,
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_gives_the_same_digits(tmp_path: Path, digits: tuple[np.ndarray, np.ndarray], form: str) -> None:
+    own = collect([FORMS[form](tmp_path / "source", *digits)], [], None)
+    expected = {image.tobytes(): int(label) for image, label in zip(*digits, strict=True)}
+    found = whole(own)
+    assert len(own.learnt.labels) + len(own.held_out.labels) == len(expected)
+    if form == "folders":  # a dark digit on white is cut out anew
+        assert sorted(found.values()) == sorted(expected.values())
+    else:
+        assert found == expected
+    assert own.rejected == []
+    assert 0 < len(own.held_out.labels) < len(own.learnt.labels)
+    assert len(own.suspect) == (form == "corrections")
+
+
+def test_sets_that_are_stored_transposed_are_turned(tmp_path: Path, digits: tuple[np.ndarray, np.ndarray]) -> None:
+    images, labels = digits
+    known = {image.tobytes(): label for image, label in zip(*digits, strict=True)}
+
+    def answers(asked: np.ndarray) -> np.ndarray:
+        return np.eye(10)[[known.get(image.tobytes(), 0) for image in asked]]
+
+    upright = collect([as_idx(tmp_path / "a", images, labels)], [], answers)
+    turned = collect([as_idx(tmp_path / "b", images.transpose(0, 2, 1), labels)], [], answers)
+    assert whole(upright) == whole(turned)
+    assert (len(upright.notes), len(turned.notes)) == (0, 1)
+    assert "stored transposed" in turned.notes[0]
+
+
+def test_a_digit_counts_once_and_one_with_two_labels_not_at_all(
+    tmp_path: Path, digits: tuple[np.ndarray, np.ndarray]
+) -> None:
+    images, labels = digits
+    first = as_npz(tmp_path / "a.npz", images, labels)
+    other = labels.copy()
+    other[0] = (labels[0] + 1) % 10
+    own = collect([first, as_kaggle_has_it(tmp_path / "b.csv", images, other)], [], None)
+    assert len(whole(own)) == len({image.tobytes() for image in images}) - 1
+    assert images[0].tobytes() not in whole(own)
+    assert own.left_out["told as two digits"] == 2
+    assert own.left_out["duplicates"] == COUNT - 1
+
+
+def test_what_is_mnists_own_is_left_out(tmp_path: Path, digits: tuple[np.ndarray, np.ndarray]) -> None:
+    images, labels = digits
+    own = collect([as_kaggle_has_it(tmp_path / "train.csv", images, labels)], [images[:10], images[10:12]], None)
+    assert own.left_out["MNIST's own"] == 12
+    assert not whole(own).keys() & {image.tobytes() for image in images[:12]}
+    with pytest.raises(DatasetError, match="30 are MNIST's own"):
+        collect([tmp_path / "train.csv"], [images], None)
+
+
+def test_what_is_held_out_does_not_change_when_others_come(
+    tmp_path: Path, digits: tuple[np.ndarray, np.ndarray]
+) -> None:
+    images, labels = digits
+    few = collect([as_npz(tmp_path / "few.npz", images[:15], labels[:15])], [], None)
+    all_ = collect([as_npz(tmp_path / "all.npz", images, labels)], [], None)
+    held = [{image.tobytes() for image in own.held_out.images} for own in (few, all_)]
+    assert held[0] == held[1] & {image.tobytes() for image in images[:15]}
+    assert few.sha256 != all_.sha256
+
+
+@pytest.mark.parametrize("around", [True, False])
+def test_a_writer_is_held_out_whole(tmp_path: Path, digits: tuple[np.ndarray, np.ndarray], around: bool) -> None:
+    writers = [f"writer-{number}" for number in range(10)]
+    for number, (image, label) in enumerate(zip(*digits, strict=True)):
+        writer = writers[number % 10]
+        place = tmp_path / (f"{writer}/{label}" if around else f"{label}/{writer}") / f"{number}.png"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(png(image))
+    own = collect([tmp_path], [], None)
+
+    def of(sources: Any) -> set[str]:
+        return {next(part for part in Path(source).parts if part.startswith("writer-")) for source in sources}
+
+    held, learnt = of(own.held_out.sources), of(own.learnt.sources)
+    assert held
+    assert learnt
+    assert not held & learnt
+
+
+def test_a_single_writer_is_divided(tmp_path: Path, digits: tuple[np.ndarray, np.ndarray]) -> None:
+    own = collect([in_folders(tmp_path / "anna", *digits).parent], [], None)
+    assert len(own.held_out.labels) > 0
+    assert len(own.learnt.labels) > 0
+
+
+def test_what_cannot_be_learnt_is_told_with_the_reason(
+    tmp_path: Path, digits: tuple[np.ndarray, np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory = in_folders(tmp_path / "digits", *digits)
+    bomb = png(np.zeros((6_000, 6_000), np.uint8))
+    monkeypatch.setattr(collecting, "MOST_PIXELS", 1_000_000)
+    bad = {
+        "3/bomb.png": (bomb, "pixels"),
+        "3/blank.png": (drawing.encode(Image.new("L", (60, 60), 255)), "strokes of a digit"),
+        "4/notes.txt": (b"not a picture", "no picture that is read"),
+        "5/empty.png": (b"", ""),
+        "stray.png": (png(digits[0][0]), "no folder that is named by a digit"),
+    }
+    for name, (content, _) in bad.items():
+        (directory / name).parent.mkdir(exist_ok=True)
+        (directory / name).write_bytes(content)
+    (directory / "5" / "gone.png").symlink_to(directory / "nowhere.png")
+    (directory / "5" / "folder.png").mkdir()
+    (directory / ".hidden").write_bytes(b"passed over")
+    own = collect([directory], [], None)
+    reasons = {str(Path(each.source).relative_to(directory)): each.reason for each in own.rejected}
+    assert reasons.keys() == {*bad, "5/gone.png"}
+    assert "No such file" in reasons["5/gone.png"]
+    for name, (_, words) in bad.items():
+        assert words.lower() in reasons[name].lower()
+    assert len(whole(own)) == COUNT
+
+
+def test_a_directory_that_changes_while_it_is_read(
+    tmp_path: Path, digits: tuple[np.ndarray, np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory = in_folders(tmp_path / "digits", *digits)
+    monkeypatch.setattr(collecting, "_TOGETHER", 5)
+    seen = 0
+    canonical = collecting._canonical
+
+    def and_delete(found: Any) -> Any:
+        nonlocal seen
+        seen += 1
+        if seen == 5:
+            for label in ("8", "9"):
+                shutil.rmtree(directory / label, ignore_errors=True)
+        return canonical(found)
+
+    monkeypatch.setattr(collecting, "_canonical", and_delete)
+    own = collect([directory], [], None)
+    lost = sum(int(np.sum(digits[1] == label)) for label in (8, 9))
+    assert len(whole(own)) + lost >= COUNT > len(whole(own)) > 0
+
+
+ROW = ["7", *["0"] * 784]
+NONE = {
+    "an empty folder": lambda path: path.mkdir(),
+    "a folder of folders": lambda path: (path / "seven").mkdir(parents=True),
+    "nothing": lambda _path: None,
+    "a text": lambda path: path.write_text("seven"),
+    "bytes": lambda path: path.with_suffix(".csv").write_bytes(b"\xff\xfe\x00"),
+    "783 pixels": lambda path: path.with_suffix(".csv").write_text(",".join(ROW[:-1])),
+    "no labels": lambda path: path.with_suffix(".csv").write_text("file,label\na.png,seven\n"),
+    "no x": lambda path: np.savez(path.with_suffix(".npz"), y=np.zeros(3)),
+    "no zip": lambda path: path.with_suffix(".npz").write_bytes(b"PK"),
+    "a pickle": lambda path: np.savez(path.with_suffix(".npz"), x=np.array([{}]), y=np.array([1])),
+    "colours": lambda path: np.savez(path.with_suffix(".npz"), x=np.zeros((2, 28, 28, 3)), y=np.zeros(2)),
+    "levels of 300": lambda path: np.savez(path.with_suffix(".npz"), x=np.full((2, 28, 28), 300), y=np.zeros(2)),
+    "NaN": lambda path: np.savez(path.with_suffix(".npz"), x=np.full((2, 28, 28), np.nan), y=np.zeros(2)),
+    "too few labels": lambda path: np.savez(path.with_suffix(".npz"), x=np.zeros((2, 28, 28)), y=np.zeros(3)),
+    "IDX alone": lambda path: path.write_bytes(write_idx(np.zeros((2, 28, 28), np.uint8))),
+    "IDX cut off": lambda path: path.write_bytes(write_idx(np.zeros((2, 28, 28), np.uint8))[:-1]),
+}
+
+
+@pytest.mark.parametrize("case", NONE)
+def test_a_source_without_a_digit_is_one_line(tmp_path: Path, case: str) -> None:
+    NONE[case](tmp_path / "images")
+    path = next(tmp_path.iterdir(), tmp_path / "images")
+    with pytest.raises(DatasetError) as raised:
+        collect([path], [], None)
+    assert str(path) in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_rows_of_a_table_that_are_wrong_are_told_by_their_line(
+    tmp_path: Path, digits: tuple[np.ndarray, np.ndarray]
+) -> None:
+    path = as_kaggle_has_it(tmp_path / "train.csv", *digits)
+    wrong = {"256": [*ROW[:-1], "256"], "-1": [*ROW[:-1], "-1"], "x": [*ROW[:-1], "x"], "783": ROW[:-1]}
+    wrong |= {"label": ["11", *ROW[1:]], "blank": ROW}
+    with path.open("a", newline="") as file:
+        csv.writer(file).writerows(wrong.values())
+    own = collect([path], [], None)
+    assert [each.source for each in own.rejected if "blank" not in each.reason][:5] == [
+        f"{path}:{line}" for line in range(COUNT + 2, COUNT + 7)
+    ]
+    assert len(own.rejected) == len(wrong)
+    assert len(whole(own)) == COUNT
+
+
+def test_a_table_does_not_lead_out_of_its_folder(tmp_path: Path, digits: tuple[np.ndarray, np.ndarray]) -> None:
+    directory = with_labels(tmp_path / "inside", *digits)
+    (tmp_path / "outside.png").write_bytes(png(digits[0][0]))
+    with (directory / "labels.csv").open("a") as file:
+        file.write("\n../outside.png,3\n/etc/passwd,4\nmissing.png,5\npictures/0.png\npictures/1.png,ten\n")
+    own = collect([directory], [], None)
+    assert [each.reason[:20] for each in own.rejected] == [
+        *["its file is outside "] * 2,
+        "it cannot be read (N",
+        "it has 1 columns, th",
+        "'ten' is no digit",
+    ]

@@ -1,0 +1,111 @@
+"""Arrays: NumPy's .npz with `x` and `y`, and IDX files as MNIST and EMNIST have them."""
+
+import gzip
+import struct
+import zlib
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+import numpy.typing as npt
+
+from service.contract import IMAGE_SIDE
+from service.errors import first_line
+from training.data.own.entries import Batch, Found, Rejected, digit_of
+from training.errors import DatasetError
+
+_GZIP = b"\x1f\x8b"
+_IMAGES, _LABELS = b"\x00\x00\x08\x03", b"\x00\x00\x08\x01"  # unsigned bytes, in three dimensions and in one
+
+
+def npz_entries(path: Path) -> Found:
+    """Yield the digits of an .npz file: `x`, [N, height, width], [N, 784] or with one channel, and `y`, [N].
+
+    Levels are whole numbers from 0 to 255, or fractions from 0 to 1.
+
+    Raises:
+        DatasetError: it is no such file.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            images, labels = file["x"], file["y"]
+    except (OSError, KeyError, ValueError, EOFError, BadZipFile, zlib.error, MemoryError) as error:
+        raise DatasetError(f"{path} holds no `x` and `y` ({first_line(error)}): correct it.") from error
+    yield from _batch(path, _grey(path, images), np.ravel(labels))
+
+
+def is_idx(path: Path) -> bool:
+    """Tell whether a file holds IDX images, gzipped or not."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(4)
+        if head.startswith(_GZIP):
+            with gzip.open(path) as unpacked:
+                head = unpacked.read(4)
+    except (OSError, EOFError, zlib.error):
+        return False
+    return head == _IMAGES
+
+
+def idx_entries(path: Path) -> Found:
+    """Yield the digits of an IDX file of images, whose labels are in the file of the same name with `labels`.
+
+    Raises:
+        DatasetError: one of the two is missing or damaged.
+    """
+    images, labels = _idx(path, _IMAGES), _idx(_labels_of(path), _LABELS)
+    yield from _batch(path, images, labels)
+
+
+def _labels_of(path: Path) -> Path:
+    name = path.name.replace("images", "labels").replace("idx3", "idx1")
+    plain = name.removesuffix(".gz")
+    for place in (path.with_name(name), path.with_name(plain), path.with_name(f"{plain}.gz")):
+        if place != path and place.is_file():
+            return place
+    raise DatasetError(f"{path} has no labels beside it: put them into {path.with_name(name)}.")
+
+
+def _idx(path: Path, magic: bytes) -> npt.NDArray[np.uint8]:
+    try:
+        content = path.read_bytes()
+        content = gzip.decompress(content) if content.startswith(_GZIP) else content
+    except (OSError, EOFError, zlib.error, MemoryError) as error:
+        raise DatasetError(f"{path} cannot be read ({first_line(error)}): fetch it again.") from error
+    head = 4 + 4 * magic[3]
+    if content[:4] != magic or len(content) < head:
+        raise DatasetError(f"{path} is no IDX file of {'images' if magic == _IMAGES else 'labels'}: fetch it again.")
+    shape = struct.unpack_from(f">{magic[3]}I", content, 4)
+    body = np.frombuffer(content, np.uint8, offset=head)
+    if body.size != int(np.prod(shape, dtype=object)):
+        raise DatasetError(f"{path} announces shape {shape} and holds {body.size} bytes of it: fetch it again.")
+    return body.reshape(shape)
+
+
+def _grey(path: Path, images: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
+    if images.ndim == 4 and images.shape[-1] == 1:
+        images = images[..., 0]
+    if images.ndim == 2 and images.shape[1] == IMAGE_SIDE * IMAGE_SIDE:
+        images = images.reshape(-1, IMAGE_SIDE, IMAGE_SIDE)
+    if images.ndim != 3 or images.dtype.kind not in "buif":
+        raise DatasetError(
+            f"{path}: `x` is {images.dtype} {list(images.shape)}, expected grey levels [N, height, width]."
+        )
+    if images.size and not (images.min() >= 0 and images.max() <= 255):  # NaN is neither
+        raise DatasetError(f"{path}: `x` has levels that are not from 0 to 255: correct them.")
+    if images.dtype.kind == "b" or (images.dtype.kind == "f" and images.size and images.max() <= 1):
+        images = images * 255.0
+    return np.asarray(images.round() if images.dtype.kind == "f" else images).astype(np.uint8)
+
+
+def _batch(path: Path, images: npt.NDArray[np.uint8], labels: npt.NDArray[Any]) -> Found:
+    if len(images) != len(labels):
+        raise DatasetError(f"{path} holds {len(images)} images and {len(labels)} labels: correct it.")
+    digits = [digit_of(label) for label in labels]
+    for number, digit in enumerate(digits):
+        if digit is None:
+            yield Rejected(f"{path}[{number}]", f"{str(labels[number])[:20]!r} is no digit")
+    kept = [number for number, digit in enumerate(digits) if digit is not None]
+    sources = [f"{path}[{number}]" for number in kept]
+    yield Batch(sources, np.array([digits[number] for number in kept], np.uint8), images[kept])

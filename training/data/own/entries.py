@@ -1,0 +1,80 @@
+"""What is found in a source of digits, before anything of it is decoded."""
+
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from service.contract import LABELS
+
+MOST_FILE_BYTES = 16 << 20  # of a picture, as the service takes it unless it is told otherwise
+
+
+class Entry(NamedTuple):
+    """A picture and its label: `picture` is a file's content, or grey levels, uint8 [height, width].
+
+    `writer` is the name of the folder that keeps a writer's digits together, empty where there is none. A `suspect`
+    one contradicts an answer of which a model was certain.
+    """
+
+    source: str
+    label: int
+    picture: bytes | npt.NDArray[np.uint8]
+    writer: str = ""
+    suspect: bool = False
+
+
+class Rejected(NamedTuple):
+    """What cannot be learnt, and why."""
+
+    source: str
+    reason: str
+
+
+class Batch(NamedTuple):
+    """Grey levels, uint8 [N, height, width], with the label of each and its name; perhaps stored transposed."""
+
+    sources: list[str]
+    labels: npt.NDArray[np.uint8]
+    images: npt.NDArray[np.uint8]
+
+
+Found = Iterator[Entry | Batch | Rejected]
+
+
+def digit_of(value: Any) -> int | None:
+    """Return the digit that a label names, None where it names none."""
+    text = str(value).strip()
+    text = text[:-2] if text.endswith(".0") else text
+    return int(text) if text in LABELS else None
+
+
+def labelled(source: str, label: Any, picture: Path, writer: str = "") -> Entry | Rejected:
+    """Return the picture in a file with its label, or what is wrong with one of them."""
+    digit = digit_of(label)
+    if digit is None:
+        return Rejected(source, f"{str(label)[:20]!r} is no digit")
+    try:
+        return Entry(source, digit, read_file(picture, MOST_FILE_BYTES), writer)
+    except OSError as error:
+        return Rejected(source, f"it cannot be read ({error.strerror or error})")
+    except ValueError as error:
+        return Rejected(source, str(error))
+
+
+def read_file(path: Path, most: int) -> bytes:
+    """Return the content of a regular file.
+
+    Raises:
+        OSError: it cannot be read, or has gone.
+        ValueError: it is no regular file, or has more than `most` bytes.
+    """
+    status = path.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise ValueError("it is no file")
+    if status.st_size > most:
+        raise ValueError(f"it has {status.st_size:,} bytes, {most:,} are the most")
+    return path.read_bytes()

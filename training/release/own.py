@@ -1,0 +1,107 @@
+"""Whether the user's own digits are read better than before, and MNIST no worse."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from scipy.stats import binomtest
+
+from training.data.mnist import Bytes, Mnist
+from training.data.own.digits import Own, Share
+from training.errors import VerificationError
+from training.progress import say
+from training.release.calibrate import Calibrated
+
+MOST_COST_PERCENT = 0.05  # points of the validation split that MNIST may lose
+
+
+def judge(chosen: Calibrated, data: Mnist) -> dict[str, Any] | None:
+    """Return how the own digits are read, before and after, as it goes into the manifest; None without any."""
+    own = data.own
+    if own is None:
+        return None
+    found: dict[str, Any] = own.counts() | {
+        "validation": {"after": chosen.validation.errors, "count": chosen.validation.count}
+    }
+    found |= {name: {"after": _errors(chosen.probabilities, *each)} for name, each in _shares(own).items()}
+    if own.before is not None:
+        answers = own.before.engine.run
+        found["before"] = own.before.manifest.version
+        found["validation"]["before"] = _errors(answers, data.validation_images, data.validation_labels)
+        for name, (images, labels) in _shares(own).items():
+            found[name]["before"] = _errors(answers, images, labels)
+    _say(found)
+    return found
+
+
+def check(found: Mapping[str, Any] | None, *, force: bool) -> None:
+    """Hold MNIST to what the version before read of the validation split, unless `force`.
+
+    Raises:
+        VerificationError: more of it is misread than may be.
+    """
+    if found is None or "before" not in found or force:
+        return
+    errors = found["validation"]
+    cost = 100 * (errors["after"] - errors["before"]) / errors["count"]
+    if cost > MOST_COST_PERCENT + 1e-9:
+        raise VerificationError(
+            f"The own digits cost MNIST {cost:.2f} points: {errors['after']} errors in {errors['count']:,} validation "
+            f"digits, version {found['before']} has {errors['before']}; allowed are {MOST_COST_PERCENT}. Nothing is "
+            "published: look for wrong labels with --review, or publish all the same with --resume --force."
+        )
+
+
+def interval(errors: int, count: int) -> tuple[float, float]:
+    """Return the 95% interval of the share read right (Wilson 1927), 0 to 1 where there is no digit."""
+    if not count:
+        return 0.0, 1.0
+    found = binomtest(count - errors, count).proportion_ci(0.95, method="wilson")
+    return float(found.low), float(found.high)
+
+
+def right(errors: int, count: int) -> str:
+    """Return the share read right in words, with its interval."""
+    low, high = interval(errors, count)
+    share = f"{1 - errors / count:.1%}" if count else "-"
+    return f"{share} ({low:.1%} to {high:.1%})"
+
+
+def words(found: Mapping[str, Any] | None) -> str:
+    """Return what the model card says of the own digits, with a line break before it; `found` is of `judge`."""
+    if found is None:
+        return ""
+    rows = [
+        _row("own digits, held out: nobody learnt them", found["own_held_out"], found["held_out"]),
+        _row("own digits, learnt", found["own_learnt"], found["learnt"]),
+        _row("MNIST's validation digits", found["validation"], found["validation"]["count"]),
+    ]
+    before = f"version {found['before']}" if "before" in found else "before"
+    table = "\n".join([f"| digits | count | {before} reads right | this version |", "|---" * 4 + "|", *rows])
+    said = "The user's own digits were learnt beside MNIST. In brackets the 95% interval (Wilson)."
+    return f"\n\n### Own digits\n{said}\n\n{table}"
+
+
+def _row(name: str, errors: Mapping[str, int], count: int) -> str:
+    before = right(errors["before"], count) if "before" in errors else "-"
+    return f"| {name} | {count:,} | {before} | {right(errors['after'], count)} |"
+
+
+def _shares(own: Own) -> dict[str, tuple[Bytes, Bytes]]:
+    named: dict[str, Share] = {"own_learnt": own.learnt, "own_held_out": own.held_out}
+    return {name: (share.images, share.labels) for name, share in named.items()}
+
+
+def _errors(answers: Any, images: Bytes, labels: Bytes) -> int:
+    return int(np.sum(answers(images).argmax(axis=1) != labels)) if len(labels) else 0
+
+
+def _say(found: Mapping[str, Any]) -> None:
+    for name, words, count in (
+        ("own_held_out", "own digits, held out", found["held_out"]),
+        ("own_learnt", "own digits, learnt", found["learnt"]),
+        ("validation", "MNIST's validation digits", found["validation"]["count"]),
+    ):
+        errors = found[name]
+        before = f"before {right(errors['before'], count)}, " if "before" in errors else ""
+        say("judge", f"{words}: {before}now {right(errors['after'], count)} of {count:,}")
