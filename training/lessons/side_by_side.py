@@ -164,13 +164,13 @@ _HEAD = """# Recipes side by side
 
 {recipes} recipes, {epochs} epochs each, {seeds}, on {machines}: {tools}.
 
-Accuracy is on the {validation:,} validation digits after the last epoch; the test set was not used.{spread} Time is the
-median of an epoch without validation. A ReLU unit is dead if it is zero for every validation digit; dead units are counted
-before and after training, including outputs with ReLU.
+Accuracy is on the {validation:,} validation digits after the last epoch; the test set was not used.{spread}
+Time is the median of an epoch without validation. A ReLU unit is dead if it is zero for every validation digit; dead
+units are counted before and after training, including outputs with ReLU.
 
-The layer plots are for seed 1, one row per recipe. They show the Euclidean norm of the loss gradient of each kernel, over
-1,000 training digits, before training (epoch 0) and after each epoch; then histograms of each layer's activations on the
-validation digits, before and after training. For an ensemble they show the first member."""
+The layer plots are for seed 1, one row per recipe. They show the Euclidean norm of the loss gradient of each kernel,
+over 1,000 training digits, before training (epoch 0) and after each epoch; then histograms of each layer's activations
+on the validation digits, before and after training. For an ensemble they show the first member."""
 
 _SECTION = """## {title}
 | recipe | is | weights | validation accuracy | an epoch | dead ReLU units, start | end |
