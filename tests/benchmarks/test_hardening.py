@@ -14,6 +14,7 @@ def test_every_row_is_there() -> None:
     assert all(row(number).TITLE and row(number).EXPECTED for number in rows())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", WITHOUT_A_CLOCK)
 def test_row(number: int) -> None:
     score = row(number).run(Plan(short=True, seed=1))
