@@ -15,6 +15,7 @@ from service.errors import DigitsError, NotReady, RequestError, TooLarge
 from service.http.messages import described, to_json
 from service.http.number import checked, number_fields, reduction
 from service.http.predict import Options, model_of, prediction
+from service.inference.second_look import with_second_looks
 from service.inference.store import Serving, Version, model_store
 from service.preprocessing.decode import decode
 from service.preprocessing.formats import Still, still
@@ -130,7 +131,9 @@ def _answer(
 
 def _digit(picture: Still, grey: Grey, model: Serving) -> dict[str, Any]:  # noqa: ARG001
     digit = canonical_digit(grey)
-    return prediction(model.engine.run(digit[np.newaxis])[0], digit, model.manifest, Options())
+    image, engine = digit[np.newaxis], model.engine
+    [row] = with_second_looks(engine, image, engine.run(image), model.manifest.certain_from)
+    return prediction(row, digit, model.manifest, Options())
 
 
 def _number(picture: Still, grey: Grey, model: Serving) -> dict[str, Any]:

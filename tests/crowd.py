@@ -14,9 +14,11 @@ import numpy as np
 from PIL import Image
 
 from service.inference.engine import Engine
+from service.inference.second_look import with_second_looks
 from service.inference.specimens import Hand, draw
 from service.preprocessing.mnist_format import centre, fit
 from tests import drawing
+from tests.factory import CERTAIN_FROM
 from tests.server import Server
 from tests.tensors import binary
 
@@ -26,10 +28,11 @@ _BLOCK = 500  # pictures that are compared with all others at a time
 
 
 class Answer(NamedTuple):
-    """What was answered for one picture: by which version, and its ten probabilities."""
+    """What was answered for one picture: by which version, its ten probabilities; whether it came as a tensor."""
 
     version: str
     probabilities: Any
+    tensor: bool = False
 
 
 def pictures(number: int, seed: int) -> Any:
@@ -83,7 +86,7 @@ def _as_tensor(connection: http.client.HTTPConnection, digits: Any) -> list[Answ
     version = json.loads(content[:length])["model_version"]
     rows = np.frombuffer(content[length:], "<f4").reshape(-1, 10)
     assert len(rows) == len(digits)
-    return [Answer(version, row) for row in rows]
+    return [Answer(version, row, tensor=True) for row in rows]
 
 
 def _as_picture(connection: http.client.HTTPConnection, digits: Any, path: str = "/predict") -> list[Answer]:
@@ -118,21 +121,28 @@ def _content(response: http.client.HTTPResponse) -> bytes:
 def check(answers: Sequence[Answer], digits: Any, engines: dict[str, Engine], *, tolerance: float) -> None:
     """Hold each answer to be that of its own picture, by the version that it names, and of no other picture.
 
-    `engines` are those versions, each of which runs every picture alone. Probabilities are compared as logarithms too,
-    in which the small ones tell pictures apart that are alike in the large one.
+    `engines` are those versions, each of which runs every picture alone, twice where it is not certain; a tensor gets
+    no second look. Probabilities are compared as logarithms too, in which the small ones tell pictures apart that are
+    alike in the large one.
     """
     assert len(answers) == len(digits)
     found = np.stack([answer.probabilities for answer in answers])
     versions = np.array([answer.version for answer in answers])
     for version in set(versions.tolist()):
         engine = engines[version]
-        expected = np.concatenate([engine.run(digits[place : place + 1]) for place in range(len(digits))])
+        alone = [(digits[place : place + 1], answer.tensor) for place, answer in enumerate(answers)]
+        expected = np.concatenate([_expected(engine, *image) for image in alone])
         mine = np.flatnonzero(versions == version)
         np.testing.assert_allclose(found[mine], expected[mine], atol=tolerance)
         for start in range(0, len(mine), _BLOCK):
             block = mine[start : start + _BLOCK]
             distances = np.abs(_logarithms(found[block])[:, None] - _logarithms(expected)[None]).max(axis=2)
             np.testing.assert_array_equal(distances.argmin(axis=1), block)
+
+
+def _expected(engine: Engine, image: Any, tensor: bool) -> Any:
+    first = engine.run(image)
+    return first if tensor else with_second_looks(engine, image, first, CERTAIN_FROM)
 
 
 def _logarithms(probabilities: Any) -> Any:

@@ -35,6 +35,8 @@ from service.inference.specimens import specimens
 from service.preprocessing.mnist_format import canonical_digit
 from tests import drawing
 
+CERTAIN_FROM = 0.9
+
 _PIXELS = IMAGE_SIDE * IMAGE_SIDE
 _SHARPNESS = 0.5  # squared distances are about ten: a factor that leaves the answers sure, not saturated
 
@@ -119,7 +121,7 @@ def publish(
     *,
     content: bytes | None = None,
     promised: bytes | None = None,
-    certain_from: float = 0.9,
+    certain_from: float = CERTAIN_FROM,
     edit: Callable[[dict[str, Any]], None] = lambda _fields: None,
 ) -> Path:
     """Write a version into `models`/NAME, whole at once, and return its directory.

@@ -247,7 +247,7 @@ class Front:
         exchange.notes.pictures = len(images)
         runs = [images[start : start + MOST_A_RUN] for start in range(0, len(images), MOST_A_RUN)] or [images]
         runner = Trial(model) if question.counts_itself else model
-        parts = [await self._queue.submit(runner, part) for part in runs]
+        parts = [await self._queue.submit(runner, part, pictures=question.images is None) for part in runs]
         rows = parts[0] if len(parts) == 1 else np.concatenate(parts)
         if len(images) <= MOST_A_RUN and not question.counts_itself:
             return self.here.answer(question, model, digits, rows)

@@ -13,6 +13,7 @@ from service.errors import NotReady, RequestError, UnknownRoute
 from service.http.messages import Question, Read, Request, Response, shown
 from service.http.metrics import Metrics
 from service.inference.engine import Images, Probabilities
+from service.inference.second_look import with_second_looks
 from service.inference.store import ModelStore, Serving
 from service.preprocessing.decode import decode
 from service.preprocessing.illumination import Grey
@@ -77,13 +78,21 @@ class Service:
         self.metrics.read(max(grey.shape), decoded - started, perf_counter() - decoded)
         return digit
 
-    def run(self, model: Serving | Trial, images: Images) -> Probabilities:
-        """Return the probabilities, float32 [N, 10], of `images`, uint8 [N, 28, 28]."""
+    def run(self, model: Serving | Trial, images: Images, pictures: int) -> Probabilities:
+        """Return the probabilities, float32 [N, 10], of `images`, uint8 [N, 28, 28].
+
+        The first `pictures` of them get a second look where they need it; the others are the model's own input.
+        """
         if len(images) == 0:
             return np.zeros((0, len(LABELS)), np.float32)
         serving = model.serving if isinstance(model, Trial) else model
         started = perf_counter()
         probabilities = serving.engine.run(images)
+        if pictures:
+            least = serving.manifest.certain_from
+            probabilities[:pictures] = with_second_looks(
+                serving.engine, images[:pictures], probabilities[:pictures], least
+            )
         self.metrics.ran(len(images), perf_counter() - started)
         if not isinstance(model, Trial):
             self.metrics.predicted(images, probabilities, model.manifest.certain_from)
@@ -102,7 +111,9 @@ class Service:
         model = self.model(name, version)
         question = read(request, self.settings)
         digits = [self.digit(question, index) for index in range(len(question.pictures))]
-        probabilities = self.run(Trial(model) if question.counts_itself else model, images_of(question, digits))
+        images = images_of(question, digits)
+        pictures = len(images) if question.images is None else 0
+        probabilities = self.run(Trial(model) if question.counts_itself else model, images, pictures)
         return self.answer(question, model, digits, probabilities)
 
     def ready(self) -> Serving:
