@@ -17,7 +17,6 @@ from service.settings import Settings
 
 Times = npt.NDArray[np.float64]
 
-ROOM = 16  # requests, of the model that deploy/CAPACITY.md was computed with
 Balance = Literal["random", "fewest"]
 
 
@@ -27,7 +26,7 @@ def simulate(
     load: float,
     servers: int,
     balance: Balance,
-    room: int = ROOM,
+    patience: float = Settings.queue_seconds,
     at_once: int = Settings.threads,
     turn: float = 0.2,
     requests: int = 10_000,
@@ -36,8 +35,9 @@ def simulate(
     """Return the seconds that each request took, waiting included, NaN where it was refused, the first tenth left out.
 
     Requests arrive as a Poisson process at the rate that keeps the servers busy for the share `load` of their time;
-    `service_times` are seconds, of which each request draws one. A server with `room` requests refuses more;
-    `at_once` are computed in turns, each of the share `turn` of the mean service time.
+    `service_times` are seconds, of which each request draws one. A request that has waited for `patience` seconds
+    is refused before its first turn; `at_once` are computed in turns, each of the share `turn` of the mean service
+    time.
     """
     generator = np.random.default_rng(seed)
     gaps = generator.exponential(service_times.mean() / (load * servers), requests)
@@ -45,9 +45,9 @@ def simulate(
     places = generator.integers(0, servers, requests)
     world = simpy.Environment()
     span = math.inf if at_once == 1 else turn * float(service_times.mean())
-    workers = [_Worker(world, at_once, span) for _ in range(servers)]
+    workers = [_Worker(world, at_once, span, patience) for _ in range(servers)]
     took = np.full(requests, np.nan)
-    world.process(_arrivals(world, workers, gaps, takes, places if balance == "random" else None, room, took))
+    world.process(_arrivals(world, workers, gaps, takes, places if balance == "random" else None, took))
     world.run()
     return took[requests // 10 :]
 
@@ -55,9 +55,9 @@ def simulate(
 class _Worker:
     """A process: `at_once` threads, and one interpreter that runs one of them at a time, a turn each."""
 
-    def __init__(self, world: simpy.Environment, at_once: int, turn: float) -> None:
+    def __init__(self, world: simpy.Environment, at_once: int, turn: float, patience: float) -> None:
         self.present = 0
-        self._world, self._turn = world, turn
+        self._world, self._turn, self._patience = world, turn, patience
         self._threads, self._interpreter = simpy.Resource(world, at_once), simpy.Resource(world)
 
     def answer(self, seconds: float, took: Times, number: int) -> Generator[Any]:
@@ -66,13 +66,15 @@ class _Worker:
         arrived = self._world.now
         with self._threads.request() as thread:
             yield thread
-            while seconds > 0:
+            refused = self._world.now - arrived > self._patience
+            while seconds > 0 and not refused:
                 with self._interpreter.request() as ours:
                     yield ours
                     yield self._world.timeout(min(seconds, self._turn))
                 seconds -= self._turn
         self.present -= 1
-        took[number] = self._world.now - arrived
+        if not refused:
+            took[number] = self._world.now - arrived
 
 
 def _arrivals(
@@ -81,14 +83,12 @@ def _arrivals(
     gaps: Times,
     takes: Times,
     places: npt.NDArray[np.int64] | None,
-    room: int,
     took: Times,
 ) -> Generator[Any]:
     for number, (gap, seconds) in enumerate(zip(gaps.tolist(), takes.tolist(), strict=True)):
         yield world.timeout(gap)
         worker = min(workers, key=lambda one: one.present) if places is None else workers[places[number]]
-        if worker.present < room:
-            world.process(worker.answer(seconds, took, number))
+        world.process(worker.answer(seconds, took, number))
 
 
 def main(service_times: Times, at_once: int) -> None:
