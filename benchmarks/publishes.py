@@ -3,8 +3,7 @@
     python -m benchmarks.publishes [--publishes N] [--rate N] [--blocks N]
 
 The load is an open loop: requests are sent on schedule, and latency counts from the scheduled time. Blocks with and
-without publications alternate, so that other load on the machine affects both. Each version is the published model at a
-different temperature, so the probabilities show which version really answered.
+without publications alternate. Each version has its own temperature, so the probabilities show which one answered.
 """
 
 import argparse

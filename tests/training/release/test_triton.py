@@ -1,4 +1,4 @@
-"""Triton's files beside the versions: against its own schema, the published graphs, and what the service answers."""
+"""Triton's files against its schema, the published graphs, and the service's answers."""
 
 import os
 from pathlib import Path
