@@ -39,7 +39,7 @@ RUN --mount=type=cache,target=/root/.cache/pip \
 FROM base AS runtime
 RUN groupadd --gid 10001 digits && \
     useradd --uid 10001 --gid digits --no-log-init --no-create-home --home-dir /tmp --shell /usr/sbin/nologin digits && \
-    install --directory --owner digits --group digits models runs
+    install --directory --owner digits --group digits models runs corrections
 # For the NVIDIA container toolkit; no effect without a GPU.
 ENV NVIDIA_DRIVER_CAPABILITIES=compute,utility
 # A new volume mounted here is filled with these models and their owner.

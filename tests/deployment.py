@@ -91,6 +91,7 @@ class Deployment(Published):
     """What `docker compose up` started."""
 
     project: str
+    override: Path | None = field(default=None, kw_only=True)  # another compose file, over ours
     prometheus_port: int = field(default_factory=free_port, kw_only=True)
 
     def compose(self, *arguments: str) -> str:
@@ -99,7 +100,8 @@ class Deployment(Published):
         settings["SERVICE_PORT"] = f"127.0.0.1:{self.port}"
         settings["PROMETHEUS_PORT"] = f"127.0.0.1:{self.prometheus_port}"
         settings["DATA_DIR"] = str(Path(os.environ.get("MNIST_DIR") or "data").resolve())
-        command = ("docker", "compose", "--project-name", self.project, "--profile", "training", *arguments)
+        files = ("--file", "docker-compose.yml", "--file", str(self.override)) if self.override else ()
+        command = ("docker", "compose", *files, "--project-name", self.project, "--profile", "training", *arguments)
         return run(*command, env=settings)
 
     def python(self, code: str) -> Any:

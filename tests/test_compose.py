@@ -9,12 +9,15 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import numpy as np
 import pytest
 
+from benchmarks.own_digits.writers import WRITERS, png
 from service.contract import MODEL_NAME
 from service.settings import Settings
 from tests import drawing
@@ -64,8 +67,8 @@ def test_the_volume_is_filled_before_a_replica_is_made(deployment: Deployment) -
     [filler], replicas = deployment.containers("models"), deployment.containers("service")
     assert (filler["State"]["Status"], filler["State"]["ExitCode"]) == ("exited", 0)
     mounts = {mount["Name"] for each in (filler, *replicas) for mount in each["Mounts"] if mount["Type"] == "volume"}
-    assert len(mounts) == 1
-    assert len(replicas) == 2
+    assert {name.rpartition("_")[2] for name in mounts} == {"models", "corrections"}
+    assert len(mounts) == len(replicas) == 2
     assert all(filler["State"]["FinishedAt"] < replica["State"]["StartedAt"] for replica in replicas)
     assert all(filler["Created"] < replica["Created"] for replica in replicas)
 
@@ -88,10 +91,10 @@ def writable(directory):
     except OSError:
         return False
     return True
-print(json.dumps([directory for directory in ("/", "/app", "/app/service", "/opt/venv", "/app/models", "/tmp")
-                  if writable(directory)]))
+places = ("/", "/app", "/app/service", "/opt/venv", "/app/models", "/app/corrections", "/tmp")
+print(json.dumps([directory for directory in places if writable(directory)]))
 """
-    assert deployment.python(code) == ["/app/models", "/tmp"]
+    assert deployment.python(code) == ["/app/models", "/app/corrections", "/tmp"]
 
 
 def test_every_container_is_confined(deployment: Deployment) -> None:
@@ -237,7 +240,7 @@ print(json.dumps([
     sorted(os.listdir("/app")),
 ]))
 """
-    assert deployment.python(code) == [[], [], False, ["models", "runs", "service"]]
+    assert deployment.python(code) == [[], [], False, ["corrections", "models", "runs", "service"]]
 
 
 def test_gpu_is_one_process_with_cuda(deployment: Deployment) -> None:
@@ -295,6 +298,33 @@ def test_takes_the_version_that_training_publishes(deployment: Deployment) -> No
         "the new version is served",
     )
     assert newer["digit"] == 7
+
+
+def test_what_people_correct_is_learnt(deployment: Deployment, tmp_path: Path) -> None:
+    """The whole loop: the model errs on a hand, people correct it, a fine-tuning learns that, the service takes it."""
+    if not os.environ.get("MNIST_DIR"):
+        pytest.skip("MNIST_DIR does not name a directory with the MNIST files, so there is nothing to retrain on")
+    override = tmp_path / "corrections.yml"
+    override.write_text("services: { service: { environment: { DIGITS_CORRECTIONS_DIR: corrections } } }")
+    teachable = replace(deployment, override=override)
+    teachable.compose("up", "--detach", "--wait", "--wait-timeout", "90", "proxy")
+    cem, random = WRITERS[2], np.random.default_rng(1)
+    asked = [(png(cem, digit, random), digit) for digit in (1, 7, 9) for _ in range(5)]
+    before = [teachable.predict(picture) for picture, _ in asked]
+    assert sum(answer["digit"] != digit for answer, (_, digit) in zip(before, asked, strict=True)) >= 5
+    for digit in (1, 7, 9) * 20:
+        status, _, body = teachable.send("POST", f"/corrections?digit={digit}", png(cem, digit, random))
+        assert status == 201, body
+    learn = ("--data", "/data", "--recipe", "fine-tune", "--extra", "corrections")
+    teachable.compose("build", "training")
+    print(teachable.compose("run", "--rm", "-T", "training", *learn))
+    version = str(int(before[0]["model"]["version"]) + 1)
+    until(lambda: teachable.predict(asked[0][0])["model"]["version"] == version, 30, "the new version is served")
+    after = [teachable.predict(picture) for picture, _ in asked]
+    assert sum(answer["digit"] != digit for answer, (_, digit) in zip(after, asked, strict=True)) <= 2
+    listed = teachable.compose("exec", "-T", "service", "python", "-m", "service", "corrections", "--json")
+    assert len(json.loads(listed)["corrections"]) == 60
+    deployment.compose("up", "--detach", "--wait", "--wait-timeout", "90", "proxy")
 
 
 def test_stops_within_the_grace_time(deployment: Deployment) -> None:

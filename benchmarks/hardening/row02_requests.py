@@ -27,13 +27,11 @@ def run(plan: Plan) -> Score:
     return score
 
 
-_DOCUMENTED = "tests/service/http/test_openapi_holds.py"
-
-
 def _documented(score: Score, plan: Plan) -> None:
     """Run the OpenAPI tests. Each sends many requests, and their own checks are stricter than this row."""
     examples = {} if plan.short else {"OPENAPI_EXAMPLES": "1000"}  # for each of about twenty operations
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", _DOCUMENTED]
+    tests = "tests/service/http/test_openapi_holds.py"
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", tests]
     result = subprocess.run(
         command, cwd=ROOT, env={**os.environ, **examples}, capture_output=True, text=True, check=False
     )
