@@ -9,7 +9,6 @@ from benchmarks.own_digits.writers import WRITERS, Writer, png
 from service.preprocessing.decode import decode
 from service.preprocessing.mnist_format import canonical_digit
 
-
 pytestmark = pytest.mark.tensorflow  # it imports what trains
 
 
