@@ -161,6 +161,14 @@ def test_a_request_keeps_its_name_and_its_client(deployment: Deployment) -> None
     assert f"from {outside['remote']} " in inside
 
 
+def test_a_client_cannot_name_a_path_prefix(deployment: Deployment) -> None:
+    """The service trusts the proxy's word, so the proxy must not pass on a client's."""
+    claimed = {"X_Forwarded_Prefix": "/elsewhere", "X_Forwarded_Host": "example.org", "Forwarded": "host=example.org"}
+    _, _, page = deployment.send("GET", "/", **claimed)
+    assert page == deployment.send("GET", "/")[2]
+    assert deployment.send("GET", "/elsewhere/livez", **claimed)[0] == 404
+
+
 def test_what_the_proxy_refuses_has_our_shape(deployment: Deployment) -> None:
     limit = Settings().max_upload_bytes
     assert deployment.send("POST", "/predict", bytes(limit))[0] == 415  # by the service
@@ -207,8 +215,9 @@ def test_a_replica_that_dies_costs_no_request(deployment: Deployment) -> None:
 
 
 def test_replicas_may_come_and_go(deployment: Deployment) -> None:
+    """Of five replicas three are new: all that a request tries first may not be ready yet."""
     with asking(deployment) as statuses:
-        for count in (3, 2):
+        for count in (5, 2):
             deployment.compose("up", "--detach", "--no-recreate", "--scale", f"service={count}", "service")
             deployment.wait_for_replicas(count)
             replicas = set()
