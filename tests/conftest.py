@@ -22,6 +22,8 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 
 collect_ignore = [] if find_spec("playwright") else ["browser"]
+if not find_spec("tensorflow"):
+    collect_ignore.append("benchmarks/test_own_digits.py")  # it trains
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
