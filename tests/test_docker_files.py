@@ -83,6 +83,15 @@ def test_both_images_say_what_they_are() -> None:
     assert len(re.findall(r'image\.description="[^"]+"', DOCKERFILE)) == 2
 
 
+def test_byte_code_holds_no_time() -> None:
+    """Else two builds would differ in every file of it."""
+    installs = re.findall(r"(SOURCE_DATE_EPOCH=0 )?pip --python /opt/venv install", DOCKERFILE)
+    assert installs == ["SOURCE_DATE_EPOCH=0 "] * 2
+    compiles = re.findall(r"-m compileall -q( --invalidation-mode unchecked-hash)?", DOCKERFILE)
+    assert all(compiles)
+    assert len(compiles) == 2
+
+
 def test_build_context_is_named_file_by_file() -> None:
     rules = [line for line in IGNORED.splitlines() if line and not line.startswith("#")]
     assert rules[0] == "*"
