@@ -9,8 +9,8 @@
 #   docker build -t digits-training-cuda --build-arg EXTRA=train-cuda --target training .
 
 FROM python:3.13-slim AS base
-# Byte code is compiled into the image, because the root file system may be read-only. Root owns the code; `chmod` below
-# makes it readable whatever the checkout's umask.
+# Byte code is compiled into the image, because the root file system may be read-only; by hashes instead of times (pip does so
+# where SOURCE_DATE_EPOCH is set), so that two builds give the same files. Root owns the code; `chmod` below makes it readable.
 ENV PATH=/opt/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1
@@ -24,19 +24,21 @@ ARG EXTRA=serve
 COPY requirements/${EXTRA}.txt /tmp/requirements.txt
 RUN --mount=type=cache,target=/root/.cache/pip \
     python -m venv --without-pip /opt/venv && \
-    pip --python /opt/venv install --require-hashes --only-binary :all: -r /tmp/requirements.txt
+    SOURCE_DATE_EPOCH=0 pip --python /opt/venv install --require-hashes --only-binary :all: -r /tmp/requirements.txt
 
 FROM base AS training-environment
 ARG EXTRA=train
 COPY requirements/${EXTRA}.txt /tmp/requirements.txt
 RUN --mount=type=cache,target=/root/.cache/pip \
     python -m venv --without-pip /opt/venv && \
-    pip --python /opt/venv install --require-hashes --only-binary :all: -r /tmp/requirements.txt
+    SOURCE_DATE_EPOCH=0 pip --python /opt/venv install --require-hashes --only-binary :all: -r /tmp/requirements.txt
 
 
 # Both images run as the same user, because they share the models volume: training writes it, the service reads it. The
 # user is numeric, for `runAsNonRoot`.
 FROM base AS runtime
+# Given with a build that is to be repeated: useradd notes the day.
+ARG SOURCE_DATE_EPOCH
 RUN groupadd --gid 10001 digits && \
     useradd --uid 10001 --gid digits --no-log-init --no-create-home --home-dir /tmp --shell /usr/sbin/nologin digits && \
     install --directory --owner digits --group digits models runs corrections
@@ -55,7 +57,7 @@ ENV KERAS_HOME=/app/runs/keras
 COPY --from=training-environment /opt/venv /opt/venv
 COPY service service
 COPY training training
-RUN chmod -R a+rX service training && python -m compileall -q service training
+RUN chmod -R a+rX service training && python -m compileall -q --invalidation-mode unchecked-hash service training
 USER 10001:10001
 ENTRYPOINT ["python", "-m", "training"]
 
@@ -68,7 +70,7 @@ LABEL org.opencontainers.image.title="digits" \
 ENV DIGITS_BIND=0.0.0.0:8000
 COPY --from=service-environment /opt/venv /opt/venv
 COPY service service
-RUN chmod -R a+rX service && python -m compileall -q service
+RUN chmod -R a+rX service && python -m compileall -q --invalidation-mode unchecked-hash service
 USER 10001:10001
 EXPOSE 8000
 STOPSIGNAL SIGTERM

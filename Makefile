@@ -11,7 +11,7 @@ TEST := $(if $(wildcard .venv/dev/made-from),.venv/dev,.venv/test)
 LOCKS := $(addprefix requirements/,$(addsuffix .txt,dev test serve serve-cuda train train-cuda))
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test test-all coverage train measure bench hardening lint tables lock compose-test gpu-tests swarm clean python FORCE
+.PHONY: help serve test test-all coverage train measure bench hardening lint tables lock compose-test sbom gpu-tests swarm clean python FORCE
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,7 +28,7 @@ test-all: .venv/dev  ## run all tests, with training, Docker, a browser, slow an
 
 coverage: .venv/test  ## measure which lines and branches of service/ the tests of `make test` reach
 	rm -f .venv/coverage*
-	.venv/test/bin/python -m coverage run $(PYTEST) -m "not (slow or tensorflow or docker or browser or gpu)" $(ARGS)
+	.venv/test/bin/python -m coverage run $(PYTEST) -m "not slow" tests/service tests/contract $(ARGS)
 	.venv/test/bin/python -m coverage combine --quiet
 	.venv/test/bin/python -m coverage report
 
@@ -53,7 +53,12 @@ tables: .venv/dev  ## make docs/reference.md from the code
 	$(DEV) -m tests.reference
 
 compose-test: .venv/dev  ## build both images and run the compose deployment; MNIST_DIR=DIR retrains in it too
-	$(DEV) -m pytest tests/test_compose.py $(ARGS)
+	$(DEV) -m pytest tests/test_compose.py tests/test_monitoring.py $(ARGS)
+
+sbom: python  ## write what each image holds, as CycloneDX, into build/sbom/
+	@mkdir -p build/sbom
+	@for lock in serve serve-cuda train train-cuda; do \
+	    $(PYTHON) -m benchmarks.hardening.sbom requirements/$$lock.txt >build/sbom/$$lock.cdx.json || exit 1; done
 
 gpu-tests: .venv/serve-gpu .venv/train-gpu  ## test serving and training on a GPU, against the CPU; MNIST_DIR=DIR takes all digits
 	.venv/serve-gpu/bin/python -m pytest tests/gpu/test_serving.py $(ARGS)

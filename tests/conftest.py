@@ -1,4 +1,4 @@
-"""What tests share: a models directory with a model in it, the application, a client; the real MNIST."""
+"""Shared fixtures: a models directory with a model, the application, clients; the real MNIST."""
 
 import os
 import signal
@@ -22,6 +22,8 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 
 collect_ignore = [] if find_spec("playwright") else ["browser"]
+if not find_spec("tensorflow"):
+    collect_ignore.append("benchmarks/test_own_digits.py")  # it trains
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -40,14 +42,14 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest.fixture
 def models_dir(tmp_path: Path) -> Path:
-    """A models directory that holds version 1 of a model that recognises the digits of `tests.drawing`."""
+    """A models directory with version 1 of a model that recognises the digits of `tests.drawing`."""
     factory.publish(tmp_path / "models", 1)
     return tmp_path / "models"
 
 
 @pytest.fixture
 def settings(models_dir: Path) -> Settings:
-    """Small limits, so that a test can exceed them."""
+    """Small limits, which a test can exceed."""
     return Settings(models_dir=models_dir, provider="cpu", max_upload_bytes=1 << 20, max_pixels=1_000_000, max_batch=4)
 
 
@@ -75,7 +77,7 @@ def door_client(here: Service) -> Client:
 
 @pytest.fixture(scope="session")
 def mnist_dir() -> Path:
-    """The directory with the real MNIST, which is no part of this repository."""
+    """The directory of the real MNIST, which is not in this repository."""
     directory = os.environ.get("MNIST_DIR")
     if not directory:
         pytest.skip("needs the real MNIST: set MNIST_DIR to the directory with its four IDX files")

@@ -1,4 +1,4 @@
-"""What holds for the repository as a whole: no data set in it, and requirements that are locked and name no index."""
+"""Repository rules: no data set in it, and requirements locked without naming an index."""
 
 import re
 import subprocess
@@ -21,7 +21,7 @@ def lock(name: str) -> str:
 
 
 def locked_versions(name: str) -> dict[str, set[str]]:
-    """Return the versions that a lock allows of each package: several where they depend on the Python."""
+    """Return the locked versions of each package; several if they depend on the Python version."""
     versions: dict[str, set[str]] = {}
     for package, version in re.findall(r"^([a-z0-9][a-z0-9._-]*)(?:\[[^]]*\])?==([^ ;\\]+)", lock(name), re.MULTILINE):
         versions.setdefault(package, set()).add(version)
@@ -29,7 +29,7 @@ def locked_versions(name: str) -> dict[str, set[str]]:
 
 
 def wanted(extra: str) -> list[Requirement]:
-    """Return the requirements of an extra; one that names this project stands for another extra."""
+    """Return the requirements of an extra, following references to other extras."""
     found = []
     for requirement in map(Requirement, PROJECT["optional-dependencies"][extra]):
         if requirement.name == PROJECT["name"]:
@@ -41,7 +41,7 @@ def wanted(extra: str) -> list[Requirement]:
 
 @pytest.fixture(scope="module")
 def files() -> list[Path]:
-    """The files that are in the repository, or would be after `git add --all`."""
+    """The files in the repository, including new ones that git does not ignore."""
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     try:
         result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)

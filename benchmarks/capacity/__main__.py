@@ -35,12 +35,11 @@ def main() -> None:
         print(*plan.rows(plan.Assumptions()), sep="\n")
     else:
         noise = np.random.default_rng(1).gamma(SPREAD**-2, SPREAD**2, 10_000)
-        print("Requests of one kind:")
-        queueing.main(noise, given.threads)
+        means = [one.cpu_seconds for one in plan.COSTS if one.images == 1][1:]
+        print("Requests of one kind, small pictures:")
+        queueing.main(means[0] * noise, given.threads)
         print("Small pictures, large ones and photographs, a third each:")
-        queueing.main(
-            np.concatenate([one.cpu_seconds * noise for one in plan.COSTS if one.images == 1][1:]), given.threads
-        )
+        queueing.main(np.concatenate([mean * noise for mean in means]), given.threads)
 
 
 if __name__ == "__main__":

@@ -47,7 +47,7 @@ def main(kind: Kind, load: float, rounds: int, threads: int) -> None:
         ]
         print(
             f"stolen {each.stolen:5.0%}; CPU ms {1e3 * each.cpu:.2f} alone, {1e3 * each.cpu_arriving:.2f} arriving; "
-            f"ms at p50, p90, p99: sequential {quantiles[0]}; measured {quantiles[1]}; simulated {quantiles[2]}"
+            f"ms at p50, p90, p99: alone {quantiles[0]}; measured {quantiles[1]}; simulated {quantiles[2]}"
         )
 
 

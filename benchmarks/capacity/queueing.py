@@ -17,7 +17,6 @@ from service.settings import Settings
 
 Times = npt.NDArray[np.float64]
 
-QUEUE_LIMIT = 16  # requests, as in deploy/CAPACITY.md
 Balance = Literal["random", "fewest"]
 
 
@@ -27,7 +26,7 @@ def simulate(
     load: float,
     servers: int,
     balance: Balance,
-    queue_limit: int = QUEUE_LIMIT,
+    patience: float = Settings.queue_seconds,
     threads: int = Settings.threads,
     turn: float = 0.2,
     requests: int = 10_000,
@@ -36,8 +35,8 @@ def simulate(
     """Return the seconds of each request, waiting included; NaN if rejected. The first tenth is dropped.
 
     Requests arrive as a Poisson process that keeps the servers busy for the share `load` of the time. Each draws its
-    service time from `service_times`, in seconds. A server with `queue_limit` requests rejects more. `threads` requests
-    share the interpreter in time slices of `turn` times the mean service time.
+    service time from `service_times`, in seconds. One that has waited for `patience` seconds is rejected before its
+    first time slice. `threads` requests share the interpreter in slices of `turn` times the mean service time.
     """
     generator = np.random.default_rng(seed)
     gaps = generator.exponential(service_times.mean() / (load * servers), requests)
@@ -45,9 +44,9 @@ def simulate(
     assigned = generator.integers(0, servers, requests)
     world = simpy.Environment()
     span = math.inf if threads == 1 else turn * float(service_times.mean())
-    workers = [_Worker(world, threads, span) for _ in range(servers)]
+    workers = [_Worker(world, threads, span, patience) for _ in range(servers)]
     took = np.full(requests, np.nan)
-    world.process(_arrivals(world, workers, gaps, takes, assigned if balance == "random" else None, queue_limit, took))
+    world.process(_arrivals(world, workers, gaps, takes, assigned if balance == "random" else None, took))
     world.run()
     return took[requests // 10 :]
 
@@ -55,9 +54,9 @@ def simulate(
 class _Worker:
     """A process: `threads` threads share one interpreter in time slices."""
 
-    def __init__(self, world: simpy.Environment, threads: int, turn: float) -> None:
+    def __init__(self, world: simpy.Environment, threads: int, turn: float, patience: float) -> None:
         self.present = 0
-        self._world, self._turn = world, turn
+        self._world, self._turn, self._patience = world, turn, patience
         self._threads, self._interpreter = simpy.Resource(world, threads), simpy.Resource(world)
 
     def answer(self, seconds: float, took: Times, number: int) -> Generator[Any]:
@@ -66,13 +65,15 @@ class _Worker:
         arrived = self._world.now
         with self._threads.request() as thread:
             yield thread
-            while seconds > 0:
+            refused = self._world.now - arrived > self._patience
+            while seconds > 0 and not refused:
                 with self._interpreter.request() as ours:
                     yield ours
                     yield self._world.timeout(min(seconds, self._turn))
                 seconds -= self._turn
         self.present -= 1
-        took[number] = self._world.now - arrived
+        if not refused:
+            took[number] = self._world.now - arrived
 
 
 def _arrivals(
@@ -81,14 +82,12 @@ def _arrivals(
     gaps: Times,
     takes: Times,
     assigned: npt.NDArray[np.int64] | None,
-    queue_limit: int,
     took: Times,
 ) -> Generator[Any]:
     for number, (gap, seconds) in enumerate(zip(gaps.tolist(), takes.tolist(), strict=True)):
         yield world.timeout(gap)
         worker = min(workers, key=lambda one: one.present) if assigned is None else workers[assigned[number]]
-        if worker.present < queue_limit:
-            world.process(worker.answer(seconds, took, number))
+        world.process(worker.answer(seconds, took, number))
 
 
 def main(service_times: Times, threads: int) -> None:

@@ -63,9 +63,7 @@ def read(request: Request, settings: Settings) -> Told:
     """
     kept_in = Corrections.of(settings)
     if kept_in is None:
-        raise UnknownRoute(
-            "This service keeps no corrections: whoever runs it switches them on by DIGITS_CORRECTIONS_DIR."
-        )
+        raise UnknownRoute("This service keeps no corrections: set DIGITS_CORRECTIONS_DIR where it runs to keep them.")
     picture, values = picture_and_values(request, (FIELD,))
     return Told(pictures=[picture], content=picture, told=_digit(values), kept_in=kept_in)
 

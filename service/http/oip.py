@@ -12,7 +12,7 @@ from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
 
 from service import __version__
-from service.contract import IMAGE_SIDE, INPUT_NAME, LABELS, OUTPUT_NAME
+from service.contract import IMAGE_SIDE, INPUT_NAME, LABELS, LABELS_FILE, OUTPUT_NAME
 from service.errors import RequestError
 from service.http import tensors
 from service.http.messages import JSON, Picture, Question, Request, Response, to_json
@@ -134,7 +134,14 @@ def model_config(name: str, version: str | None = None) -> ResponseReturnValue:
         "version_policy": {"specific": {"versions": [int(model.manifest.version)]}},
         "max_batch_size": service().settings.max_batch,
         "input": [{"name": INPUT_NAME, "data_type": "TYPE_UINT8", "dims": [IMAGE_SIDE, IMAGE_SIDE]}],
-        "output": [{"name": OUTPUT_NAME, "data_type": "TYPE_FP32", "dims": [len(LABELS)]}],
+        "output": [
+            {
+                "name": OUTPUT_NAME,
+                "data_type": "TYPE_FP32",
+                "dims": [len(LABELS)],
+                "label_filename": LABELS_FILE,
+            }
+        ],
     }
 
 

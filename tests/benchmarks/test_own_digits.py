@@ -9,6 +9,8 @@ from benchmarks.own_digits.writers import WRITERS, Writer, png
 from service.preprocessing.decode import decode
 from service.preprocessing.mnist_format import canonical_digit
 
+pytestmark = pytest.mark.tensorflow  # it imports what trains
+
 
 @pytest.mark.parametrize("writer", WRITERS, ids=lambda writer: writer.name)
 def test_every_digit_of_a_hand_is_one_figure_and_the_same_again(writer: Writer) -> None:

@@ -1,4 +1,4 @@
-"""Clients that are slow, stop half-way, never end or ask for too much: an end in time, and nobody else waits."""
+"""Clients that are slow, stop half-way, never end or send too much: cut off in time, without harm to others."""
 
 import resource
 import socket
@@ -32,7 +32,7 @@ HALF = {
 
 @pytest.fixture(scope="module")
 def live() -> Iterator[Servers]:
-    """Servers of these tests' own: what they do to one is no concern of others."""
+    """Separate servers, because these tests disturb them."""
     with servers() as started:
         yield started
 
@@ -148,7 +148,7 @@ def test_one_that_reads_nothing_holds_nobody_up(live: Servers) -> None:
 
 
 def resident(live: Servers) -> float:
-    """Return the mebibytes that the workers of the impatient server hold."""
+    """Return the resident MiB of the workers of the impatient server."""
     statuses = [Path(f"/proc/{worker}/status").read_text("ascii") for worker in live.server("impatient").workers()]
     return sum(int(status.partition("VmRSS:")[2].split()[0]) for status in statuses) / 1024
 

@@ -1,4 +1,4 @@
-"""What the tests of the training share: drawn digits, one network trained on them, and its exports."""
+"""Shared fixtures of the training tests: drawn digits, a network trained on them, its exports."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @dataclass(frozen=True)
 class Exported:
-    """A trained model, the temperature that is in its graphs, and the graphs."""
+    """A trained model, the temperature in its graphs, and the graphs."""
 
     model: Any
     temperature: float
@@ -64,7 +64,7 @@ class Exported:
     int8: bytes
 
     def probabilities(self, images: Any) -> evaluate.Floats:
-        """Return Keras' answers, which the graphs have to give."""
+        """Return Keras' answers, which the graphs must reproduce."""
         logits = self.model.predict(images.astype("float32"), verbose=0)
         return evaluate.probabilities(logits, self.temperature)
 
@@ -87,7 +87,7 @@ def run(tmp_path_factory: pytest.TempPathFactory, data: Mnist, recipe: Recipe) -
 
 @pytest.fixture(scope="session")
 def trained(run: Run, data: Mnist, recipe: Recipe) -> fit.Fitted:
-    """The recipe, trained without an interruption with seed 1."""
+    """The recipe, trained without interruption with seed 1."""
     from training.fitting import device, fit
 
     return fit.fit(recipe, data, run, seed=1, epochs=recipe.epochs, strategy=device.strategy("cpu"))
@@ -104,7 +104,7 @@ def exported(trained: fit.Fitted, data: Mnist, recipe: Recipe) -> Exported:
 
 @pytest.fixture
 def precision_policy() -> Iterator[None]:
-    """Put Keras' global policy back, which a test that chooses a precision changes."""
+    """Restore Keras' global precision policy."""
     yield
     keras = pytest.importorskip("keras")
     keras.mixed_precision.set_global_policy("float32")

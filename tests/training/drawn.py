@@ -1,4 +1,4 @@
-"""A data set in MNIST's form, drawn by code: printed digits, each with its own size, place and slant."""
+"""A drawn data set in MNIST's format: printed digits of various sizes, positions and slants."""
 
 import hashlib
 from dataclasses import replace

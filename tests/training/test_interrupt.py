@@ -1,4 +1,4 @@
-"""Ctrl-C in each stage of a training: a line at once, an end within two seconds."""
+"""Ctrl-C in each stage of training: one line at once, exit within two seconds."""
 
 import os
 import signal
