@@ -22,6 +22,7 @@ def errors(client: Client, pictures: list[tuple[bytes, int]]) -> int:
     return sum(answer["digit"] != digit for answer, (_, digit) in zip(answers, pictures, strict=True))
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_what_people_correct_is_learnt(tmp_path: Path, mnist_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
     models, corrections = tmp_path / "models", tmp_path / "corrections"
