@@ -106,9 +106,10 @@ def _best(found: Iterable[Copy]) -> tuple[Copy, Pieces]:
 
 def _nearer(grey: Grey, copy: Copy, pieces: Pieces) -> tuple[Copy, Pieces]:
     """Return a reading of the part of a picture with the writing, if that is small and the picture is finer."""
-    if pieces.height >= _ENOUGH or copy.scale < _FINER:
+    figures = [piece.box for piece in pieces.pieces if piece.box.height > _FIGURE * pieces.height]
+    if pieces.height >= _ENOUGH or copy.scale < _FINER or not figures:
         return copy, pieces
-    box = reduce(Box.around, (piece.box for piece in pieces.pieces if piece.box.height > _FIGURE * pieces.height))
+    box = reduce(Box.around, figures)
     room = _ROOM * pieces.height
     left, top = (
         int(max(0, start * copy.scale + offset))

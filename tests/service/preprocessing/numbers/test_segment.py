@@ -86,6 +86,14 @@ def test_nothing_to_read(picture: Grey) -> None:
         segment(picture)
 
 
+def test_lines_alone_are_no_digits() -> None:
+    picture = np.full((900, 1200), 255, np.uint8)
+    for row in (200, 420, 650):
+        picture[row : row + 14, 200:1000] = 0
+    with pytest.raises(NoDigit):
+        segment(picture)
+
+
 def specks() -> Grey:
     picture = np.full((1000, 1000), 255, np.uint8)
     for row, column in np.random.default_rng(0).integers(0, 997, (10_000, 2)):
