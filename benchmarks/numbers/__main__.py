@@ -19,7 +19,7 @@ from training.data.mnist import load
 
 ROOT = Path(__file__).parents[2]
 _SHORT = 2  # pictures of everything
-_OTHERS = 8  # pictures of each kind without digits
+_OTHERS = 20  # pictures of each kind without digits
 
 
 def main() -> int:

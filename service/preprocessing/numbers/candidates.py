@@ -12,12 +12,16 @@ import numpy as np
 import numpy.typing as npt
 
 from service.contract import IMAGE_SIDE
+from service.errors import TooManyDigits
 from service.preprocessing.box import Box
 from service.preprocessing.illumination import Floats, Grey, Labels, Mask
 from service.preprocessing.mnist_format import centre, fit
 from service.preprocessing.numbers.cuts import Cut
 from service.preprocessing.numbers.lines import Line
 from service.preprocessing.numbers.pieces import Piece
+
+MOST_DIGITS = 32
+MANY = f"The picture has more figures than are read of one: send a part of it that has at most {MOST_DIGITS} digits."
 
 _LOWEST, _HIGHEST = 0.42, 2.0  # of the line's height: a digit
 _NARROWEST, _WIDEST, _WIDEST_PIECE = 0.06, 1.35, 1.7  # of the line's height: parts; a piece that is not cut
@@ -29,6 +33,7 @@ _SHARED = 0.5  # stroke widths beyond a cut belong to both sides
 _STROKE = 1.6  # stroke widths between two cuts: a stroke that two digits may share
 _LEAST = 0.1  # of a piece's ink, for each of the digits that it is as wide as: a part of it that is a digit
 _FAINTEST = 0.12
+_MOST_CANDIDATES = 600  # a number of 10 digits, all of them touching, has some 400
 _ROOM = 1  # pixels around the whole
 
 
@@ -165,6 +170,8 @@ class Drawing:
 
     def _add(self, member: Mask, box: Box) -> int:
         """Make the image of the ink of a member, which has the shape of its box; return its index."""
+        if len(self._images) == _MOST_CANDIDATES:
+            raise TooManyDigits(MANY)
         inside = cv2.copyMakeBorder(member, 1, 1, 1, 1, cv2.BORDER_CONSTANT)
         left, top, width, height = cv2.boundingRect(inside)
         part = slice(top - 1, top + height + 1), slice(left - 1, left + width + 1)

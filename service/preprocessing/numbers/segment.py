@@ -10,13 +10,12 @@ from service.errors import NoDigit, SeveralDigits, TooManyDigits
 from service.preprocessing.box import Box
 from service.preprocessing.illumination import Grey
 from service.preprocessing.mnist_format import canonical_digit
-from service.preprocessing.numbers.candidates import Candidate, Drawing, Row, Span
+from service.preprocessing.numbers.candidates import MANY, Candidate, Drawing, Row, Span
 from service.preprocessing.numbers.cuts import find_cuts
 from service.preprocessing.numbers.lines import Line, find_lines
 from service.preprocessing.numbers.pieces import Piece, Pieces, find_pieces
 from service.preprocessing.numbers.reading import Copy, copies, part_of, readings
 
-MOST_DIGITS = 32
 _MOST_FIGURES = 72  # pieces as high as the writing: more of them are a page of text
 _FIGURE = 0.5  # of the writing's height
 _CUTTABLE = 0.7  # of the line's height: a wider piece may hold two digits
@@ -24,7 +23,6 @@ _ENOUGH, _ROOM = 34, 1.2  # pixels: lower writing is looked at from nearer; heig
 _FINER = 1.3  # times as fine at least
 
 NONE = "Nothing in the picture looks like digits: send a number on a plain background."
-MANY = f"The picture has more figures than are read of one: send a part of it that has at most {MOST_DIGITS} digits."
 
 
 @dataclass(frozen=True)
