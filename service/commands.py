@@ -15,6 +15,7 @@ from service.errors import DigitsError, NotReady, RequestError, TooLarge
 from service.http.messages import described, to_json
 from service.http.number import checked, number_fields, reduction
 from service.http.predict import Options, model_of, prediction
+from service.inference.second_look import with_second_looks
 from service.inference.store import Serving, Version, model_store
 from service.preprocessing.decode import decode
 from service.preprocessing.formats import Still, still
@@ -37,10 +38,7 @@ class UnreadableFile(RequestError, code="unreadable_file"):
 def predict(settings: Settings, files: list[str], *, as_json: bool, number: bool = False) -> int:
     """Print the digit, or the `number`, in each of `files`, `-` being stdin; return 0 if all could be read, else 1.
 
-    What is wrong with a file stands on stderr, a line each.
-
-    Raises:
-        NotReady: no version of the model serves.
+    What is wrong with a file stands on stderr, a line each. NotReady is raised if no version of the model serves.
     """
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     store = model_store(settings)
@@ -129,8 +127,10 @@ def _answer(
 
 
 def _digit(picture: Still, grey: Grey, model: Serving) -> dict[str, Any]:  # noqa: ARG001
-    digit = canonical_digit(grey)
-    return prediction(model.engine.run(digit[np.newaxis])[0], digit, model.manifest, Options())
+    digit, engine = canonical_digit(grey), model.engine
+    image = digit[np.newaxis]
+    [row] = with_second_looks(engine, image, engine.run(image), model.manifest.certain_from)
+    return prediction(row, digit, model.manifest, Options())
 
 
 def _number(picture: Still, grey: Grey, model: Serving) -> dict[str, Any]:

@@ -19,7 +19,7 @@ class Wanted(Enum):
     """What the service should do with such pictures; the value says it in a report."""
 
     NO_DIGIT = "all refused"
-    SEVERAL = "95% refused as several"
+    SEVERAL = "99% refused as several"
     DOUBT = "80% refused or uncertain"
     NOTHING = "shown"
 

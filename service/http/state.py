@@ -13,6 +13,7 @@ from service.errors import NotReady, RequestError, UnknownRoute
 from service.http.messages import Question, Read, Request, Response, shown
 from service.http.metrics import Metrics
 from service.inference.engine import Images, Probabilities
+from service.inference.second_look import with_second_looks
 from service.inference.store import ModelStore, Serving
 from service.preprocessing.decode import decode
 from service.preprocessing.illumination import Grey
@@ -37,11 +38,9 @@ class Service:
     draining: Callable[[], bool] = lambda: False
 
     def model(self, name: str | None = None, version: str | None = None) -> Serving:
-        """Return the model that serves, of this name and version where a client names them.
+        """Return the model that serves, or raise NotReady.
 
-        Raises:
-            NotReady: none serves.
-            UnknownRoute: another model is asked for, or another version.
+        A client may name it and its version: UnknownRoute is raised where that is another one.
         """
         if name not in (None, self.settings.model_name):
             raise UnknownRoute(f"No model {shown(name)} is served: ask for {self.settings.model_name!r}.")
@@ -59,8 +58,7 @@ class Service:
     def digit(self, question: Question, index: int) -> Grey | RequestError:
         """Return the digit in a picture of a question as the model wants it, uint8 [28, 28].
 
-        Raises:
-            RequestError: the picture cannot be read, and the question has no answer without it.
+        Of a picture that cannot be read its error is returned, or raised, as the question has it.
         """
         picture = question.pictures[index]
         try:
@@ -77,16 +75,22 @@ class Service:
         self.metrics.read(max(grey.shape), decoded - started, perf_counter() - decoded)
         return digit
 
-    def run(self, model: Serving | Trial, images: Images) -> Probabilities:
-        """Return the probabilities, float32 [N, 10], of `images`, uint8 [N, 28, 28]."""
+    def run(self, model: Serving | Trial, images: Images, pictures: int) -> Probabilities:
+        """Return the probabilities, float32 [N, 10], of `images`, uint8 [N, 28, 28].
+
+        The first `pictures` of them get a second look where they need it; the others are the model's own input.
+        """
         if len(images) == 0:
             return np.zeros((0, len(LABELS)), np.float32)
         serving = model.serving if isinstance(model, Trial) else model
         started = perf_counter()
-        probabilities = serving.engine.run(images)
+        probabilities, certain_from = serving.engine.run(images), serving.manifest.certain_from
+        if pictures:
+            first = probabilities[:pictures]
+            probabilities[:pictures] = with_second_looks(serving.engine, images[:pictures], first, certain_from)
         self.metrics.ran(len(images), perf_counter() - started)
         if not isinstance(model, Trial):
-            self.metrics.predicted(images, probabilities, model.manifest.certain_from)
+            self.metrics.predicted(images, probabilities, certain_from)
         return probabilities
 
     def answer(
@@ -102,15 +106,13 @@ class Service:
         model = self.model(name, version)
         question = read(request, self.settings)
         digits = [self.digit(question, index) for index in range(len(question.pictures))]
-        probabilities = self.run(Trial(model) if question.counts_itself else model, images_of(question, digits))
+        images = images_of(question, digits)
+        pictures = len(images) if question.images is None else 0
+        probabilities = self.run(Trial(model) if question.counts_itself else model, images, pictures)
         return self.answer(question, model, digits, probabilities)
 
     def ready(self) -> Serving:
-        """Return the model that serves.
-
-        Raises:
-            NotReady: none serves, or the process is stopping.
-        """
+        """Return the model that serves, or raise NotReady if none does or the process is stopping."""
         if self.draining():
             raise NotReady("This process is shutting down: send requests to another one.")
         if self.store.serving is None:

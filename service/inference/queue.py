@@ -18,35 +18,38 @@ Model = TypeVar("Model")
 
 
 class Waiting(NamedTuple, Generic[Model]):
-    """Images that wait for a run of `model`, and the future of their probabilities."""
+    """Images that wait for a run of `model`, whether they are pictures, and the future of their probabilities."""
 
     model: Model
     images: Images
+    pictures: bool
     future: "asyncio.Future[Probabilities]"
 
 
 class Queue(Generic[Model]):
     """Batches requests into runs of the model. Call its methods on the event loop only.
 
-    `compute` returns the probabilities, float32 [N, 10], of uint8 [N, 28, 28]. A run has at most `most` images, or
-    those of one larger request. With an `executor`, runs take place there.
+    `compute` returns the probabilities, float32 [N, 10], of uint8 [N, 28, 28], of which the first so many are pictures.
+    A run has at most `most` images, or those of one larger request. With an `executor`, runs take place there.
     """
 
     def __init__(
-        self, compute: Callable[[Model, Images], Probabilities], *, most: int, executor: Executor | None = None
+        self, compute: Callable[[Model, Images, int], Probabilities], *, most: int, executor: Executor | None = None
     ) -> None:
-        """Start with an empty queue."""
         self._compute = compute
         self._most = most
         self._executor = executor
         self._waiting: deque[Waiting[Model]] = deque()
         self._busy = False
 
-    def submit(self, model: Model, images: Images) -> "asyncio.Future[Probabilities]":
-        """Return a future of the probabilities, float32 [N, 10], of `images`, uint8 [N, 28, 28], or of an error."""
+    def submit(self, model: Model, images: Images, *, pictures: bool = False) -> "asyncio.Future[Probabilities]":
+        """Return a future of the probabilities, float32 [N, 10], of `images`, uint8 [N, 28, 28], or of an error.
+
+        `pictures` were made 28x28 here, and get a second look; tensors get the model's answer as it is.
+        """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Probabilities] = loop.create_future()
-        self._waiting.append(Waiting(model, images, future))
+        self._waiting.append(Waiting(model, images, pictures, future))
         if not self._busy:
             self._busy = True
             loop.call_soon(loop.call_soon, self._next)
@@ -58,17 +61,20 @@ class Queue(Generic[Model]):
         self._busy = bool(batch)
         if not batch:
             return
+        batch.sort(key=lambda entry: not entry.pictures)
+        pictures = sum(len(entry.images) for entry in batch if entry.pictures)
         images = batch[0].images if len(batch) == 1 else np.concatenate([entry.images for entry in batch])
         loop = asyncio.get_running_loop()
         if self._executor is None:
             run: asyncio.Future[Probabilities] = loop.create_future()
             try:
-                run.set_result(self._compute(batch[0].model, images))
+                run.set_result(self._compute(batch[0].model, images, pictures))
             except Exception as error:
                 run.set_exception(error)
             self._settle(batch, run)
         else:
-            run = asyncio.ensure_future(loop.run_in_executor(self._executor, self._compute, batch[0].model, images))
+            work = loop.run_in_executor(self._executor, self._compute, batch[0].model, images, pictures)
+            run = asyncio.ensure_future(work)
             run.add_done_callback(lambda run: self._settle(batch, run))
 
     def _take(self) -> list[Waiting[Model]]:

@@ -274,6 +274,7 @@ def test_report_says_what_was_found(models: Path, batches: list[Batch]) -> None:
     assert "| blur | 8.0% | 10 | 0.0% | 0.0% | 100.0% | 100.0% | shown |" in text
 
 
+@pytest.mark.slow
 def test_short_form_runs_everything(models: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     images = np.stack([digit(str(number % 10)) for number in range(40)])
     options = parser().parse_args(
@@ -325,7 +326,7 @@ def test_shares_count_what_was_answered() -> None:
     ("wanted", "good", "bad"),
     [
         (Wanted.NO_DIGIT, {"refused": 1.0}, {"refused": 0.99}),
-        (Wanted.SEVERAL, {"refused": 1.0, "several": 0.95}, {"refused": 1.0, "several": 0.94}),
+        (Wanted.SEVERAL, {"refused": 1.0, "several": 0.99}, {"refused": 1.0, "several": 0.98}),
         (Wanted.DOUBT, {"certain": 0.2}, {"certain": 0.21}),
     ],
 )

@@ -3,6 +3,7 @@
 import base64
 import json
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -12,8 +13,11 @@ from PIL import Image
 from werkzeug.test import Client
 
 from service.errors import MalformedRequest
+from service.http.app import create_app, open_service
+from service.http.front import Front
 from service.http.predict import picture_in
 from service.http.state import Service
+from service.inference.second_look import with_second_looks
 from service.preprocessing.mnist_format import canonical_digit
 from service.settings import Settings
 from tests import door, drawing, factory
@@ -409,3 +413,25 @@ def test_no_model(tmp_path: Any) -> None:
 
 def test_json_is_plain_json(client: Client) -> None:
     json.loads(post(client, drawing.png()).data, parse_constant=pytest.fail)
+
+
+def test_an_uncertain_picture_gets_a_second_look_whichever_way_it_comes(tmp_path: Path) -> None:
+    blurred = factory.at_temperature(9)
+    factory.publish(tmp_path, content=blurred, promised=blurred, certain_from=1.0)
+    here = open_service(Settings(models_dir=tmp_path, provider="cpu"))
+    assert here.store.serving
+    engine, digit = here.store.serving.engine, canonical_digit(np.asarray(drawing.digit(4)))
+    first = engine.run(digit[np.newaxis])
+    [expected] = with_second_looks(engine, digit[np.newaxis], first, 1.0)
+    assert np.abs(expected - first).max() > 1e-3
+    for client in (door.client_of(Front(here)), create_app(here).test_client()):
+        single = post(client, drawing.png(4)).get_json()
+        batch = client.post("/predict/batch", json={"images": [base64_of(drawing.png(label)) for label in (7, 4, 4)]})
+        tensor = {"name": "images", "shape": [1, 28, 28], "datatype": "UINT8", "data": digit.ravel().tolist()}
+        infer = client.post("/v2/models/mnist-dmlp/infer", json={"inputs": [tensor]}).get_json()
+        for answer in (single, *batch.get_json()["predictions"][1:]):
+            np.testing.assert_allclose(answer["probabilities"], expected, atol=1e-6)
+            assert answer["certain"] is False
+        np.testing.assert_allclose(infer["outputs"][0]["data"], first[0], atol=1e-6)
+    samples = {sample.name: sample.value for family in here.metrics.collect() for sample in family.samples}
+    assert samples["digits_confidence_ratio_count"] == samples["digits_batch_pictures_sum"] == 10

@@ -27,9 +27,11 @@ class Recorder:
 
     def __init__(self) -> None:
         self.runs: list[tuple[str, list[int]]] = []
+        self.pictures: list[int] = []
 
-    def __call__(self, model: str, batch: Images) -> Probabilities:
+    def __call__(self, model: str, batch: Images, pictures: int) -> Probabilities:
         self.runs.append((model, batch[:, 0, 0].tolist()))
+        self.pictures.append(pictures)
         if 255 in self.runs[-1][1]:
             raise RuntimeError("It failed")
         return np.repeat(batch[:, 0, :1].astype(np.float32), 10, axis=1)
@@ -50,6 +52,19 @@ def test_what_comes_in_one_turn_of_the_loop_is_one_run() -> None:
     assert compute.runs == [("a", [10, 11, 12, 20, 21, 22, 30, 31, 32])]
 
 
+def test_pictures_come_first_in_a_run_and_everybody_gets_his_own() -> None:
+    compute = Recorder()
+
+    async def work() -> list[Any]:
+        queue = Queue(compute, most=256)
+        sent = [((1, 2), False), ((3,), True), ((4,), False), ((5, 6), True)]
+        return await asyncio.gather(*(queue.submit("a", images(*of), pictures=pictures) for of, pictures in sent))
+
+    assert [levels(rows) for rows in answered(work())] == [[1, 2], [3], [4], [5, 6]]
+    assert compute.runs == [("a", [3, 5, 6, 1, 2, 4])]
+    assert compute.pictures == [3]
+
+
 def test_nobody_waits_for_company() -> None:
     compute = Recorder()
 
@@ -65,7 +80,7 @@ def test_nobody_waits_for_company() -> None:
 def test_images_of_one_request_are_not_copied() -> None:
     given: list[Images] = []
 
-    def compute(model: str, batch: Images) -> Probabilities:  # noqa: ARG001
+    def compute(model: str, batch: Images, pictures: int) -> Probabilities:  # noqa: ARG001
         given.append(batch)
         return np.zeros((len(batch), 10), np.float32)
 
@@ -164,11 +179,11 @@ def gate() -> threading.Event:
 def test_in_a_thread_the_next_batch_gathers_while_one_runs(gate: threading.Event) -> None:
     compute, threads = Recorder(), set()
 
-    def slow(model: str, batch: Images) -> Probabilities:
+    def slow(model: str, batch: Images, pictures: int) -> Probabilities:
         threads.add(threading.current_thread())
         if not compute.runs:
             assert gate.wait(10)
-        return compute(model, batch)
+        return compute(model, batch, pictures)
 
     async def work() -> None:
         with ThreadPoolExecutor(1) as executor:
@@ -202,9 +217,9 @@ def test_an_error_in_a_thread_reaches_who_waits_and_the_queue_goes_on() -> None:
 
 
 def test_who_goes_while_its_run_is_under_way_takes_nobody_along(gate: threading.Event) -> None:
-    def slow(model: str, batch: Images) -> Probabilities:
+    def slow(model: str, batch: Images, pictures: int) -> Probabilities:
         assert gate.wait(10)
-        return Recorder()(model, batch)
+        return Recorder()(model, batch, pictures)
 
     async def work() -> None:
         with ThreadPoolExecutor(1) as executor:
