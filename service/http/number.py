@@ -12,8 +12,9 @@ from service.inference.engine import Probabilities
 from service.inference.store import Serving
 from service.preprocessing.formats import Still, still
 from service.preprocessing.illumination import Grey
+from service.preprocessing.numbers.candidates import MANY, MOST_DIGITS
 from service.preprocessing.numbers.number import Number, read_number
-from service.preprocessing.numbers.segment import MANY, MOST_DIGITS, NONE, Segmented, segment
+from service.preprocessing.numbers.segment import NONE, Segmented, segment
 from service.settings import Settings
 
 if TYPE_CHECKING:  # commands need no metrics

@@ -40,7 +40,7 @@ _INNER, _OUTER = 0.6, 1.1  # of the inner figure's bounds: so much is within the
 _SAME = 0.9  # of the larger figure's bounds is within the other's
 _GAP = 0.5  # how much less a gap between strokes counts
 _PIECES, _LARGEST = 12, 0.25  # more pieces than this, and no more of the ink in the largest: a texture
-_OF_A_FOLD = 26  # grey levels: more contrast has ink
+OF_A_FOLD = 26  # grey levels: more contrast has ink
 _AROUND = 0.12  # of its longer side: the paper around a figure
 _WHOLE_STEP = 0.5  # of the ink's darkness: an edge with such a step is a clear one
 
@@ -122,7 +122,7 @@ def find_figure(ink: Ink, contrast: Contrast, rim: Mask, *, widest: int | None =
     edged = _edged(member, amount, contrast.steps / np.float32(ink.contrast), groups[0])
     if widest is not None and _between_strokes(member, contrast, groups[0].box):
         edged *= _GAP
-    folds = not alone and ink.contrast < _OF_A_FOLD and only_folds(member, rim)
+    folds = not alone and ink.contrast < OF_A_FOLD and only_folds(member, rim)
     figure = _figure(groups, member, amount, edged, share, ink.contrast, widest, alone=alone, folds=folds)
     return replace(figure, several=figure.several or (alone and _side_by_side(parts)))
 

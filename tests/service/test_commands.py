@@ -177,8 +177,9 @@ def test_neither_flask_nor_gunicorn_is_loaded(models_dir: Path, pictures: list[s
 
 def test_the_readmes_command_prints_what_it_shows() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    shown = readme.partition("python -m service predict docs/seven.png\n")[2].split("\n```")[0]
-    assert run("predict", "docs/seven.png", MODELS_DIR=ROOT / "models").stdout.decode().strip() == shown
+    shown = readme.partition("python -m service predict --number docs/number.png\n")[2].split("\n```")[0]
+    printed = run("predict", "--number", "docs/number.png", MODELS_DIR=ROOT / "models").stdout.decode()
+    assert printed.strip() == shown
 
 
 def test_corrections_are_listed_and_deleted(models_dir: Path, tmp_path: Path) -> None:

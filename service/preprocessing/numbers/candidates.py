@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from service.contract import IMAGE_SIDE
+from service.errors import TooManyDigits
 from service.preprocessing.box import Box
 from service.preprocessing.illumination import Floats, Grey, Labels, Mask
 from service.preprocessing.mnist_format import centre, fit
@@ -19,8 +20,12 @@ from service.preprocessing.numbers.cuts import Cut
 from service.preprocessing.numbers.lines import Line
 from service.preprocessing.numbers.pieces import Piece
 
+MOST_DIGITS = 32
+MANY = f"The picture has more figures than are read of one: send a part of it that has at most {MOST_DIGITS} digits."
+
 _LOWEST, _HIGHEST = 0.42, 2.0  # of the line's height: a digit
 _NARROWEST, _WIDEST, _WIDEST_PIECE = 0.06, 1.35, 1.7  # of the line's height: parts; a piece that is not cut
+_NARROW = 1.2  # of the line's height: what one digit may be as wide as
 _MOST_PIECES = 4  # of one digit
 _NEAR, _NEAR_FIGURES = 0.28, 0.06  # of the line's height: between parts of one digit, and where both are as high
 _AS_HIGH = 0.72  # of the line's height
@@ -28,6 +33,7 @@ _SHARED = 0.5  # stroke widths beyond a cut belong to both sides
 _STROKE = 1.6  # stroke widths between two cuts: a stroke that two digits may share
 _LEAST = 0.1  # of a piece's ink, for each of the digits that it is as wide as: a part of it that is a digit
 _FAINTEST = 0.12
+_MOST_CANDIDATES = 600  # a number of 10 digits, all of them touching, has some 400
 _ROOM = 1  # pixels around the whole
 
 
@@ -35,15 +41,16 @@ class Candidate(NamedTuple):
     """What lies between the places `first` and `end` of a line and may be one digit.
 
     `image` is the index of its 28x28; `crossed` the ink that the cuts at its sides go through, in stroke widths, and
-    `cuts` how many of its sides are cuts.
+    `cuts` how many of its sides are cuts; `narrow` says that what is cut is no wider than a digit may be.
     """
 
     first: int
     end: int
     image: int
     box: Box
-    crossed: float
-    cuts: int
+    crossed: float = 0.0
+    cuts: int = 0
+    narrow: bool = False
 
 
 class Span(NamedTuple):
@@ -77,7 +84,8 @@ class Drawing:
         """Take the labels of the pieces, int32 [height, width], their ink, and the stroke's width in pixels."""
         self._labels, self._amount = (np.pad(pixels, _ROOM) for pixels in (labels, amount))
         self._pen = pen
-        self._shared = max(1, round(_SHARED * pen))
+        side = 2 * max(1, round(_SHARED * pen)) + 1
+        self._shared = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
         self._images: list[Grey] = []
 
     @property
@@ -125,7 +133,7 @@ class Drawing:
             return []
         chosen = [span.piece.label for span in group]
         member = np.isin(self._view(self._labels, box), chosen).astype(np.uint8)
-        return [Candidate(group[0].first, group[-1].end, self._add(member, box), box, 0.0, 0)]
+        return [Candidate(group[0].first, group[-1].end, self._add(member, box), box)]
 
     def _cut(self, span: Span, cuts: list[Cut], height: float) -> list[Candidate]:
         """Return the candidates between the cuts of a piece, and between a cut and a side."""
@@ -136,6 +144,7 @@ class Drawing:
         column = np.arange(piece.box.width)
         right = [np.ones_like(own), *(column >= cut.columns[:, None] for cut in cuts), np.zeros_like(own)]
         crossed = [0.0, *(cut.crossed for cut in cuts), 0.0]
+        narrow = piece.box.width <= _NARROW * height
         least = _LEAST * np.count_nonzero(own) / max(1.0, piece.box.width / height)
         found = []
         for first in range(len(cuts) + 1):
@@ -152,18 +161,17 @@ class Drawing:
                 image = self._add(self._grown(member, own), piece.box)
                 sides = (first > 0) + (end <= len(cuts))
                 ink = crossed[first] + crossed[end]
-                found.append(Candidate(span.first + first, span.first + end, image, box, ink, sides))
+                found.append(Candidate(span.first + first, span.first + end, image, box, ink, sides, narrow))
         return found
 
     def _grown(self, member: Mask, own: npt.NDArray[np.bool_]) -> Mask:
         """Return a part with the ink that it shares with its neighbours: where strokes merge, both go on."""
-        inked, around = own.view(np.uint8), np.ones((3, 3), np.uint8)
-        for _ in range(self._shared):
-            member = np.asarray(cv2.bitwise_and(cv2.dilate(member, around), inked), np.uint8)
-        return member
+        return np.asarray(cv2.bitwise_and(cv2.dilate(member, self._shared), own.view(np.uint8)), np.uint8)
 
     def _add(self, member: Mask, box: Box) -> int:
         """Make the image of the ink of a member, which has the shape of its box; return its index."""
+        if len(self._images) == _MOST_CANDIDATES:
+            raise TooManyDigits(MANY)
         inside = cv2.copyMakeBorder(member, 1, 1, 1, 1, cv2.BORDER_CONSTANT)
         left, top, width, height = cv2.boundingRect(inside)
         part = slice(top - 1, top + height + 1), slice(left - 1, left + width + 1)

@@ -24,7 +24,7 @@ _DENSE = 4  # columns: a wide piece has a path in every so many
 _SAME = 1.5  # columns, the mean distance of two paths that are the same
 _MOST_INK = 2.2, 6.0  # stroke widths that a path may cross: of a piece as wide as a digit; of a wider one
 _WIDE = 1.1  # times its height: more than one digit
-_PER_WIDTH = 4, 5  # paths of a kind for each height of a piece's width, if it is as wide as a digit; if wider
+_PER_WIDTH = 2, 5  # paths of a kind for each height of a piece's width, if it is as wide as a digit; if wider
 _MARGIN = 0.1  # of its height: so near to a piece's sides there is no path
 
 Paths = npt.NDArray[np.intp]  # [paths, _ROWS] columns

@@ -10,6 +10,7 @@ from service.preprocessing.ruled_lines import without_lines
 _LEAST_BOX = 0.06  # of the picture's longer side
 _MOST_BOXES = 40
 _HOLLOW = 0.5  # of its bounds, the ink of a box
+_DEPTH, _ALONG = 0.08, 0.8  # of a box's shorter side: how deep its sides are looked for; of a side that is inked
 _ROOM = 6  # pixels around a box that is looked at
 _LONG, _THIN = 1.6, 0.12  # times the height of the writing: no stroke of a digit is so long, straight and thin
 _WALL, _THICK = 0.84, 0.14  # of a comb's height: the length of its walls, and their width at most
@@ -36,6 +37,8 @@ def _without_boxes(strokes: Mask) -> Mask:
     for left, top, width, height in sorted(hollow, key=lambda box: -box[2] * box[3])[:_MOST_BOXES]:
         rows = slice(max(0, top - _ROOM), top + height + _ROOM)
         columns = slice(max(0, left - _ROOM), left + width + _ROOM)
+        if not _has_corner(strokes[top : top + height, left : left + width]):
+            continue
         part = np.ascontiguousarray(cleaned[rows, columns])
         emptied = without_frames(part)
         if emptied is part:
@@ -46,6 +49,14 @@ def _without_boxes(strokes: Mask) -> Mask:
             emptied = _without_walls(emptied, height)
         cleaned[rows, columns] = emptied
     return cleaned
+
+
+def _has_corner(box: Mask) -> bool:
+    """Tell whether there is ink all along two sides of a box that meet."""
+    depth = max(3, round(_DEPTH * min(box.shape)))
+    beside = (box[:, :depth], box[:, -depth:], box[:depth].T, box[-depth:].T)
+    left, right, top, bottom = (side.any(axis=1).mean() > _ALONG for side in beside)
+    return bool((left or right) and (top or bottom))
 
 
 def _without_walls(strokes: Mask, height: int) -> Mask:

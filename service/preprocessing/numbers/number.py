@@ -9,9 +9,11 @@ from service.preprocessing.box import Box
 from service.preprocessing.numbers.candidates import Row
 from service.preprocessing.numbers.path import Path, Probabilities, best_paths
 
-#: From this probability on a number needs no second look: of MNIST's validation digits, written as docs/numbers.md
-#: tells, 99.5% of the numbers above it are wholly right.
-CERTAIN_FROM = 0.9
+#: Of a number that needs no second look: the least log-likelihood, and its least distance to that of any other reading.
+#: Chosen on numbers written with MNIST's validation digits: docs/numbers.md.
+_SURE, _APART = -0.05, 0.3
+_FIGURE = 0.5  # of the line's height: as high as a digit
+_LEAST, _LEAST_OF_ONE = -0.4, -0.7  # mean log-likelihood of a digit: with less they are none; the same for one alone
 
 
 class Digit(NamedTuple):
@@ -26,40 +28,51 @@ class Number:
     """A number as it was read.
 
     `lines` are its lines from top to bottom, `digits` all digits in that order, `skipped` the bounds of what is none.
-    `probability` is that of all of it being right.
+    `score` is the log-likelihood of the digits, and `margin` how much less likely any other reading is. It is `clean`
+    where nothing as high as a digit was skipped.
     """
 
     lines: list[str]
     digits: list[Digit]
     skipped: list[Box]
-    probability: float
+    score: float
+    margin: float
+    clean: bool
 
     @property
     def certain(self) -> bool:
         """Whether no person need look at it."""
-        return self.probability >= CERTAIN_FROM
+        return self.score >= _SURE and self.margin >= _APART and self.clean
 
 
 def read_number(rows: list[Row], probabilities: Probabilities) -> Number:
-    """Return the number in the rows; `probabilities`, float32 [images, 10], are the model's for the candidates."""
+    """Return the number in the rows; `probabilities`, float32 [images, 10], are the model's for the candidates.
+
+    It has no digits where all that resembles some is unlikely to be.
+    """
     lines: list[str] = []
     digits: list[Digit] = []
     skipped: list[Box] = []
-    probability = 1.0
+    score, margin, clean = 0.0, np.inf, True
     for row in rows:
         paths = best_paths(row, probabilities)
         best = paths[0]
-        found = [Digit(candidate.image, candidate.box) for candidate in best.reads]
-        skipped += _skipped(row, best)
+        found = [Digit(read.candidate.image, read.candidate.box) for read in best.reads]
+        left = _skipped(row, best)
+        skipped += left
         if found:
             lines.append(best.text)
             digits += found
-        scores = np.array([path.score for path in paths])
-        probability *= float(np.exp(min(scores[0], 0.0)) / np.exp(scores - scores[0]).sum())
-    return Number(lines, digits, skipped, probability)
+        score += sum(read.score for read in best.reads)
+        clean = clean and not any(box.height > _FIGURE * row.height for box in left)
+        margin = min([margin, *(best.score - other.score for other in paths[1:2])])
+    if score < len(digits) * (_LEAST_OF_ONE if len(digits) == 1 else _LEAST):
+        skipped = [span.piece.box for row in rows for span in row.spans]
+        lines, digits = [], []
+    return Number(lines, digits, skipped, score, float(margin), clean)
 
 
 def _skipped(row: Row, path: Path) -> list[Box]:
     """Return the bounds of the pieces in which nothing was read."""
-    read = {place for candidate in path.reads for place in range(candidate.first + 1, candidate.end + 1)}
+    read = {place for one in path.reads for place in range(one.candidate.first + 1, one.candidate.end + 1)}
     return [span.piece.box for span in row.spans if not read & set(range(span.first + 1, span.end + 1))]

@@ -16,6 +16,7 @@ _SHAPE, _FREE = 0.09, 2.1  # what each squared deviation from them costs beyond 
 _SIZE, _SIZES = 4.3, 0.37  # what a squared difference of height costs, as a logarithm, beyond so much
 _SURE = 1.5  # how much the model's own log-likelihood counts
 _CUT, _CROSSED = 0.04, 0.07  # what each side that is a cut costs, and each stroke width that it crosses
+_SPLIT = 1.0  # what each cut costs more in a piece that is no wider than a digit may be
 _OVERLAP = 0.27  # what it costs to have a stroke belong to two digits
 _SKIP, _SKIP_PART = 1.1, 2.0  # what it costs to take a figure, or what lies between two cuts, for no digit
 _DIGIT = 0.75  # of the line's height: the usual width of a digit
@@ -26,12 +27,19 @@ _LEAST = 1e-6  # probability
 Probabilities = npt.NDArray[np.float32]
 
 
+class Read(NamedTuple):
+    """A candidate that is read as a digit, and the log-likelihood of that."""
+
+    candidate: Candidate
+    score: float
+
+
 class Path(NamedTuple):
-    """A way to read a line: its score, a log-likelihood; its digits, and the candidates that they are read from."""
+    """A way to read a line: its score, a log-likelihood; its digits, and what they are read from."""
 
     score: float
     text: str
-    reads: tuple[Candidate, ...]
+    reads: tuple[Read, ...]
 
 
 def best_paths(row: Row, probabilities: Probabilities) -> list[Path]:
@@ -47,7 +55,10 @@ def best_paths(row: Row, probabilities: Probabilities) -> list[Path]:
         for candidate in row.arriving(end):
             before = _before(candidate, row, kept)
             for digit, score in _scores(candidate, row.height, probabilities[candidate.image]):
-                found += [Path(path.score + score, path.text + str(digit), (*path.reads, candidate)) for path in before]
+                found += [
+                    Path(path.score + score, path.text + str(digit), (*path.reads, Read(candidate, score)))
+                    for path in before
+                ]
         kept.append(_best(found))
     return kept[-1]
 
@@ -74,6 +85,7 @@ def _scores(candidate: Candidate, height: float, row: Probabilities) -> list[tup
     shape = max(abs(float(np.log(box.width / box.height)) - mean) / deviation - _FREE, 0.0)
     size = max(abs(float(np.log(box.height / height))) - _SIZES, 0.0)
     cost = _SHAPE * shape**2 + _SIZE * size**2 + _CUT * candidate.cuts + _CROSSED * candidate.crossed
+    cost += _SPLIT * candidate.cuts * candidate.narrow
     return [(digit, _SURE * float(np.log(row[digit] + _LEAST)) - cost) for digit in digits]
 
 

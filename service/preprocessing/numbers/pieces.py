@@ -8,18 +8,20 @@ import numpy.typing as npt
 
 from service.errors import NoDigit
 from service.preprocessing.box import Box
+from service.preprocessing.creases import only_folds
 from service.preprocessing.illumination import Floats, Labels, Mask, components
 from service.preprocessing.numbers.reading import Reading, amount_of
+from service.preprocessing.segment import OF_A_FOLD
 
 MOST_PIECES = 160
 _CROWD, _CROWD_SHARE = 120, 0.3  # more pieces than this, and so little ink in those of the writing's height: noise
 _LOOSE = 0.5  # of its longer side: what lies so far along the edge is no writing
 _SPECK = 0.14, 0.012  # of the writing's height; of a figure's ink
 _SOLID = 0.42  # of the writing's height: what is thicker is no stroke
-_BLOT = 1e-4  # of its score: a reading of something that is too thick for strokes
+_BARELY = 0.6  # of the outlines is an edge: perhaps strokes
 _EDGED, _MOST_INK = 0.8, 0.8  # of the outlines is an edge, of all ink is in figures: surely writing
 _FLAT, _LONG = 4.0, 1.3  # times its height, of the writing's height: a piece so wide is a line
-_LEAST_HEIGHT = 8  # pixels
+_LEAST_HEIGHT, _THICK = 5, 6  # pixels: of writing; of its strokes, however low it is
 _STEP = 0.5  # of the ink's darkness: a clear edge
 
 _BLANK = "Nothing in the picture looks like digits: send a number on a plain background."
@@ -81,9 +83,11 @@ def find_pieces(reading: Reading) -> Pieces:
     pieces = [Piece(int(i), Box(*map(int, boxes[i][:4])), float(ink[i])) for i in found]
     tall = found[boxes[found, cv2.CC_STAT_HEIGHT] > 0.5 * height]
     member = np.isin(labels, tall).astype(np.uint8)
-    edged, slender = _edged(reading, member), _thickest(member) < _SOLID * height
-    score = edged**8 * share * (1 if slender else _BLOT) * float(ink[tall].sum()) * reading.ink.contrast
-    sure = slender and edged > _EDGED and share > _MOST_INK
+    edged, slender = _edged(reading, member), _thickest(member) < max(_SOLID * height, _THICK)
+    if not slender or (reading.widest is not None and edged < _BARELY) or _folded(reading, member):
+        raise NoDigit(_BLANK)
+    score = edged**8 * share * float(ink[tall].sum()) * reading.ink.contrast
+    sure = edged > _EDGED and share > _MOST_INK
     return Pieces(pieces, labels, amount, height, score, sure)
 
 
@@ -92,6 +96,11 @@ def _writing_height(boxes: npt.NDArray[np.int32], ink: npt.NDArray[np.float64]) 
     order = np.argsort(boxes[:, cv2.CC_STAT_HEIGHT])
     reached = int(np.searchsorted(ink[order].cumsum(), 0.5 * ink.sum()))
     return float(boxes[order[reached], cv2.CC_STAT_HEIGHT])
+
+
+def _folded(reading: Reading, member: Mask) -> bool:
+    """Tell whether what was found is nothing but folds of the paper."""
+    return reading.ink.contrast < OF_A_FOLD and only_folds(member, reading.copy.rim)
 
 
 def _edged(reading: Reading, member: Mask) -> float:

@@ -22,7 +22,7 @@ from service.preprocessing.illumination import (
 from service.preprocessing.numbers.marks import without_marks
 from service.preprocessing.page import filled_up, find_outlined_sheet, find_sheet
 
-_AREA, _LONGEST = 220_000, 1200  # pixels of the copy that is read
+_AREA, _LONGEST = 160_000, 1200  # pixels of the copy that is read
 _LOW = 64  # pixels: a lower picture is enlarged
 _SQUEEZED = 1.6  # times its other side: a longer picture is squeezed to find the sheet in it
 _BITMAP = 40  # pixels: strokes of so low a picture are mostly edge

@@ -4,24 +4,25 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import reduce
 
-from service.errors import NoDigit, TooManyDigits
+import numpy as np
+
+from service.errors import NoDigit, SeveralDigits, TooManyDigits
 from service.preprocessing.box import Box
 from service.preprocessing.illumination import Grey
-from service.preprocessing.numbers.candidates import Drawing, Row
+from service.preprocessing.mnist_format import canonical_digit
+from service.preprocessing.numbers.candidates import MANY, Candidate, Drawing, Row, Span
 from service.preprocessing.numbers.cuts import find_cuts
 from service.preprocessing.numbers.lines import Line, find_lines
 from service.preprocessing.numbers.pieces import Piece, Pieces, find_pieces
 from service.preprocessing.numbers.reading import Copy, copies, part_of, readings
 
-MOST_DIGITS = 32
 _MOST_FIGURES = 72  # pieces as high as the writing: more of them are a page of text
 _FIGURE = 0.5  # of the writing's height
-_CUTTABLE = 0.62  # of the line's height: a wider piece may hold two digits
-_ENOUGH, _ROOM = 40, 1.2  # pixels: lower writing is looked at from nearer; heights around it
+_CUTTABLE = 0.7  # of the line's height: a wider piece may hold two digits
+_ENOUGH, _ROOM = 34, 1.2  # pixels: lower writing is looked at from nearer; heights around it
 _FINER = 1.3  # times as fine at least
 
 NONE = "Nothing in the picture looks like digits: send a number on a plain background."
-MANY = f"The picture has more figures than are read of one: send a part of it that has at most {MOST_DIGITS} digits."
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,10 @@ def segment(grey: Grey, times: int = 1) -> Segmented:
         NoDigit: it is blank, or holds nothing like the strokes of digits.
         TooManyDigits: it holds more figures than are read.
     """
-    copy, pieces = _nearer(grey, *_best(copies(grey)))
+    try:
+        copy, pieces = _nearer(grey, *_best(copies(grey)))
+    except NoDigit:
+        return _alone(grey, times)
     figures = sum(piece.box.height > _FIGURE * pieces.height for piece in pieces.pieces)
     if figures > _MOST_FIGURES:
         raise TooManyDigits(MANY)
@@ -62,6 +66,18 @@ def segment(grey: Grey, times: int = 1) -> Segmented:
     if not any(row.candidates for row in rows):
         raise NoDigit(NONE)
     return Segmented(rows, drawing.images, copy, times)
+
+
+def _alone(grey: Grey, times: int) -> Segmented:
+    """Return the one digit that the way for single ones finds, in cut-outs and bitmaps too; its box is the picture."""
+    try:
+        digit = canonical_digit(grey)
+    except SeveralDigits:
+        raise NoDigit(NONE) from None
+    height, width = grey.shape
+    piece = Piece(1, Box(0, 0, width, height), float(width * height))
+    row = Row([Span(piece, 0, 1)], [Candidate(0, 1, 0, piece.box)], float(height), {})
+    return Segmented([row], digit[np.newaxis], Copy(grey, np.zeros_like(grey), 0, 0, 1.0, small=False), times)
 
 
 def _may_be_several(piece: Piece, line: Line) -> bool:
@@ -88,9 +104,10 @@ def _best(found: Iterable[Copy]) -> tuple[Copy, Pieces]:
 
 def _nearer(grey: Grey, copy: Copy, pieces: Pieces) -> tuple[Copy, Pieces]:
     """Return a reading of the part of a picture with the writing, if that is small and the picture is finer."""
-    if pieces.height >= _ENOUGH or copy.scale < _FINER:
+    figures = [piece.box for piece in pieces.pieces if piece.box.height > _FIGURE * pieces.height]
+    if pieces.height >= _ENOUGH or copy.scale < _FINER or not figures:
         return copy, pieces
-    box = reduce(Box.around, (piece.box for piece in pieces.pieces if piece.box.height > _FIGURE * pieces.height))
+    box = reduce(Box.around, figures)
     room = _ROOM * pieces.height
     left, top = (
         int(max(0, start * copy.scale + offset))

@@ -1,0 +1,111 @@
+"""Make pictures of numbers and have them read, spread over processes; count what comes back."""
+
+import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from multiprocessing import get_context
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from benchmarks.numbers.conditions import Condition, conditions
+from benchmarks.numbers.plan import Written, picture
+from benchmarks.pictures.reader import Reader
+from benchmarks.pictures.sources import Source, sources
+from service.errors import RequestError
+from service.preprocessing.decode import decode
+from service.preprocessing.numbers.number import read_number
+from service.preprocessing.numbers.segment import segment
+
+_KEPT = 36  # failing pictures of a condition that are kept to be looked at
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the service says of a picture: the lines of a number, none where it is refused by a `code`."""
+
+    lines: tuple[str, ...]
+    certain: bool
+    code: str = ""
+
+
+@dataclass(frozen=True)
+class Task:
+    """A picture to be made of an item and read: the condition or kind, the lines it shows, what seeds its generator."""
+
+    source: str
+    item: object
+    lines: tuple[str, ...]
+    origin: tuple[int, ...]
+
+
+@dataclass
+class Tally:
+    """What came of a source: the lines and the answer of each picture, and pictures that went wrong."""
+
+    results: list[tuple[tuple[str, ...], Answer]] = field(default_factory=list)
+    failed: list[tuple[bytes, tuple[str, ...], Answer]] = field(default_factory=list)
+
+    @property
+    def right(self) -> float:
+        """The share read wholly right, or refused where there is no number."""
+        return float(np.mean([answer.lines == lines for lines, answer in self.results]))
+
+
+def of_numbers(condition: Condition, numbers: list[Written], seed: int) -> list[Task]:
+    """Return the tasks of a condition."""
+    origin = seed, zlib.crc32(condition.name.encode())
+    return [Task(condition.name, written, written.lines, (*origin, index)) for index, written in enumerate(numbers)]
+
+
+def of_other_pictures(name: str, items: Iterable[object], seed: int) -> list[Task]:
+    """Return the tasks of a kind of picture without digits."""
+    origin = seed, zlib.crc32(name.encode())
+    return [Task(name, item, (), (*origin, index)) for index, item in enumerate(items)]
+
+
+def run(tasks: list[Task], models: Path, processes: int) -> dict[str, Tally]:
+    """Have the newest version under `models` read every picture; return what came of each source."""
+    tallies: dict[str, Tally] = {}
+    # Spawned, not forked: an engine has threads.
+    with get_context("spawn").Pool(processes, _start, (models,)) as pool:
+        for task, (content, answer) in zip(tasks, pool.imap(_perform, tasks, chunksize=10), strict=True):
+            tally = tallies.setdefault(task.source, Tally())
+            tally.results.append((task.lines, answer))
+            if answer.lines != task.lines and len(tally.failed) < _KEPT:
+                tally.failed.append((content, task.lines, answer))
+    return tallies
+
+
+class _Process:
+    """What a process opens once."""
+
+    reader: Reader
+    conditions: dict[str, Condition]
+    sources: dict[str, Source]
+
+
+def _start(models: Path) -> None:
+    cv2.setNumThreads(1)
+    _Process.reader, _Process.sources = Reader.open(models), sources()
+    _Process.conditions = {one.name: one for one in conditions()}
+
+
+def _perform(task: Task) -> tuple[bytes, Answer]:
+    rng = np.random.default_rng(task.origin)
+    if isinstance(task.item, Written):
+        content = picture(_Process.conditions[task.source], task.item, rng)
+    else:
+        content = _Process.sources[task.source](task.item, rng)
+    return content, read(content, _Process.reader)
+
+
+def read(content: bytes, reader: Reader) -> Answer:
+    """Return what the service answers for a file."""
+    try:
+        segmented = segment(decode(content, max_pixels=reader.max_pixels))
+    except RequestError as error:
+        return Answer((), False, error.code)
+    number = read_number(segmented.rows, reader.engine.run(segmented.images))
+    return Answer(tuple(number.lines), number.certain and bool(number.digits), "" if number.digits else "no_digit")

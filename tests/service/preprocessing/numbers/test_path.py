@@ -1,0 +1,76 @@
+"""The best path through the candidates of a line."""
+
+import numpy as np
+
+from service.preprocessing.box import Box
+from service.preprocessing.numbers.candidates import Candidate, Row, Span
+from service.preprocessing.numbers.number import read_number
+from service.preprocessing.numbers.path import Probabilities, best_paths
+from service.preprocessing.numbers.pieces import Piece
+
+HEIGHT = 40.0
+
+
+def span(label: int, first: int, end: int, *, left: int = 0, width: int = 30, height: int = 40) -> Span:
+    return Span(Piece(label, Box(left, 0, width, height), 10.0 * width), first, end)
+
+
+def answers(*said: tuple[int, float]) -> Probabilities:
+    rows = np.zeros((len(said), 10), np.float32)
+    for row, (digit, probability) in zip(rows, said, strict=True):
+        row[:] = (1 - probability) / 9
+        row[digit] = probability
+    return rows
+
+
+def whole(spans: list[Span]) -> list[Candidate]:
+    return [Candidate(one.first, one.end, index, one.piece.box) for index, one in enumerate(spans)]
+
+
+def test_sure_digits_are_read() -> None:
+    spans = [span(1, 0, 1), span(2, 1, 2, left=40)]
+    row = Row(spans, whole(spans), HEIGHT, {})
+    number = read_number([row], answers((4, 0.999), (2, 0.999)))
+    assert (number.lines, number.skipped) == (["42"], [])
+    assert [digit.image for digit in number.digits] == [0, 1]
+
+
+def test_what_the_model_does_not_know_is_skipped() -> None:
+    spans = [span(1, 0, 1), span(2, 1, 2, left=40), span(3, 2, 3, left=80)]
+    row = Row(spans, whole(spans), HEIGHT, {})
+    number = read_number([row], answers((4, 0.999), (3, 0.15), (7, 0.999)))
+    assert (number.lines, number.skipped) == (["47"], [spans[1].piece.box])
+    assert not number.certain
+
+
+def test_two_sure_parts_beat_a_doubtful_whole_and_lose_to_a_sure_one() -> None:
+    pair = span(1, 0, 2, width=60)
+    parts = [
+        Candidate(0, 1, 1, Box(0, 0, 30, 40), 1.0, 1),
+        Candidate(1, 2, 2, Box(30, 0, 30, 40), 1.0, 1),
+    ]
+    row = Row([pair], [Candidate(0, 2, 0, pair.piece.box), *parts], HEIGHT, {})
+    assert best_paths(row, answers((8, 0.2), (6, 0.99), (3, 0.99)))[0].text == "63"
+    assert best_paths(row, answers((8, 0.999), (6, 0.4), (3, 0.4)))[0].text == "8"
+
+
+def test_each_way_to_read_has_another_text() -> None:
+    spans = [span(1, 0, 1), span(2, 1, 2, left=40)]
+    paths = best_paths(Row(spans, whole(spans), HEIGHT, {}), answers((4, 0.6), (2, 0.9)))
+    assert len({path.text for path in paths}) == len(paths) > 1
+    assert [path.score for path in paths] == sorted((path.score for path in paths), reverse=True)
+
+
+def test_doubt_in_one_digit_is_doubt_in_the_number() -> None:
+    spans = [span(1, 0, 1), span(2, 1, 2, left=40)]
+    row = Row(spans, whole(spans), HEIGHT, {})
+    sure, doubtful = (read_number([row], answers((4, 0.9999), (2, share))) for share in (0.9999, 0.7))
+    assert doubtful.score < sure.score
+    assert (sure.certain, doubtful.certain) == (True, False)
+
+
+def test_what_hardly_resembles_digits_is_no_number() -> None:
+    spans = [span(1, 0, 1), span(2, 1, 2, left=40)]
+    number = read_number([Row(spans, whole(spans), HEIGHT, {})], answers((4, 0.6), (2, 0.6)))
+    assert (number.lines, number.digits) == ([], [])
+    assert number.skipped == [one.piece.box for one in spans]
