@@ -38,10 +38,7 @@ class UnreadableFile(RequestError, code="unreadable_file"):
 def predict(settings: Settings, files: list[str], *, as_json: bool, number: bool = False) -> int:
     """Print the digit, or the `number`, in each of `files`, `-` being stdin; return 0 if all could be read, else 1.
 
-    What is wrong with a file stands on stderr, a line each.
-
-    Raises:
-        NotReady: no version of the model serves.
+    What is wrong with a file stands on stderr, a line each. NotReady is raised if no version of the model serves.
     """
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     store = model_store(settings)

@@ -23,6 +23,7 @@ INPUT_NAME = "images"  # uint8 [N, 28, 28], 0 = background, 255 = ink
 OUTPUT_NAME = "probabilities"  # float32 [N, 10], calibrated, each row sums to 1
 IMAGE_SIDE = 28
 LABELS = tuple(str(digit) for digit in range(10))
+LABELS_FILE = "labels.txt"  # Triton's, beside the versions
 
 FLOAT32_FILE = "model.onnx"
 INT8_FILE = "model.int8.onnx"
@@ -112,11 +113,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @classmethod
     def read(cls, directory: Path) -> "Manifest":
-        """Read `directory/manifest.json`.
-
-        Raises:
-            ManifestError: it is missing, no JSON, lacks a field, speaks another contract, or admits too many errors.
-        """
+        """Read `directory/manifest.json`, or raise ManifestError unless it is whole and speaks this contract."""
         path = directory / MANIFEST_FILE
         try:
             fields = json.loads(_read(path, _MOST_MANIFEST_BYTES))

@@ -12,14 +12,14 @@ from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
 
 from service import __version__
-from service.contract import IMAGE_SIDE, INPUT_NAME, LABELS, OUTPUT_NAME
+from service.contract import IMAGE_SIDE, INPUT_NAME, LABELS, LABELS_FILE, OUTPUT_NAME
 from service.errors import RequestError
 from service.http import tensors
 from service.http.messages import JSON, Picture, Question, Request, Response, to_json
 from service.http.predict import BYTES, attempt, picture_in
 from service.http.state import service
 from service.http.statistics import model_statistics
-from service.inference.engine import Images, Probabilities
+from service.inference.engine import Probabilities
 from service.inference.store import Serving
 from service.preprocessing.illumination import Grey
 from service.settings import Settings
@@ -40,8 +40,6 @@ class Inference(Question):
     id: str | None
     binary: bool
     classes: int
-    pictures: list[Picture]
-    images: Images | None
 
     def unreadable(self, index: int, error: RequestError) -> RequestError:
         """Name the picture in the error."""
@@ -74,7 +72,7 @@ def read(request: Request, settings: Settings) -> Inference:
         pictures = [attempt(_picture, element) for element in tensors.elements(tensor, data)]
     else:
         images = tensors.pixels(tensor, data)
-    return Inference(message.id, binary_wanted, classes, pictures, images)
+    return Inference(pictures, message.id, binary_wanted, classes, images=images)
 
 
 def _picture(element: Any) -> bytes:
@@ -136,7 +134,14 @@ def model_config(name: str, version: str | None = None) -> ResponseReturnValue:
         "version_policy": {"specific": {"versions": [int(model.manifest.version)]}},
         "max_batch_size": service().settings.max_batch,
         "input": [{"name": INPUT_NAME, "data_type": "TYPE_UINT8", "dims": [IMAGE_SIDE, IMAGE_SIDE]}],
-        "output": [{"name": OUTPUT_NAME, "data_type": "TYPE_FP32", "dims": [len(LABELS)]}],
+        "output": [
+            {
+                "name": OUTPUT_NAME,
+                "data_type": "TYPE_FP32",
+                "dims": [len(LABELS)],
+                "label_filename": LABELS_FILE,
+            }
+        ],
     }
 
 

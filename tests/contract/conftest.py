@@ -1,4 +1,4 @@
-"""The live servers that all contract tests share."""
+"""The live servers shared by all contract tests."""
 
 from collections.abc import Iterator
 

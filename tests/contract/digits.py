@@ -1,4 +1,4 @@
-"""Digits in a hand of their own, drawn by code: strokes of a pen on paper, as the same pixels each time."""
+"""Drawn handwritten digits: pen strokes on paper, reproducible to the pixel."""
 
 import math
 from io import BytesIO

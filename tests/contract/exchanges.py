@@ -1,7 +1,7 @@
-"""Requests as they go over the wire, each with a name and the settings of the server that it is for.
+"""Requests as bytes on the wire, each with a name and the settings of its server.
 
-`python -m tests.contract.transcripts --record` sends them and writes down what is answered. Where that is not what
-should be answered, the request says what should, and why.
+`python -m tests.contract.transcripts --record` sends them and records the answers. A request whose answer should differ
+says what it should be, and why.
 """
 
 import base64

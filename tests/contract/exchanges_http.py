@@ -1,4 +1,4 @@
-"""Requests about HTTP itself: routes and methods, keys, other origins, connections, malformed messages."""
+"""Requests about HTTP itself: routes and methods, API keys, CORS, connections, malformed messages."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -26,7 +26,7 @@ A_LINE_EACH = "Chromium takes a line for one challenge"
 
 
 def routes() -> Iterator[Exchange]:
-    """Every route by every method, and paths at which nothing is."""
+    """Every route with every method, and unknown paths."""
     for path in ROUTES:
         for method in ("GET", "HEAD", "OPTIONS", "PUT", "DELETE"):
             yield Exchange(f"route: {method} {path}", whole(method, path))
@@ -64,7 +64,7 @@ def _unauthorized() -> dict[str, Any]:
 
 
 def keys() -> Iterator[Exchange]:
-    """A server that demands a key."""
+    """A server that requires an API key."""
     good = {
         "Bearer": f"Authorization: Bearer {KEY}",
         "bearer in small letters": f"authorization: bearer {KEY}",
@@ -103,7 +103,7 @@ def keys() -> Iterator[Exchange]:
 
 
 def origins() -> Iterator[Exchange]:
-    """Pages of other sites."""
+    """CORS."""
     asking = ("Access-Control-Request-Method: POST", "Access-Control-Request-Headers: content-type")
     for settings in ("cors", "cors for all", "default"):
         for origin in (ORIGIN, "https://other.example", "null"):
@@ -124,7 +124,7 @@ def origins() -> Iterator[Exchange]:
 
 
 def connections() -> Iterator[Exchange]:
-    """Whole requests, in every way that HTTP/1 has."""
+    """Well-formed requests in every form of HTTP/1."""
     ready = whole("GET", "/readyz")
     predict = post("/predict", seven(), *PNG)
     yield Exchange("http: kept", ready, methods=("GET",))
@@ -151,7 +151,7 @@ def connections() -> Iterator[Exchange]:
 
 
 def malformed() -> Iterator[Exchange]:
-    """What is no HTTP, or could be taken for two things."""
+    """Invalid or ambiguous HTTP."""
     picture = seven()
     chunks = head("POST", "/predict", *PNG, "Transfer-Encoding: chunked")
     length = f"Content-Length: {len(picture)}"
@@ -202,7 +202,7 @@ def malformed() -> Iterator[Exchange]:
 
 
 def no_model() -> Iterator[Exchange]:
-    """A server that has no model to serve."""
+    """A server without a model."""
     for path in ("/", "/livez", "/readyz", "/v2", "/v2/health/live", "/v2/health/ready", MODEL, f"{MODEL}/ready"):
         yield Exchange(f"no model: GET {path}", whole("GET", path), "no model")
     yield Exchange("no model: raw", post("/predict", seven(), *PNG), "no model")

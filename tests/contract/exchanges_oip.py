@@ -35,7 +35,7 @@ def _levels() -> np.ndarray[Any, Any]:
 
 
 def about() -> Iterator[Exchange]:
-    """Health, metadata, configuration, the index."""
+    """Health, metadata, configuration, repository index."""
     paths = ["/v2", "/v2/health/live", "/v2/health/ready"]
     for model in (MODEL, f"{MODEL}/versions/{VERSION}"):
         paths += [model, f"{model}/ready", f"{model}/config"]
@@ -122,7 +122,7 @@ def binary() -> Iterator[Exchange]:
 
 
 def wrong_messages() -> Iterator[Exchange]:
-    """Messages that ask for what there is not, or that are none."""
+    """Messages that ask for unknown things or are invalid."""
     flat = tensor(_levels().ravel().tolist(), SHAPE)
     output = {"name": "probabilities"}
     cases: dict[str, object] = {

@@ -62,7 +62,7 @@ def large_forms() -> Iterator[Exchange]:
 
 
 def wrong_queries() -> Iterator[Exchange]:
-    """Parameters that are not allowed, or that there are none of."""
+    """Forbidden or unknown parameters."""
     for query in WRONG_OPTIONS:
         yield Exchange(f"query: predict?{query}", post(f"/predict?{query}", seven(), *PNG))
         yield Exchange(f"query: batch?{query}", post_form(f"/predict/batch?{query}", ("image", seven(), "a")))
@@ -77,7 +77,7 @@ def wrong_queries() -> Iterator[Exchange]:
 
 
 def wrong_uploads() -> Iterator[Exchange]:
-    """Whatever is no picture of one digit."""
+    """Uploads that are not a picture of one digit."""
     yield Exchange("upload: no file", post_form("/predict", ("picture", seven(), "a.png")))
     yield Exchange("upload: empty file", post_form("/predict", ("image", b"", "a.png")))
     yield Exchange("upload: a text", post_form("/predict", ("image", b"seven", None)))

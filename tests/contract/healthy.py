@@ -1,4 +1,4 @@
-"""A healthy client beside others: what it waits."""
+"""Latency of a healthy client beside others."""
 
 import statistics
 import threading
@@ -30,7 +30,7 @@ def waits(address: Address, while_: Callable[[], bool] = lambda: False, least: i
 
 
 def unharmed(found: list[float]) -> None:
-    """Hold what a healthy client waits."""
+    """Check the latency of a healthy client."""
     shown = f"median {statistics.median(found):.3f} s, longest {max(found):.3f} s of {len(found)}"
     assert statistics.median(found) < MOST_MEDIAN, shown
     assert max(found) < MOST_WAIT, shown

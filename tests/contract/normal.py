@@ -1,4 +1,4 @@
-"""An answer without what differs from one run to the next."""
+"""Normalise answers: remove what differs between runs."""
 
 import base64
 import json
@@ -43,7 +43,7 @@ _DECIMALS = 3
 
 
 def normal(answer: Received, sent: bytes, version: str) -> dict[str, Any]:
-    """Return an answer to `sent` as it is on record; `version` is that of the model."""
+    """Return an answer to `sent` in recorded form; `version` is that of the model."""
     body = _body(answer, version)
     found = {"status": answer.status, "headers": _headers(answer.headers, sent), "body": body}
     if isinstance(body, dict) and isinstance(body.get("error"), str):

@@ -1,4 +1,4 @@
-"""Pictures that differ by their files: format, mode, size, depth, transparency, orientation, damage."""
+"""Pictures that differ in their files: format, mode, size, depth, transparency, orientation, damage."""
 
 import random
 import struct
@@ -146,7 +146,7 @@ def sixteen_bits() -> Named:
 
 
 def orientations() -> Named:
-    """The camera's note of how it was held, in each format that carries one."""
+    """EXIF orientation, in each format that has it."""
     for number, label in product(range(10), "2347"):
         exif = Image.Exif()
         exif[0x0112] = number
@@ -191,7 +191,7 @@ def _changed(content: bytes, seed: str) -> bytes:
 
 
 def foreign() -> Named:
-    """What is no picture, or claims to be another one."""
+    """Files that are not pictures, or claim another format."""
     png = encode(written("7"))
     yield "text", b"this is a digit: 7\n" * 20
     yield "html", b"<!doctype html><title>7</title>"
@@ -214,7 +214,7 @@ def foreign() -> Named:
 
 
 def blank() -> Named:
-    """Nothing on it, or nothing that is a digit."""
+    """Nothing, or nothing that is a digit."""
     for side, shade in product((28, 60, 200), (0, 64, 128, 200, 255)):
         yield f"{side} of {shade}", encode(np.full((side, side), shade, np.uint8))
         yield f"{side} of {shade}, jpeg", encode(np.full((side, side, 3), shade, np.uint8), "JPEG")

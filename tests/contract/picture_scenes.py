@@ -1,4 +1,4 @@
-"""Pictures that differ by what they show: hands, ink and paper, colours, light, lines, noise, several digits."""
+"""Pictures that differ in content: hands, ink and paper, colours, light, lines, noise, several digits."""
 
 import random
 from collections.abc import Iterator
@@ -69,7 +69,7 @@ def _shade(width: int, height: int, name: str) -> Pixels:
 
 
 def light() -> Named:
-    """Light that is not even."""
+    """Uneven light."""
     for name, label in product(("from the left", "from above", "lamp", "vignette", "hard shadow", "band"), DIGITS):
         page = on_paper(ink(label, 160, 140, some_hand(label)), 40, 235)
         yield f"{name} {label}", encode(levels(page * _shade(160, 140, name)), "JPEG", quality=90)
@@ -180,7 +180,7 @@ def _box(side: int) -> Grey:
 
 
 def photographs() -> Named:
-    """Everything together, as a telephone takes it."""
+    """Everything together, as in a phone photo."""
     for seed in range(60):
         rng = np.random.default_rng(seed)
         label = DIGITS[seed % 10]

@@ -1,9 +1,9 @@
-"""What the service makes of 2,000 drawn pictures: the 28x28 that it gives to the model, or the code of its error.
+"""Preprocessing of 2,000 drawn pictures on record: the 28x28 input of the model, or the error code.
 
     python -m tests.contract.pictures            compare a live server with the golden file, kind by kind
-    python -m tests.contract.pictures --record   write what it answers now into the golden file
+    python -m tests.contract.pictures --record   update the golden file
 
-Who changes the preprocessing records again, and says in the commit which kinds changed and why.
+After a change of preprocessing, record again and say in the commit which kinds changed and why.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""The servers that the contract is held against: one for each group of settings, started when it is first asked for."""
+"""Servers for the contract tests: one for each group of settings, started on first use."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Clients that are slow, stop half-way, never end or ask for too much: an end in time, and nobody else waits."""
+"""Clients that are slow, stop half-way, never end or send too much: cut off in time, without harm to others."""
 
 import resource
 import socket
@@ -13,6 +13,8 @@ from tests.contract.exchanges import MODEL, PNG, head, post, seven, whole
 from tests.contract.healthy import in_threads, unharmed, waits
 from tests.contract.server import Address, Servers, servers
 from tests.contract.wire import Received, Stream, connect
+
+pytestmark = pytest.mark.slow
 
 REQUEST_SECONDS = 2  # of the settings "impatient"
 HEAD_SECONDS = 10  # the longest that a head may take; what else is to end in time gets some seconds more
@@ -30,7 +32,7 @@ HALF = {
 
 @pytest.fixture(scope="module")
 def live() -> Iterator[Servers]:
-    """Servers of these tests' own: what they do to one is no concern of others."""
+    """Separate servers, because these tests disturb them."""
     with servers() as started:
         yield started
 
@@ -146,7 +148,7 @@ def test_one_that_reads_nothing_holds_nobody_up(live: Servers) -> None:
 
 
 def resident(live: Servers) -> float:
-    """Return the mebibytes that the workers of the impatient server hold."""
+    """Return the resident MiB of the workers of the impatient server."""
     statuses = [Path(f"/proc/{worker}/status").read_text("ascii") for worker in live.server("impatient").workers()]
     return sum(int(status.partition("VmRSS:")[2].split()[0]) for status in statuses) / 1024
 
@@ -193,6 +195,9 @@ SMUGGLING = {
     "chunks and length": head("POST", "/predict", *PNG, "Transfer-Encoding: chunked", "Content-Length: 5")
     + b"0\r\n\r\n",
     "another coding": head("POST", "/predict", *PNG, "Transfer-Encoding: xchunked") + b"0\r\n\r\n",
+    "chunks and identity": head("POST", "/predict", *PNG, "Transfer-Encoding: chunked", "Transfer-Encoding: identity")
+    + b"0\r\n\r\n",
+    "a length twice in one line": head("POST", "/predict", *PNG, "Content-Length: 0, 0"),
     "a length with a sign": head("POST", "/predict", *PNG, "Content-Length: +0"),
     "a space before the colon": head("POST", "/predict", *PNG, "Content-Length : 0"),
     "a folded length": head("POST", "/predict", *PNG, "Content-Length:\r\n 0"),

@@ -1,4 +1,4 @@
-"""What a request may cost others: large pictures by the dozen, and work whose client is gone."""
+"""Limits on the cost of a request to others: many large pictures, and work for disconnected clients."""
 
 import os
 import time
@@ -19,7 +19,7 @@ SIDE = 4000  # of a grey picture that takes a tenth of a second or more to decod
 
 @pytest.fixture(scope="module")
 def live() -> Iterator[Servers]:
-    """Servers of these tests' own: what they do to one is no concern of others."""
+    """Separate servers, because these tests disturb them."""
     with servers() as started:
         yield started
 

@@ -1,4 +1,4 @@
-"""The contract tests know the service by its answers alone."""
+"""The contract tests import nothing of the service."""
 
 import subprocess
 import sys

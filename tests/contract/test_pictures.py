@@ -1,4 +1,4 @@
-"""The 28x28 of 2,000 pictures of all kinds, or the error's code, as it is on record."""
+"""The 28x28 input or error code of 2,000 pictures matches the record."""
 
 from tests.contract.pictures import ask, differences, golden
 from tests.contract.server import Servers

@@ -1,4 +1,4 @@
-"""SIGTERM while requests arrive: each that was received is answered, and the process ends."""
+"""SIGTERM under load: every received request is answered, and the process exits."""
 
 import signal
 import threading

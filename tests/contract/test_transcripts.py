@@ -1,4 +1,4 @@
-"""Each request on record is answered as it is on record."""
+"""Every recorded request still gets the recorded answer."""
 
 import pytest
 

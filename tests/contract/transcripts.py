@@ -1,9 +1,9 @@
-"""Requests and answers of a live server, on record in transcripts.json.
+"""Recorded requests and answers of a live server, in transcripts.json.
 
-    python -m tests.contract.transcripts            list what a live server answers otherwise
-    python -m tests.contract.transcripts --record   write what it answers now into the file
+    python -m tests.contract.transcripts            list differences of a live server
+    python -m tests.contract.transcripts --record   update the file
 
-What changes from one run to the next is left out of the answers: identifiers, the version that serves, sentences.
+What varies between runs is left out: identifiers, the served version, sentences.
 """
 
 import argparse

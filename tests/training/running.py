@@ -1,4 +1,4 @@
-"""How the tests of the training start a pipeline, and cut a training off."""
+"""Start and interrupt a training pipeline in tests."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""What training may take from the service: the contract, and what a picture goes through; never its HTTP side."""
+"""Training may import only the contract and the preprocessing of the service, never its HTTP side."""
 
 import ast
 from pathlib import Path

@@ -7,10 +7,9 @@ schema of the file is `ModelConfig` in triton-inference-server/common, protobuf/
 import os
 from pathlib import Path
 
-from service.contract import FLOAT32_FILE, IMAGE_SIDE, INPUT_NAME, LABELS, OUTPUT_NAME
+from service.contract import FLOAT32_FILE, IMAGE_SIDE, INPUT_NAME, LABELS, LABELS_FILE, OUTPUT_NAME
 
 CONFIG_FILE = "config.pbtxt"
-LABELS_FILE = "labels.txt"
 MAX_BATCH = 256
 
 # float32: every version has it, and it runs on a GPU too. The warm-up runs before the model counts as ready.

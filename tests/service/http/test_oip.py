@@ -113,7 +113,9 @@ def test_model_config(client: Client, path: str) -> None:
     answer = client.get(path).get_json()
     assert (answer["name"], answer["max_batch_size"]) == ("mnist-dmlp", 4)
     assert answer["input"] == [{"name": "images", "data_type": "TYPE_UINT8", "dims": [28, 28]}]
-    assert answer["output"] == [{"name": "probabilities", "data_type": "TYPE_FP32", "dims": [10]}]
+    [output] = answer["output"]
+    assert (output["name"], output["data_type"], output["dims"]) == ("probabilities", "TYPE_FP32", [10])
+    assert output["label_filename"] == "labels.txt"
 
 
 @pytest.mark.parametrize("path", [INFER, f"{MODEL}/versions/1/infer"])

@@ -93,7 +93,7 @@ def test_config(server: Answering) -> None:
     [image], [probabilities] = config["input"], config["output"]
     assert (image["name"], image["data_type"], image["dims"]) == (INPUT_NAME, "TYPE_UINT8", [28, 28])
     assert (probabilities["name"], probabilities["data_type"]) == (OUTPUT_NAME, "TYPE_FP32")
-    assert probabilities["dims"] == [10]
+    assert (probabilities["dims"], probabilities["label_filename"]) == ([10], "labels.txt")
 
 
 @pytest.mark.parametrize("binary", [True, False])

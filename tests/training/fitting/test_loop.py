@@ -1,4 +1,4 @@
-"""The compiled loop, held against steps that are taken one by one."""
+"""The compiled loop against steps taken one by one."""
 
 from dataclasses import replace
 from typing import Any

@@ -1,4 +1,4 @@
-"""A recipe that goes on from the weights of another."""
+"""A recipe that starts from the weights of another."""
 
 import json
 from dataclasses import replace

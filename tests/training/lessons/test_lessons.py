@@ -1,4 +1,4 @@
-"""What a lesson leads to: a version with its card that the service's own engine opens."""
+"""A lesson produces a version with a card that the service's engine can open."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Scaled hidden units: the same answers in float32, nearer ones in int8."""
+"""Equalised hidden units: the same answers in float32, closer ones in int8."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Triton's files beside the versions: against its own schema, the published graphs, and what the service answers."""
+"""Triton's files against its schema, the published graphs, and the service's answers."""
 
 import os
 from pathlib import Path
@@ -78,10 +78,7 @@ def test_the_service_describes_the_same_model() -> None:
     assert CONFIG.version_policy.latest.num_versions == 1
     described = json_format.ParseDict(answer, schema.ModelConfig())
     for field, value in described.ListFields():
-        if field.name != "output":
-            assert getattr(CONFIG, field.name) == value, field.name
-    [output], [expected] = described.output, CONFIG.output
-    assert (output.name, output.data_type, output.dims) == (expected.name, expected.data_type, expected.dims)
+        assert getattr(CONFIG, field.name) == value, field.name
 
 
 def test_labels_stand_in_the_order_of_the_probabilities() -> None:

@@ -1,0 +1,74 @@
+"""`python -m benchmarks.scaling`: change the number of replicas and kill some, while clients ask through the proxy.
+
+Needs what `make compose-test` needs. Prints how many requests failed, and what the proxy logged of each.
+"""
+
+import argparse
+import json
+import os
+import random
+import sys
+import time
+from collections import Counter
+from contextlib import redirect_stdout
+from io import StringIO
+
+from benchmarks.hardening import load
+from tests.deployment import Deployment, deployed, missing, run
+
+_CLIENTS = 8
+_MOST_REPLICAS = 4
+
+
+def main() -> int:
+    """Measure; return 1 where a request failed, 2 where nothing can be measured here."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--steps", type=int, default=100, help="changes of the number; default: %(default)s")
+    parser.add_argument("--kills", type=int, default=20, help="default: %(default)s")
+    parser.add_argument("--rate", type=float, default=40, help="requests a second; default: %(default)s")
+    parser.add_argument("--seed", type=int, default=1)
+    given = parser.parse_args()
+    if why := missing():
+        print(f"Not run: {why}.")
+        return 2
+    with redirect_stdout(StringIO()), deployed() as deployment:
+        with load.loading(deployment.port, load.digits(), _CLIENTS, rate=given.rate) as clients:
+            _disturb(deployment, given.steps, given.kills, random.Random(given.seed))
+        failed = [answer for answer in clients.answers if answer.status != 200]
+        _report(deployment, clients.answers, failed, f"{given.steps} steps, {given.kills} kills")
+    return int(bool(failed))
+
+
+def _disturb(deployment: Deployment, steps: int, kills: int, chance: random.Random) -> None:
+    """Scale at random between one replica and the most; kill one of several after steps dealt out evenly."""
+    count, killed = 2, 0
+    for step in range(1, steps + 1):
+        count = chance.choice([other for other in range(1, _MOST_REPLICAS + 1) if other != count])
+        deployment.compose("up", "--detach", "--no-recreate", "--scale", f"service={count}", "service")
+        deployment.wait_for_replicas(count)
+        if count > 1 and killed < kills * step // steps:
+            killed += 1
+            _kill(chance.choice(deployment.containers("service"))["Id"], chance)
+            deployment.wait_for_replicas(count)
+        print(f"step {step}: {count} replicas, {killed} kills", file=sys.stderr, flush=True)
+
+
+def _kill(container: str, chance: random.Random) -> None:
+    run("docker", "kill", container)
+    time.sleep(chance.uniform(0.2, 1.0))
+    run("docker", "start", container)
+
+
+def _report(deployment: Deployment, answers: list[load.Answer], failed: list[load.Answer], what: str) -> None:
+    taken = [1e3 * answer.seconds for answer in answers]
+    times = ", ".join(f"{load.percentile(taken, share):.0f}" for share in (0.5, 0.99, 1))
+    busy = " ".join(f"{value:.1f}" for value in os.getloadavg())
+    print(f"{what}: {len(answers):,} requests, {len(failed)} failed {dict(Counter(one.status for one in failed))}; "
+          f"p50, p99, longest ms: {times}; load average {busy}", file=sys.stderr)  # fmt: skip
+    for line in run("docker", "logs", deployment.containers("proxy")[0]["Id"]).splitlines():
+        if line.startswith("{") and json.loads(line)["status"] != 200 and json.loads(line)["method"] == "POST":
+            print(line, file=sys.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
