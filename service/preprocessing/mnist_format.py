@@ -135,7 +135,7 @@ def _found_in_bitmap(grey: Grey) -> Figure | None:
     scaled = working_copy(grey)
     none = np.zeros_like(scaled)
     best = None if even is None else _attempt(even, scaled, none, alone=True)
-    if EvenLight.of(grey) is not None:
+    if best is not None and best.sure and EvenLight.of(grey) is not None:  # else a shadow may be part of the figure
         return best
     for light_ink in (False, True):
         light = UnevenLight(int(_STROKE_OF_BITMAP * max(scaled.shape)), light_ink)
