@@ -1,25 +1,25 @@
 # Two images from one file:
 #
-#   docker build -t digits .                                        serves on port 8000; the trained model is inside
+#   docker build -t digits .                                        serves on port 8000; contains the trained model
 #   docker build -t digits-training --target training .            python -m training
 #
-# and their CUDA twins, which differ in the lock that they are installed from:
+# and with CUDA, from other locks:
 #
 #   docker build -t digits-cuda --build-arg EXTRA=serve-cuda .
 #   docker build -t digits-training-cuda --build-arg EXTRA=train-cuda --target training .
 
 FROM python:3.13-slim AS base
-# The root file system may be read-only, so no byte code is written at run time: it is compiled into the image, by
-# hashes in place of times (pip does so where SOURCE_DATE_EPOCH is set), so that two builds give the same files. The code
-# stays root's; `chmod` below makes it readable whatever the umask of the checkout was.
+# Byte code is compiled into the image, because the root file system may be read-only. It holds hashes of the sources, not
+# times (pip does so where SOURCE_DATE_EPOCH is set), so two builds give the same files. Root owns the code; `chmod` below
+# makes it readable whatever the checkout's umask.
 ENV PATH=/opt/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1
 WORKDIR /app
 
 
-# The environments are made in stages of their own: what pip leaves behind stays there. They hold no pip either.
-# Wheels only: a package that wants a compiler stops the build here, where there is none.
+# Environments are built in separate stages, so that pip and its leftovers stay out of the image. Wheels only: there is no
+# compiler.
 FROM base AS service-environment
 ARG EXTRA=serve
 COPY requirements/${EXTRA}.txt /tmp/requirements.txt
@@ -35,17 +35,17 @@ RUN --mount=type=cache,target=/root/.cache/pip \
     SOURCE_DATE_EPOCH=0 pip --python /opt/venv install --require-hashes --only-binary :all: -r /tmp/requirements.txt
 
 
-# Who runs, and where the models are. One user in both images, because they share the models' volume: training
-# publishes into it, the service reads it. A number, because file permissions and `runAsNonRoot` know no names.
+# Both images run as the same user, because they share the models volume: training writes it, the service reads it. The
+# user is numeric, for `runAsNonRoot`.
 FROM base AS runtime
 # Given with a build that is to be repeated: useradd notes the day.
 ARG SOURCE_DATE_EPOCH
 RUN groupadd --gid 10001 digits && \
     useradd --uid 10001 --gid digits --no-log-init --no-create-home --home-dir /tmp --shell /usr/sbin/nologin digits && \
-    install --directory --owner digits --group digits models runs
-# Harmless without a GPU; the NVIDIA container toolkit mounts what is named here into the CUDA images.
+    install --directory --owner digits --group digits models runs corrections
+# For the NVIDIA container toolkit; no effect without a GPU.
 ENV NVIDIA_DRIVER_CAPABILITIES=compute,utility
-# A volume that is mounted here for the first time is filled with these models, owner included.
+# A new volume mounted here is filled with these models and their owner.
 COPY --chown=10001:10001 models models
 
 
@@ -53,7 +53,7 @@ FROM runtime AS training
 LABEL org.opencontainers.image.title="digits-training" \
       org.opencontainers.image.description="Trains and publishes the model of the handwritten-digit service" \
       org.opencontainers.image.licenses="MIT"
-# Keras keeps its download here, in the volume of the runs.
+# Keras caches its downloads here, in the runs volume.
 ENV KERAS_HOME=/app/runs/keras
 COPY --from=training-environment /opt/venv /opt/venv
 COPY service service
@@ -63,7 +63,7 @@ USER 10001:10001
 ENTRYPOINT ["python", "-m", "training"]
 
 
-# The last stage, so that it is what a plain `docker build .` makes.
+# The last stage, which `docker build .` builds by default.
 FROM runtime AS service
 LABEL org.opencontainers.image.title="digits" \
       org.opencontainers.image.description="Reads handwritten digits over HTTP" \
@@ -75,8 +75,7 @@ RUN chmod -R a+rX service && python -m compileall -q --invalidation-mode uncheck
 USER 10001:10001
 EXPOSE 8000
 STOPSIGNAL SIGTERM
-# Ready, not merely alive: a server with no usable model has to show as unhealthy, so that nothing is sent to it. Docker
-# and Compose only report this state. Swarm replaces what is unhealthy, and takes an update back with it: deploy/swarm/.
-# http.client rather than urllib.request, which would ask a proxy that the environment may name.
+# Readiness, not liveness: a server without a usable model must show as unhealthy. Docker and Compose only report it; Swarm
+# replaces unhealthy replicas and rolls back updates (deploy/swarm/). http.client ignores proxy settings, urllib does not.
 HEALTHCHECK --interval=5s --timeout=3s --start-period=10s --retries=3 CMD ["python", "-c", "import http.client, sys; server = http.client.HTTPConnection('127.0.0.1', 8000, timeout=2); server.request('GET', '/readyz'); sys.exit(server.getresponse().status != 200)"]
 CMD ["python", "-m", "service"]

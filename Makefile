@@ -3,11 +3,15 @@
 PYTHON ?= python3
 ARGS ?=
 DEV := .venv/dev/bin/python
+# Two processes on two cores; the tests of a file stay together.
+PYTEST = -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
+# Where the environment to develop in is there, its TensorFlow lets a small real training be tested too.
+TEST := $(if $(wildcard .venv/dev/made-from),.venv/dev,.venv/test)
 
-LOCKS := $(addprefix requirements/,$(addsuffix .txt,dev serve serve-cuda train train-cuda))
+LOCKS := $(addprefix requirements/,$(addsuffix .txt,dev test serve serve-cuda train train-cuda))
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test train measure bench hardening lint tables lock compose-test sbom gpu-tests swarm clean python FORCE
+.PHONY: help serve test test-all coverage train measure bench hardening lint tables lock compose-test sbom gpu-tests swarm clean python FORCE
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -16,8 +20,17 @@ help:  ## list the targets
 serve: .venv/serve  ## serve the newest model on port 8000; DIGITS_* variables set it up
 	exec .venv/serve/bin/python -m service $(ARGS)
 
-test: .venv/dev  ## run the tests; each one that this machine cannot run says why
-	$(DEV) -m pytest -ra $(ARGS)
+test: $(TEST)  ## run the tests that need no TensorFlow, Docker or browser: three minutes; ARGS="tests/service -x" picks some
+	$(TEST)/bin/python $(PYTEST) -m "not (slow or tensorflow or docker or browser or gpu)" $(ARGS)
+
+test-all: .venv/dev  ## run all tests, with training, Docker, a browser, slow and hostile clients: a quarter of an hour
+	$(DEV) $(PYTEST) $(ARGS)
+
+coverage: .venv/test  ## measure which lines and branches of service/ the tests of `make test` reach
+	rm -f .venv/coverage*
+	.venv/test/bin/python -m coverage run $(PYTEST) -m "not slow" tests/service tests/contract $(ARGS)
+	.venv/test/bin/python -m coverage combine --quiet
+	.venv/test/bin/python -m coverage report
 
 train: .venv/dev  ## train and publish the next version, such as ARGS="--data DIR --epochs 5"
 	$(DEV) -m training $(ARGS)
@@ -40,7 +53,7 @@ tables: .venv/dev  ## make docs/reference.md from the code
 	$(DEV) -m tests.reference
 
 compose-test: .venv/dev  ## build both images and run the compose deployment; MNIST_DIR=DIR retrains in it too
-	$(DEV) -m pytest -ra tests/test_compose.py tests/test_monitoring.py $(ARGS)
+	$(DEV) -m pytest tests/test_compose.py tests/test_monitoring.py $(ARGS)
 
 sbom: python  ## write what each image holds, as CycloneDX, into build/sbom/
 	@mkdir -p build/sbom
@@ -48,8 +61,8 @@ sbom: python  ## write what each image holds, as CycloneDX, into build/sbom/
 	    $(PYTHON) -m benchmarks.hardening.sbom requirements/$$lock.txt >build/sbom/$$lock.cdx.json || exit 1; done
 
 gpu-tests: .venv/serve-gpu .venv/train-gpu  ## test serving and training on a GPU, against the CPU; MNIST_DIR=DIR takes all digits
-	.venv/serve-gpu/bin/python -m pytest -ra tests/gpu/test_serving.py $(ARGS)
-	.venv/train-gpu/bin/python -m pytest -ra tests/gpu/test_training.py $(ARGS)
+	.venv/serve-gpu/bin/python -m pytest tests/gpu/test_serving.py $(ARGS)
+	.venv/train-gpu/bin/python -m pytest tests/gpu/test_training.py $(ARGS)
 
 swarm: .venv/dev  ## deploy, update and break the stack on a swarm of three engines on this machine; as root, ten minutes
 	$(DEV) -m benchmarks.swarm
@@ -61,16 +74,14 @@ clean:  ## remove the environments and the caches; models and runs stay
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache build *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# A lock has the name of its extra; the one to develop with holds three. --universal: one file for every Python and
-# platform that pyproject.toml allows. What is served and trained with is what was tested, so that lock binds the others;
-# `serve-cuda` and `train-cuda` have packages of their own beside it.
-requirements/dev.txt: EXTRAS = serve train dev
+# A lock has the name of its extra. --universal: one file for every Python and platform that pyproject.toml allows. What is
+# served and trained with is what was tested, so the lock of `dev`, which holds `serve`, `train` and `test`, binds the
+# others; `serve-cuda` and `train-cuda` have packages of their own beside it.
 $(filter-out requirements/dev.txt,$(LOCKS)): BOUND = --constraints requirements/dev.txt
 $(filter-out requirements/dev.txt,$(LOCKS)): requirements/dev.txt
-requirements/%.txt: EXTRAS = $*
 requirements/%.txt: FORCE | .venv/dev
 	.venv/dev/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
-	    --no-emit-index-url --no-emit-find-links $(EXTRAS:%=--extra %) $(BOUND) $(ARGS) pyproject.toml -o $@
+	    --no-emit-index-url --no-emit-find-links --extra $* $(BOUND) $(ARGS) pyproject.toml -o $@
 
 # An environment is made again when its lock or its Python differs from what it was made from. That is noted only once
 # it is whole, so an interrupted one is made again too.

@@ -1,8 +1,8 @@
-"""How fast training is on this machine, and what each measure brings: images a second, in turns.
+"""Training speed in images a second, and what each option changes.
 
     python -m benchmarks.epoch_time --data DIR [--recipe NAME] [--device cpu] [--batch N] [--rounds N]
 
-Each turn trains two epochs from the start in a directory of its own and counts the second: the first one compiles.
+Each run trains two epochs from scratch; only the second counts, because the first compiles. Variants alternate.
 """
 
 import argparse
@@ -30,7 +30,7 @@ MOST_RATIO = 1.3
 
 
 class Epoch(NamedTuple):
-    """Images a second of the second epoch, by the clock and by processor time, and seconds of the first."""
+    """Images a second in the second epoch, by wall clock and by CPU time, and seconds of the first epoch."""
 
     by_clock: float
     by_processor: float
@@ -38,10 +38,10 @@ class Epoch(NamedTuple):
 
 
 def main() -> int:
-    """Print the figures; return 1 if the deformation costs more than it may."""
+    """Print the results; return 1 if the deformation costs more than allowed."""
     options = _options()
     data = mnist.load(options.data)
-    # What is mixed in is deformed with the rest and costs as much as digits do.
+    # Pool pictures are deformed too and cost as much as digits.
     recipe = replace(recipes.find(options.recipe), mixture=None, batch_size=options.batch)
     plain = replace(recipe, deformation=None)
     variants = {"plain": (plain, False), "deformed": (recipe, False), "with XLA": (recipe, True)}
@@ -69,7 +69,7 @@ def _second_epoch(recipe: Recipe, data: mnist.Mnist, chosen: Device, xla: bool) 
 
 
 class _ProcessorClock(keras.callbacks.Callback):  # type: ignore[misc]
-    """Notes the processor time of each epoch, its validation and its checkpoint included."""
+    """Record the CPU time of each epoch, validation and checkpoint included."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -99,7 +99,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--recipe", default=recipes.DEFAULT, help="default: %(default)s")
     parser.add_argument("--device", choices=("auto", "cpu", "gpu"), default="auto", help="default: %(default)s")
     parser.add_argument("--batch", type=int, default=256, help="default: %(default)s")
-    parser.add_argument("--rounds", type=int, default=5, help="turns of each")
+    parser.add_argument("--rounds", type=int, default=5, help="runs of each variant")
     return parser.parse_args()
 
 

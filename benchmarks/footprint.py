@@ -1,9 +1,9 @@
-"""How long the service takes to be ready, and how much memory a worker takes.
+"""Start-up time of the service and memory of a worker.
 
     python -m benchmarks.footprint [--models DIR] [--workers N] [--runs N]
 
-Ready is the first 200 of /readyz, counted from the start of the process. RSS counts the pages that a worker has in
-memory; PSS divides those that it shares with others among them.
+Start-up ends with the first 200 of /readyz. RSS counts all resident pages of a worker; PSS divides shared pages among
+the processes that share them.
 """
 
 import argparse
@@ -22,11 +22,11 @@ MOST_RSS = 130  # megabytes a worker
 
 
 def main() -> int:
-    """Print the figures; return 1 if one of them is over its target."""
+    """Print the results; return 1 if one is over its target."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--models", type=Path, default=ROOT / "models", help="directory of the models")
     parser.add_argument("--workers", type=int, default=2, help="workers of the service")
-    parser.add_argument("--runs", type=int, default=5, help="starts of which the median is taken")
+    parser.add_argument("--runs", type=int, default=5, help="number of starts; the median counts")
     options = parser.parse_args()
     seconds, rss, pss = [], [], []
     for _ in range(options.runs):

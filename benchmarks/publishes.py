@@ -1,11 +1,10 @@
-"""What publishing does to the requests that are answered meanwhile.
+"""Latency and errors while new versions are published.
 
     python -m benchmarks.publishes [--publishes N] [--rate N] [--blocks N]
 
-Requests are sent on time whether or not those before are answered, and their latency counts from when they were due.
-Blocks without and with publications take turns, so that what else the machine does falls on both. Each version answers
-with probabilities of its own: the published model's, at another temperature. So an answer tells which model computed
-it, whole or not, whatever it says of itself.
+The load is an open loop: requests are sent on schedule, and latency counts from the scheduled time. Blocks with and
+without publications alternate, so that other load on the machine affects both. Each version is the published model at a
+different temperature, so the probabilities show which version really answered.
 """
 
 import argparse
@@ -39,19 +38,19 @@ from tests import drawing
 from tests.server import ROOT, Server, running
 from training.release.publish import publish
 
-INTERVAL_SECONDS = 1.3  # from one publication to the next: each worker looks once a second, and takes every one
-MOST_TAKING_SECONDS = 3.0
-MOST_P99_RATIO = 2.0
+INTERVAL_SECONDS = 1.3  # between publications; workers poll once a second, so each version is loaded
+MAX_SWITCH_SECONDS = 3.0
+MAX_P99_RATIO = 2.0
 _CONNECTIONS = 16
-_KEPT = 3  # versions; older ones are deleted while they may still serve
+_KEPT = 3  # versions; older ones are deleted, even if a worker still serves them
 _EXACT = 1e-6
 
 
 @dataclass(frozen=True)
 class Answer:
-    """One request: when it was due and sent, how long after it was due the answer came, from which version.
+    """One request: scheduled and sent times, latency from the schedule, and the version that answered.
 
-    `right` says whether that version answers so.
+    `correct`: the probabilities are those of that version.
     """
 
     due: float
@@ -59,12 +58,12 @@ class Answer:
     seconds: float
     version: int = 0
     status: int = 0
-    right: bool = False
+    correct: bool = False
 
 
 @dataclass
 class Outcome:
-    """All answers, and when each version was published; times are those of the monotonic clock, in seconds."""
+    """All answers, and when each version was published. Times are monotonic, in seconds."""
 
     answers: list[Answer]
     published: dict[int, float]
@@ -72,33 +71,33 @@ class Outcome:
 
     @property
     def failed(self) -> list[Answer]:
-        """The requests that were not answered, or with an error."""
+        """Requests without an answer or with an error."""
         return [answer for answer in self.answers if answer.status != 200]
 
     @property
     def wrong(self) -> list[Answer]:
-        """The answers that are not those of the version that they name."""
-        return [answer for answer in self.answers if answer.status == 200 and not answer.right]
+        """Answers whose probabilities are not those of the version they name."""
+        return [answer for answer in self.answers if answer.status == 200 and not answer.correct]
 
     @property
     def seen(self) -> set[int]:
-        """The versions that answered."""
+        """Versions that answered."""
         return {answer.version for answer in self.answers}
 
     @property
-    def longest_taking(self) -> float:
-        """The longest time from a publication to the last request that a version before it answered."""
+    def longest_switch(self) -> float:
+        """Longest time from a publication to the last request that an older version answered, in seconds."""
         return max((answer.sent - self._outdated_at(answer) for answer in self.answers if answer.version), default=0.0)
 
     def _outdated_at(self, answer: Answer) -> float:
         return self.published.get(answer.version + 1, float("inf"))
 
     def p99(self, *, publishing: bool) -> float:
-        """Return the 99th percentile of the latency in the blocks with publications, or in those without; seconds."""
+        """Return the 99th percentile of latency in seconds, in blocks with or without publications."""
         return float(np.percentile(self._latencies(publishing=publishing), 99))
 
     def median(self, *, publishing: bool) -> float:
-        """Return the median of the same."""
+        """Return the median latency in seconds, in blocks with or without publications."""
         return float(np.median(self._latencies(publishing=publishing)))
 
     def _latencies(self, *, publishing: bool) -> list[float]:
@@ -107,7 +106,7 @@ class Outcome:
 
 
 def measure(*, publishes: int, rate: float, blocks: int, workers: int = 2) -> Outcome:
-    """Serve, send `rate` requests a second, and publish so many versions in `blocks` blocks."""
+    """Serve, send `rate` requests a second, and publish `publishes` versions in `blocks` blocks."""
     with tempfile.TemporaryDirectory() as scratch:
         models, prepared = Path(scratch) / "models", Path(scratch) / "prepared"
         expected = {number: prepare(prepared / str(number), number) for number in range(1, publishes + 2)}
@@ -133,19 +132,19 @@ def _measure(
         spans += [(start, start + length, False), (start + length, start + 2 * length, True)]
         start += 2 * length
     with publishing(times) as published:
-        answers = ask(server, expected, spans[0][0], start, rate)
+        answers = send_requests(server, expected, spans[0][0], start, rate)
     return Outcome(answers, dict(published), spans)
 
 
 def prepare(directory: Path, number: int) -> list[float]:
-    """Write the files of version `number` and return what it answers for the picture, ten probabilities.
+    """Write the files of version `number` and return its ten probabilities for the test picture.
 
-    float32 is linked, for a CPU serves int8.
+    float32 is a hard link, because a CPU serves int8.
     """
     [source] = (ROOT / "models" / MODEL_NAME).glob("[1-9]*")
     manifest = Manifest.read(source)
     directory.mkdir(parents=True)
-    content = cooled((source / INT8_FILE).read_bytes(), 0.25 + 0.002 * number)
+    content = with_scaled_logits((source / INT8_FILE).read_bytes(), 0.25 + 0.002 * number)
     (directory / INT8_FILE).write_bytes(content)
     shutil.copy(source / FLOAT32_FILE, directory) if number == 1 else os.link(
         directory.parent / "1" / FLOAT32_FILE, directory / FLOAT32_FILE
@@ -162,13 +161,13 @@ def prepare(directory: Path, number: int) -> list[float]:
 
 
 def digit() -> Grey:
-    """Return the picture that is sent, a 7 as the model is given it, uint8 [28, 28]."""
+    """Return the picture to send: a 7 in canonical form, uint8 [28, 28]."""
     images, labels = specimens()
     return np.asarray(images[labels == 7][0])
 
 
-def cooled(model: bytes, factor: float) -> bytes:
-    """Return the graph with its logits times `factor`, just before the softmax."""
+def with_scaled_logits(model: bytes, factor: float) -> bytes:
+    """Return the graph with its logits multiplied by `factor`."""
     proto = onnx.load_from_string(model)
     [softmax] = [node for node in proto.graph.node if node.op_type == "Softmax"]
     [scaling] = [node for node in proto.graph.node if node.output[0] == softmax.input[0]]
@@ -188,7 +187,7 @@ def _copying(prepared: Path) -> Callable[[Path, str], None]:
 
 @contextmanager
 def _publishing(models: Path, prepared: Path, times: list[float]) -> Iterator[dict[int, float]]:
-    """Publish from a process of its own, at those times; what is yielded says in the end when it was done."""
+    """Publish from a separate process at `times`; the yielded dict is filled with the actual times at the end."""
     context = multiprocessing.get_context("spawn")
     receiving, sending = context.Pipe(duplex=False)
     process = context.Process(target=_publish_all, args=(models, prepared, times, sending))
@@ -214,20 +213,22 @@ def _publish_all(models: Path, prepared: Path, times: list[float], done: Connect
     done.send(published)
 
 
-def ask(server: Server, expected: dict[int, list[float]], start: float, end: float, rate: float) -> list[Answer]:
-    """Send requests at `rate` a second from `start` to `end`, and return what came of them."""
+def send_requests(
+    server: Server, expected: dict[int, list[float]], start: float, end: float, rate: float
+) -> list[Answer]:
+    """Send requests at `rate` a second from `start` to `end`, and return the answers."""
     due = (start + number / rate for number in range(round((end - start) * rate)))
-    taking, answers = threading.Lock(), list[Answer]()
+    lock, answers = threading.Lock(), list[Answer]()
 
     def work() -> None:
-        asker = _Asker(server, expected)
+        client = _Client(server, expected)
         while True:
-            with taking:
+            with lock:
                 at = next(due, None)
             if at is None:
-                return asker.close()
+                return client.close()
             time.sleep(max(0.0, at - time.monotonic()))
-            answers.append(asker.ask(at))
+            answers.append(client.send(at))
 
     threads = [threading.Thread(target=work) for _ in range(_CONNECTIONS)]
     for thread in threads:
@@ -237,22 +238,22 @@ def ask(server: Server, expected: dict[int, list[float]], start: float, end: flo
     return answers
 
 
-class _Asker:
-    """A client with a connection of its own, which it keeps."""
+class _Client:
+    """A client with its own keep-alive connection."""
 
     def __init__(self, server: Server, expected: dict[int, list[float]]) -> None:
         self._connection = server.connect()
         self._expected = expected
         self._content = drawing.encode(Image.fromarray(digit()))
 
-    def ask(self, due: float) -> Answer:
+    def send(self, due: float) -> Answer:
         sent = time.monotonic()
         try:
             self._connection.request("POST", "/predict", self._content, {"Content-Type": "image/png"})
             response = self._connection.getresponse()
             body = response.read()
         except (OSError, http.client.HTTPException):
-            self._connection.close()  # the next request opens it anew
+            self._connection.close()  # the next request reconnects
             return Answer(due, sent, time.monotonic() - due)
         seconds = time.monotonic() - due
         if response.status != 200:
@@ -267,15 +268,15 @@ class _Asker:
 
 
 def report(outcome: Outcome) -> str:
-    """Return the figures as text."""
+    """Return the results as text."""
     quiet, busy = outcome.p99(publishing=False), outcome.p99(publishing=True)
     medians = [outcome.median(publishing=publishing) for publishing in (False, True)]
     return "\n".join(
         [
             f"{len(outcome.answers):,} requests, {len(outcome.failed)} failed, "
-            f"{len(outcome.wrong)} answered otherwise than their version does",
-            f"{len(outcome.published)} versions published, {len(outcome.seen)} answered; "
-            f"the last request to an outdated one {outcome.longest_taking:.2f} s after the next was published",
+            f"{len(outcome.wrong)} with another version's probabilities",
+            f"{len(outcome.published)} versions published, {len(outcome.seen)} of them answered; "
+            f"longest switch to the new version {outcome.longest_switch:.2f} s",
             f"median {1e3 * medians[0]:.2f} ms quiet, {1e3 * medians[1]:.2f} ms publishing",
             f"p99 {1e3 * quiet:.2f} ms quiet, {1e3 * busy:.2f} ms publishing: {busy / quiet:.2f} times",
         ]
@@ -283,17 +284,17 @@ def report(outcome: Outcome) -> str:
 
 
 def main() -> int:
-    """Print the figures; return 1 if a mark is missed."""
+    """Print the results; return 1 if a target is missed."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--publishes", type=int, default=100, help="versions to publish (100)")
     parser.add_argument("--rate", type=float, default=200, help="requests a second (200)")
-    parser.add_argument("--blocks", type=int, default=10, help="blocks with publications, and as many without (10)")
+    parser.add_argument("--blocks", type=int, default=10, help="blocks with, and as many without, publications (10)")
     options = parser.parse_args()
     outcome = measure(publishes=options.publishes, rate=options.rate, blocks=options.blocks)
     print(report(outcome))
     ratio = outcome.p99(publishing=True) / outcome.p99(publishing=False)
-    late = outcome.longest_taking > MOST_TAKING_SECONDS
-    return int(bool(outcome.failed or outcome.wrong or late or ratio > MOST_P99_RATIO))
+    late = outcome.longest_switch > MAX_SWITCH_SECONDS
+    return int(bool(outcome.failed or outcome.wrong or late or ratio > MAX_P99_RATIO))
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""How many digits of MNIST the running service gets wrong, against the engine on the same arrays.
+"""Errors on MNIST over HTTP, compared with the engine on the raw arrays.
 
     python -m benchmarks.served_accuracy --data DIR [--models DIR] [--split test|validation]
 
-Each digit is POSTed as a PNG over HTTP, on connections that are kept alive. What the way through PNG, decoding and the
-canonical form costs is the difference between the two counts.
+Each digit is POSTed as a PNG over keep-alive connections. The difference of the two counts is the cost of PNG, decoding
+and the canonical form.
 """
 
 import argparse
@@ -28,11 +28,11 @@ Images = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.int64]
 
 CLIENTS = 4
-MOST_MORE = 3  # errors that the way through the service may cost in 10,000
+MOST_MORE = 3  # additional errors allowed in 10,000 images
 
 
 def main() -> int:
-    """Print the figures; return 1 if the service makes too many more errors than the engine."""
+    """Print the results; return 1 if the service makes too many more errors than the engine."""
     options = _options()
     images, labels = _split(options.data, options.split)
     by_engine = _ask_engine(options.models, images)
@@ -83,7 +83,7 @@ def _ask_service(server: Server, images: Images) -> Labels:
 
 
 def _post_all(server: Server, images: Images) -> list[int]:
-    """Return the digits that the service sees, -1 where it sees none."""
+    """Return the predicted digits, -1 where the service finds none."""
     with closing(server.connect()) as connection:
         return [_post(connection, image) for image in images]
 

@@ -38,10 +38,7 @@ class UnreadableFile(RequestError, code="unreadable_file"):
 def predict(settings: Settings, files: list[str], *, as_json: bool, number: bool = False) -> int:
     """Print the digit, or the `number`, in each of `files`, `-` being stdin; return 0 if all could be read, else 1.
 
-    What is wrong with a file stands on stderr, a line each.
-
-    Raises:
-        NotReady: no version of the model serves.
+    What is wrong with a file stands on stderr, a line each. NotReady is raised if no version of the model serves.
     """
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     store = model_store(settings)
@@ -130,8 +127,8 @@ def _answer(
 
 
 def _digit(picture: Still, grey: Grey, model: Serving) -> dict[str, Any]:  # noqa: ARG001
-    digit = canonical_digit(grey)
-    image, engine = digit[np.newaxis], model.engine
+    digit, engine = canonical_digit(grey), model.engine
+    image = digit[np.newaxis]
     [row] = with_second_looks(engine, image, engine.run(image), model.manifest.certain_from)
     return prediction(row, digit, model.manifest, Options())
 

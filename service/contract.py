@@ -113,11 +113,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @classmethod
     def read(cls, directory: Path) -> "Manifest":
-        """Read `directory/manifest.json`.
-
-        Raises:
-            ManifestError: it is missing, no JSON, lacks a field, speaks another contract, or admits too many errors.
-        """
+        """Read `directory/manifest.json`, or raise ManifestError unless it is whole and speaks this contract."""
         path = directory / MANIFEST_FILE
         try:
             fields = json.loads(_read(path, _MOST_MANIFEST_BYTES))

@@ -1,33 +1,5 @@
 """Every error that a user of the service can meet, with its HTTP status and machine-readable code.
 
-    DigitsError                              500  internal_error
-    ├── SettingsError                             the start is refused
-    ├── RequestError                              the client can correct it
-    │   ├── MalformedRequest                 400  malformed_request
-    │   ├── UnsupportedTransferCoding        400  unsupported_transfer_coding
-    │   ├── Unauthorized                     401  unauthorized
-    │   ├── UnknownRoute                     404  not_found
-    │   ├── WrongMethod                      405  method_not_allowed
-    │   ├── SlowRequest                      408  request_timeout
-    │   ├── TooLarge                         413  too_large
-    │   ├── UriTooLong                       414  uri_too_long
-    │   ├── UnsupportedMediaType             415  unsupported_media_type
-    │   ├── UnsupportedImage                 415  unsupported_image
-    │   ├── ExpectationFailed                417  expectation_failed
-    │   ├── UnreadableImage                  422  unreadable_image
-    │   ├── NoDigit                          422  no_digit
-    │   ├── SeveralDigits                    422  several_digits
-    │   ├── TooManyDigits                    422  too_many_digits
-    │   └── HeadersTooLarge                  431  headers_too_large
-    ├── TooBusy                              429  too_busy
-    ├── NotReady                             503  not_ready
-    ├── InsufficientStorage                  507  insufficient_storage
-    └── ModelError                           503  model_error
-        ├── ManifestError                         manifest_error
-        ├── ContractError                         contract_error
-        ├── ProviderError                         provider_error
-        └── SelfTestError                         self_test_failed
-
 The message is one sentence that says what to do; it is shown to the client as it stands. A docstring's first line says
 in `/openapi.json` when the error is met.
 """
@@ -46,8 +18,7 @@ class DigitsError(Exception):
 
     def __init_subclass__(cls, status: int = 0, code: str = "", headers: Headers = ()) -> None:
         """Set what a type says of itself; the rest is as in its base."""
-        own = {"status": status, "code": code, "headers": headers}
-        for name, value in own.items():
+        for name, value in {"status": status, "code": code, "headers": headers}.items():
             if value:
                 setattr(cls, name, value)
 

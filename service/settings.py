@@ -207,11 +207,7 @@ class Settings:
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> "Settings":
-        """Read the settings from environment variables; one that is absent or empty keeps its default.
-
-        Raises:
-            SettingsError: a value is not allowed, or a variable with the prefix is none of the settings.
-        """
+        """Read the settings from environment variables, of which empty ones count as absent, or raise SettingsError."""
         values = {}
         kinds: dict[str, _Kind] = {PREFIX + entry.name.upper(): entry.metadata["kind"] for entry in fields(cls)}
         for variable, text in environ.items():

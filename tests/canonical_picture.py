@@ -1,4 +1,4 @@
-"""Draws docs/canonical.png, pictures before and after: `python -m tests.canonical_picture`."""
+"""Draw docs/canonical.png, pictures before and after preprocessing: `python -m tests.canonical_picture`."""
 
 import cv2
 import numpy as np
@@ -12,7 +12,7 @@ _WIDTH, _HEIGHT, _GAP, _CAPTION, _COLUMNS = 160, 120, 12, 20, 3
 
 
 def main() -> None:
-    """Write the picture: pairs of what was sent and what the model is given."""
+    """Write the figure: pairs of an uploaded picture and the 28x28 input of the model."""
     rows = -(-len(scenes.CONDITIONS) // _COLUMNS)
     pair = _WIDTH + _HEIGHT
     size = _COLUMNS * (pair + 2 * _GAP), rows * (_HEIGHT + _CAPTION + _GAP)

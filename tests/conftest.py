@@ -1,7 +1,9 @@
-"""What tests share: a models directory with a model in it, the application, a client; the real MNIST."""
+"""Shared fixtures: a models directory with a model, the application, clients; the real MNIST."""
 
 import os
 import signal
+from collections import Counter
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -19,16 +21,33 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+collect_ignore = [] if find_spec("playwright") else ["browser"]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest tests, so that no process is left with one of them at the end."""
+    order = ("docker", "tensorflow", "slow", "browser")
+    items.sort(key=lambda item: [item.get_closest_marker(name) is None for name in order])
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say what was skipped, and what to install for it, in a line a reason."""
+    skipped = terminalreporter.stats.get("skipped", [])
+    reasons = Counter(report.longrepr[2].removeprefix("Skipped: ") for report in skipped)
+    for reason, count in reasons.most_common():
+        terminalreporter.write_line(f"{count} skipped: {reason}")
+
+
 @pytest.fixture
 def models_dir(tmp_path: Path) -> Path:
-    """A models directory that holds version 1 of a model that recognises the digits of `tests.drawing`."""
+    """A models directory with version 1 of a model that recognises the digits of `tests.drawing`."""
     factory.publish(tmp_path / "models", 1)
     return tmp_path / "models"
 
 
 @pytest.fixture
 def settings(models_dir: Path) -> Settings:
-    """Small limits, so that a test can exceed them."""
+    """Small limits, which a test can exceed."""
     return Settings(models_dir=models_dir, provider="cpu", max_upload_bytes=1 << 20, max_pixels=1_000_000, max_batch=4)
 
 
@@ -56,7 +75,7 @@ def door_client(here: Service) -> Client:
 
 @pytest.fixture(scope="session")
 def mnist_dir() -> Path:
-    """The directory with the real MNIST, which is no part of this repository."""
+    """The directory of the real MNIST, which is not in this repository."""
     directory = os.environ.get("MNIST_DIR")
     if not directory:
         pytest.skip("needs the real MNIST: set MNIST_DIR to the directory with its four IDX files")

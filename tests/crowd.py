@@ -1,4 +1,4 @@
-"""Many clients at once, each with pictures of its own, whose answers nobody else may get."""
+"""Many concurrent clients, each with its own pictures, to check that no answer reaches the wrong client."""
 
 import http.client
 import json
@@ -24,11 +24,11 @@ from tests.tensors import binary
 
 CLIENTS = 32
 _HEADER = "Inference-Header-Content-Length"
-_BLOCK = 500  # pictures that are compared with all others at a time
+_BLOCK = 500  # pictures compared with all others at a time
 
 
 class Answer(NamedTuple):
-    """What was answered for one picture: by which version, its ten probabilities; whether it came as a tensor."""
+    """The answer for one picture: the version and its ten probabilities."""
 
     version: str
     probabilities: Any
@@ -36,7 +36,7 @@ class Answer(NamedTuple):
 
 
 def pictures(number: int, seed: int) -> Any:
-    """Return digits in MNIST's form, uint8 [number, 28, 28], each in a hand of its own."""
+    """Return digits in MNIST's format, uint8 [number, 28, 28], each in a different hand."""
     rng = random.Random(seed)
 
     def one(place: int) -> Any:
@@ -47,10 +47,10 @@ def pictures(number: int, seed: int) -> Any:
 
 
 def ask(server: Server, digits: Any) -> list[Answer]:
-    """Ask `server` for all of `digits` at once, in each of the ways that a request may go; return the answers.
+    """Send all of `digits` to `server` at once, by every code path; return the answers.
 
-    A third of them come as tensors, two or three in a request; a third as small pictures, which the event loop reads;
-    a third as large ones, which threads read.
+    A third are tensors, two or three in a request; a third small pictures, decoded on the event loop; a third large
+    ones, decoded in threads.
     """
     free: SimpleQueue[http.client.HTTPConnection] = SimpleQueue()
 
@@ -68,7 +68,7 @@ def ask(server: Server, digits: Any) -> list[Answer]:
 
 
 def _requests(digits: Any) -> Iterator[Any]:
-    """Yield the pictures of each request; those whose place is a tensor's have two or three."""
+    """Yield the pictures of each request: two or three for tensors, else one."""
     place = number = 0
     while place < len(digits):
         size = 2 + number % 2 if number % len(_WAYS) == 0 else 1
@@ -95,12 +95,12 @@ def _as_picture(connection: http.client.HTTPConnection, digits: Any, path: str =
 
 
 def send_picture(connection: http.client.HTTPConnection, digit: Any, path: str) -> None:
-    """Ask for a digit, uint8 [28, 28], as a PNG."""
+    """Send a digit, uint8 [28, 28], as a PNG."""
     connection.request("POST", path, drawing.encode(Image.fromarray(digit)), {"Content-Type": "image/png"})
 
 
 def receive_answer(connection: http.client.HTTPConnection) -> Answer:
-    """Return what is answered to a picture."""
+    """Return the answer for a picture."""
     answer = json.loads(_content(connection.getresponse()))
     return Answer(answer["model"]["version"], np.array(answer["probabilities"], np.float32))
 
@@ -119,11 +119,10 @@ def _content(response: http.client.HTTPResponse) -> bytes:
 
 
 def check(answers: Sequence[Answer], digits: Any, engines: dict[str, Engine], *, tolerance: float) -> None:
-    """Hold each answer to be that of its own picture, by the version that it names, and of no other picture.
+    """Check that each answer is that of its own picture, by the version it names, and of no other picture.
 
-    `engines` are those versions, each of which runs every picture alone, twice where it is not certain; a tensor gets
-    no second look. Probabilities are compared as logarithms too, in which the small ones tell pictures apart that are
-    alike in the large one.
+    `engines` maps these versions to engines that run each picture alone. Log probabilities are compared too: small
+    probabilities tell similar pictures apart.
     """
     assert len(answers) == len(digits)
     found = np.stack([answer.probabilities for answer in answers])
@@ -150,5 +149,5 @@ def _logarithms(probabilities: Any) -> Any:
 
 
 def pictures_a_run(server: Server) -> float:
-    """Return how many pictures a run of the model has had in the mean."""
+    """Return the mean number of pictures in a run of the model."""
     return server.metric("digits_batch_pictures_sum") / server.metric("digits_batch_pictures_count")

@@ -1,4 +1,4 @@
-"""The deployment for real: images built and the compose file run, in a Compose project of its own, on a free port."""
+"""The real deployment: builds the images and runs the compose file as its own Compose project, on a free port."""
 
 import http.client
 import json
@@ -32,7 +32,7 @@ ENTRYPOINT ["prometheus"]
 
 
 def run(*command: str, env: dict[str, str] | None = None) -> str:
-    """Return what `command` printed; where it fails, the error shows all that it said."""
+    """Return the output of `command`; an error shows all of it."""
     result = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
     assert result.returncode == 0, f"{' '.join(command)}\n{result.stdout}{result.stderr}"
     return result.stdout
@@ -50,13 +50,13 @@ def until(condition: Callable[[], Any], seconds: float, what: str) -> Any:
 
 @dataclass(frozen=True)
 class Published:
-    """A service that listens on a port of this machine, or of another host."""
+    """A service on a port of this machine or another host."""
 
     port: int
     host: str = field(default="127.0.0.1", kw_only=True)
 
     def ask(self, path: str, body: bytes | None = None) -> tuple[int, Any]:
-        """Return the status and the JSON of the answer; a body is POSTed as a PNG. Status 0: nobody listens yet."""
+        """Return status and JSON of the answer; a body is POSTed as a PNG. Status 0: nothing is listening yet."""
         request = urllib.request.Request(f"http://{self.host}:{self.port}{path}", body, {"Content-Type": "image/png"})
         try:
             with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=10) as answer:
@@ -68,7 +68,7 @@ class Published:
             return 0, None
 
     def send(self, method: str, path: str, body: bytes | None = None, **headers: str) -> tuple[int, Any, bytes]:
-        """Return the status, the headers and the body of the answer to a request; a body is sent as a PNG."""
+        """Return status, headers and body of the answer to a request; a body is sent as a PNG."""
         with closing(http.client.HTTPConnection(self.host, self.port, timeout=30)) as connection:
             named = {name.replace("_", "-"): value for name, value in headers.items()}
             connection.request(method, path, body, {"Content-Type": "image/png", **named})
@@ -80,7 +80,7 @@ class Published:
         return self.ask(path)[0]
 
     def predict(self, picture: bytes) -> Any:
-        """Return the answer to a picture that can be read."""
+        """Return the answer to a readable picture."""
         status, answer = self.ask("/predict", picture)
         assert status == 200, answer
         return answer
@@ -88,9 +88,10 @@ class Published:
 
 @dataclass(frozen=True)
 class Deployment(Published):
-    """What `docker compose up` started."""
+    """A deployment started by `docker compose up`."""
 
     project: str
+    override: Path | None = field(default=None, kw_only=True)  # another compose file, over ours
     prometheus_port: int = field(default_factory=free_port, kw_only=True)
 
     def compose(self, *arguments: str) -> str:
@@ -99,7 +100,8 @@ class Deployment(Published):
         settings["SERVICE_PORT"] = f"127.0.0.1:{self.port}"
         settings["PROMETHEUS_PORT"] = f"127.0.0.1:{self.prometheus_port}"
         settings["DATA_DIR"] = str(Path(os.environ.get("MNIST_DIR") or "data").resolve())
-        command = ("docker", "compose", "--project-name", self.project, "--profile", "training", *arguments)
+        files = ("--file", "docker-compose.yml", "--file", str(self.override)) if self.override else ()
+        command = ("docker", "compose", *files, "--project-name", self.project, "--profile", "training", *arguments)
         return run(*command, env=settings)
 
     def python(self, code: str) -> Any:
@@ -107,16 +109,16 @@ class Deployment(Published):
         return json.loads(self.compose("exec", "-T", "service", "python", "-c", code))
 
     def containers(self, *services: str) -> list[Any]:
-        """Return what Docker says of the containers of these services, of all where none is named."""
+        """Return `docker inspect` of the containers of these services, of all by default."""
         names = self.compose("ps", "--all", "--quiet", *services).split()
         return list(json.loads(run("docker", "inspect", *names)))
 
     def running(self) -> list[Any]:
-        """Return what Docker says of the containers that run: the one that fills the models' volume has ended."""
+        """Return `docker inspect` of the running containers, without the finished one that fills the models volume."""
         return [container for container in self.containers() if container["State"]["Running"]]
 
     def wait_for_replicas(self, count: int) -> None:
-        """Return when so many replicas of the service are healthy, and no others are there."""
+        """Wait until exactly so many replicas of the service exist and are healthy."""
 
         def all_are_healthy() -> bool:
             states = [container["State"] for container in self.containers("service")]
@@ -125,13 +127,13 @@ class Deployment(Published):
         until(all_are_healthy, 60, f"{count} healthy replicas")
 
     def log_of(self, request_id: str) -> list[Any]:
-        """Return the lines in which the proxy names a request."""
+        """Return the log lines of the proxy for a request ID."""
         lines = self.compose("logs", "--no-log-prefix", "--no-color", "proxy").splitlines()
         return [json.loads(line[line.index("{") :]) for line in lines if request_id in line]
 
 
 def missing() -> str:
-    """Return what a deployment needs and this machine lacks, empty where it can be had."""
+    """Return what a deployment needs and this machine lacks, empty if nothing."""
     base = re.findall(r"^FROM (\S+) AS base$", (ROOT / "Dockerfile").read_text(encoding="utf-8"), re.MULTILINE)[0]
     for why, *commands in (
         ("no Docker engine answers", "docker info"),
@@ -144,13 +146,13 @@ def missing() -> str:
 
 
 def image(service: str) -> str:
-    """Return the public image that the compose file names for a service."""
+    """Return the public image of a service in the compose file."""
     compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
     return str(compose["services"][service]["image"])
 
 
 def get_image(service: str) -> bool:
-    """Have the image of a service: pulled, or made of Debian's package where no registry is reached."""
+    """Pull the image of a service, or build it from Debian's package if no registry is reachable."""
     name = image(service)
     if any(_succeeds("docker", *command, name) for command in (("image", "inspect"), ("pull",))):
         return True
@@ -168,11 +170,11 @@ def _succeeds(*command: str) -> bool:
 
 @contextmanager
 def deployed() -> Iterator[Deployment]:
-    """Build and start the deployment; at the end remove it, volumes and images included."""
+    """Build and start the deployment; remove it at the end, with volumes and images."""
     deployment = Deployment(free_port(), f"digits-test-{os.getpid()}")
     try:
         deployment.compose("up", "--build", "--detach", "--wait", "--wait-timeout", "90", "proxy")
         yield deployment
     finally:
-        print(deployment.compose("logs", "--no-color"))  # shown where something fails
+        print(deployment.compose("logs", "--no-color"))  # shown if a test fails
         deployment.compose("down", "--volumes", "--remove-orphans", "--rmi", "local", "--timeout", "5")

@@ -1,4 +1,4 @@
-"""The door without a server: a client that asks it in this process, as Flask's test client asks Flask."""
+"""An in-process client of the door, like Flask's test client."""
 
 import asyncio
 import threading
@@ -27,7 +27,7 @@ def client_of(front: Front) -> Client:
         start, content = answering.result(SECONDS)
         headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in start["headers"]]
         start_response(f"{start['status']} {HTTPStatus(start['status']).phrase}", headers)
-        return [] if environ["REQUEST_METHOD"] == "HEAD" else [content]  # as any server leaves it out
+        return [] if environ["REQUEST_METHOD"] == "HEAD" else [content]  # as servers omit it
 
     return Client(asked)
 
@@ -72,6 +72,6 @@ async def _exchange(front: Front, scope: dict[str, Any], body: bytes) -> tuple[d
         sent.append(message)
 
     await front(scope, received.get, send)
-    await asyncio.sleep(0)  # the log is written at the end of a turn of the loop
+    await asyncio.sleep(0)  # the log is written at the end of a loop iteration
     start, *parts = sent
     return start, b"".join(part["body"] for part in parts)

@@ -1,4 +1,4 @@
-"""Pictures for the tests, drawn by code: digits in Pillow's own font, dark on light, as somebody would send them."""
+"""Test pictures: printed digits in Pillow's own font, dark on light."""
 
 from io import BytesIO
 from typing import Any
@@ -11,14 +11,14 @@ Grey = npt.NDArray[np.uint8]
 
 
 def digit(label: int, *, side: int = 120, size: float = 80, ink: int = 0, paper: int = 255) -> Image.Image:
-    """Return a greyscale picture of `side` x `side` pixels with a printed digit of `size` pixels in the middle."""
+    """Return a grey picture of `side` x `side` pixels with a printed digit of `size` pixels in the middle."""
     image = Image.new("L", (side, side), paper)
     ImageDraw.Draw(image).text((side / 2, side / 2), str(label), fill=ink, font=font(size), anchor="mm")
     return image
 
 
 def number(*lines: str, size: float = 80, gap: float = 20, ink: int = 0, paper: int = 255) -> Image.Image:
-    """Return a greyscale picture with lines of printed characters, `gap` pixels between one's place and the next."""
+    """Return a grey picture with lines of printed characters, `gap` pixels apart."""
     step, rise = font(size).getlength("0") + gap, round(1.6 * size)
     shape = round(step * max(map(len, lines)) + size), rise * len(lines) + round(size / 2)
     image = Image.new("L", shape, paper)
@@ -32,17 +32,17 @@ def number(*lines: str, size: float = 80, gap: float = 20, ink: int = 0, paper: 
 def font(size: float) -> ImageFont.FreeTypeFont:
     """Return Pillow's own font in a size of so many pixels."""
     found = ImageFont.load_default(size)
-    assert isinstance(found, ImageFont.FreeTypeFont)  # Pillow is built with FreeType wherever it comes as a wheel
+    assert isinstance(found, ImageFont.FreeTypeFont)  # all wheels of Pillow include FreeType
     return found
 
 
 def encode(image: Image.Image, format: str = "PNG", **options: Any) -> bytes:
-    """Return the picture as the bytes of a file."""
+    """Return the picture as an encoded file."""
     buffer = BytesIO()
     image.save(buffer, format, **options)
     return buffer.getvalue()
 
 
 def png(label: int = 7) -> bytes:
-    """Return a digit as the bytes of a PNG."""
+    """Return a digit as a PNG."""
     return encode(digit(label))

@@ -1,7 +1,8 @@
-"""A tiny real model that speaks the contract: it recognises the digits that `tests.drawing` prints.
+"""A tiny real model that follows the contract and recognises the digits of `tests.drawing`.
 
-The nearest template wins: the logits are minus the squared distance to each, as one affine layer, and the probability
-of a digit is the sum over its templates. The service's own specimens are among them, for without those no model serves.
+Nearest template: the logits are minus the squared distance to each template, as one affine layer; the probability of a
+digit is the sum over its templates. The service's own specimens are templates too, because it rejects a model that
+cannot read them.
 """
 
 import hashlib
@@ -38,12 +39,12 @@ from tests import drawing
 CERTAIN_FROM = 0.9
 
 _PIXELS = IMAGE_SIDE * IMAGE_SIDE
-_SHARPNESS = 0.5  # squared distances are about ten: a factor that leaves the answers sure, not saturated
+_SHARPNESS = 0.5  # squared distances are about ten: confident but not saturated
 
 
 @cache
 def templates() -> npt.NDArray[np.float32]:
-    """Return each printed digit as the service sees it, float32 [10, 784] in [0, 1]."""
+    """Return each printed digit in canonical form, float32 [10, 784] in [0, 1]."""
     digits = [canonical_digit(np.asarray(drawing.digit(label))) for label in range(len(LABELS))]
     return np.stack(digits).reshape(len(LABELS), _PIXELS).astype(np.float32) / 255
 
@@ -55,7 +56,7 @@ def graph(
     batch: str | int = "N",
     order: Sequence[int] = range(len(LABELS)),
 ) -> onnx.ModelProto:
-    """Return the template matcher as ONNX; the arguments break the contract, or give digits another's place."""
+    """Return the template matcher as ONNX; arguments break the contract or permute the digits."""
     images, labels = specimens()
     known = np.concatenate([templates(), images.reshape(-1, _PIXELS) / 255])
     weights = 2 * _SHARPNESS * known.T / 255
@@ -83,7 +84,7 @@ def graph(
 
 
 def changed(**constants: npt.NDArray[Any]) -> onnx.ModelProto:
-    """Return the template matcher with other numbers in it."""
+    """Return the template matcher with other weights."""
     proto = graph()
     for tensor in proto.graph.initializer:
         if tensor.name in constants:
@@ -92,25 +93,25 @@ def changed(**constants: npt.NDArray[Any]) -> onnx.ModelProto:
 
 
 def untrained(seed: int) -> onnx.ModelProto:
-    """Return the template matcher with the weights that a network has before its training (Glorot uniform)."""
+    """Return the template matcher with untrained weights (Glorot uniform)."""
     shape = _PIXELS, len(LABELS) + len(specimens()[0])
     bound = np.sqrt(6 / sum(shape)) / 255
     return changed(weights=np.random.default_rng(seed).uniform(-bound, bound, shape), biases=np.zeros(shape[1]))
 
 
 def model(*, contract: str = CONTRACT_VERSION, labels: str = ",".join(LABELS), **broken: Any) -> bytes:
-    """Return the bytes of `model.onnx`; the arguments break the contract."""
+    """Return the bytes of `model.onnx`; arguments break the contract."""
     return content_of(graph(**broken), contract=contract, labels=labels)
 
 
 def content_of(proto: onnx.ModelProto, *, contract: str = CONTRACT_VERSION, labels: str = ",".join(LABELS)) -> bytes:
-    """Return the bytes of `model.onnx` that holds a graph, with the contract's metadata."""
+    """Return a graph as the bytes of `model.onnx`, with the metadata of the contract."""
     helper.set_model_props(proto, {METADATA_CONTRACT: contract, METADATA_LABELS: labels, METADATA_RECIPE: "{}"})
     return bytes(proto.SerializeToString())
 
 
 def at_temperature(temperature: float) -> bytes:
-    """Return the tests' model with its logits divided by `temperature`: it reads alike, and answers otherwise."""
+    """Return the test model with its logits divided by `temperature`: the same digits, other probabilities."""
     parts = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph().graph.initializer}
     return content_of(changed(**{name: parts[name] / temperature for name in ("weights", "biases")}))
 
@@ -124,9 +125,9 @@ def publish(
     certain_from: float = CERTAIN_FROM,
     edit: Callable[[dict[str, Any]], None] = lambda _fields: None,
 ) -> Path:
-    """Write a version into `models`/NAME, whole at once, and return its directory.
+    """Write a version into `models`/NAME atomically and return its directory.
 
-    `content` replaces the model, unseen by the self-test, which expects what `promised` answers; `edit` changes the
+    `content` replaces the model but not the self-test, which expects the answers of `promised`; `edit` changes the
     fields of the manifest.
     """
     directory = models / MODEL_NAME / str(version)

@@ -1,4 +1,4 @@
-"""Draws docs/preprocessing.png, a picture after each step: `python -m tests.preprocessing_picture`."""
+"""Draw docs/preprocessing.png, a picture after each step: `python -m tests.preprocessing_picture`."""
 
 from collections.abc import Iterator
 
@@ -20,7 +20,7 @@ _WIDTH, _HEIGHT, _GAP, _CAPTION, _COLUMNS = 200, 150, 12, 20, 5
 
 
 def main() -> None:
-    """Write the picture: the steps in their order, each with its module's name."""
+    """Write the figure: the steps in order, each with its module's name."""
     steps = list(_steps())
     rows = -(-len(steps) // _COLUMNS)
     board = Image.new("L", (_COLUMNS * (_WIDTH + _GAP) + _GAP, rows * (_HEIGHT + _CAPTION + _GAP)), 255)

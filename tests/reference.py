@@ -1,4 +1,4 @@
-"""Writes docs/reference.md, the tables that restate code, from that code: `make tables`."""
+"""Generate docs/reference.md, the tables that restate code, from the code: `make tables`."""
 
 import argparse
 from collections.abc import Iterable, Iterator

@@ -1,4 +1,4 @@
-"""Pictures of handwritten digits as people send them, drawn by code: pen, paper, light, what lies around."""
+"""Realistic pictures of handwritten digits, drawn by code: pen, paper, light, surroundings."""
 
 from collections.abc import Callable, Mapping
 
@@ -16,7 +16,7 @@ _ROWS, _COLUMNS = np.mgrid[0:HEIGHT, 0:WIDTH] / HEIGHT
 
 
 def ink(label: int, *, size: float = 0.5, stroke: float = 0.07, left: float = 0.45, top: float = 0.25) -> Shade:
-    """Return the ink of a digit in a usual form, whose height, place and stroke are shares of the picture's height."""
+    """Return the ink of a digit in a usual form; height, position and stroke are relative to the picture's height."""
     form = next(form for form in forms.FORMS if form.label == label)
     hand = pen.Hand(0, 0.1, 0, 1, 0, 0, stroke / size, 0.1, 0.8, None, 0)
     side = 4 * round(size * HEIGHT)
@@ -38,13 +38,13 @@ def page(amount: Shade, *, paper: Shade | float = 0.88, darkness: float = 0.2) -
 
 
 def slope(depth: float, angle: float) -> Shade:
-    """Return light that falls by `depth` over the picture."""
+    """Return light that falls by `depth` across the picture."""
     along = (_COLUMNS - 0.67) * np.cos(angle) + (_ROWS - 0.5) * np.sin(angle)
     return 1 - depth * np.clip(along + 0.5, 0, 1)
 
 
 def shadow(depth: float, angle: float, at: float = 0.0) -> Shade:
-    """Return light with a straight shadow over one part, whose edge passes `at` picture heights beside the middle."""
+    """Return light with a straight shadow whose edge is `at` picture heights from the middle."""
     along = (_COLUMNS - 0.67) * np.cos(angle) + (_ROWS - 0.5) * np.sin(angle) - at
     return 1 - depth * np.clip(0.5 + 40 * along, 0, 1)
 
@@ -59,7 +59,7 @@ def squares(pitch: int, tone: float, *, ruled: bool = False) -> Shade:
 
 
 def on_table(sheet: Shade, degrees: float, scale: float = 0.72, table: float = 0.25) -> Shade:
-    """Return the picture of a sheet that lies turned on a darker table."""
+    """Return the picture of a rotated sheet on a darker table."""
     turn = cv2.getRotationMatrix2D((WIDTH / 2, HEIGHT / 2), degrees, scale)
     covered = cv2.warpAffine(np.ones_like(sheet), turn, (WIDTH, HEIGHT))
     return cv2.warpAffine(sheet, turn, (WIDTH, HEIGHT)) * covered + table * (1 - covered)
@@ -77,7 +77,7 @@ def dust(count: int, seed: int = 1) -> Shade:
 
 
 def fingers() -> Shade:
-    """Return what holds the paper at the picture's edge, as ink."""
+    """Return fingers that hold the paper at the picture's edge, as ink."""
     hidden = np.zeros((HEIGHT, WIDTH))
     for where, size in (((0, 250), (70, 34)), ((WIDTH, 60), (50, 40)), ((300, HEIGHT), (34, 45))):
         cv2.ellipse(hidden, where, size, 0, 0, 360, 1, -1)
@@ -85,7 +85,7 @@ def fingers() -> Shade:
 
 
 def bitmap(amount: Shade, side: int) -> Grey:
-    """Return the ink alone as a bitmap of `side` rows, ink on black."""
+    """Return the ink as a bitmap of `side` rows, ink on black."""
     rows, columns = np.flatnonzero(amount.any(axis=1)), np.flatnonzero(amount.any(axis=0))
     tight = amount[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     width = max(1, round(side * tight.shape[1] / tight.shape[0]))
@@ -93,7 +93,7 @@ def bitmap(amount: Shade, side: int) -> Grey:
 
 
 def levels(shades: Shade, noise: float = 0, seed: int = 1) -> Grey:
-    """Return a picture as a camera with so much noise, in grey levels, takes it."""
+    """Return a picture with sensor noise, in grey levels."""
     noisy = 255 * shades + np.random.default_rng(seed).normal(0, noise, shades.shape)
     return np.clip(np.rint(noisy), 0, 255).astype(np.uint8)
 

@@ -1,4 +1,4 @@
-"""The real service in a process of its own, for the tests and the benchmarks that need one."""
+"""The real service in a separate process, for tests and benchmarks."""
 
 import http.client
 import json
@@ -16,25 +16,25 @@ from pathlib import Path
 from typing import IO, Any
 
 ROOT = Path(__file__).parent.parent
-SERVED = Path(os.environ.get("SERVED_CHECKOUT", ROOT))  # another checkout, to compare this one with
+SERVED = Path(os.environ.get("SERVED_CHECKOUT", ROOT))  # another checkout, for comparison
 
 
 def free_port() -> int:
-    """Return a port of the loopback interface on which nothing listens."""
+    """Return a free port of the loopback interface."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port: int = listener.getsockname()[1]
         return port
 
 
 def multipart(files: list[tuple[str, bytes]]) -> tuple[bytes, dict[str, str]]:
-    """Return the body of a form with these fields and the contents of their files, and the header that it needs."""
+    """Return a form body with these fields and files, and its Content-Type header."""
     part = b'--b\r\nContent-Disposition: form-data; name="%s"; filename="f"\r\nContent-Type: image/png\r\n\r\n%s\r\n'
     body = b"".join(part % (name.encode(), content) for name, content in files) + b"--b--\r\n"
     return body, {"Content-Type": "multipart/form-data; boundary=b"}
 
 
 def children(pid: int) -> list[int]:
-    """Return the process ids of what a process has started."""
+    """Return the PIDs of the children of a process."""
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text("ascii").split()]
 
 
@@ -54,11 +54,11 @@ class Server:
         )
 
     def connect(self) -> http.client.HTTPConnection:
-        """Return a connection, which is kept alive between requests."""
+        """Return a keep-alive connection."""
         return http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
 
     def request(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
-        """Return the status and the JSON of the answer to one request on a connection of its own."""
+        """Return status and JSON of the answer to one request on a new connection."""
         connection = self.connect()
         try:
             connection.request(method, path, body, {name.replace("_", "-"): value for name, value in headers.items()})
@@ -68,7 +68,7 @@ class Server:
             connection.close()
 
     def wait_for(self, path: str, status: int = 200, seconds: float = 20) -> Any:
-        """Return the answer of `path` as soon as it has that status."""
+        """Return the answer of `path` once it has that status."""
         deadline = time.monotonic() + seconds
         while True:
             try:
@@ -82,11 +82,11 @@ class Server:
             time.sleep(0.005)
 
     def workers(self) -> list[int]:
-        """Return the process ids of the workers."""
+        """Return the PIDs of the workers."""
         return children(self.process.pid)
 
     def wait_for_workers(self, count: int, seconds: float = 20) -> list[int]:
-        """Return the process ids of the workers once there are so many: the first one answers before the others."""
+        """Return the PIDs of the workers once there are so many; the first one answers before the others."""
         deadline = time.monotonic() + seconds
         while len(found := self.workers()) != count:
             if self.process.poll() is not None or time.monotonic() > deadline:
@@ -95,16 +95,16 @@ class Server:
         return found
 
     def wait_for_ready_workers(self, count: int, seconds: float = 20) -> None:
-        """Return once so many workers serve a model; who connects before that is taken by those that do already."""
+        """Wait until so many workers serve a model; connections made earlier go to the first ones."""
         deadline = time.monotonic() + seconds
         while (found := self.metric("digits_workers_ready")) != count:
             if self.process.poll() is not None or time.monotonic() > deadline:
                 raise AssertionError(f"{found:g} workers are ready, not {count}; the log:\n{self.read_log()}")
             time.sleep(0.01)
-        time.sleep(0.3)  # a worker says so a moment before it takes clients
+        time.sleep(0.3)  # a worker reports ready slightly before it accepts connections
 
     def metric(self, name: str) -> float:
-        """Return the value of a metric without labels, of all workers."""
+        """Return the value of a metric without labels, over all workers."""
         with closing(self.connect()) as connection:
             connection.request("GET", "/metrics")
             text = connection.getresponse().read().decode()
@@ -118,7 +118,7 @@ class Server:
         return self.process.wait(seconds)
 
     def read_log(self) -> str:
-        """Return what it has logged so far."""
+        """Return the log so far."""
         self.log.seek(0)
         return self.log.read().decode()
 
@@ -129,7 +129,7 @@ def _without_settings() -> dict[str, str]:
 
 @contextmanager
 def running(module: str = "service", **settings: object) -> Iterator[Server]:
-    """Start a server, and leave none behind."""
+    """Start a server, and stop it at the end."""
     with tempfile.TemporaryFile() as log:
         server = Server(log, module, **settings)
         try:

@@ -1,4 +1,4 @@
-"""Digits as the model takes them, and as binary data in a message of the Open Inference Protocol."""
+"""Digits as model input, and as binary data of the Open Inference Protocol."""
 
 import json
 from typing import Any
@@ -13,12 +13,12 @@ from tests import drawing
 
 
 def digits(*labels: int) -> Images:
-    """Return printed digits in the model's own form, uint8 [N, 28, 28]."""
+    """Return printed digits in canonical form, uint8 [N, 28, 28]."""
     return np.stack([canonical_digit(np.asarray(drawing.digit(label))) for label in labels])
 
 
 def binary(content: bytes, shape: list[int], datatype: str = "UINT8", **fields: Any) -> tuple[bytes, dict[str, str]]:
-    """Return a body with an input in binary data after the JSON, and the header that goes with it."""
+    """Return a body with binary tensor data after the JSON, and its header."""
     size = {"binary_data_size": len(content)}
     image = {"name": INPUT_NAME, "shape": shape, "datatype": datatype, "parameters": size}
     text = json.dumps({"inputs": [image], **fields}).encode()

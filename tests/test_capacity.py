@@ -1,4 +1,4 @@
-"""The queueing simulation against what queueing theory says, and deploy/CAPACITY.md against what computes it."""
+"""The queueing simulation against queueing theory, and deploy/CAPACITY.md against the code that computes it."""
 
 import math
 from pathlib import Path
@@ -17,36 +17,36 @@ CONSTANT = np.ones(1)
 @pytest.mark.parametrize("load", [0.3, 0.6])
 def test_one_after_the_other(load: float) -> None:
     """M/M/1: the time in the system is exponential with mean 1 / (1 - load)."""
-    took = simulate(EXPONENTIAL, load=load, servers=1, balance="random", patience=math.inf, at_once=1, requests=20_000)
+    took = simulate(EXPONENTIAL, load=load, servers=1, balance="random", patience=math.inf, threads=1, requests=20_000)
     assert np.mean(took) == pytest.approx(1 / (1 - load), rel=0.08)
     assert np.quantile(took, 0.99) == pytest.approx(math.log(100) / (1 - load), rel=0.15)
 
 
 def test_constant_times_wait_half_as_long() -> None:
-    """M/D/1: Pollaczek and Khinchine's mean wait is load / (2 (1 - load)) of a request's time."""
-    took = simulate(CONSTANT, load=0.6, servers=1, balance="random", patience=math.inf, at_once=1, requests=20_000)
+    """M/D/1: by Pollaczek-Khinchine the mean wait is load / (2 (1 - load)) service times."""
+    took = simulate(CONSTANT, load=0.6, servers=1, balance="random", patience=math.inf, threads=1, requests=20_000)
     assert np.mean(took) - 1 == pytest.approx(0.6 / (2 * 0.4), rel=0.1)
 
 
 @pytest.mark.parametrize("times", [EXPONENTIAL, CONSTANT], ids=["exponential", "constant"])
 def test_all_in_turns(times: Times) -> None:
-    """M/G/1 with a shared processor: the mean time is 1 / (1 - load), whatever the times are."""
-    took = simulate(times, load=0.6, servers=1, balance="random", patience=math.inf, at_once=10_000, turn=0.1)
+    """M/G/1 processor sharing: the mean time in the system is 1 / (1 - load) for any distribution."""
+    took = simulate(times, load=0.6, servers=1, balance="random", patience=math.inf, threads=10_000, turn=0.1)
     assert np.mean(took) == pytest.approx(2.5, rel=0.12)
 
 
-def test_refused_is_who_would_wait_too_long() -> None:
-    """M/M/1 with patience T (Barrer 1957): load (1 - load) a / (1 - load^2 a) are refused, a = exp(-(1 - load) T)."""
+def test_requests_that_would_wait_too_long_are_rejected() -> None:
+    """M/M/1 with patience T (Barrer 1957): load (1 - load) a / (1 - load^2 a) are rejected, a = exp(-(1 - load) T)."""
     load, patience = 0.8, 3.0
-    took = simulate(EXPONENTIAL, load=load, servers=1, balance="random", patience=patience, at_once=1, requests=20_000)
+    took = simulate(EXPONENTIAL, load=load, servers=1, balance="random", patience=patience, threads=1, requests=20_000)
     late = math.exp(-(1 - load) * patience)
     assert np.isnan(took).mean() == pytest.approx(load * (1 - load) * late / (1 - load**2 * late), rel=0.1)
 
 
 @pytest.mark.parametrize("balance", ["random", "fewest"])
 def test_many_servers(balance: Balance) -> None:
-    """Given at random each is an M/D/1 of its own; to the one with the fewest, hardly a request waits."""
-    took = simulate(CONSTANT, load=0.6, servers=8, balance=balance, patience=math.inf, at_once=1)
+    """With random balancing each server is an M/D/1 queue; with fewest requests, hardly any wait."""
+    took = simulate(CONSTANT, load=0.6, servers=8, balance=balance, patience=math.inf, threads=1)
     waited = np.mean(took) - 1
     assert waited == pytest.approx(0.75, rel=0.15) if balance == "random" else 0 < waited < 0.15
 

@@ -1,4 +1,4 @@
-"""The deployment for real: both images built, the compose file run, and the service spoken to from outside."""
+"""The real deployment: both images built, the compose file run, the service used from outside."""
 
 import json
 import os
@@ -9,12 +9,15 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import numpy as np
 import pytest
 
+from benchmarks.own_digits.writers import WRITERS, png
 from service.contract import MODEL_NAME
 from service.settings import Settings
 from tests import drawing
@@ -60,12 +63,12 @@ def test_is_ready_and_reads_a_digit(deployment: Deployment) -> None:
 
 
 def test_the_volume_is_filled_before_a_replica_is_made(deployment: Deployment) -> None:
-    """Two containers that are made at once would both fill it, and then Docker fails now and then."""
+    """Docker sometimes fails if two containers created at once both fill the volume."""
     [filler], replicas = deployment.containers("models"), deployment.containers("service")
     assert (filler["State"]["Status"], filler["State"]["ExitCode"]) == ("exited", 0)
     mounts = {mount["Name"] for each in (filler, *replicas) for mount in each["Mounts"] if mount["Type"] == "volume"}
-    assert len(mounts) == 1
-    assert len(replicas) == 2
+    assert {name.rpartition("_")[2] for name in mounts} == {"models", "corrections"}
+    assert len(mounts) == len(replicas) == 2
     assert all(filler["State"]["FinishedAt"] < replica["State"]["StartedAt"] for replica in replicas)
     assert all(filler["Created"] < replica["Created"] for replica in replicas)
 
@@ -88,10 +91,10 @@ def writable(directory):
     except OSError:
         return False
     return True
-print(json.dumps([directory for directory in ("/", "/app", "/app/service", "/opt/venv", "/app/models", "/tmp")
-                  if writable(directory)]))
+places = ("/", "/app", "/app/service", "/opt/venv", "/app/models", "/app/corrections", "/tmp")
+print(json.dumps([directory for directory in places if writable(directory)]))
 """
-    assert deployment.python(code) == ["/app/models", "/tmp"]
+    assert deployment.python(code) == ["/app/models", "/app/corrections", "/tmp"]
 
 
 def test_every_container_is_confined(deployment: Deployment) -> None:
@@ -111,7 +114,7 @@ def test_every_container_is_confined(deployment: Deployment) -> None:
 
 
 def addresses_outside() -> list[str]:
-    """Return addresses beyond this machine that it knows: name servers, and the gateway."""
+    """Return known addresses beyond this machine: name servers and the gateway."""
     servers = re.findall(r"^nameserver ([\d.]+)$", Path("/etc/resolv.conf").read_text(encoding="utf-8"), re.MULTILINE)
     routes = [line.split() for line in Path("/proc/net/route").read_text(encoding="ascii").splitlines()[1:]]
     gateways = [socket.inet_ntoa(bytes.fromhex(route[2])[::-1]) for route in routes if route[1] == "00000000"]
@@ -119,7 +122,7 @@ def addresses_outside() -> list[str]:
 
 
 def reaches(*command: str, address: str) -> bool:
-    """Return whether a container gets an answer from an address, be it that nobody listens there."""
+    """Whether a container reaches an address; a refused connection counts."""
     script = f"timeout 3 bash -c '</dev/tcp/{address}/53'; test $? != 124 -a $? != 2"
     result = subprocess.run([*command, "bash", "-c", script], capture_output=True, text=True, check=False, timeout=60)
     return result.returncode == 0 and "unreachable" not in result.stderr
@@ -183,7 +186,7 @@ def test_what_the_proxy_refuses_has_our_shape(deployment: Deployment) -> None:
 
 @contextmanager
 def asking(deployment: Deployment) -> Iterator[list[int]]:
-    """Ask all the time, as four clients; yield the statuses of the answers as they come."""
+    """Send requests from four clients while the block runs; yield the growing list of statuses."""
     statuses: list[int] = []
     stop = threading.Event()
 
@@ -246,7 +249,7 @@ print(json.dumps([
     sorted(os.listdir("/app")),
 ]))
 """
-    assert deployment.python(code) == [[], [], False, ["models", "runs", "service"]]
+    assert deployment.python(code) == [[], [], False, ["corrections", "models", "runs", "service"]]
 
 
 def test_gpu_is_one_process_with_cuda(deployment: Deployment) -> None:
@@ -261,7 +264,7 @@ def test_gpu_is_one_process_with_cuda(deployment: Deployment) -> None:
 
 
 def test_without_a_gpu_one_line_says_so(deployment: Deployment) -> None:
-    """The CPU's image stands for the CUDA one, which is large: Docker looks for the GPU before it starts anything."""
+    """Uses the CPU image instead of the large CUDA one: Docker looks for the GPU before it starts anything."""
     if "nvidia" in run("docker", "info", "--format", "{{json .Runtimes}}"):
         pytest.skip("this engine has a GPU")
     run("docker", "tag", f"{deployment.project}-service", f"{deployment.project}-gpu")
@@ -304,6 +307,33 @@ def test_takes_the_version_that_training_publishes(deployment: Deployment) -> No
         "the new version is served",
     )
     assert newer["digit"] == 7
+
+
+def test_what_people_correct_is_learnt(deployment: Deployment, tmp_path: Path) -> None:
+    """The whole loop: the model errs on a hand, people correct it, a fine-tuning learns that, the service takes it."""
+    if not os.environ.get("MNIST_DIR"):
+        pytest.skip("MNIST_DIR does not name a directory with the MNIST files, so there is nothing to retrain on")
+    override = tmp_path / "corrections.yml"
+    override.write_text("services: { service: { environment: { DIGITS_CORRECTIONS_DIR: corrections } } }")
+    teachable = replace(deployment, override=override)
+    teachable.compose("up", "--detach", "--wait", "--wait-timeout", "90", "proxy")
+    cem, random = WRITERS[2], np.random.default_rng(1)
+    asked = [(png(cem, digit, random), digit) for digit in (1, 7, 9) for _ in range(5)]
+    before = [teachable.predict(picture) for picture, _ in asked]
+    assert sum(answer["digit"] != digit for answer, (_, digit) in zip(before, asked, strict=True)) >= 5
+    for digit in (1, 7, 9) * 20:
+        status, _, body = teachable.send("POST", f"/corrections?digit={digit}", png(cem, digit, random))
+        assert status == 201, body
+    learn = ("--data", "/data", "--recipe", "fine-tune", "--extra", "corrections")
+    teachable.compose("build", "training")
+    print(teachable.compose("run", "--rm", "-T", "training", *learn))
+    version = str(int(before[0]["model"]["version"]) + 1)
+    until(lambda: teachable.predict(asked[0][0])["model"]["version"] == version, 30, "the new version is served")
+    after = [teachable.predict(picture) for picture, _ in asked]
+    assert sum(answer["digit"] != digit for answer, (_, digit) in zip(after, asked, strict=True)) <= 2
+    listed = teachable.compose("exec", "-T", "service", "python", "-m", "service", "corrections", "--json")
+    assert len(json.loads(listed)["corrections"]) == 60
+    deployment.compose("up", "--detach", "--wait", "--wait-timeout", "90", "proxy")
 
 
 def test_stops_within_the_grace_time(deployment: Deployment) -> None:

@@ -1,4 +1,4 @@
-"""The Grafana dashboard and the alert rules ask for what `/metrics` really gives: every metric, every label."""
+"""The Grafana dashboard and the alert rules match `/metrics`: every metric, every label."""
 
 import json
 import re
@@ -36,7 +36,7 @@ EXPRESSIONS = panel_expressions() + [(rule["alert"], rule["expr"]) for rule in R
 
 @pytest.fixture(scope="module")
 def series(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, set[str]]]:
-    """The values of each label of each name in a scrape after a prediction, a refusal and a defect."""
+    """The label values of each metric in a scrape after a prediction, a rejection and a defect."""
     models = tmp_path_factory.mktemp("models")
     factory.publish(models)
     here = open_service(Settings(models_dir=models, provider="cpu", corrections_dir=models / "corrections"))

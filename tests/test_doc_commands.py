@@ -1,4 +1,4 @@
-"""Every command in README.md and docs/ runs as it stands, against a service with the published model."""
+"""Every command in README.md and docs/ runs unchanged, against a service with the published model."""
 
 import re
 import shlex
@@ -16,11 +16,11 @@ from tests.server import ROOT, Server, running
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-RUN = ("curl", ".venv/serve/bin/python")  # the others need a container engine, a cluster, or hours
+RUN = ("curl", ".venv/serve/bin/python")  # others need a container engine, a cluster, or hours
 
 
 def commands(text: str) -> Iterator[str]:
-    """Yield the commands of a block; where some begin with $, the other lines are what they print."""
+    """Yield the commands of a block; if some begin with $, the other lines are their output."""
     prompted, open_command = "\n$ " in f"\n{text}", ""
     for line in text.splitlines():
         if not open_command:
@@ -30,7 +30,7 @@ def commands(text: str) -> Iterator[str]:
         open_command += f"{line}\n"
         try:
             shlex.split(open_command, comments=True)
-        except ValueError:  # a quotation goes on in the next line
+        except ValueError:  # a quoted string continues on the next line
             continue
         if not open_command.endswith("\\\n"):
             yield open_command.strip()
@@ -48,8 +48,8 @@ def found(language: str) -> list[tuple[str, str]]:
 
 
 @pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    with running(MODELS_DIR=ROOT / "models") as started:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with running(MODELS_DIR=ROOT / "models", CORRECTIONS_DIR=tmp_path_factory.mktemp("corrections")) as started:
         started.wait_for("/readyz")
         yield started
 

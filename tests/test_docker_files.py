@@ -1,4 +1,4 @@
-"""The Docker files agree with each other and with the settings. No engine is needed for that."""
+"""The Docker files agree with each other and with the settings; no engine needed."""
 
 import json
 import re
@@ -35,7 +35,7 @@ def test_names_only_settings_that_exist(text: str) -> None:
 
 
 def test_compose_takes_no_variable_that_the_service_would_refuse() -> None:
-    """An unknown DIGITS_* variable stops the service, so the compose file's own must not look like one."""
+    """An unknown DIGITS_* variable stops the service, so the compose file's own variables must have other names."""
     assert not re.search(r"\$\{?DIGITS_", COMPOSE)
 
 
@@ -66,13 +66,13 @@ def test_proxy_speaks_of_errors_as_the_service_does() -> None:
 
 
 def test_both_images_run_as_the_same_user() -> None:
-    """They share the volume of the models."""
+    """They share the models volume."""
     assert len(re.findall(r"^USER (\d+:\d+)$", DOCKERFILE, re.MULTILINE)) == 2
     assert set(re.findall(r"(?:USER |--chown=)(\S+)", DOCKERFILE)) == {"10001:10001"}
 
 
 def test_commands_are_in_exec_form() -> None:
-    """In shell form a shell would be process 1, and it passes no signal on."""
+    """In shell form the shell is process 1 and forwards no signals."""
     assert re.findall(r"(?:^|\s)(?:CMD|ENTRYPOINT) ([^\n])", DOCKERFILE) == ["["] * 3
 
 

@@ -1,9 +1,9 @@
-"""The manifests for KServe: against its fields and Kubernetes' published schemas, and against the service.
+"""The KServe manifests against KServe's fields, Kubernetes' published schemas, and the service.
 
-KServe's client cannot be installed beside TensorFlow (it wants an older protobuf), so the fields that KServe adds to a
-pod's and a container's are listed here, from its API types as of 0.21 (kserve/kserve, pkg/apis/serving: v1alpha1
-ServingRuntimeSpec, v1beta1 PredictorSpec, ComponentExtensionSpec, PredictorExtensionSpec). All else is looked up in
-the schemas of Kubernetes.
+KServe's client cannot be installed beside TensorFlow (it needs an older protobuf). So the fields that KServe adds to
+pods and containers are listed here, from its API types as of 0.21 (kserve/kserve, pkg/apis/serving: v1alpha1
+ServingRuntimeSpec, v1beta1 PredictorSpec, ComponentExtensionSpec, PredictorExtensionSpec). The rest is in the schemas
+of Kubernetes.
 """
 
 import json
@@ -42,7 +42,7 @@ def kubernetes_definitions() -> dict[str, Any]:
 
 
 def fields(kind: str) -> dict[str, Any]:
-    """Return the fields of a kind of Kubernetes' core, each with its schema."""
+    """Return the fields of a Kubernetes core kind with their schemas."""
     found: dict[str, Any] = kubernetes_definitions()[f"io.k8s.api.core.v1.{kind}"]["properties"]
     return found
 
@@ -85,7 +85,7 @@ def predictor_schema() -> dict[str, Any]:
 
 
 def schema(kind: str) -> dict[str, Any]:
-    """Return the schema of one of KServe's kinds; a field that neither KServe nor Kubernetes has is refused."""
+    """Return the strict schema of one of KServe's kinds."""
     version, spec = {
         "ServingRuntime": ("v1alpha1", strict(["containers"], runtime_schema())),
         "InferenceService": ("v1beta1", strict(["predictor"], {"predictor": strict([], predictor_schema())})),
@@ -100,7 +100,7 @@ def schema(kind: str) -> dict[str, Any]:
 
 
 def load(name: str) -> dict[str, Any]:
-    """Return a manifest as KServe runs it for the InferenceService of this model."""
+    """Return a manifest as KServe renders it for the InferenceService of this model."""
     text = (KSERVE / name).read_text(encoding="utf-8").replace("{{.Name}}", load_service()["metadata"]["name"])
     found: dict[str, Any] = yaml.safe_load(text)
     return found
@@ -186,7 +186,7 @@ def test_container_is_as_confined_as_in_the_deployment() -> None:
 
 
 def test_probes_ask_what_the_service_answers(models_dir: Path, tmp_path: Path) -> None:
-    """KServe calls an InferenceService ready when its pods are. A probe has no key, even where one is demanded."""
+    """KServe derives readiness from the pods. Probes send no API key, even if one is required."""
     key = tmp_path / "keys"
     key.write_text("a-key-of-forty-characters-for-this-test\n")
     environ = {"DIGITS_PROVIDER": "cpu", "DIGITS_API_KEY_FILE": str(key)}

@@ -1,6 +1,6 @@
-"""The manifests for Kubernetes: against its published schemas, the Pod Security Standard, the image and the service.
+"""The Kubernetes manifests against the published schemas, the Pod Security Standard, the image and the service.
 
-No cluster is needed. What kustomize makes of them is built with `kubectl` where there is one.
+No cluster is needed; `kubectl`, if installed, builds the kustomizations.
 """
 
 import re
@@ -24,7 +24,7 @@ ROOT = Path(__file__).parent.parent
 KUBERNETES = ROOT / "deploy" / "kubernetes"
 BASE, VOLUME = KUBERNETES / "base", KUBERNETES / "overlays" / "volume"
 DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
-OLDEST, NEWEST = "1.30", "1.37"  # Kubernetes: the oldest that has what is used, and the newest that is known here
+OLDEST, NEWEST = "1.30", "1.37"  # Kubernetes versions: the oldest supported, and the newest in the schemas
 
 
 def documents(path: Path) -> list[dict[str, Any]]:
@@ -33,7 +33,7 @@ def documents(path: Path) -> list[dict[str, Any]]:
 
 @cache
 def built(directory: Path) -> tuple[dict[str, Any], ...]:
-    """Return what kustomize makes of a directory; skip the test where it is not there."""
+    """Return the output of kustomize for a directory; skip the test without kubectl."""
     if not shutil.which("kubectl"):
         pytest.skip("kubectl is not installed, so what kustomize builds is not seen")
     command = ["kubectl", "kustomize", str(directory)]
@@ -41,7 +41,7 @@ def built(directory: Path) -> tuple[dict[str, Any], ...]:
 
 
 def base() -> list[dict[str, Any]]:
-    """Return the resources of the base, which need no building: its kustomization only lists them."""
+    """Return the resources of the base, whose kustomization only lists them."""
     [told] = documents(BASE / "kustomization.yaml")
     assert told.keys() == {"apiVersion", "kind", "namespace", "resources"}
     return [document for name in told["resources"] for document in documents(BASE / name)]
@@ -84,7 +84,7 @@ def test_what_kustomize_builds_is_valid(directory: Path, version: str) -> None:
 
 
 def test_a_misspelt_field_is_found() -> None:
-    """The schemas are strict: this is what the tests above would say of a mistake."""
+    """Shows that the schemas are strict."""
     broken = the("Deployment", base())
     broken["spec"]["template"]["spec"]["containers"][0]["readinessprobe"] = {}
     with pytest.raises(kubernetes_validate.ValidationError, match="readinessprobe"):
@@ -173,7 +173,7 @@ def probes(spec: Any) -> Iterator[tuple[str, str]]:
 
 
 def test_probes_ask_what_the_service_answers(models_dir: Path, tmp_path: Path) -> None:
-    """With a model all are well; without one a pod is to live, and to get no requests."""
+    """With a model all probes succeed; without one a pod lives but is not ready."""
     ready = door.client_for(Settings(models_dir=models_dir, provider="cpu"))
     empty = door.client_for(Settings(models_dir=tmp_path / "none", provider="cpu"))
     for name, path in probes(container(base())):

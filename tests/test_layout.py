@@ -1,4 +1,4 @@
-"""What holds for the repository as a whole: no data set in it, and requirements that are locked and name no index."""
+"""Repository rules: no data set in it, and requirements locked without naming an index."""
 
 import re
 import subprocess
@@ -10,9 +10,7 @@ from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-EXTRAS = {"serve": ["serve"], "serve-cuda": ["serve-cuda"], "train": ["train"], "train-cuda": ["train-cuda"]} | {
-    "dev": ["serve", "train", "dev"]
-}
+LOCKS = ("serve", "serve-cuda", "train", "train-cuda", "test", "dev")  # each has the name of its extra
 # Bytes that IDX files of images and of labels start with, gzip, ZIP (which .npz is), Parquet.
 DATA_MAGIC = (b"\x00\x00\x08\x03", b"\x00\x00\x08\x01", b"\x1f\x8b", b"PK\x03\x04", b"PAR1", b"\x93NUMPY")
 LARGEST_FILE = 10 << 20  # the float32 model takes 7.5 MB
@@ -23,7 +21,7 @@ def lock(name: str) -> str:
 
 
 def locked_versions(name: str) -> dict[str, set[str]]:
-    """Return the versions that a lock allows of each package: several where they depend on the Python."""
+    """Return the locked versions of each package; several if they depend on the Python version."""
     versions: dict[str, set[str]] = {}
     for package, version in re.findall(r"^([a-z0-9][a-z0-9._-]*)(?:\[[^]]*\])?==([^ ;\\]+)", lock(name), re.MULTILINE):
         versions.setdefault(package, set()).add(version)
@@ -31,7 +29,7 @@ def locked_versions(name: str) -> dict[str, set[str]]:
 
 
 def wanted(extra: str) -> list[Requirement]:
-    """Return the requirements of an extra; one that names this project stands for another extra."""
+    """Return the requirements of an extra, following references to other extras."""
     found = []
     for requirement in map(Requirement, PROJECT["optional-dependencies"][extra]):
         if requirement.name == PROJECT["name"]:
@@ -43,7 +41,7 @@ def wanted(extra: str) -> list[Requirement]:
 
 @pytest.fixture(scope="module")
 def files() -> list[Path]:
-    """The files that are in the repository, or would be after `git add --all`."""
+    """The files in the repository, including new ones that git does not ignore."""
     command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     try:
         result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
@@ -61,16 +59,16 @@ def test_no_data_set_is_in_the_repository(files: list[Path]) -> None:
     assert [path for path in files if path.stat().st_size > LARGEST_FILE] == []
 
 
-@pytest.mark.parametrize("name", EXTRAS)
+@pytest.mark.parametrize("name", LOCKS)
 def test_lock_holds_every_requirement_in_an_allowed_version(name: str) -> None:
     locked = locked_versions(name)
-    for requirement in [*map(Requirement, PROJECT["dependencies"]), *(r for e in EXTRAS[name] for r in wanted(e))]:
+    for requirement in [*map(Requirement, PROJECT["dependencies"]), *wanted(name)]:
         versions = locked.get(requirement.name.lower())
         assert versions, f"{requirement} is not in requirements/{name}.txt: run `make lock`"
         assert all(map(requirement.specifier.contains, versions)), f"{requirement}: {versions}: run `make lock`"
 
 
-@pytest.mark.parametrize("name", EXTRAS)
+@pytest.mark.parametrize("name", LOCKS)
 def test_lock_gives_a_hash_for_every_package_and_names_no_place(name: str) -> None:
     entries = re.sub(r"\\\n", " ", lock(name)).splitlines()
     for entry in (line for line in entries if not line.lstrip().startswith("#")):
@@ -80,7 +78,7 @@ def test_lock_gives_a_hash_for_every_package_and_names_no_place(name: str) -> No
 
 def test_what_is_served_is_what_was_tested() -> None:
     tested = locked_versions("dev")
-    for name in ("serve", "train"):
+    for name in ("serve", "train", "test"):
         assert {package: tested.get(package) for package in locked_versions(name)} == locked_versions(name)
 
 

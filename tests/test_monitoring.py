@@ -1,4 +1,4 @@
-"""The monitoring profile for real: Prometheus finds and scrapes the replicas, and answers what the dashboard asks."""
+"""The real monitoring profile: Prometheus discovers and scrapes the replicas and runs the dashboard queries."""
 
 import json
 from collections.abc import Iterator
@@ -38,7 +38,7 @@ def deployment() -> Iterator[Deployment]:
 
 @pytest.fixture(scope="module")
 def prometheus(deployment: Deployment) -> Published:
-    """Prometheus, when it has scraped both replicas often enough for a rate of what was asked meanwhile."""
+    """Prometheus, after enough scrapes of both replicas for a rate."""
     server = Published(deployment.prometheus_port)
     until(lambda: is_ready(server), 60, "Prometheus is ready")
     until(lambda: values(server, 'sum(up{job="digits"})') == [2.0], 60, "both replicas are scraped")
@@ -60,14 +60,14 @@ def is_ready(server: Published) -> bool:
 
 
 def values(server: Published, expression: str) -> list[float]:
-    """Return the values that a PromQL expression has now."""
+    """Return the current values of a PromQL expression."""
     status, answer = server.ask(f"/api/v1/query?query={quote(expression)}")
     assert status == 200, f"{expression}: {answer}"
     return [float(row["value"][1]) for row in answer["data"]["result"]]
 
 
 def in_prometheus(expression: str) -> str:
-    """Return an expression of the dashboard as Grafana would send it."""
+    """Return a dashboard expression as Grafana would send it."""
     return expression.replace("$__rate_interval", "1m").replace("$instance", ".*")
 
 

@@ -1,4 +1,4 @@
-"""What README.md shows is what the service answers; docs/reference.md is made from the code."""
+"""The README shows real answers of the service; docs/reference.md is generated from the code."""
 
 import json
 import re

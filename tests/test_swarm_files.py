@@ -1,4 +1,4 @@
-"""The stack for a swarm agrees with the compose file, with the proxy and with the settings. No engine is needed."""
+"""The swarm stack agrees with the compose file, the proxy and the settings; no engine needed."""
 
 import hashlib
 import os
@@ -14,7 +14,7 @@ from tests.server import ROOT
 
 NGINX = ROOT / "deploy" / "nginx" / "nginx.conf"
 RENDER = ROOT / "deploy" / "swarm" / "render"
-# What `docker stack deploy` refuses, and what it passes over with a word or without one.
+# Keys that `docker stack deploy` rejects or ignores.
 OF_ONE_HOST = {"build", "cpu_period", "cpu_quota", "depends_on", "mem_limit", "pids_limit", "restart", "scale"} | {
     "security_opt",
     "tmpfs",
@@ -22,7 +22,7 @@ OF_ONE_HOST = {"build", "cpu_period", "cpu_quota", "depends_on", "mem_limit", "p
 
 
 def printed(*command: str, given: str = "", **variables: str) -> str:
-    """Return what a command printed, with these variables and without those that would change what it does."""
+    """Return the output of a command, run with only these of the relevant variables."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("COMPOSE_", "DIGITS_"))}
     done = subprocess.run(
         command, input=given, cwd=ROOT, env=environment | variables, capture_output=True, text=True, check=False
@@ -71,7 +71,7 @@ def test_differs_from_one_host_in_what_a_swarm_has_other_words_for(stack: Any, c
 
 
 def test_serves_the_model_of_its_image(stack: Any) -> None:
-    """A volume would keep what it got first, and hide the model of every newer image."""
+    """A volume would keep its first content and hide the model of every newer image."""
     for service in stack["services"].values():
         assert [(volume["type"], volume["target"]) for volume in service["volumes"]] == [("tmpfs", "/tmp")]
     assert "volumes" not in stack
@@ -97,7 +97,7 @@ def test_proxy_has_its_configuration_under_a_name_of_its_content(stack: Any) -> 
 
 
 def test_proxy_finds_out_in_time_to_ask_another(stack: Any) -> None:
-    """A node without power: the connection to its replica has to fail before nginx asks no other any more."""
+    """If a node loses power, the connection must fail while nginx may still retry."""
     text, sysctls = NGINX.read_text(encoding="utf-8"), stack["services"]["proxy"]["sysctls"]
     time, interval, probes = (int(sysctls[f"net.ipv4.tcp_keepalive_{name}"]) for name in ("time", "intvl", "probes"))
     asks = re.search(r"proxy_next_upstream_timeout (\d+)s;", text)

@@ -1,1 +1,1 @@
-"""What deploy/CAPACITY.md rests on: the cost of a request, a queueing simulation, and what both come to."""
+"""Capacity planning for deploy/CAPACITY.md: cost of a request, queueing simulation, machines and money."""

@@ -1,4 +1,4 @@
-"""What a request costs a worker: CPU seconds, bytes on the wire, memory. By /proc, so load beside it counts little."""
+"""Cost of a request to a worker: CPU seconds, bytes on the wire, memory. CPU time is from /proc, not the clock."""
 
 import asyncio
 import itertools
@@ -11,12 +11,12 @@ from benchmarks.capacity.requests import Connection, Kind, kinds
 from tests.server import ROOT, Server, running
 
 _TICK = os.sysconf("SC_CLK_TCK")
-_GATHERED = 16  # requests in flight while memory is measured: twice the threads
+_GATHERED = 16  # concurrent requests while memory is measured: twice the threads
 
 
 def main(rounds: int) -> None:
-    """Print a table of the costs, the kinds measured in turns; one worker serves."""
-    print("| request | CPU ms (median, least to most of the rounds) | requests | bytes in | bytes out | peak RSS, MB |")
+    """Print a table of the costs, measured on one worker with the kinds in turns."""
+    print("| request | CPU ms (median, range over the rounds) | requests | bytes in | bytes out | peak RSS, MB |")
     print("|---|---|---|---|---|---|")
     found = asyncio.run(_costs(kinds(), rounds))
     for kind in kinds():
@@ -29,7 +29,7 @@ def main(rounds: int) -> None:
 
 
 async def _costs(measured: list[Kind], rounds: int) -> dict[str, list[float]]:
-    """Return the CPU seconds of a request, by kind, a figure a round; each round asks all kinds in turn."""
+    """Return the CPU seconds of a request by kind, one value a round; each round sends all kinds in turn."""
     found: dict[str, list[float]] = {kind.name: [] for kind in measured}
     with running(MODELS_DIR=ROOT / "models") as server:
         server.wait_for("/readyz")
@@ -46,12 +46,12 @@ async def _costs(measured: list[Kind], rounds: int) -> dict[str, list[float]]:
 async def _cost(server: Server, connection: Connection, kind: Kind) -> float:
     before = cpu_seconds(server)
     for request in itertools.islice(itertools.cycle(kind.requests), kind.round):
-        assert await connection.ask(request), "the service was too busy for one request at a time"
+        assert await connection.send(request), "the service was too busy for one request at a time"
     return (cpu_seconds(server) - before) / kind.round
 
 
 def cpu_seconds(server: Server) -> float:
-    """Return the CPU time that the workers have used so far, their system calls included."""
+    """Return the user and system CPU time of all workers so far."""
     return sum(sum(map(int, _stat(worker)[11:13])) for worker in server.workers()) / _TICK
 
 
@@ -60,12 +60,12 @@ def _stat(pid: int) -> list[str]:
 
 
 async def _sizes(kind: Kind) -> tuple[int, int, float]:
-    """Return the mean bytes of a request and of its answer, and a fresh worker's peak memory under many at once."""
+    """Return mean bytes of a request and of its answer, and peak memory of a fresh worker under concurrent requests."""
     with running(MODELS_DIR=ROOT / "models") as server:
         server.wait_for("/readyz")
         connections = [Connection(server.port) for _ in range(_GATHERED)]
         requests = list(itertools.islice(itertools.cycle(kind.requests), _GATHERED))
-        answers = await asyncio.gather(*(c.ask(r) for c, r in zip(connections, requests, strict=True)))
+        answers = await asyncio.gather(*(c.send(r) for c, r in zip(connections, requests, strict=True)))
         for connection in connections:
             connection.close()
         peak = max(_peak_megabytes(worker) for worker in server.workers())

@@ -1,4 +1,4 @@
-"""Machines and money for so many requests a second, from the measured cost of one and from named assumptions."""
+"""Machines and money for a request rate, from the measured cost of a request and stated assumptions."""
 
 import math
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ RATES = (1_000, 100_000, 10_000_000)
 
 @dataclass(frozen=True)
 class Cost:
-    """A request as `cost` measured it; `images` are in one, and `rate` below counts images."""
+    """A request as `cost` measured it, with `images` in one request; `rate` below counts images."""
 
     name: str
     cpu_seconds: float
@@ -20,18 +20,18 @@ class Cost:
 
 @dataclass(frozen=True)
 class Assumptions:
-    """What is not measured here; deploy/CAPACITY.md gives sources and dates. Put in your own."""
+    """Inputs that are not measured here; deploy/CAPACITY.md gives sources and dates. Replace them by your own."""
 
-    busy: float = 0.6  # of what a worker, a proxy or a network card could carry, so that queues stay short
+    busy: float = 0.6  # target utilisation of workers, proxies and network cards, which keeps queues short
     vcpus: int = 64  # of a machine
-    nic_gigabits: float = 30  # of a machine, each way
+    nic_gigabits: float = 30  # of a machine, each direction
     usd_vcpu_hour: float = 0.041
     usd_gigabyte_balanced: float = 0.006
     usd_gigabyte_sent: float = 0.09
     hours_a_month: float = 730
-    proxy_requests: float = 20_000  # a second and core, small ones, with TLS
-    proxy_bytes: float = 240e6  # a second and core
-    wrapping: int = 300  # bytes of TCP, IP and TLS that a small request and its answer take besides, half of it each
+    proxy_requests: float = 20_000  # small requests a second per core, with TLS
+    proxy_bytes: float = 240e6  # bytes a second per core
+    overhead: int = 300  # bytes of TCP, IP and TLS for a small request and its answer, half each way
 
 
 COSTS = (
@@ -44,7 +44,7 @@ COSTS = (
 
 
 def rows(assumed: Assumptions) -> Iterator[str]:
-    """Yield the lines of the table, a rate and a kind each."""
+    """Yield the lines of the table, one for each rate and kind."""
     yield "| images/s | sent as | service: vCPUs, machines | proxies | Gbit/s in | USD a month: both, balancer, sent |"
     yield "|---|---|---|---|---|---|"
     for rate in RATES:
@@ -54,8 +54,8 @@ def rows(assumed: Assumptions) -> Iterator[str]:
 
 def _row(rate: int, cost: Cost, assumed: Assumptions) -> str:
     requests = rate / cost.images
-    transferred = cost.bytes_in + cost.bytes_out + assumed.wrapping
-    gigabits = requests * (cost.bytes_in + assumed.wrapping / 2) * 8 / 1e9
+    transferred = cost.bytes_in + cost.bytes_out + assumed.overhead
+    gigabits = requests * (cost.bytes_in + assumed.overhead / 2) * 8 / 1e9
     service = requests * cost.cpu_seconds / assumed.busy
     proxy = requests * (1 / assumed.proxy_requests + transferred / assumed.proxy_bytes) / assumed.busy
     machines = [_machines(vcpus, gigabits, assumed) for vcpus in (service, proxy)]
@@ -69,7 +69,7 @@ def _row(rate: int, cost: Cost, assumed: Assumptions) -> str:
 
 
 def _machines(vcpus: float, gigabits: float, assumed: Assumptions) -> float:
-    """Return how many machines, or which part of one, the processors take, or the network card where that is more."""
+    """Return the machines needed (may be a fraction), by CPU or by network, whichever is more."""
     return max(vcpus / assumed.vcpus, gigabits / (assumed.nic_gigabits * assumed.busy))
 
 
@@ -80,12 +80,12 @@ def _usd(
     return (
         sum(machines) * assumed.vcpus * assumed.usd_vcpu_hour * assumed.hours_a_month,
         gigabytes * transferred * assumed.usd_gigabyte_balanced,
-        gigabytes * (bytes_out + assumed.wrapping / 2) * assumed.usd_gigabyte_sent,
+        gigabytes * (bytes_out + assumed.overhead / 2) * assumed.usd_gigabyte_sent,
     )
 
 
 def _rounded(value: float) -> int:
-    """Round up to two figures: the rest would be a false promise."""
+    """Round up to two significant figures; more would suggest false precision."""
     step = 10 ** max(0, math.floor(math.log10(max(value, 1))) - 1)
     return math.ceil(value / step) * step
 

@@ -1,8 +1,8 @@
-"""One point of the simulation on the real service: one worker, requests at random times, their quantiles beside it.
+"""One point of the simulation checked on the real service: one worker, Poisson arrivals.
 
-First one request at a time says what the service takes; then the same requests come as a Poisson process. Where other
-load shares the processors both are distorted, so several rounds are run in turns and the one with the least stolen
-time counts: stolen is what the clock says beyond the CPU seconds that the worker used, while one request at a time ran.
+Requests sent one at a time give the service times; then the same requests arrive as a Poisson process. Other load
+distorts both, so several rounds run and the one with the least stolen time counts: the wall time of sequential requests
+beyond the worker's CPU time.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ _CONNECTIONS = 64
 
 @dataclass(frozen=True)
 class Round:
-    """Seconds of requests, alone and arriving at random (NaN where refused), and the worker's CPU seconds for one."""
+    """Seconds of requests, sequential and arriving (NaN if rejected), and CPU seconds of one request."""
 
     alone: Times
     arriving: Times
@@ -35,14 +35,14 @@ class Round:
 
 
 def main(kind: Kind, load: float, rounds: int, threads: int) -> None:
-    """Print the measured and the simulated quantiles of each round, the quietest last."""
+    """Print measured and simulated quantiles of each round, the least disturbed last."""
     found = asyncio.run(_rounds(kind, load, rounds, threads))
     print(f"{kind.name}, one worker of {threads} threads, load {load:.0%}, {kind.round} requests a round")
     for each in sorted(found, key=lambda one: -one.stolen):
-        simulated = simulate(each.alone, load=load, servers=1, balance="random", at_once=threads)
+        simulated = simulate(each.alone, load=load, servers=1, balance="random", threads=threads)
         quantiles = [
             " ".join(f"{1e3 * value:7.1f}" for value in np.nanquantile(took, (0.5, 0.9, 0.99)))
-            + f" ({np.isnan(took).mean():.1%} refused)"
+            + f" ({np.isnan(took).mean():.1%} rejected)"
             for took in (each.alone, each.arriving, simulated)
         ]
         print(
@@ -72,14 +72,14 @@ async def _alone(server: Server, kind: Kind) -> Times:
     took = []
     for request in itertools.islice(itertools.cycle(kind.requests), kind.round):
         started = time.perf_counter()
-        await connection.ask(request)
+        await connection.send(request)
         took.append(time.perf_counter() - started)
     connection.close()
     return np.array(took)
 
 
 async def _arriving(server: Server, kind: Kind, gap: float, seed: int) -> Times:
-    """Return the seconds from when each request was due, so that a late client hides nothing; NaN where refused."""
+    """Return the seconds from each scheduled arrival, so that a late client hides nothing; NaN if rejected."""
     due = np.random.default_rng(seed).exponential(gap, kind.round).cumsum() + 0.1
     free = asyncio.LifoQueue[Connection]()
     for _ in range(_CONNECTIONS):
@@ -89,7 +89,7 @@ async def _arriving(server: Server, kind: Kind, gap: float, seed: int) -> Times:
     async def one(when: float, request: bytes) -> float:
         await asyncio.sleep(max(0, started + when - time.perf_counter()))
         connection = await free.get()
-        answered = await connection.ask(request)
+        answered = await connection.send(request)
         free.put_nowait(connection)
         return time.perf_counter() - started - when if answered else np.nan
 

@@ -1,8 +1,8 @@
-"""Requests that come when they like, servers that take their time: how long the slowest one in a hundred waits.
+"""Queueing simulation: p99 of latency under Poisson arrivals.
 
-A server is one worker process. Its threads take turns at one interpreter: up to `at_once` requests advance by a `turn`
-each, the rest wait until one of those is done. A balancer gives each request to one server: at random, which is what
-connections that are kept alive come to, or to the one with the fewest requests.
+A server is one worker process. Its threads share one interpreter (GIL) in time slices of `turn`: up to `threads`
+requests advance in turns, the rest wait for a free thread. The balancer picks a server at random, as keep-alive
+connections do, or the one with the fewest requests.
 """
 
 import math
@@ -27,41 +27,40 @@ def simulate(
     servers: int,
     balance: Balance,
     patience: float = Settings.queue_seconds,
-    at_once: int = Settings.threads,
+    threads: int = Settings.threads,
     turn: float = 0.2,
     requests: int = 10_000,
     seed: int = 1,
 ) -> Times:
-    """Return the seconds that each request took, waiting included, NaN where it was refused, the first tenth left out.
+    """Return the seconds of each request, waiting included; NaN if rejected. The first tenth is dropped.
 
-    Requests arrive as a Poisson process at the rate that keeps the servers busy for the share `load` of their time;
-    `service_times` are seconds, of which each request draws one. A request that has waited for `patience` seconds
-    is refused before its first turn; `at_once` are computed in turns, each of the share `turn` of the mean service
-    time.
+    Requests arrive as a Poisson process that keeps the servers busy for the share `load` of the time. Each draws its
+    service time from `service_times`, in seconds. One that has waited for `patience` seconds is rejected before its
+    first time slice. `threads` requests share the interpreter in slices of `turn` times the mean service time.
     """
     generator = np.random.default_rng(seed)
     gaps = generator.exponential(service_times.mean() / (load * servers), requests)
     takes = generator.choice(service_times, requests)
-    places = generator.integers(0, servers, requests)
+    assigned = generator.integers(0, servers, requests)
     world = simpy.Environment()
-    span = math.inf if at_once == 1 else turn * float(service_times.mean())
-    workers = [_Worker(world, at_once, span, patience) for _ in range(servers)]
+    span = math.inf if threads == 1 else turn * float(service_times.mean())
+    workers = [_Worker(world, threads, span, patience) for _ in range(servers)]
     took = np.full(requests, np.nan)
-    world.process(_arrivals(world, workers, gaps, takes, places if balance == "random" else None, took))
+    world.process(_arrivals(world, workers, gaps, takes, assigned if balance == "random" else None, took))
     world.run()
     return took[requests // 10 :]
 
 
 class _Worker:
-    """A process: `at_once` threads, and one interpreter that runs one of them at a time, a turn each."""
+    """A process: `threads` threads share one interpreter in time slices."""
 
-    def __init__(self, world: simpy.Environment, at_once: int, turn: float, patience: float) -> None:
+    def __init__(self, world: simpy.Environment, threads: int, turn: float, patience: float) -> None:
         self.present = 0
         self._world, self._turn, self._patience = world, turn, patience
-        self._threads, self._interpreter = simpy.Resource(world, at_once), simpy.Resource(world)
+        self._threads, self._interpreter = simpy.Resource(world, threads), simpy.Resource(world)
 
     def answer(self, seconds: float, took: Times, number: int) -> Generator[Any]:
-        """Take the seconds of a request from the interpreter, and note how long that took."""
+        """Serve one request and record its time in the system."""
         self.present += 1
         arrived = self._world.now
         with self._threads.request() as thread:
@@ -82,29 +81,29 @@ def _arrivals(
     workers: Sequence[_Worker],
     gaps: Times,
     takes: Times,
-    places: npt.NDArray[np.int64] | None,
+    assigned: npt.NDArray[np.int64] | None,
     took: Times,
 ) -> Generator[Any]:
     for number, (gap, seconds) in enumerate(zip(gaps.tolist(), takes.tolist(), strict=True)):
         yield world.timeout(gap)
-        worker = min(workers, key=lambda one: one.present) if places is None else workers[places[number]]
+        worker = min(workers, key=lambda one: one.present) if assigned is None else workers[assigned[number]]
         world.process(worker.answer(seconds, took, number))
 
 
-def main(service_times: Times, at_once: int) -> None:
-    """Print p99 against load and number of servers, in multiples of the mean time of a request, and what is refused."""
+def main(service_times: Times, threads: int) -> None:
+    """Print p99 against load and number of servers, in multiples of the mean service time, and the share rejected."""
     sizes, loads = (1, 2, 8, 32), (0.3, 0.5, 0.6, 0.7, 0.8, 0.9)
     print("| servers | balance | " + " | ".join(f"{load:.0%}" for load in loads) + " |")
     print("|---|---|" + "---|" * len(loads))
     for servers in sizes:
         for balance in ("random", "fewest") if servers > 1 else ("random",):
             row = [
-                simulate(service_times, load=load, servers=servers, balance=balance, at_once=at_once) for load in loads
+                simulate(service_times, load=load, servers=servers, balance=balance, threads=threads) for load in loads
             ]
             cells = [_cell(took, service_times.mean()) for took in row]
             print(f"| {servers} | {balance if servers > 1 else ''} | " + " | ".join(cells) + " |", flush=True)
 
 
 def _cell(took: Times, mean: float) -> str:
-    refused = np.isnan(took).mean()
-    return f"{np.nanquantile(took, 0.99) / mean:.1f}" + (f" ({refused:.1%} refused)" if refused >= 0.0005 else "")
+    rejected = np.isnan(took).mean()
+    return f"{np.nanquantile(took, 0.99) / mean:.1f}" + (f" ({rejected:.1%} rejected)" if rejected >= 0.0005 else "")

@@ -1,4 +1,4 @@
-"""Requests as bytes on the wire, of pictures as large as people send them, drawn by code."""
+"""Requests as bytes on the wire, with drawn pictures of typical sizes."""
 
 import asyncio
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ _LABELS = 5
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of request: some of them, each with its head, and how many are sent in a round of measuring."""
+    """A kind of request: samples, each with its head, and how many are sent a round."""
 
     name: str
     requests: list[bytes]
@@ -25,7 +25,7 @@ class Kind:
 
 
 def kinds() -> list[Kind]:
-    """Return the kinds that are measured, the cheapest first."""
+    """Return all measured kinds, the cheapest first."""
     labels = range(_LABELS)
     return [
         Kind("tensor, 1", [_tensors(1)], 400),
@@ -41,7 +41,7 @@ def _small(label: int) -> bytes:
 
 
 def _photo(label: int, width: int, height: int, format: str) -> bytes:
-    """Return a digit on paper with a slope of light and the noise of a sensor, in colour."""
+    """Return a colour picture of a digit on paper, with uneven light and sensor noise."""
     digit = drawing.digit(label, side=height, size=height * 0.6, ink=60, paper=205)
     soft = digit.filter(ImageFilter.GaussianBlur(height / 700)).resize((width, height))
     light = np.linspace(0.85, 1.1, width)[np.newaxis, :, np.newaxis]
@@ -58,7 +58,7 @@ def _picture(content: bytes, subtype: str) -> bytes:
 
 
 def _tensors(count: int) -> bytes:
-    """Return an inference of the Open Inference Protocol with binary data both ways."""
+    """Return an Open Inference Protocol request with binary data both ways."""
     images = self_test_inputs(1, count).tobytes()
     text = (
         f'{{"inputs":[{{"name":"{INPUT_NAME}","datatype":"UINT8","shape":[{count},{IMAGE_SIDE},{IMAGE_SIDE}],'
@@ -74,21 +74,21 @@ def _request(path: str, body: bytes, head: str) -> bytes:
 
 
 class Connection:
-    """A connection that is kept alive, and made again where the server has closed it."""
+    """A keep-alive connection that reconnects after the server has closed it."""
 
     def __init__(self, port: int) -> None:
         self._open = partial(asyncio.open_connection, "127.0.0.1", port)
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
-    async def ask(self, request: bytes) -> int:
-        """Send a request and return how many bytes its answer had, 0 where the service was too busy for it."""
+    async def send(self, request: bytes) -> int:
+        """Send a request and return the bytes of its answer, 0 if it was rejected with 429."""
         try:
-            return await self._ask(request)
-        except (ConnectionError, asyncio.IncompleteReadError):  # it was idle for longer than the server keeps one
+            return await self._send(request)
+        except (ConnectionError, asyncio.IncompleteReadError):  # closed by the idle timeout
             self._streams = None
-            return await self._ask(request)
+            return await self._send(request)
 
-    async def _ask(self, request: bytes) -> int:
+    async def _send(self, request: bytes) -> int:
         if self._streams is None:
             self._streams = await self._open()
         reader, writer = self._streams

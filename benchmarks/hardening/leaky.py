@@ -1,4 +1,4 @@
-"""`python -m benchmarks.hardening.leaky`: the service with a leak planted in it, to see that it is caught."""
+"""`python -m benchmarks.hardening.leaky`: the service with a deliberate leak, which row 11 must detect."""
 
 import sys
 

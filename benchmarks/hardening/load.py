@@ -1,6 +1,6 @@
-"""Clients that ask all the time: so many connections, each a request after the other, as fast as they can or at a rate.
+"""Load generator: keep-alive clients that send one request after the other, at full speed or at a rate.
 
-One thread drives them all, on plain sockets, so that it takes little of the processors that the service needs.
+One thread drives all of them on plain sockets, which leaves the CPU to the service.
 """
 
 import itertools
@@ -21,10 +21,10 @@ TIMED_OUT = -2
 
 @dataclass(frozen=True)
 class Answer:
-    """What became of a request.
+    """The outcome of a request.
 
-    `number` is its place among those that were sent, `status` that of HTTP or one of the words above, `at` when it was
-    over, on the monotonic clock, `seconds` how long it took.
+    `number` is its position in the sending order, `status` the HTTP status or a constant above, `at` its end on the
+    monotonic clock, `seconds` its duration.
     """
 
     number: int
@@ -35,13 +35,13 @@ class Answer:
 
 
 def post(content: bytes, path: str = "/predict", content_type: str = "image/png") -> bytes:
-    """Return a request as bytes."""
+    """Return a POST request as bytes."""
     head = f"POST {path} HTTP/1.1\r\nHost: a\r\nContent-Type: {content_type}\r\nContent-Length: {len(content)}\r\n\r\n"
     return head.encode("ascii") + content
 
 
 def get(path: str) -> bytes:
-    """Return a request as bytes."""
+    """Return a GET request as bytes."""
     return f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode("ascii")
 
 
@@ -66,14 +66,14 @@ class _Client:
 
 
 class Load:
-    """So many clients against a port, whose `answers` grow. `rate` is in requests a second, 0 for no limit."""
+    """`clients` clients of a port; `answers` grows. `rate` is in requests a second, 0 for no limit."""
 
     def __init__(
         self, port: int, requests: Sequence[bytes], clients: int, rate: float = 0, timeout: float = 30, host: str = ""
     ) -> None:
-        """Prepare; `run` asks."""
+        """Prepare the clients; `run` sends."""
         self.answers: list[Answer] = []
-        self.last = b""  # the newest answer in full
+        self.last = b""  # the last complete answer
         self._address = (host or "127.0.0.1", port)
         self._requests = itertools.cycle(requests)
         self._clients = [_Client() for _ in range(clients)]
@@ -83,11 +83,11 @@ class Load:
         self._sent = 0
 
     def stop(self) -> None:
-        """Send no more; what has been asked is waited for."""
+        """Send no more, but wait for pending answers."""
         self._stop.set()
 
     def run(self, count: int = 0) -> None:
-        """Ask `count` requests, or until stopped."""
+        """Send `count` requests, or until stopped."""
         started = time.monotonic()
         idle, busy = list(self._clients), set[int]()
         with selectors.DefaultSelector() as self._selector:
@@ -116,7 +116,7 @@ class Load:
         return min(due, count - self._sent) if count else due
 
     def _send(self, client: _Client) -> bool:
-        """Send a request; return False where there is nobody to send it to."""
+        """Send a request; return False if the connection failed."""
         client.number, self._sent = self._sent, self._sent + 1
         client.sent_at = time.monotonic()
         client.unsent = memoryview(next(self._requests))
@@ -140,12 +140,12 @@ class Load:
         except BlockingIOError:
             pass
         except OSError:
-            client.unsent = memoryview(b"")  # reading shows what became of it
+            client.unsent = memoryview(b"")  # the following read finds the cause
         events = selectors.EVENT_READ | (selectors.EVENT_WRITE if client.unsent else 0)
         self._selector.modify(client.sock, events, client)
 
     def _go_on(self, client: _Client) -> bool:
-        """Send what is left, take what has come; return whether the request is over."""
+        """Send and receive what is possible; return whether the request is finished."""
         assert client.sock is not None
         if client.unsent:
             self._push(client)
@@ -182,7 +182,7 @@ class Load:
 
 
 def _is_open(sock: socket.socket) -> bool:
-    """Return whether a kept connection is still one: what a server closed while nobody asked is no loss."""
+    """Whether a kept connection is still open: an idle connection that the server closed is no loss."""
     try:
         return sock.recv(1, socket.MSG_PEEK) != b""
     except BlockingIOError:
@@ -192,7 +192,7 @@ def _is_open(sock: socket.socket) -> bool:
 
 
 def _whole(received: bytes) -> int | None:
-    """Return the status of an answer that is here in full, None where more is to come."""
+    """Return the status of a complete answer, None if more is to come."""
     head, found, body = received.partition(b"\r\n\r\n")
     if not found:
         return None
@@ -201,8 +201,8 @@ def _whole(received: bytes) -> int | None:
 
 
 @contextmanager
-def loading(port: int, requests: Sequence[bytes], clients: int, **options: float | str) -> Iterator[Load]:
-    """Ask all the time while the block runs."""
+def running_load(port: int, requests: Sequence[bytes], clients: int, **options: float | str) -> Iterator[Load]:
+    """Send requests while the block runs."""
     load = Load(port, requests, clients, **options)  # type: ignore[arg-type]
     thread = threading.Thread(target=load.run)
     thread.start()
@@ -214,6 +214,6 @@ def loading(port: int, requests: Sequence[bytes], clients: int, **options: float
 
 
 def percentile(values: Sequence[float], share: float) -> float:
-    """Return the value below which that share of them lies; not a number of none."""
+    """Return the value below which `share` of the values lie; NaN if there are none."""
     ranked = sorted(values)
     return ranked[min(len(ranked) - 1, int(share * len(ranked)))] if ranked else float("nan")

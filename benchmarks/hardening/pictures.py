@@ -1,4 +1,4 @@
-"""Pictures in every format and mode that are read, and what becomes of them when bytes go wrong."""
+"""Pictures in every accepted format and mode, and mutations of their bytes."""
 
 import random
 import struct
@@ -16,14 +16,14 @@ _MODES = {
     "BMP": ("1", "L", "P", "RGB"),
     "WEBP": ("RGB", "RGBA"),
 }
-_HEAD = 64  # bytes in which formats say how large a picture is, and how it is stored
-_LIES = (b"\x00" * 4, b"\xff" * 4, b"\x7f\xff\xff\xff", b"\x00\x00\xc3\x50", b"\x00\x01", b"\xff\xff", b"\x80")
+_HEAD = 64  # bytes with the size and the storage format
+_FORGED = (b"\x00" * 4, b"\xff" * 4, b"\x7f\xff\xff\xff", b"\x00\x00\xc3\x50", b"\x00\x01", b"\xff\xff", b"\x80")
 
 Mutation = Callable[[random.Random, bytes, bytes], bytes]
 
 
 def originals() -> list[bytes]:
-    """Return a digit in each format and mode, progressive and interlaced ones among them."""
+    """Return a digit in each format and mode, including progressive, EXIF-rotated and animated files."""
     grey = drawing.digit(7)
     plain = [
         drawing.encode(_in_mode(grey, mode), form, **({"lossless": mode == "RGBA"} if form == "WEBP" else {}))
@@ -41,7 +41,7 @@ def originals() -> list[bytes]:
 
 
 def mutate(rng: random.Random, content: bytes, other: bytes) -> bytes:
-    """Return a picture to which one to three things have happened; `other` is a second one to splice it with."""
+    """Return a picture after one to three mutations; `other` is a second one to splice with."""
     for _ in range(rng.randint(1, 3)):
         content = rng.choice(_MUTATIONS)(rng, content, other) or content[:1]
     return content
@@ -72,10 +72,10 @@ def _splice(rng: random.Random, content: bytes, other: bytes) -> bytes:
     return content[: rng.randrange(1, len(content) + 1)] + other[rng.randrange(len(other)) :]
 
 
-def _lie(rng: random.Random, content: bytes, other: bytes) -> bytes:  # noqa: ARG001
-    lie = rng.choice(_LIES) if rng.random() < 0.5 else struct.pack("<I", rng.getrandbits(32))
+def _forge(rng: random.Random, content: bytes, other: bytes) -> bytes:  # noqa: ARG001
+    forged = rng.choice(_FORGED) if rng.random() < 0.5 else struct.pack("<I", rng.getrandbits(32))
     at = rng.randrange(min(_HEAD, len(content)))
-    return content[:at] + lie + content[at + len(lie) :]
+    return content[:at] + forged + content[at + len(forged) :]
 
 
 def _repeat(rng: random.Random, content: bytes, other: bytes) -> bytes:  # noqa: ARG001
@@ -88,4 +88,4 @@ def _remove(rng: random.Random, content: bytes, other: bytes) -> bytes:  # noqa:
     return content[:start] + content[start + rng.randrange(1, 64) :]
 
 
-_MUTATIONS: tuple[Mutation, ...] = (_flip, _truncate, _splice, _lie, _repeat, _remove)
+_MUTATIONS: tuple[Mutation, ...] = (_flip, _truncate, _splice, _forge, _repeat, _remove)

@@ -1,4 +1,4 @@
-"""What the workers take, as the kernel counts it."""
+"""Resources of the workers, from /proc."""
 
 import time
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ _MEBI = 1 << 20
 
 @dataclass(frozen=True)
 class Usage:
-    """Of all workers together; memory is what is theirs alone, in bytes."""
+    """Totals of all workers; memory is private memory in bytes."""
 
     memory: int
     files: int
@@ -19,29 +19,29 @@ class Usage:
 
 
 def usage(server: Server) -> Usage:
-    """Return what the workers of a server take now."""
+    """Return the current usage of the workers."""
     pids = server.workers()
     return Usage(sum(map(_private, pids)), sum(map(_files, pids)), sum(map(_threads, pids)))
 
 
 def reset_peak(server: Server) -> None:
-    """Let the kernel begin anew to keep the most memory that each worker has had."""
+    """Reset the kernel's peak memory counter of each worker."""
     for pid in server.workers():
         Path(f"/proc/{pid}/clear_refs").write_text("5", "ascii")
 
 
 def peak(server: Server) -> int:
-    """Return the most resident memory that the workers have had since, together, in bytes."""
+    """Return the total peak resident memory since `reset_peak`, in bytes."""
     return sum(_status(pid, "VmHWM") << 10 for pid in server.workers())
 
 
 def resident(server: Server) -> int:
-    """Return the resident memory of the workers now, together, in bytes."""
+    """Return the total resident memory of the workers, in bytes."""
     return sum(_status(pid, "VmRSS") << 10 for pid in server.workers())
 
 
 def wait_until_quiet(server: Server, seconds: float = 10) -> None:
-    """Return when the workers have used next to no processor time for a while, or after so many seconds."""
+    """Wait until the workers use almost no CPU, at most `seconds`."""
     deadline = time.monotonic() + seconds
     before = _ticks(server)
     while time.monotonic() < deadline:

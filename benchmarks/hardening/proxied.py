@@ -1,4 +1,4 @@
-"""The compose deployment, one for all rows that want it, started when the first does."""
+"""The compose deployment, shared by all rows and started by the first that needs it."""
 
 import json
 from collections.abc import Iterator
@@ -15,20 +15,20 @@ _started: list[Deployment] = []
 
 @contextmanager
 def compose(score: Score) -> Iterator[Deployment | None]:
-    """Yield the deployment with two replicas ready, None where none can be had: then the score says why."""
-    score.unable = missing()
-    if not score.unable and not _started:
+    """Yield the deployment with two ready replicas, None if impossible here: the score then says why."""
+    score.not_run = missing()
+    if not score.not_run and not _started:
         _started.append(_kept.enter_context(deployed()))
-    yield None if score.unable else _started[0]
+    yield None if score.not_run else _started[0]
 
 
 def remove() -> None:
-    """Remove the deployment, if there is one; its log is not printed."""
+    """Remove the deployment, if any, without printing its log."""
     with redirect_stdout(StringIO()):
         _kept.close()
     _started.clear()
 
 
 def python(container: str, code: str) -> Any:
-    """Return the JSON that `code`, run inside a container of the service, prints."""
+    """Run `code` inside a container of the service and return the JSON it prints."""
     return json.loads(run("docker", "exec", container, "python", "-c", code))

@@ -1,7 +1,7 @@
-"""`python -m benchmarks.hardening.publisher MODELS SOURCE FAULT AT`: publishes a version, with a fault at one point.
+"""`python -m benchmarks.hardening.publisher MODELS SOURCE FAULT AT`: publish a version with an injected fault.
 
-FAULT is an error of the file system, or `kill`, at the call number AT; `full`, or `kill-full`, when a file grows beyond
-AT bytes; `none` prints how many calls there are.
+FAULT is an errno name or `kill`, at file system call number AT; `full` or `kill-full`, when a file grows beyond AT
+bytes; `none` prints the number of calls.
 """
 
 import errno
@@ -24,21 +24,21 @@ _EVENTS = frozenset(
 
 
 class Fault:
-    """Counts the calls of this process to the file system below `models`, and breaks one of them."""
+    """Counts the file system calls of this process below `models`, and makes one fail."""
 
     def __init__(self, models: str, kind: str, at: int) -> None:
-        """Break call number `at`."""
+        """Let call number `at` fail."""
         self._models, self._kind, self._at = models, kind, at
         self.calls = 0
         self.armed = False
 
     def audit(self, event: str, arguments: tuple[Any, ...]) -> None:
-        """Be told of a call that Python is about to make (https://docs.python.org/3/library/audit_events.html)."""
+        """Audit hook, called before each call (https://docs.python.org/3/library/audit_events.html)."""
         if self.armed and event in _EVENTS and str(arguments[0]).startswith(self._models):
             self.strike()
 
     def strike(self) -> None:
-        """Count a call, and break it if it is the one."""
+        """Count a call, and fail if it is number `at`."""
         self.calls += 1
         if self.calls - 1 != self._at or self._kind not in ("ENOSPC", "EIO", "kill"):
             return
@@ -47,7 +47,7 @@ class Fault:
         raise OSError(getattr(errno, self._kind), os.strerror(getattr(errno, self._kind)))
 
     def around(self, call: Callable[[int], None]) -> Callable[[int], None]:
-        """Return a call that is counted too, of those that Python does not tell of."""
+        """Wrap a call that has no audit event, so that it is counted too."""
 
         def counted(descriptor: int) -> None:
             self.strike()

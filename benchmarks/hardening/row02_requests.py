@@ -1,4 +1,4 @@
-"""Requests that the OpenAPI document allows and forbids, and bytes that are no HTTP."""
+"""Valid and invalid requests from the OpenAPI document, and bytes that are not HTTP."""
 
 import os
 import random
@@ -12,15 +12,15 @@ from benchmarks.hardening.target import service
 from tests import drawing
 from tests.server import ROOT
 
-TITLE = "requests generated from the OpenAPI document; bytes that are no HTTP"
-HOLDS = "no 5xx, no hang, every answer of the documented shape where HTTP allows one"
+TITLE = "requests generated from the OpenAPI document; bytes that are not HTTP"
+EXPECTED = "no 5xx, no hang, every answer of the documented shape where HTTP allows one"
 
 _TOKENS = (b"\r\n", b"\n", b"\0", b": ", b" ", b"HTTP/1.1", b"Transfer-Encoding: chunked\r\n", b"Content-Length: 7\r\n")
 _METHODS = (b"GET", b"POST", b"HEAD", b"PUT", b"OPTIONS", b"TRACE", b"CONNECT", b"get", b"", b"A" * 50)
 
 
 def run(plan: Plan) -> Score:
-    """Let schemathesis ask, then send the malformed."""
+    """Run schemathesis, then send malformed requests."""
     score = Score()
     _documented(score, plan)
     _malformed(score, plan)
@@ -28,18 +28,19 @@ def run(plan: Plan) -> Score:
 
 
 def _documented(score: Score, plan: Plan) -> None:
-    """Run the tests of the document; each is many requests, of which its own checks are stricter than this row."""
-    examples = {} if plan.short else {"OPENAPI_EXAMPLES": "1000"}  # of each of some twenty operations
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/service/test_openapi_holds.py"]
+    """Run the OpenAPI tests. Each sends many requests, and their own checks are stricter than this row."""
+    examples = {} if plan.short else {"OPENAPI_EXAMPLES": "1000"}  # for each of about twenty operations
+    tests = "tests/service/http/test_openapi_holds.py"
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", tests]
     result = subprocess.run(
         command, cwd=ROOT, env={**os.environ, **examples}, capture_output=True, text=True, check=False
     )
     passed, failed = (sum(map(int, re.findall(rf"(\d+) {word}", result.stdout))) for word in ("passed", "failed"))
     for _ in range(passed):
-        score.hold(True, "")
+        score.check(True, "")
     for line in re.findall(r"^(?:FAILED|ERROR) .*$", result.stdout, re.MULTILINE):
-        score.hold(False, line)
-    score.hold(result.returncode == 0, f"schemathesis: {failed} operations failed")
+        score.check(False, line)
+    score.check(result.returncode == 0, f"schemathesis: {failed} operations failed")
     score.note(f"schemathesis: {passed} operations as documented, {failed} not")
 
 
@@ -52,15 +53,15 @@ def _malformed(score: Score, plan: Plan) -> None:
             try:
                 reply = wire.exchange(server.port, sent)
             except TimeoutError:
-                score.hold(False, f"request {number} hangs: {sent[:80]!r}")
+                score.check(False, f"request {number} hangs: {sent[:80]!r}")
                 continue
-            # Nothing at all is what an end before the head's end gets: there is no request to answer.
+            # No answer is right if the connection ends before the head does.
             held = reply.status == 0 or (reply.status < 500 and reply.of_our_shape)
             silent += reply.status == 0
-            score.hold(held, f"request {number}: status {reply.status}, {reply.content_type}, to {sent[:80]!r}")
-        score.hold(server.workers() == workers, f"a worker died: {workers} became {server.workers()}")
-        score.hold(wire.exchange(server.port, load.post(drawing.png(7))).status == 200, "afterwards it reads no digit")
-    score.note(f"malformed: {silent} closed without an answer, as they ended before their head did")
+            score.check(held, f"request {number}: status {reply.status}, {reply.content_type}, to {sent[:80]!r}")
+        score.check(server.workers() == workers, f"a worker died: {workers} became {server.workers()}")
+        score.check(wire.exchange(server.port, load.post(drawing.png(7))).status == 200, "no digit is read afterwards")
+    score.note(f"malformed: {silent} closed without an answer, because the head was incomplete")
 
 
 def _originals() -> list[bytes]:
@@ -76,7 +77,7 @@ def _originals() -> list[bytes]:
 
 
 def _mutate(rng: random.Random, request: bytes) -> bytes:
-    """Change the head, mostly, once to three times."""
+    """Apply one to three changes, mostly to the head."""
     for _ in range(rng.randint(1, 3)):
         at = rng.randrange(min(len(request), 200) + 1)
         change = rng.randrange(6)

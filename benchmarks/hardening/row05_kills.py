@@ -1,4 +1,4 @@
-"""A worker is killed while clients ask."""
+"""A worker is killed under load."""
 
 import os
 import random
@@ -14,7 +14,7 @@ from tests.deployment import Deployment
 from tests.server import Server
 
 TITLE = "kill -9 of a worker under load, direct and behind the proxy"
-HOLDS = "behind the proxy none lost; direct, at most what that worker held; back in 3 s"
+EXPECTED = "behind the proxy none lost; direct, at most what that worker held; back in 3 s"
 
 _CLIENTS = 8
 _BACK_SECONDS = 3.0
@@ -27,7 +27,7 @@ print("null")
 
 
 def run(plan: Plan) -> Score:
-    """Kill one after the other, waiting for the next to be ready."""
+    """Kill workers in turn, each after the previous one is replaced."""
     score, rng, times = Score(), random.Random(plan.seed), plan.choose(4, 20)
     _direct(score, rng, times)
     with compose(score) as deployment:
@@ -38,7 +38,7 @@ def run(plan: Plan) -> Score:
 
 def _direct(score: Score, rng: random.Random, times: int) -> None:
     slowest = lost = 0.0
-    with service() as server, load.loading(server.port, load.digits(), _CLIENTS) as clients:
+    with service() as server, load.running_load(server.port, load.digits(), _CLIENTS) as clients:
         for kill in range(times):
             time.sleep(0.5 + rng.random())
             before, victim = len(clients.answers), rng.choice(server.workers())
@@ -46,10 +46,10 @@ def _direct(score: Score, rng: random.Random, times: int) -> None:
             seconds = _kill_and_wait(server, victim)
             time.sleep(0.5)
             failed = sum(answer.status != 200 for answer in clients.answers[before:])
-            score.hold(failed <= held, f"kill {kill}: {failed} requests lost, the worker held {held}")
-            score.hold(seconds < _BACK_SECONDS, f"kill {kill}: back after {seconds:.1f} s")
+            score.check(failed <= held, f"kill {kill}: {failed} requests lost, the worker held {held}")
+            score.check(seconds < _BACK_SECONDS, f"kill {kill}: back after {seconds:.1f} s")
             slowest, lost = max(slowest, seconds), lost + failed
-    score.note(f"direct: {len(clients.answers)} asked, {lost:.0f} lost; back after {slowest:.2f} s at most")
+    score.note(f"direct: {len(clients.answers)} requests, {lost:.0f} lost; back after {slowest:.2f} s at most")
 
 
 def _kill_and_wait(server: Server, victim: int) -> float:
@@ -69,7 +69,7 @@ def _ready(port: int) -> bool:
 
 
 def _sockets(pid: int) -> int:
-    """Return how many clients' connections a worker holds, that is the sockets beside the one that listens."""
+    """Return the number of client connections of a worker: its sockets without the listening one."""
     entries = list(Path(f"/proc/{pid}/fd").iterdir())
     return sum(_target(entry).startswith("socket:") for entry in entries) - 1
 
@@ -77,17 +77,17 @@ def _sockets(pid: int) -> int:
 def _target(entry: Path) -> str:
     try:
         return str(entry.readlink())
-    except OSError:  # closed meanwhile
+    except OSError:  # closed in the meantime
         return ""
 
 
 def _proxied(score: Score, rng: random.Random, times: int, deployment: Deployment) -> None:
     victims = [container["Id"] for container in deployment.containers("service")]
-    with load.loading(deployment.port, load.digits(), _CLIENTS) as clients:
+    with load.running_load(deployment.port, load.digits(), _CLIENTS) as clients:
         for _ in range(times):
             time.sleep(1 + rng.random())
             python(rng.choice(victims), _KILL.format(rng.randrange(2)))
         time.sleep(2)
     for answer in clients.answers:
-        score.hold(answer.status == 200, f"behind the proxy: request {answer.number}, status {answer.status}")
-    score.note(f"behind the proxy: {len(clients.answers)} asked, {times} kills")
+        score.check(answer.status == 200, f"behind the proxy: request {answer.number}, status {answer.status}")
+    score.note(f"behind the proxy: {len(clients.answers)} requests, {times} kills")

@@ -1,4 +1,4 @@
-"""The server is told to stop while clients ask, and replicas are restarted one after the other."""
+"""The server is stopped under load, and replicas are restarted in turn."""
 
 import random
 import time
@@ -11,15 +11,15 @@ from tests.deployment import Deployment
 from tests.deployment import run as docker
 
 TITLE = "SIGTERM under load, and a rolling restart behind the proxy"
-HOLDS = "every request received is answered; exit within the grace time; the restart loses none"
+EXPECTED = "every request received is answered; exit within the grace time; the restart loses none"
 
 _CLIENTS = 8
-# A request that is refused a connection was not received.
+# A refused connection means the request was never received.
 _IN_ORDER = (200, 503, load.NEVER_CONNECTED)
 
 
 def run(plan: Plan) -> Score:
-    """Stop it that often, then restart each replica that often."""
+    """Stop the server `times` times, then restart each replica."""
     score, rng, times = Score(), random.Random(plan.seed), plan.choose(3, 20)
     for stop in range(times):
         _stop(score, rng, stop)
@@ -30,24 +30,24 @@ def run(plan: Plan) -> Score:
 
 
 def _stop(score: Score, rng: random.Random, number: int) -> None:
-    with service() as server, load.loading(server.port, load.digits(), _CLIENTS) as clients:
+    with service() as server, load.running_load(server.port, load.digits(), _CLIENTS) as clients:
         time.sleep(0.5 + rng.random())
         started = time.monotonic()
         status = server.stop()
         seconds = time.monotonic() - started
         time.sleep(0.2)
     lost = sum(answer.status not in _IN_ORDER for answer in clients.answers)
-    score.hold(not lost, f"stop {number}: {lost} requests lost of {len(clients.answers)}")
-    score.hold(status == 0 and seconds < GRACE_SECONDS, f"stop {number}: exit {status} after {seconds:.1f} s")
+    score.check(not lost, f"stop {number}: {lost} requests lost of {len(clients.answers)}")
+    score.check(status == 0 and seconds < GRACE_SECONDS, f"stop {number}: exit {status} after {seconds:.1f} s")
 
 
 def _roll(score: Score, times: int, deployment: Deployment) -> None:
-    with load.loading(deployment.port, load.digits(), _CLIENTS) as clients:
+    with load.running_load(deployment.port, load.digits(), _CLIENTS) as clients:
         for _ in range(times):
             for container in deployment.containers("service"):
                 docker("docker", "restart", container["Id"])
                 deployment.wait_for_replicas(2)
         time.sleep(1)
     for answer in clients.answers:
-        score.hold(answer.status == 200, f"rolling restart: request {answer.number}, status {answer.status}")
-    score.note(f"rolling restarts of both replicas: {times}, {len(clients.answers)} asked meanwhile")
+        score.check(answer.status == 200, f"rolling restart: request {answer.number}, status {answer.status}")
+    score.note(f"rolling restarts of both replicas: {times}, {len(clients.answers)} requests meanwhile")

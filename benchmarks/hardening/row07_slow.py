@@ -1,4 +1,4 @@
-"""Slow clients of four kinds, direct and behind the proxy, while others ask."""
+"""Slow clients of four kinds, direct and behind the proxy, beside healthy ones."""
 
 import time
 
@@ -8,14 +8,14 @@ from benchmarks.hardening.score import Plan, Score
 from benchmarks.hardening.target import service
 
 TITLE = "slow clients: silent, dripping headers, dripping a body, reading slowly"
-HOLDS = "healthy clients: none fails, p99 at most twice the quiet one; recovered within 15 s"
+EXPECTED = "healthy clients: none fails, p99 at most twice the quiet one; recovered within 15 s"
 
 _CLIENTS = 2
 _RECOVERY_SECONDS = 15
 
 
 def run(plan: Plan) -> Score:
-    """Measure the healthy clients before, during and after each kind."""
+    """Measure the healthy clients before, during and after each attack."""
     score = Score()
     with service() as server:
         _attack(score, plan, server.port, "direct")
@@ -30,7 +30,7 @@ def _attack(score: Score, plan: Plan, port: int, way: str) -> None:
     _measure(port, 1)
     for kind, count in ((slow.SILENT, many), (slow.HEADERS, many), (slow.BODY, few), (slow.READING, few)):
         quiet, _ = _measure(port, seconds)
-        with slow.attacking(port, kind, count) as cut_off:
+        with slow.slow_clients(port, kind, count) as cut_off:
             time.sleep(1)
             during, failed = _measure(port, seconds)
             ended = cut_off()
@@ -38,15 +38,15 @@ def _attack(score: Score, plan: Plan, port: int, way: str) -> None:
         after, failed_after = _measure(port, 1)
         recovered = time.monotonic() - since
         name = f"{way}, {count} {kind.name}"
-        score.hold(failed == 0, f"{name}: {failed} healthy requests failed")
-        score.hold(during <= 2 * quiet, f"{name}: p99 {during * 1000:.0f} ms, quiet {quiet * 1000:.0f} ms")
-        score.hold(failed_after == 0 and recovered < _RECOVERY_SECONDS, f"{name}: not recovered, p99 {after:.3f} s")
+        score.check(failed == 0, f"{name}: {failed} healthy requests failed")
+        score.check(during <= 2 * quiet, f"{name}: p99 {during * 1000:.0f} ms, quiet {quiet * 1000:.0f} ms")
+        score.check(failed_after == 0 and recovered < _RECOVERY_SECONDS, f"{name}: not recovered, p99 {after:.3f} s")
         score.note(f"{name}: p99 {quiet * 1000:.0f} -> {during * 1000:.0f} ms; {ended} cut off")
 
 
 def _measure(port: int, seconds: float) -> tuple[float, int]:
-    """Return the 99th percentile of the time that healthy clients wait, in s, and how many of them failed."""
-    with load.loading(port, load.digits(), _CLIENTS) as clients:
+    """Return p99 latency of healthy clients in seconds, and how many requests failed."""
+    with load.running_load(port, load.digits(), _CLIENTS) as clients:
         time.sleep(seconds)
     times = [answer.seconds for answer in clients.answers]
     return load.percentile(times, 0.99), sum(answer.status != 200 for answer in clients.answers)

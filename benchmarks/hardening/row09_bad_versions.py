@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.hardening import spoil
+from benchmarks.hardening import bad_versions
 from benchmarks.hardening.score import Plan, Score
 from benchmarks.hardening.target import service
 from service.contract import MODEL_NAME
@@ -17,29 +17,29 @@ from tests import drawing, factory
 from tests.server import Server
 
 TITLE = "bad versions published, then a worker killed"
-HOLDS = "none is served, the old one is, also by the new worker; the server never halts"
+EXPECTED = "none is served, the old one is, also by the new worker; the server never halts"
 
-_AT_ONCE = 10  # versions that are published before a worker is killed
+_AT_ONCE = 10  # versions published before each kill
 
 
 def run(plan: Plan) -> Score:
-    """Publish them above one good version, some at a time."""
+    """Publish the bad versions above one good version, in groups."""
     score, rng = Score(), random.Random(plan.seed)
-    ways = spoil.ways(rng, plan.choose(20, 200))
+    defects = bad_versions.defects(rng, plan.choose(20, 200))
     with tempfile.TemporaryDirectory() as scratch:
         models = Path(scratch)
         factory.publish(models)
         with service(MODELS_DIR=models, LOG_LEVEL="error") as server:
-            for start in range(0, len(ways), _AT_ONCE):
-                _try(score, server, models, start, ways[start : start + _AT_ONCE])
-    score.note(f"{len(ways)} ways, a worker killed after each {_AT_ONCE}")
+            for start in range(0, len(defects), _AT_ONCE):
+                _try(score, server, models, start, defects[start : start + _AT_ONCE])
+    score.note(f"{len(defects)} defects, a worker killed after each {_AT_ONCE}")
     return score
 
 
-def _try(score: Score, server: Server, models: Path, start: int, ways: list[spoil.Way]) -> None:
-    numbers = {start + index + 2: way for index, way in enumerate(ways)}
-    for number, way in numbers.items():
-        spoil.publish(models, number, way)
+def _try(score: Score, server: Server, models: Path, start: int, defects: list[bad_versions.Defect]) -> None:
+    numbers = {start + index + 2: defect for index, defect in enumerate(defects)}
+    for number, defect in numbers.items():
+        bad_versions.publish(models, number, defect)
     _wait(server, set(map(str, numbers)))
     _check(score, server, numbers, "before the kill")
     victim = server.workers()[0]
@@ -50,17 +50,17 @@ def _try(score: Score, server: Server, models: Path, start: int, ways: list[spoi
         shutil.rmtree(models / MODEL_NAME / str(number), ignore_errors=True)
 
 
-def _check(score: Score, server: Server, numbers: dict[int, spoil.Way], when: str) -> None:
-    """Ask often enough that each of two workers has answered, each time on a connection of its own."""
+def _check(score: Score, server: Server, numbers: dict[int, bad_versions.Defect], when: str) -> None:
+    """Check what is served, with enough connections to reach both workers."""
     served = {_version(server) for _ in range(20)}
-    score.hold(
+    score.check(
         served == {"1"} and server.process.poll() is None,
         f"{when}, of versions 1 to {max(numbers)}: {served} are served",
     )
     index = {entry["version"]: entry for entry in _index(server)}
-    for number, way in numbers.items():
+    for number, defect in numbers.items():
         entry = index.get(str(number), {"state": "UNAVAILABLE"})
-        score.hold(entry["state"] == "UNAVAILABLE", f"{when}, {way.name}: it is said to be ready")
+        score.check(entry["state"] == "UNAVAILABLE", f"{when}, {defect.name}: reported as ready")
 
 
 def _version(server: Server) -> str:
@@ -73,20 +73,20 @@ def _index(server: Server) -> Any:
 
 
 def _wait(server: Server, numbers: set[str]) -> None:
-    """Return when each of these versions has been looked at, or after a while: some are no versions at all."""
+    """Wait until these versions were tried, but not forever: some are not versions at all."""
     deadline = time.monotonic() + 15
     while time.monotonic() < deadline:
         states = [entry["reason"] for entry in _index(server) if entry["version"] in numbers]
         if states and "It has not been opened yet." not in states:
             break
         time.sleep(0.2)
-    time.sleep(1.5)  # the other worker looks each second too
+    time.sleep(1.5)  # the other worker polls once a second too
 
 
 def _wait_for_another(server: Server, victim: int) -> None:
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
         if len(server.workers()) == 2 and victim not in server.workers():
-            time.sleep(2)  # to open what there is
+            time.sleep(2)  # time to open the versions
             return
         time.sleep(0.05)

@@ -1,4 +1,4 @@
-"""Publishing is interrupted at every step, the way SQLite tests its I/O errors (https://sqlite.org/testing.html)."""
+"""Publishing is interrupted at every step, like SQLite's I/O error tests (https://sqlite.org/testing.html)."""
 
 import os
 import random
@@ -15,13 +15,13 @@ from tests import factory
 from tests.server import ROOT
 
 TITLE = "publishing interrupted at every step: disk full, I/O error, kill -9"
-HOLDS = "the old version or the new one is whole, never neither, never half; the next publication succeeds"
+EXPECTED = "the old version or the new one is whole, never neither, never half; the next publication succeeds"
 
 _FAULTS = ("ENOSPC", "EIO", "kill")
 
 
 def run(plan: Plan) -> Score:
-    """Interrupt it at each call to the file system, and at sizes of its files in between."""
+    """Interrupt publishing at each file system call, and at several file sizes."""
     score = Score()
     with tempfile.TemporaryDirectory() as scratch:
         source = factory.publish(Path(scratch) / "source", 2)
@@ -42,7 +42,7 @@ def _chosen(plan: Plan, cases: list[tuple[str, int]]) -> list[tuple[str, int]]:
 
 
 def _steps(scratch: Path, source: Path) -> int:
-    """Return how many calls to the file system a publication makes."""
+    """Return the number of file system calls of a publication."""
     factory.publish(scratch / "whole")
     return int(_publish(scratch / "whole", source, "none", 0).stdout)
 
@@ -58,16 +58,16 @@ def _interrupt(score: Score, models: Path, source: Path, fault: str, at: int) ->
     found = sorted(path.name for path in (models / MODEL_NAME).iterdir() if path.name.isdecimal())
     served = _served(models)
     name = f"{fault} at {at}"
-    score.hold(served == found[-1] and found in (["1"], ["1", "2"]), f"{name}: {found} are there, {served} is served")
+    score.check(served == found[-1] and found in (["1"], ["1", "2"]), f"{name}: {found} are there, {served} is served")
     said = result.returncode == 0
-    score.hold(not said or found == ["1", "2"], f"{name}: said to be published, and is not")
+    score.check(not said or found == ["1", "2"], f"{name}: said to be published, and is not")
     again = _publish(models, source, "none", 0)
     newest = str(len(found) + 1)
-    score.hold(again.returncode == 0 and _served(models) == newest, f"{name}: then no other can be published")
+    score.check(again.returncode == 0 and _served(models) == newest, f"{name}: then no other can be published")
 
 
 def _served(models: Path) -> str:
-    """Return the version that the service would serve, empty where none, `refused` where one was refused."""
+    """Return the version that the service would serve, empty if none, `refused` if one was rejected."""
     store = ModelStore(
         models / MODEL_NAME, open_engine=lambda path, manifest: open_version(path, manifest, provider="cpu")
     )

@@ -1,4 +1,4 @@
-"""Very many requests of mixed kinds: does anything grow?"""
+"""A long run of mixed requests: memory, descriptors and threads must not grow."""
 
 import json
 import random
@@ -17,7 +17,7 @@ from tests.server import Server, multipart
 from tests.tensors import binary, digits
 
 TITLE = "a long run of mixed requests"
-HOLDS = "memory at rest grows by under 10 MB once warm; descriptors and threads flat; a planted leak is caught"
+EXPECTED = "memory at rest grows by under 10 MB once warm; descriptors and threads flat; a planted leak is caught"
 
 _BYTES = 10 << 20
 _CLIENTS = 4
@@ -25,7 +25,7 @@ _LEAKING_REQUESTS = 10_000
 
 
 def run(plan: Plan) -> Score:
-    """Ask the service, then one that leaks."""
+    """Load the service, then one with a leak."""
     score, warm, count = Score(), plan.choose(20_000, 100_000), plan.choose(5000, 900_000)
     requests = _mixture(random.Random(plan.seed))
     with service() as server:
@@ -33,19 +33,19 @@ def run(plan: Plan) -> Score:
         score.tried, score.passed = warm + count, warm + count - lost
         score.losses += [f"{lost} requests without an answer, or with a 5xx"] * bool(lost)
         flat = grown.files <= 2 and grown.threads <= 0
-        score.hold(grown.memory < _BYTES, f"memory grew by {processes.mebi(grown.memory)}")
-        score.hold(flat, f"descriptors grew by {grown.files}, threads by {grown.threads}")
+        score.check(grown.memory < _BYTES, f"memory grew by {processes.mebi(grown.memory)}")
+        score.check(flat, f"descriptors grew by {grown.files}, threads by {grown.threads}")
         more = f"{processes.mebi(grown.memory)} more after {count:,} more"
         score.note(f"after {warm:,} requests {processes.mebi(begun.memory)}, {more}")
     with service(module="benchmarks.hardening.leaky") as server:
         _, grown, _ = _grow(server, requests, 500, _LEAKING_REQUESTS)
-        score.hold(grown.memory >= _BYTES, f"the planted leak is not caught: {processes.mebi(grown.memory)}")
+        score.check(grown.memory >= _BYTES, f"the planted leak is not caught: {processes.mebi(grown.memory)}")
         score.note(f"with a leak planted: {processes.mebi(grown.memory)} more after {_LEAKING_REQUESTS:,}")
     return score
 
 
 def _grow(server: Server, requests: list[bytes], warm: int, count: int) -> tuple[processes.Usage, processes.Usage, int]:
-    """Return what was taken after the first `warm`, by how much it grew after `count` more, and how many were lost."""
+    """Return usage after `warm` requests, its growth after `count` more, and the number of failures."""
     lost, before = _ask(server, requests, warm)
     more_lost, after = _ask(server, requests, count)
     grown = [getattr(after, name) - getattr(before, name) for name in ("memory", "files", "threads")]
@@ -53,7 +53,7 @@ def _grow(server: Server, requests: list[bytes], warm: int, count: int) -> tuple
 
 
 def _ask(server: Server, requests: list[bytes], count: int) -> tuple[int, processes.Usage]:
-    """Return how many were lost, and what the workers take at rest: once they have given back what they had freed."""
+    """Return the number of failures, and usage at rest after freed memory was returned."""
     clients = load.Load(server.port, requests, _CLIENTS)
     clients.run(count)
     processes.wait_until_quiet(server)
@@ -62,7 +62,7 @@ def _ask(server: Server, requests: list[bytes], count: int) -> tuple[int, proces
 
 
 def _mixture(rng: random.Random) -> list[bytes]:
-    """Return requests to ask in turn: most are answered by the main thread, some by others, some are refused."""
+    """Return mixed requests: most answered by the main thread, some by others, some rejected."""
     originals = pictures.originals()
     plain = digits(*range(10))
     files = [drawing.encode(Image.fromarray(digit)) for digit in plain]
@@ -101,5 +101,5 @@ def _inference(images: Images) -> bytes:
 
 
 def post_json(fields: object, path: str = "/predict") -> bytes:
-    """Return a request with a body of JSON."""
+    """Return a request with a JSON body."""
     return load.post(json.dumps(fields).encode(), path, "application/json")

@@ -1,4 +1,4 @@
-"""The compose deployment as it looks from outside its containers."""
+"""Confinement of the compose deployment, seen from outside its containers."""
 
 from typing import Any
 
@@ -10,10 +10,10 @@ from tests.deployment import Deployment
 from tests.deployment import run as docker
 
 TITLE = "the compose deployment from outside"
-HOLDS = "no root, read-only, no capabilities, no new privileges, limits; no connection goes out"
+EXPECTED = "no root, read-only, no capabilities, no new privileges, limits; no connection goes out"
 
-# Of each connection of a container: its state and the address at its other end, in hexadecimal.
 _TELEMETRY = 'import json, os, service; print(json.dumps(os.environ["ORT_DISABLE_TELEMETRY"]))'
+# State and remote address of each connection of a container, in hexadecimal.
 _CONNECTIONS = """
 import json
 rows = [line.split() for name in ("tcp", "tcp6", "udp", "udp6") for line in open(f"/proc/1/net/{name}").readlines()[1:]]
@@ -23,7 +23,7 @@ _LISTENING = "0A"
 
 
 def run(plan: Plan) -> Score:
-    """Look at each container, then at what it is connected with while it is used."""
+    """Check each container, then its connections in use."""
     score = Score()
     with compose(score) as deployment:
         if deployment:
@@ -37,26 +37,26 @@ def run(plan: Plan) -> Score:
 
 def _confined(score: Score, container: Any) -> None:
     name, limits = container["Name"], container["HostConfig"]
-    score.hold(container["Config"]["User"].split(":")[0] not in ("", "0", "root"), f"{name}: root")
-    score.hold(limits["ReadonlyRootfs"], f"{name}: its file system can be written to")
-    score.hold(limits["CapDrop"] == ["ALL"] and not limits["CapAdd"], f"{name}: capabilities")
-    score.hold(not limits["Privileged"] and "no-new-privileges:true" in limits["SecurityOpt"], f"{name}: privileges")
+    score.check(container["Config"]["User"].split(":")[0] not in ("", "0", "root"), f"{name}: root")
+    score.check(limits["ReadonlyRootfs"], f"{name}: its file system can be written to")
+    score.check(limits["CapDrop"] == ["ALL"] and not limits["CapAdd"], f"{name}: capabilities")
+    score.check(not limits["Privileged"] and "no-new-privileges:true" in limits["SecurityOpt"], f"{name}: privileges")
     for limit in ("Memory", "CpuQuota", "PidsLimit"):
-        score.hold((limits[limit] or 0) > 0, f"{name}: no limit of {limit}")
+        score.check((limits[limit] or 0) > 0, f"{name}: no limit of {limit}")
 
 
 def _really(score: Score, container: Any) -> None:
-    """Ask the kernel too: what Docker was told is not yet what is."""
+    """Check the kernel's view too, not only Docker's configuration."""
     name, status = container["Name"], docker("docker", "exec", container["Id"], "cat", "/proc/1/status")
     fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
-    score.hold("0" not in fields["Uid"].split(), f"{name}: user {fields['Uid']}")
+    score.check("0" not in fields["Uid"].split(), f"{name}: user {fields['Uid']}")
     capabilities = {int(fields[kind], 16) for kind in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")}
-    score.hold(capabilities == {0}, f"{name}: capabilities {capabilities}")
-    score.hold(fields["NoNewPrivs"] == "1", f"{name}: new privileges")
+    score.check(capabilities == {0}, f"{name}: capabilities {capabilities}")
+    score.check(fields["NoNewPrivs"] == "1", f"{name}: new privileges")
 
 
 def _nothing_goes_out(score: Score, deployment: Deployment, count: int) -> None:
-    """Use the service, and see with whom its containers have connections meanwhile."""
+    """Use the service, and check the peers of its connections."""
     replicas = [container["Id"] for container in deployment.containers("service")]
     proxy = deployment.containers("proxy")[0]["NetworkSettings"]["Networks"]
     known = {_hexadecimal(network["IPAddress"]) for network in proxy.values()} | {"0100007F", "0B00007F", "00000000"}
@@ -67,16 +67,16 @@ def _nothing_goes_out(score: Score, deployment: Deployment, count: int) -> None:
         for replica in replicas:
             others = {address for state, address in python(replica, _CONNECTIONS) if state != _LISTENING}
             strange = {address for address in others if address[-8:] not in known}
-            score.hold(not strange, f"a replica has connections with {strange}")
+            score.check(not strange, f"a replica has connections with {strange}")
     networks = {
         name for container in deployment.containers("service") for name in container["NetworkSettings"]["Networks"]
     }
     internal = [docker("docker", "network", "inspect", "--format", "{{.Internal}}", name).strip() for name in networks]
-    score.hold(internal == ["true"], f"the networks of the service are internal: {internal}")
+    score.check(internal == ["true"], f"the networks of the service are internal: {internal}")
     score.note(f"connections looked at {10 * len(replicas)} times during {count} requests")
-    score.hold(python(replicas[0], _TELEMETRY) == "1", "telemetry is on")
+    score.check(python(replicas[0], _TELEMETRY) == "1", "telemetry is on")
 
 
 def _hexadecimal(address: str) -> str:
-    """Return an address of IPv4 as /proc/net/tcp writes it on this machine."""
+    """Return an IPv4 address as /proc/net/tcp writes it on this machine."""
     return bytes(map(int, reversed(address.split(".")))).hex().upper() if address else ""

@@ -1,4 +1,4 @@
-"""What the service is made of: locked, known, and without known holes."""
+"""Dependencies: locked by hash, listed in an SBOM, without known vulnerabilities."""
 
 import json
 import subprocess
@@ -14,19 +14,19 @@ from benchmarks.hardening.score import Plan, Score
 from tests.server import ROOT
 
 TITLE = "dependencies"
-HOLDS = "hash-locked, audited for known holes, an SBOM is made"
+EXPECTED = "hash-locked, no known vulnerabilities, an SBOM is made"
 
 _LOCKS = ("serve", "serve-cuda", "train", "train-cuda", "dev")
 
 
 def run(plan: Plan) -> Score:
-    """Read the locks, make the SBOM, and audit what is served, in the long form, where the database can be reached."""
+    """Check the locks, make the SBOM, and in the long form audit the serving lock if the database is reachable."""
     score = Score()
     for name in _LOCKS:
         _locked(score, name)
     _installed(score)
     if plan.short:
-        score.unable = "the audit, which asks a database in the network: the long form does"
+        score.not_run = "the audit, which needs a network database; run the long form"
     else:
         _audit(score)
     return score
@@ -35,25 +35,25 @@ def run(plan: Plan) -> Score:
 def _locked(score: Score, name: str) -> None:
     found = sbom.packages((ROOT / "requirements" / f"{name}.txt").read_text(encoding="utf-8"))
     for package in found:
-        score.hold(bool(package.hashes), f"{name}: {package.name} has no hash")
+        score.check(bool(package.hashes), f"{name}: {package.name} has no hash")
     bill = sbom.bill(name, found)
     listed = {(part["name"], part["version"]) for part in json.loads(json.dumps(bill))["components"]}
-    score.hold(listed == {(package.name, package.version) for package in found}, f"{name}: the SBOM lacks packages")
+    score.check(listed == {(package.name, package.version) for package in found}, f"{name}: the SBOM lacks packages")
     score.note(f"{name}: {len(found)} packages, {sum(len(package.hashes) for package in found)} hashes, SBOM made")
 
 
 def _installed(score: Score) -> None:
-    """Hold that what runs these tests is what is locked."""
+    """Check that the installed versions are the locked ones."""
     for package in sbom.packages((ROOT / "requirements" / "serve.txt").read_text(encoding="utf-8")):
         if not package.marker or Marker(package.marker).evaluate():
             version = metadata.version(package.name)
-            score.hold(
+            score.check(
                 version == package.version, f"{package.name} {version} is installed, {package.version} is locked"
             )
 
 
 def _audit(score: Score) -> None:
-    """Let uv ask OSV (https://osv.dev) of exactly the locked versions."""
+    """Audit exactly the locked versions with uv and OSV (https://osv.dev)."""
     found = sbom.packages((ROOT / "requirements" / "serve.txt").read_text(encoding="utf-8"))
     pinned = [
         f'#   "{package.name}=={package.version}{f" ; {package.marker}" * bool(package.marker)}",' for package in found
@@ -66,6 +66,6 @@ def _audit(score: Score) -> None:
         result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
     said = (result.stdout + result.stderr).strip()
     if "ulnerabilit" in result.stdout and result.returncode in (0, 1):
-        score.hold(result.returncode == 0, said)
+        score.check(result.returncode == 0, said)
     else:
-        score.unable = f"the audit: {said.splitlines()[-1] if said else f'uv ends with {result.returncode}'}"
+        score.not_run = f"the audit: {said.splitlines()[-1] if said else f'uv ends with {result.returncode}'}"

@@ -1,6 +1,6 @@
-"""`python -m benchmarks.hardening.sbom requirements/serve.txt`: a lock's CycloneDX 1.6 bill of materials.
+"""`python -m benchmarks.hardening.sbom requirements/serve.txt`: CycloneDX 1.6 bill of materials of a lock.
 
-https://cyclonedx.org/docs/1.6/json/; the lock says all that stands there, so nothing has to be installed or asked for.
+https://cyclonedx.org/docs/1.6/json/; everything is in the lock, so nothing is installed or downloaded.
 """
 
 import json
@@ -17,7 +17,7 @@ _ENTRY = re.compile(
 
 @dataclass(frozen=True)
 class Package:
-    """A package of a lock: where (`marker`) it is installed, and the hashes of the files that may be."""
+    """A locked package: the marker that says where it is installed, and the hashes of its files."""
 
     name: str
     version: str
@@ -29,14 +29,14 @@ def packages(lock: str) -> list[Package]:
     """Return the packages of a lock.
 
     Raises:
-        ValueError: there is a line that is none.
+        ValueError: a line is not a locked package.
     """
     lines = re.sub(r"\s*\\\n", " ", lock).splitlines()
     return [_package(line) for line in lines if line.strip() and not line.lstrip().startswith("#")]
 
 
 def bill(name: str, found: list[Package]) -> dict[str, Any]:
-    """Return the bill of materials of what is installed from a lock."""
+    """Return the bill of materials of the packages of a lock."""
     return {
         "bomFormat": "CycloneDX",
         "specVersion": "1.6",
@@ -49,7 +49,7 @@ def bill(name: str, found: list[Package]) -> dict[str, Any]:
 def _package(line: str) -> Package:
     entry = _ENTRY.fullmatch(line)
     if entry is None:
-        raise ValueError(f"This is no locked package: {line[:80]}")
+        raise ValueError(f"Not a locked package: {line[:80]}")
     return Package(entry[1], entry[2], entry[3] or "", tuple(re.findall("sha256:([0-9a-f]{64})", entry[4])))
 
 
@@ -60,7 +60,7 @@ def _component(package: Package) -> dict[str, Any]:
         "version": package.version,
         "purl": f"pkg:pypi/{package.name}@{package.version}",
         "bom-ref": f"pkg:pypi/{package.name}@{package.version}",
-        # One of these is installed: the wheel of the platform, or the source.
+        # One of these is installed: a wheel for the platform, or the sdist.
         "properties": [{"name": "digits:file:sha256", "value": found} for found in package.hashes]
         + ([{"name": "digits:marker", "value": package.marker}] if package.marker else []),
     }

@@ -1,4 +1,4 @@
-"""What a row counts: how often something was tried, how often it held, and what was lost."""
+"""Counts of a row: checks, passes and failures."""
 
 from dataclasses import dataclass, field
 
@@ -7,28 +7,28 @@ _SHOWN = 5
 
 @dataclass
 class Score:
-    """The outcome of a row. `notes` are figures worth printing; `unable` says why a row could not be tried here."""
+    """The result of a row. `notes` are measurements to print; `not_run` says why (part of) a row could not run here."""
 
     tried: int = 0
     passed: int = 0
     losses: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-    unable: str = ""
+    not_run: str = ""
 
     @property
     def lost(self) -> int:
-        """How often it did not hold."""
+        """The number of failed checks."""
         return self.tried - self.passed
 
     @property
     def verdict(self) -> str:
-        """Return the word that the scorecard ends a row with."""
+        """The last word of the row in the scorecard."""
         if self.lost:
             return "LOST"
-        return "held" if self.tried and not self.unable else "partly" if self.tried else "not run"
+        return "held" if self.tried and not self.not_run else "partly" if self.tried else "not run"
 
-    def hold(self, held: bool, what: str) -> bool:
-        """Count one trial; `what` says what was lost, if it was. Return whether it held."""
+    def check(self, held: bool, what: str) -> bool:
+        """Count one check; `what` describes the failure. Return `held`."""
         self.tried += 1
         self.passed += held
         if not held:
@@ -36,23 +36,23 @@ class Score:
         return held
 
     def note(self, text: str) -> None:
-        """Remember a figure."""
+        """Add a measurement."""
         self.notes.append(text)
 
     def lines(self) -> list[str]:
-        """Return what is printed below the row: figures, the first losses, and what could not be tried."""
+        """Return the lines below the row: measurements, the first failures, and what did not run."""
         more = [f"... and {len(self.losses) - _SHOWN} more"] if len(self.losses) > _SHOWN else []
-        unable = [f"not tried: {self.unable}"] if self.unable else []
-        return [*self.notes, *(f"lost: {loss}" for loss in self.losses[:_SHOWN]), *more, *unable]
+        not_run = [f"not run: {self.not_run}"] if self.not_run else []
+        return [*self.notes, *(f"lost: {loss}" for loss in self.losses[:_SHOWN]), *more, *not_run]
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How a row is to be run: in its short or its long form, and with which seed."""
+    """How to run a row: short or long, and with which seed."""
 
     short: bool
     seed: int
 
     def choose(self, short: int, long: int) -> int:
-        """Return a number for the form that is run."""
+        """Return the number for the chosen form."""
         return short if self.short else long

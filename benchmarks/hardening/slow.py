@@ -1,4 +1,4 @@
-"""Clients that hold a server up: that say nothing, or say or take it a byte at a time."""
+"""Slow clients: silent, or sending or reading a few bytes a second."""
 
 import selectors
 import socket
@@ -13,12 +13,12 @@ _BODY = 100_000
 
 @dataclass(frozen=True)
 class Kind:
-    """How such clients begin, and what each sends every second."""
+    """What such a client sends first, and then every second."""
 
     name: str
     start: bytes
     drip: bytes = b""
-    reads: int = 0  # bytes a second that it takes of the answer, 0 for all
+    reads: int = 0  # bytes of the answer read a second, 0 for all
     receive_buffer: int = 0
 
 
@@ -31,8 +31,8 @@ READING = Kind("reading slowly", _ASK, reads=100, receive_buffer=2048)
 
 
 @contextmanager
-def attacking(port: int, kind: Kind, count: int) -> Iterator[Callable[[], int]]:
-    """Keep so many of them connected, each coming again when it is cut off; yields how often that was."""
+def slow_clients(port: int, kind: Kind, count: int) -> Iterator[Callable[[], int]]:
+    """Keep `count` of them connected, reconnecting after each disconnect; yields a counter of disconnects."""
     stop, again = threading.Event(), [0]
     thread = threading.Thread(target=_attack, args=(port, kind, count, stop, again))
     thread.start()
@@ -68,7 +68,7 @@ def _connect(port: int, kind: Kind, selector: selectors.BaseSelector) -> None:
 
 
 def _drip(port: int, kind: Kind, selector: selectors.BaseSelector, again: list[int]) -> None:
-    """Let each send its bit, and connect those anew that were cut off."""
+    """Let each send its bytes, and reconnect the disconnected."""
     readable = {key.fileobj for key, _ in selector.select(0)}
     for key in list(selector.get_map().values()):
         client = key.fileobj

@@ -1,4 +1,4 @@
-"""The service that the rows try: the real one with the published model, in processes of its own."""
+"""The service under test: the real one with the published model, in separate processes."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

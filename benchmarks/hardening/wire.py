@@ -1,4 +1,4 @@
-"""One request at a time, byte for byte as given, and whatever comes back."""
+"""One request at a time, sent byte for byte, and its answer."""
 
 import json
 import socket
@@ -8,17 +8,17 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Reply:
-    """What came back: the status, 0 where nothing did; the content type and the body; after how many seconds."""
+    """The answer: status (0 if none), content type, body, and duration in seconds."""
 
     status: int
     content_type: str
     body: bytes
     seconds: float
-    to_head: bool = False  # and so without a body
+    to_head: bool = False  # an answer to HEAD, without a body
 
     @property
     def of_our_shape(self) -> bool:
-        """Whether it is a 2xx, or an error as the service words them."""
+        """Whether it is a 2xx or 3xx, or an error in the documented shape."""
         if 200 <= self.status < 400 or self.to_head:
             return True
         try:
@@ -28,7 +28,7 @@ class Reply:
 
 
 def exchange(port: int, sent: bytes, *, half_close: bool = True, timeout: float = 20) -> Reply:
-    """Send bytes on a connection of their own and read until the server has answered or closed.
+    """Send bytes on a new connection and read until the server has answered or closed.
 
     Raises:
         TimeoutError: neither happened in time.
@@ -41,7 +41,7 @@ def exchange(port: int, sent: bytes, *, half_close: bool = True, timeout: float 
             if half_close:
                 connection.shutdown(socket.SHUT_WR)
         except (BrokenPipeError, ConnectionResetError):
-            pass  # it may have answered before
+            pass  # the server may answer before it has read everything
         try:
             while not _ended(received) and (piece := connection.recv(1 << 16)):
                 received += piece
@@ -65,6 +65,6 @@ def _ended(received: bytes) -> bool:
 
 def _reply(received: bytes, seconds: float, *, to_head: bool) -> Reply:
     headers, body = _split(received) or ({}, b"")
-    body = body[: int(headers.get("content-length", len(body)))]  # what follows answers what followed the request
+    body = body[: int(headers.get("content-length", len(body)))]  # the rest answers bytes after the request
     status = int(received[9:12]) if received.startswith(b"HTTP/1.") else 0
     return Reply(status, headers.get("content-type", ""), body, seconds, to_head)

@@ -15,6 +15,7 @@ from benchmarks.pictures.scene import Random
 from benchmarks.pictures.strokes import Digit, Ink, Lines
 
 Range = tuple[float, float]
+_SLIGHT = (0.0, 0.05)  # of a width: the overlap of a pair that touches
 Character = Digit | str  # MNIST's, uint8 [28, 28], or the name of one of FORMS
 
 
@@ -23,13 +24,14 @@ class Setting:
     """How digits stand; what is a range is drawn evenly.
 
     `gap` is between bounds, in digit heights; `overlap` brings strokes into contact and then moves them on by so much
-    of a digit's width. `sizes` and `baseline` are by how much heights and feet differ, in heights, `slope` is of the
-    line in degrees. `cells` puts each digit into the middle of a cell so many heights wide. `leading` is from foot to
-    foot of lines, in heights.
+    of a digit's width, of all neighbours, or by up to 5% of so many pairs as `touching` says. `sizes` and `baseline`
+    are by how much heights and feet differ, in heights, `slope` is of the line in degrees. `cells` puts each digit into
+    the middle of a cell so many heights wide. `leading` is from foot to foot of lines, in heights.
     """
 
     gap: Range = (0.08, 0.35)
     overlap: Range | None = None
+    touching: int = 0
     sizes: float = 0.1
     baseline: float = 0.04
     slope: Range = (-1, 1)
@@ -106,11 +108,17 @@ def _lefts(parts: Sequence[Ink], setting: Setting, height: float, rng: Random) -
         pitch = setting.cells * height
         return [round((n + 0.5) * pitch - part.shape[1] / 2) for n, part in enumerate(parts)]
     lefts = [0]
-    for before, part in pairwise(parts):
-        if setting.overlap is None:
+    pairs = (
+        set(rng.choice(len(parts) - 1, min(setting.touching, len(parts) - 1), replace=False).tolist())
+        if len(parts) > 1
+        else set()
+    )
+    for index, (before, part) in enumerate(pairwise(parts)):
+        overlap = _SLIGHT if index in pairs else setting.overlap
+        if overlap is None:
             step = before.shape[1] + rng.uniform(*setting.gap) * height
         else:
-            step = _contact(before, part) - rng.uniform(*setting.overlap) * part.shape[1]
+            step = _contact(before, part) - rng.uniform(*overlap) * part.shape[1]
         lefts.append(lefts[-1] + round(step))
     return lefts
 

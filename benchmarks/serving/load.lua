@@ -1,8 +1,8 @@
--- What wrk sends, and what it makes of the answers:
+-- wrk script that sends one request and checks the answers:
 --   wrk -s load.lua URL -- BODY_FILE EXPECTED MEAN_PAUSE_MS [HEADER VALUE]...
--- Every answer has to be a 200 that holds the pattern EXPECTED. With a pause, each connection waits a random, exponentially
--- distributed while before it asks again: with many connections the requests then arrive as if from strangers, whether
--- the server keeps up or not. One line of JSON with microseconds is printed at the end.
+-- Every answer must be a 200 that matches the pattern EXPECTED. With a pause, each connection waits an exponentially
+-- distributed time before its next request: with many connections this approximates Poisson arrivals at a fixed rate.
+-- Prints one line of JSON with microseconds at the end.
 
 local threads = {}
 
@@ -18,7 +18,7 @@ function init(arguments)
    for index = 4, #arguments, 2 do
       wrk.headers[arguments[index]] = arguments[index + 1]
    end
-   question = wrk.format("POST", nil, nil, body)
+   message = wrk.format("POST", nil, nil, body)
    answered, wrong, example = 0, 0, ""
    if mean_pause > 0 then
       math.randomseed(1)
@@ -29,7 +29,7 @@ function init(arguments)
 end
 
 function request()
-   return question
+   return message
 end
 
 function response(status, headers, body)

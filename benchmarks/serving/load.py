@@ -1,4 +1,4 @@
-"""Load, made by wrk (https://github.com/wg/wrk), which takes a small share of the time that any server here takes."""
+"""Load from wrk (https://github.com/wg/wrk), which costs little CPU beside any server here."""
 
 import json
 import shutil
@@ -9,14 +9,14 @@ from pathlib import Path
 
 SCRIPT = Path(__file__).with_name("load.lua")
 CONNECTIONS = 8
-_MANY_CONNECTIONS = 64  # of an open loop: most of them wait, so that whoever is slow is asked no less
+_MANY_CONNECTIONS = 64  # of the open loop: enough that a slow server gets the full rate
 
 
 @dataclass(frozen=True)
-class Question:
-    """A request: its path, the file with its body, its headers, and what the right answer holds.
+class Request:
+    """A request: path, body file, headers, and a pattern that the correct answer matches.
 
-    That is a pattern, and written such that it means the same to Lua and to Python.
+    The pattern must mean the same to Lua and to Python.
     """
 
     path: str
@@ -27,7 +27,7 @@ class Question:
 
 @dataclass(frozen=True)
 class Load:
-    """What was measured: answers a second, and the time to answer, in milliseconds, that half and 99% stayed below."""
+    """Results: answers a second, and latency in milliseconds (median and 99th percentile)."""
 
     rate: float
     p50: float
@@ -36,41 +36,41 @@ class Load:
 
 
 def require_wrk() -> None:
-    """Exit with what to do where there is no wrk."""
+    """Exit with a hint if wrk is not installed."""
     if shutil.which("wrk") is None:
-        raise SystemExit("wrk makes the load and is not installed: apt-get install wrk")
+        raise SystemExit("wrk is not installed: apt-get install wrk")
 
 
-def closed_loop(port: int, question: Question, seconds: float, core: int, connections: int = CONNECTIONS) -> Load:
-    """Ask over so many connections, each as soon as it has its answer, from the processor `core`.
+def closed_loop(port: int, request: Request, seconds: float, core: int, connections: int = CONNECTIONS) -> Load:
+    """Send requests over so many connections, each as soon as its answer is in, from the CPU `core`.
 
     Raises:
         AssertionError: an answer was wrong, or a connection broke.
     """
-    return _wrk(port, question, seconds, core, connections, 0)
+    return _wrk(port, request, seconds, core, connections, 0)
 
 
 def open_loop(
-    port: int, question: Question, seconds: float, core: int, rate: float, connections: int = _MANY_CONNECTIONS
+    port: int, request: Request, seconds: float, core: int, rate: float, connections: int = _MANY_CONNECTIONS
 ) -> Load:
-    """Ask `rate` times a second at random moments, from the processor `core`.
+    """Send `rate` requests a second at random times, from the CPU `core`.
 
     Raises:
         AssertionError: an answer was wrong, or a connection broke.
     """
-    return _wrk(port, question, seconds, core, connections, 1000 * connections / rate)
+    return _wrk(port, request, seconds, core, connections, 1000 * connections / rate)
 
 
-def _wrk(port: int, question: Question, seconds: float, core: int, connections: int, pause_ms: float) -> Load:
-    headers = [part for header in question.headers.items() for part in header]
+def _wrk(port: int, request: Request, seconds: float, core: int, connections: int, pause_ms: float) -> Load:
+    headers = [part for header in request.headers.items() for part in header]
     command = ["taskset", "--cpu-list", str(core), "wrk", "--threads", "1", "--connections", str(connections)]
     command += ["--duration", f"{max(1, round(seconds))}s", "--timeout", "20s", "--script", str(SCRIPT)]
-    command += [f"http://127.0.0.1:{port}{question.path}", "--"]
-    command += [str(question.body), question.expected, str(pause_ms), *headers]
+    command += [f"http://127.0.0.1:{port}{request.path}", "--"]
+    command += [str(request.body), request.expected, str(pause_ms), *headers]
     output = subprocess.run(command, capture_output=True, text=True, check=False)
     lines = [line for line in output.stdout.splitlines() if line.startswith("{")]
     assert lines, f"wrk failed: {output.stdout} {output.stderr}"
     found = json.loads(lines[-1])
-    assert found["answered"] > 0, f"{question.path}: no answer came: {found}"
-    assert found["wrong"] == found["errors"] == 0, f"{question.path}: {found} {output.stderr}"
+    assert found["answered"] > 0, f"{request.path}: no answer came: {found}"
+    assert found["wrong"] == found["errors"] == 0, f"{request.path}: {found} {output.stderr}"
     return Load(found["answered"] / found["seconds"], found["p50"] / 1e3, found["p99"] / 1e3, found["answered"])

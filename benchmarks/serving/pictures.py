@@ -1,4 +1,4 @@
-"""What the servers are asked: a digit as MNIST would hold it, a photograph of 12 megapixels, a batch of tensors."""
+"""The pictures sent: a digit in MNIST's format, a photograph of 12 megapixels, a batch of tensors."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from benchmarks.serving.load import Question
+from benchmarks.serving.load import Request
 from benchmarks.serving.work import BATCH
 from service.contract import LABELS, OUTPUT_NAME
 from tests import drawing
@@ -16,11 +16,11 @@ DIGIT = 2
 RIGHT = f'"digit": ?{DIGIT},'
 _BOUNDARY = "------------------------a56c2f7a41d4ac2a"
 _PHOTOGRAPH = 4000, 3000
-_GRAIN, _QUALITY = 7.6, 94  # of the photograph: they make it take 4.5 MB
+_GRAIN, _QUALITY = 7.6, 94  # of the photograph, which make it 4.5 MB
 
 
-def questions(directory: Path, model: str) -> dict[str, Question]:
-    """Write the bodies of all requests into `directory`, and return the requests by name."""
+def requests(directory: Path, model: str) -> dict[str, Request]:
+    """Write all request bodies into `directory`, and return the requests by name."""
     small = drawing.encode(Image.fromarray(digits(DIGIT)[0]))
     large = photograph()
     wanted = [{"name": OUTPUT_NAME, "parameters": {"binary_data": True}}]
@@ -32,10 +32,10 @@ def questions(directory: Path, model: str) -> dict[str, Question]:
         paths[name].write_bytes(body)
     form = {"Content-Type": f"multipart/form-data; boundary={_BOUNDARY}"}
     return {
-        "multipart": Question("/predict", paths["multipart"], RIGHT, form),
-        "raw": Question("/predict", paths["picture"], RIGHT, {"Content-Type": "image/png"}),
-        "large": Question("/predict", paths["large"], RIGHT, {"Content-Type": "image/jpeg"}),
-        "batch": Question(
+        "multipart": Request("/predict", paths["multipart"], RIGHT, form),
+        "raw": Request("/predict", paths["picture"], RIGHT, {"Content-Type": "image/png"}),
+        "large": Request("/predict", paths["large"], RIGHT, {"Content-Type": "image/jpeg"}),
+        "batch": Request(
             f"/v2/models/{model}/infer",
             paths["batch"],
             f"{BATCH}, ?{len(LABELS)}",

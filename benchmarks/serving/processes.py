@@ -1,7 +1,7 @@
-"""A server with all its processes: started on one processor, measured, and ended as a whole.
+"""A server with all its processes: started on one CPU core, measured, and stopped as a whole.
 
-Some servers leave workers behind when their first process is ended, in groups and sessions of their own. Such a worker
-would slow down all that is measured after it, so each process of a server is known by a mark in its environment.
+Some servers leave workers behind in their own process groups and sessions, which would slow down later measurements. So
+each process is identified by a variable in its environment.
 """
 
 import os
@@ -19,24 +19,24 @@ _MARK = "BENCHMARKED_SERVER"
 _TICK = os.sysconf("SC_CLK_TCK")
 
 
-class Tree:
-    """The processes that carry one mark."""
+class ProcessTree:
+    """The processes whose environment has one mark."""
 
     def __init__(self, mark: str) -> None:
         self._entry = f"{_MARK}={mark}".encode()
 
     def pids(self) -> list[int]:
-        """Return those that live."""
+        """Return the live processes."""
         return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit() and self._owns(entry)]
 
     def _owns(self, entry: Path) -> bool:
         try:
             return self._entry in (entry / "environ").read_bytes().split(b"\0")
-        except OSError:  # it has ended, or is not ours
+        except OSError:  # ended, or another user's
             return False
 
     def cpu_seconds(self) -> float:
-        """Return the processor time that those that live have used, in user space and in the kernel."""
+        """Return the user and system CPU time of the live processes."""
         ticks = 0
         for pid in self.pids():
             fields = Path(f"/proc/{pid}/stat").read_text("ascii", "replace").rpartition(")")[2].split()
@@ -44,12 +44,12 @@ class Tree:
         return ticks / _TICK
 
     def megabytes(self) -> tuple[float, float]:
-        """Return the PSS of all together, and the RSS of the largest."""
+        """Return the total PSS, and the RSS of the largest process."""
         found = [_memory(pid) for pid in self.pids()]
         return sum(pss for pss, _ in found), max(rss for _, rss in found)
 
     def end(self, patience: float = 5) -> None:
-        """End them, those that do not obey by force, and see that none is left."""
+        """Terminate all, kill after `patience` seconds, and check that none is left."""
         for sent in (signal.SIGTERM, signal.SIGKILL):
             for pid in self.pids():
                 try:
@@ -75,8 +75,8 @@ def _memory(pid: int) -> tuple[float, float]:
 @contextmanager
 def started(
     command: Sequence[str], environ: Mapping[str, str], core: int, log: IO[bytes], root: Path
-) -> Iterator[Tree]:
-    """Run a server on the processor `core` from the directory `root`, and leave no process of it behind."""
+) -> Iterator[ProcessTree]:
+    """Run a server on the CPU `core` from the directory `root`, and leave no process behind."""
     mark = secrets.token_hex(8)
     process = subprocess.Popen(
         ["taskset", "--cpu-list", str(core), *command],
@@ -86,7 +86,7 @@ def started(
         stderr=log,
         start_new_session=True,
     )
-    tree = Tree(mark)
+    tree = ProcessTree(mark)
     try:
         yield tree
     finally:

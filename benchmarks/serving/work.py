@@ -1,8 +1,8 @@
-"""The work itself, as every server here does it, by the service's own code: decode, canonical form, one run.
+"""The work that every server here does, by the service's own code: decode, canonical form, one inference.
 
     python -m benchmarks.serving.work VERSION_DIRECTORY PICTURE SECONDS
 
-prints what one process does in a loop without any server: pictures a second one by one, and in batches of 256.
+Prints the rate of one process without a server: pictures a second one by one, and in batches of 256.
 """
 
 import json
@@ -25,10 +25,10 @@ _MOST_PIXELS = 13_000_000
 
 
 class Reader:
-    """A model, ready to read pictures."""
+    """A loaded model that reads pictures."""
 
     def __init__(self, version: Path) -> None:
-        """Open what a CPU serves of a version's directory: int8, in one thread."""
+        """Open the int8 model of a version, in one thread."""
         self.engine = open_version(version, Manifest.read(version), provider="cpu")
 
     def read(self, content: bytes) -> dict[str, Any]:
@@ -36,7 +36,7 @@ class Reader:
         return self.read_grey(decode(content, max_pixels=_MOST_PIXELS))
 
     def read_grey(self, grey: Grey) -> dict[str, Any]:
-        """Return the answer for a picture that is decoded already, uint8 [height, width]."""
+        """Return the answer for a decoded picture, uint8 [height, width]."""
         probabilities = self.engine.run(canonical_digit(grey)[np.newaxis])[0].tolist()
         confidence = max(probabilities)
         return {

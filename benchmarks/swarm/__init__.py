@@ -1,1 +1,1 @@
-"""Three Docker engines on this machine as one swarm, and the stack on it."""
+"""The stack on a swarm of three Docker engines on this machine."""

@@ -1,6 +1,6 @@
-"""`python -m benchmarks.swarm`: update and break a three-engine swarm while clients ask.
+"""`python -m benchmarks.swarm`: update and break a three-engine swarm under load.
 
-Needs root, and a Docker engine that has the base images. It takes some ten minutes.
+Needs root, and a Docker engine with the base images. Takes about ten minutes.
 """
 
 import os
@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 
 from benchmarks.swarm import engines, images, rows
-from benchmarks.swarm.asking import RATE, Row
+from benchmarks.swarm.clients import RATE, Row
 from benchmarks.swarm.engines import Engine
 from benchmarks.swarm.stack import Stack
 from tests import deployment
@@ -19,19 +19,19 @@ _NODES = 3
 
 
 def main() -> int:
-    """Run all rows; return 1 where something does not hold, 2 where none can be run here."""
+    """Run all rows; return 1 if a check fails, 2 if the swarm cannot run here."""
     if why := deployment.missing() or engines.missing():
         print(f"Not run: {why}.")
         return 2
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("Ended before the end."))  # and leave no engines behind
-    with images.built() as rolled_out, engines.engines(_NODES) as nodes:
+    with images.built() as built, engines.engines(_NODES) as nodes:
         engines.join(nodes)
-        engines.load(nodes, *rolled_out.names, images.PROXY)
+        engines.load(nodes, *built.names, images.PROXY)
         stack = Stack(nodes[0], nodes)
         print(_conditions(nodes[0]))
-        print("| what is done | asked | failed | p50, p99, longest ms | seconds | |", flush=True)
+        print("| step | requests | failed | p50, p99, longest ms | seconds | |", flush=True)
         print("|---|---|---|---|---|---|")
-        lost = [_run(row, stack, rolled_out) for row in rows.ROWS]
+        lost = [_run(row, stack, built) for row in rows.ROWS]
     return int(any(lost))
 
 
@@ -41,9 +41,9 @@ def _conditions(node: Engine) -> str:
     return f"{_NODES} engines, Docker {engine}, on {machine}; {RATE:.0f} small pictures a second at each proxy"
 
 
-def _run(row: Callable[[Stack, images.Images], Row], stack: Stack, rolled_out: images.Images) -> bool:
-    """Print a row; return whether something was lost."""
-    found = row(stack, rolled_out)
+def _run(row: Callable[[Stack, images.Images], Row], stack: Stack, built: images.Images) -> bool:
+    """Print a row; return whether a check failed."""
+    found = row(stack, built)
     print(found.line())
     print("".join(f"      {line}\n" for line in found.score.lines()), end="", flush=True)
     return bool(found.score.lost)

@@ -1,7 +1,7 @@
-"""Docker engines on one machine, each with a network, a host name, processes and mounts of its own, as if on several.
+"""Docker engines on one machine, each with its own network, host name, process and mount namespaces.
 
-A switch in a network namespace joins them and this machine. An engine is a process of `unshare`: when it is killed the
-kernel ends all that ran in there, containers included, and takes its mounts and its network away.
+A bridge in a network namespace connects them and this machine. An engine runs under `unshare`: killing it ends
+everything inside, containers included, and removes its mounts and network.
 """
 
 import os
@@ -15,11 +15,11 @@ from pathlib import Path
 
 from tests.deployment import run, until
 
-# RFC 2544: for measuring, so that no real network is hidden.
+# RFC 2544 benchmark range, which shadows no real network.
 _NETWORK = "198.18.91"
-HERE = f"{_NETWORK}.1"  # this machine, to the engines
-# A node's bridge to the outside, as README.md in deploy/swarm/ says: what is published is reached, nothing gets out.
-_NO_WAY_OUT = (
+HERE = f"{_NETWORK}.1"  # this machine, as the engines see it
+# Bridge of a node, as in deploy/swarm/README.md: published ports are reachable, nothing connects out.
+_NO_EGRESS = (
     *("--opt", "com.docker.network.bridge.name=docker_gwbridge"),
     *("--opt", "com.docker.network.bridge.enable_icc=false"),
     *("--opt", "com.docker.network.bridge.enable_ip_masquerade=false"),
@@ -29,7 +29,7 @@ _UNSHARE = ("unshare", "--net", "--mount", "--uts", "--pid", "--fork", "--kill-c
 
 
 def missing() -> str:
-    """Return what engines on this machine need and it lacks, empty where they can be had."""
+    """Return what the engines need and this machine lacks, empty if nothing."""
     if os.geteuid() != 0:
         return "only root may make networks and start engines"
     commands = ("dockerd", "unshare", "nsenter", "ip")
@@ -38,7 +38,7 @@ def missing() -> str:
 
 @dataclass(frozen=True)
 class Engine:
-    """A Docker engine, which is a node of the swarm."""
+    """A Docker engine, one node of the swarm."""
 
     name: str
     address: str
@@ -48,37 +48,37 @@ class Engine:
 
     @property
     def host(self) -> str:
-        """Where its clients find it."""
+        """The address for `docker --host`."""
         return f"unix://{self.directory}/socket"
 
     def docker(self, *arguments: str) -> str:
-        """Return what a command of Docker printed."""
+        """Return the output of a docker command."""
         return run("docker", "--host", self.host, *arguments)
 
     def logged(self, container: str) -> list[str]:
-        """Return the lines that a container, or what has been one, wrote to either of its streams."""
+        """Return the lines that a running or stopped container wrote to stdout and stderr."""
         command = ("docker", "--host", self.host, "logs", container)
         found = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=True)
         return found.stdout.splitlines()
 
     def answers(self) -> bool:
-        """Return whether it takes commands."""
+        """Whether it takes commands."""
         command = ("docker", "--host", self.host, "info")
         return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
     def cut_off(self) -> None:
-        """Pull the cable: nothing comes in and nothing gets out, no goodbye either."""
+        """Disconnect the network without closing connections."""
         _inside(self.switch, "link", "set", self.name, "down")
 
     def kill(self) -> None:
-        """End the engine and all that runs on it at once."""
+        """Kill the engine and everything that runs on it."""
         self.process.kill()
         self.process.wait()
 
 
 @contextmanager
 def engines(count: int) -> Iterator[list[Engine]]:
-    """Start so many engines on a network of their own; at the end leave nothing of them."""
+    """Start so many engines on their own network; remove everything at the end."""
     group = f"digits-swarm-{os.getpid()}"
     with ExitStack() as kept:
         directory = Path(kept.enter_context(tempfile.TemporaryDirectory(prefix="digits-swarm-")))
@@ -94,9 +94,9 @@ def engines(count: int) -> Iterator[list[Engine]]:
 
 
 def join(started: Sequence[Engine]) -> None:
-    """Make a swarm of these engines, each a manager, so that any one of three may be lost."""
+    """Make a swarm of these engines, all managers, so that any one of three may be lost."""
     for engine in started:
-        engine.docker("network", "create", *_NO_WAY_OUT, "docker_gwbridge")
+        engine.docker("network", "create", *_NO_EGRESS, "docker_gwbridge")
     first, *others = started
     first.docker("swarm", "init", "--advertise-addr", first.address)
     token = first.docker("swarm", "join-token", "--quiet", "manager").strip()
@@ -105,7 +105,7 @@ def join(started: Sequence[Engine]) -> None:
 
 
 def load(started: Sequence[Engine], *images: str) -> None:
-    """Give images of this machine's engine to each of these: there is no registry between them."""
+    """Copy images of this machine's engine to each of these, in place of a registry."""
     with tempfile.NamedTemporaryFile(prefix="digits-swarm-", suffix=".tar") as archive:
         run("docker", "save", "--output", archive.name, *images)
         for engine in started:
@@ -114,7 +114,7 @@ def load(started: Sequence[Engine], *images: str) -> None:
 
 @contextmanager
 def _switch() -> Iterator[int]:
-    """Join this machine to a bridge in a network of its own, without its rules; yield the process in there."""
+    """Connect this machine to a bridge in a network namespace without firewall rules; yield the PID that holds it."""
     holder = subprocess.Popen(["unshare", "--net", "sleep", "infinity"])
     try:
         until(lambda: _has_own_network(holder.pid), 10, "a network for the switch")
@@ -128,7 +128,7 @@ def _switch() -> Iterator[int]:
 
 
 def _plug_in(switch: int, port: str, pid: int, device: str, address: str) -> None:
-    """Lay a cable from a port of the switch to a device of the network in which a process is."""
+    """Connect a bridge port to a device in the network namespace of a process, by a veth pair."""
     _inside(switch, "link", "add", port, "type", "veth", "peer", "name", device, "netns", str(pid))
     _inside(switch, "link", "set", port, "master", "switch", "up")
     _inside(pid, "link", "set", device, "up")
@@ -138,9 +138,8 @@ def _plug_in(switch: int, port: str, pid: int, device: str, address: str) -> Non
 def _start(number: int, directory: Path, switch: int, group: str) -> Engine:
     name, address = f"node{number}", f"{_NETWORK}.{10 + number}"
     directory.mkdir()
-    # What an engine stores lies in memory, in a mount of its own, and is gone with it: to delete it all from a disk
-    # would take longer than the rows do. No route leads anywhere else, so an engine finds out at once that there is no
-    # registry.
+    # Storage is a tmpfs in the engine's own mount namespace: deleting it from a disk would take longer than the test.
+    # There is no other route, so that looking for a registry fails at once.
     command = f"""
         hostname {name}
         mkdir {directory}/stored
@@ -167,7 +166,7 @@ def _inside(pid: int, *arguments: str) -> None:
 
 
 def _remove_cgroups(group: str) -> None:
-    """Remove what the engines have left there; what is ending still holds it for a moment."""
+    """Remove the engines' cgroups; ending processes hold them for a moment."""
 
     def removed() -> bool:
         parents = [path for path in (_CGROUPS / group, *_CGROUPS.glob(f"*/{group}")) if path.exists()]

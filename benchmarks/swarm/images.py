@@ -1,4 +1,4 @@
-"""The images that are rolled out one after the other: as users make them, except that only what differs is built."""
+"""The images that are rolled out in turn, built as users do, but only with what differs."""
 
 import json
 import os
@@ -25,7 +25,7 @@ COPY --chown=10001:10001 models models
 
 @dataclass(frozen=True)
 class Images:
-    """What they are called, and which version of the model the newer one serves."""
+    """Image names, and the model versions they serve."""
 
     first: str
     newer_code: str
@@ -36,13 +36,13 @@ class Images:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """All of them."""
+        """All image names."""
         return self.first, self.newer_code, self.newer_model, self.broken_model
 
 
 @contextmanager
 def built() -> Iterator[Images]:
-    """Build them with this machine's engine, and remove their names at the end."""
+    """Build them with this machine's engine, and remove the names at the end."""
     name = f"digits-swarm-{os.getpid()}"
     newest = max(int(path.name) for path in (ROOT / "models" / MODEL_NAME).iterdir() if path.name.isdecimal())
     images = Images(f"{name}:1", f"{name}:2", f"{name}:3", f"{name}:4", str(newest), str(newest + 1))
@@ -58,7 +58,7 @@ def built() -> Iterator[Images]:
 
 
 def _build(name: str, dockerfile: str, change: Callable[[Path], object] = lambda _models: None) -> None:
-    """Build an image from a Dockerfile and the models of this checkout, changed."""
+    """Build an image from a Dockerfile and a changed copy of the models."""
     with tempfile.TemporaryDirectory() as directory:
         context = Path(directory)
         shutil.copytree(ROOT / "models", context / "models")
@@ -77,6 +77,6 @@ def _renumber(models: Path, version: int, newer: int) -> Path:
 
 
 def _break(directory: Path) -> None:
-    """Cut the models short, so that their hashes do not hold."""
+    """Truncate the models, so that their hashes are wrong."""
     for name in (FLOAT32_FILE, INT8_FILE):
         os.truncate(directory / name, (directory / name).stat().st_size // 2)

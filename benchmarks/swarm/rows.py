@@ -1,4 +1,4 @@
-"""What is done to the stack, in this order: deployed, updated, updated wrongly, robbed of a node."""
+"""The steps in order: deploy, update, bad update, loss of a node."""
 
 import json
 import time
@@ -8,7 +8,7 @@ from typing import Any
 
 from benchmarks.hardening import load
 from benchmarks.hardening.score import Score
-from benchmarks.swarm.asking import Row, asked, failed, large_pictures
+from benchmarks.swarm.clients import Row, failed, large_pictures, under_load
 from benchmarks.swarm.engines import HERE, Engine
 from benchmarks.swarm.images import PROXY, Images
 from benchmarks.swarm.stack import Stack
@@ -20,23 +20,23 @@ _LARGE = 3  # clients with large pictures at each proxy when a node is lost
 
 
 def deployed(stack: Stack, images: Images) -> Row:
-    """Deploy: a replica on each node, confined; each node's proxy asks all replicas and knows its clients."""
+    """Deploy: one confined replica on each node; each node's proxy uses all replicas and sees client addresses."""
     row, started = Row("the stack is deployed"), time.monotonic()
     stack.deploy(images.first)
     stack.wait_for(len(stack.nodes))
     stack.wait_for(len(stack.nodes), "proxy")
     row.seconds = time.monotonic() - started
-    with asked(row, stack.nodes):
+    with under_load(row, stack.nodes):
         time.sleep(5)
     where = [task.node for task in stack.running()]
-    row.score.hold(len(set(where)) == len(stack.nodes), f"the replicas are on {where}")
+    row.score.check(len(set(where)) == len(stack.nodes), f"the replicas are on {where}")
     _served_throughout(row, stack, images.first, images.version)
     for node in stack.nodes:
         _confined(row.score, node)
         lines = _proxied(node)
-        row.score.hold({line["remote"] for line in lines} >= {HERE}, f"{node.name}: does not know its clients")
+        row.score.check({line["remote"] for line in lines} >= {HERE}, f"{node.name}: does not know its clients")
         replicas = {line["replica"] for line in lines if line["status"] == 200}
-        row.score.hold(len(replicas) == len(stack.nodes), f"{node.name}: its proxy asked {replicas}")
+        row.score.check(len(replicas) == len(stack.nodes), f"{node.name}: its proxy used {replicas}")
     return row
 
 
@@ -51,9 +51,9 @@ def newer_model(stack: Stack, images: Images) -> Row:
 
 
 def broken_model(stack: Stack, images: Images) -> Row:
-    """Update to an image whose model is refused: the new replica is never ready, so the swarm goes back by itself."""
-    row = Row("an image whose model is broken: taken back")
-    with asked(row, stack.nodes):
+    """Update to an image whose model is rejected: the replica never gets ready, so the swarm rolls back."""
+    row = Row("an image whose model is broken: rolled back")
+    with under_load(row, stack.nodes):
         time.sleep(2)
         row.seconds = stack.update(images.broken_model, "rollback_completed")
         time.sleep(2)
@@ -62,18 +62,18 @@ def broken_model(stack: Stack, images: Images) -> Row:
         for node in stack.nodes
         for container in node.docker("ps", "--all", "--quiet", "--filter", f"ancestor={images.broken_model}").split()
     ]
-    row.score.hold(len(logs) > 0, "no replica was started with it, so nothing was tried")
-    row.score.hold(not any("Serving " in log for log in logs), f"one with it served: {logs}")
+    row.score.check(len(logs) > 0, "no replica was started with it, so nothing was tested")
+    row.score.check(not any("Serving " in log for log in logs), f"one with it served: {logs}")
     row.score.note(f"{len(logs)} replicas were started with it, none of them served")
     _served_throughout(row, stack, images.newer_model, images.newer_version)
     return row
 
 
 def lost_node(stack: Stack, images: Images) -> Row:
-    """Pull the cable of the node that leads the swarm, and kill all that runs on it: no connection gets a goodbye."""
+    """Disconnect the leading manager and kill everything on it, without closing connections."""
     row, lost = Row("the leader's node is lost"), _leader(stack)
     left = [node for node in stack.nodes if node != lost]
-    with asked(row, left):
+    with under_load(row, left):
         time.sleep(4)
         with large_pictures(row, left, _LARGE):
             time.sleep(1)
@@ -85,8 +85,8 @@ def lost_node(stack: Stack, images: Images) -> Row:
         until(lambda: _running_on(rest, left) == len(stack.nodes), 180, "the replicas are there again")
         row.seconds = time.monotonic() - gone
         time.sleep(10)
-    _only_held_ones_failed(row, gone)
-    _note_second_tries(row.score, left, time.time() - (time.monotonic() - gone))
+    _only_in_flight_failed(row, gone)
+    _note_retries(row.score, left, time.time() - (time.monotonic() - gone))
     _serves(row.score, rest, images.newer_model, images.newer_version)
     return row
 
@@ -96,7 +96,7 @@ ROWS = (deployed, newer_image, newer_model, broken_model, lost_node)
 
 def _updated(title: str, stack: Stack, image: str, version: str) -> Row:
     row = Row(title)
-    with asked(row, stack.nodes):
+    with under_load(row, stack.nodes):
         time.sleep(2)
         row.seconds = stack.update(image, "completed")
         time.sleep(2)
@@ -106,46 +106,48 @@ def _updated(title: str, stack: Stack, image: str, version: str) -> Row:
 
 def _served_throughout(row: Row, stack: Stack, image: str, version: str) -> None:
     for answer in row.answers:
-        row.score.hold(answer.status == 200, f"request {answer.number}: status {answer.status}")
+        row.score.check(answer.status == 200, f"request {answer.number}: status {answer.status}")
     _serves(row.score, stack, image, version)
 
 
 def _serves(score: Score, stack: Stack, image: str, version: str) -> None:
-    """Look whether that image runs everywhere, and whether every proxy's answers are those of that version."""
+    """Check that `image` runs everywhere, and that every proxy answers from `version`."""
     running = [task for task in stack.running() if task.node in {node.name for node in stack.nodes}]
-    score.hold({task.image for task in running} == {image}, f"not {image} but {running} runs")
+    score.check({task.image for task in running} == {image}, f"not {image} but {running} runs")
     score.note(f"replicas on {', '.join(sorted(task.node for task in running))}")
     for proxy in stack.proxies():
         answers = [proxy.predict(drawing.png(7)) for _ in range(6)]
         wanted = {"name": MODEL_NAME, "version": version}
-        score.hold(all(answer["model"] == wanted and answer["digit"] == 7 for answer in answers), f"answers: {answers}")
+        score.check(
+            all(answer["model"] == wanted and answer["digit"] == 7 for answer in answers), f"answers: {answers}"
+        )
 
 
 def _confined(score: Score, node: Engine) -> None:
-    """Look at the containers of a node, as the engine and as the kernel sees them."""
+    """Check the confinement of the containers of a node, as the engine and as the kernel report it."""
     ordinary = ("run", "--rm", PROXY)
-    score.hold(_gets_out(node, *ordinary), f"{node.name}: even an ordinary container gets no answer from outside")
+    score.check(_gets_out(node, *ordinary), f"{node.name}: even an ordinary container gets no answer from outside")
     for container in json.loads(node.docker("inspect", *node.docker("ps", "--quiet").split())):
         name, limits = container["Name"], container["HostConfig"]
         status = node.docker("exec", container["Id"], "cat", "/proc/1/status")
         fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
-        score.hold("0" not in fields["Uid"].split(), f"{name}: user {fields['Uid']}")
-        score.hold(int(fields["CapBnd"], 16) == 0, f"{name}: capabilities {fields['CapBnd']}")
-        score.hold(fields["NoNewPrivs"] == "1", f"{name}: new privileges")
-        score.hold(limits["ReadonlyRootfs"], f"{name}: its file system can be written to")
-        score.hold(not _gets_out(node, "exec", container["Id"]), f"{name}: gets an answer from outside")
+        score.check("0" not in fields["Uid"].split(), f"{name}: user {fields['Uid']}")
+        score.check(int(fields["CapBnd"], 16) == 0, f"{name}: capabilities {fields['CapBnd']}")
+        score.check(fields["NoNewPrivs"] == "1", f"{name}: new privileges")
+        score.check(limits["ReadonlyRootfs"], f"{name}: its file system can be written to")
+        score.check(not _gets_out(node, "exec", container["Id"]), f"{name}: gets an answer from outside")
         unlimited = [limit for limit in ("Memory", "NanoCpus", "PidsLimit") if not limits[limit]]
-        score.hold(not unlimited, f"{name}: no limit of {unlimited}")
+        score.check(not unlimited, f"{name}: no limit of {unlimited}")
 
 
 def _gets_out(node: Engine, *command: str) -> bool:
-    """Return whether a container gets an answer from this machine, which is that nobody listens there."""
+    """Whether a container reaches this machine: it gets "connection refused" if so."""
     script = f"timeout 3 bash -c '</dev/tcp/{HERE}/9' 2>&1 || true"
     return "refused" in node.docker(*command, "bash", "-c", script)
 
 
 def _proxied(node: Engine) -> list[Any]:
-    """Return what a node's proxy has logged of the pictures that were sent to it."""
+    """Return the access log of a node's proxy for /predict."""
     [proxy] = node.docker("ps", "--quiet", "--filter", "name=proxy").split()
     lines = [json.loads(line) for line in node.logged(proxy) if line.startswith("{")]
     return [line for line in lines if line["path"] == "/predict"]
@@ -158,25 +160,25 @@ def _leader(stack: Stack) -> Engine:
 
 
 def _running_on(stack: Stack, nodes: list[Engine]) -> int:
-    """Return how many replicas run there; what ran on a lost node is said to run until the swarm has given it up."""
+    """Return the number of replicas on `nodes`; tasks on a lost node count as running until the swarm gives it up."""
     names = {node.name for node in nodes}
     try:
         return sum(task.node in names for task in stack.running())
-    except AssertionError:  # the swarm has no leader yet
+    except AssertionError:  # no leader elected yet
         return 0
 
 
-def _only_held_ones_failed(row: Row, gone: float) -> None:
-    """Hold that no request failed but some of those that were under way when the node went; note what others felt."""
+def _only_in_flight_failed(row: Row, gone: float) -> None:
+    """Check that only requests in flight at the loss failed, and note their latency."""
     held = [answer for answer in row.answers if answer.at - answer.seconds <= gone < answer.at]
-    row.score.hold(len(held) > 0, "no request was under way, so nothing was tried")
+    row.score.check(len(held) > 0, "no request was in flight, so nothing was tested")
     for answer in row.answers:
-        row.score.hold(answer.status == 200 or answer in held, f"asked after the loss: status {answer.status}")
-    row.score.note(f"{len(held)} under way at the loss, {len(failed(held))} of them failed; {_longest(held)}")
+        row.score.check(answer.status == 200 or answer in held, f"sent after the loss: status {answer.status}")
+    row.score.note(f"{len(held)} in flight at the loss, {len(failed(held))} of them failed; {_longest(held)}")
 
 
-def _note_second_tries(score: Score, nodes: Sequence[Engine], since: float) -> None:
-    """Note how many requests the proxies asked of another replica since a moment of the wall clock, in seconds."""
+def _note_retries(score: Score, nodes: Sequence[Engine], since: float) -> None:
+    """Note how many requests the proxies retried on another replica after `since`, a Unix time."""
     ends = [
         datetime.fromisoformat(line["time"]).timestamp()
         for node in nodes
@@ -185,7 +187,7 @@ def _note_second_tries(score: Score, nodes: Sequence[Engine], since: float) -> N
     ]
     late = [end - since for end in ends if end > since]
     score.note(
-        f"{len(late)} were asked of a second replica, the last one {max(late, default=0.0):.0f} s after the loss"
+        f"{len(late)} were retried on a second replica, the last one {max(late, default=0.0):.0f} s after the loss"
     )
 
 

@@ -1,4 +1,4 @@
-"""The stack on a swarm: deployed as its README says, and looked at through one of its managers."""
+"""The stack on a swarm, deployed as its README says and inspected through one manager."""
 
 import json
 import os
@@ -18,7 +18,7 @@ PORT = 8000
 
 @dataclass(frozen=True)
 class Task:
-    """A replica, or what has been one: where it runs, from which image, what it is to be and what it is."""
+    """A current or past replica: its node and image, its desired and current state."""
 
     node: str
     image: str
@@ -28,23 +28,23 @@ class Task:
 
     @property
     def runs(self) -> bool:
-        """Whether it is up, which for a service with a health check means healthy."""
+        """Whether it is up, which with a health check means healthy."""
         return self.wanted == self.state == "running"
 
 
 @dataclass(frozen=True)
 class Stack:
-    """The deployed stack. `manager` is asked about it."""
+    """The deployed stack, inspected through `manager`."""
 
     manager: Engine
     nodes: Sequence[Engine]
 
     def deploy(self, image: str) -> None:
-        """Deploy, or update, and return at once."""
+        """Deploy or update, and return at once."""
         settings = {name: value for name, value in os.environ.items() if not name.startswith(("COMPOSE_", "DIGITS_"))}
         settings |= {"SERVICE_IMAGE": image, "SERVICE_PORT": str(PORT), "REPLICAS": str(len(self.nodes))}
         rendered = run(str(ROOT / "deploy" / "swarm" / "render"), env=settings)
-        # There is no registry to ask what a name stands for.
+        # There is no registry to resolve names.
         command = ["docker", "--host", self.manager.host, "stack", "deploy", "--resolve-image", "never"]
         done = subprocess.run(
             [*command, "--compose-file", "-", NAME], input=rendered, capture_output=True, text=True, check=False
@@ -57,11 +57,11 @@ class Stack:
         return [_task(json.loads(line)) for line in lines.splitlines()]
 
     def running(self, service: str = "service") -> list[Task]:
-        """Return the tasks that run on nodes that the swarm has not given up."""
+        """Return the running tasks, on nodes that the swarm has not given up."""
         return [task for task in self.tasks(service) if task.runs]
 
     def wait_for(self, count: int, service: str = "service", seconds: float = 180) -> float:
-        """Return after how many seconds so many run."""
+        """Wait until `count` tasks run, and return the seconds it took."""
         started = time.monotonic()
         until(
             lambda: len(self.running(service)) == count, seconds, f"{count} tasks of {service}: {self.tasks(service)}"
@@ -69,7 +69,7 @@ class Stack:
         return time.monotonic() - started
 
     def update(self, image: str, ends: str, seconds: float = 300) -> float:
-        """Update the service's image; return after how many seconds the update has ended so."""
+        """Update the service's image, and return the seconds until the update ended in state `ends`."""
         before, started = self._update_status(), time.monotonic()
         self.deploy(image)
         until(lambda: self._update_status() != before, 30, "the update starts")

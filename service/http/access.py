@@ -1,4 +1,4 @@
-"""Who may ask: with keys set, who presents one; of other web sites, pages of those that are named. And by which path.
+"""What a request's head says: is it sound; who asks, and with which key; for a page of which site; below which path.
 
 https://fetch.spec.whatwg.org/#http-cors-protocol describes the headers for other sites.
 """
@@ -7,13 +7,15 @@ import hmac
 import re
 from base64 import b64decode
 from hashlib import sha256
+from typing import Any
 
-from service.errors import Unauthorized
+from service.errors import ExpectationFailed, MalformedRequest, Unauthorized
 from service.http.logs import REQUEST_ID_HEADER
 from service.settings import ANY, PATH_PREFIX, Keys, Settings
 
 OPEN = frozenset(("/livez", "/readyz", "/v2/health/live", "/v2/health/ready"))
 
+Scope = dict[str, Any]
 RawHeaders = list[tuple[bytes, bytes]]
 
 _READABLE = f"Retry-After, {REQUEST_ID_HEADER}, Inference-Header-Content-Length".encode()
@@ -26,6 +28,28 @@ _PREFLIGHT: RawHeaders = [
     (b"access-control-allow-headers", _SENT),
     (b"access-control-max-age", b"3600"),
 ]
+
+
+def check_head(scope: Scope, headers: dict[str, str]) -> None:
+    """Raise MalformedRequest or ExpectationFailed over a head that the parser took and HTTP/1.1 does not allow."""
+    if scope["http_version"] not in ("1.0", "1.1"):
+        raise MalformedRequest("The request line names no version of HTTP that is spoken here: send HTTP/1.1.")
+    if "transfer-encoding" in headers and scope["http_version"] == "1.0":
+        raise MalformedRequest("HTTP/1.0 knows no `Transfer-Encoding`: send a `Content-Length`.")
+    if "host" not in headers and scope["http_version"] == "1.1":
+        raise MalformedRequest("The request has no `Host` header, which HTTP/1.1 demands: send it.")
+    if not scope["query_string"].isascii():
+        raise MalformedRequest("The address has bytes that are not ASCII: percent-encode them.")
+    if headers.get("expect", "100-continue").lower() != "100-continue":
+        raise ExpectationFailed("Only `Expect: 100-continue` is understood: leave the header out.")
+
+
+def client(settings: Settings, scope: Scope, headers: dict[str, str]) -> str:
+    """Return who asks: the peer, or whom the trusted proxies name, counted from the last."""
+    named = headers.get("x-forwarded-for", "").split(",")
+    if settings.trusted_proxies and "x-forwarded-for" in headers and len(named) >= settings.trusted_proxies:
+        return named[-settings.trusted_proxies].strip()
+    return scope["client"][0] if scope["client"] else "-"
 
 
 def demand_key(keys: Keys, method: str, path: str, headers: dict[str, str]) -> None:

@@ -7,14 +7,17 @@ import logging
 import os
 import re
 from collections.abc import Callable
+from io import BytesIO
+from typing import Any
 
+from a2wsgi.wsgi import build_environ
 from flask import Flask, Response, request
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import BaseConverter
 
 from service.errors import DigitsError, MalformedRequest, SettingsError, TooLarge, UnknownRoute, WrongMethod
-from service.http import corrections, docs, number, oip, ops, pages, predict, v1
+from service.http import corrections, docs, messages, number, oip, ops, pages, predict, v1
 from service.http.logs import current
 from service.http.messages import Read, Request, defect, described, problem
 from service.http.metrics import Metrics
@@ -54,8 +57,7 @@ class ModelName(BaseConverter):
 def create_app(here: Service | None = None) -> Flask:
     """Return the application for a service; without one, for the settings in the environment.
 
-    Raises:
-        SettingsError: a variable has a value that is not allowed, or keys are set, which the door alone demands.
+    SettingsError is raised over a bad value, and over keys, which the door alone demands.
     """
     if here is None:
         here = open_service(Settings.from_environ(os.environ))
@@ -76,6 +78,20 @@ def create_app(here: Service | None = None) -> Flask:
     app.before_request(_note_route)
     app.after_request(_secure)
     return app
+
+
+def answered(app: Flask, scope: dict[str, Any], content: bytes) -> messages.Response:
+    """Return the application's answer to an ASGI request whose body has been read and unpacked."""
+    scope = {**scope, "path": scope["root_path"] + scope["path"]}  # as ASGI has it
+    environ: Any = build_environ(scope, BytesIO(content))  # type: ignore[arg-type]
+    for framing in ("HTTP_CONTENT_ENCODING", "HTTP_TRANSFER_ENCODING"):
+        environ.pop(framing, None)
+    environ["CONTENT_LENGTH"] = str(len(content))
+    answer = Response.from_app(app, environ, buffered=True)
+    answer.headers.remove(NO_SNIFFING[0])  # the door adds it, and the length of a body
+    if body := answer.get_data():  # to HEAD there is none, but its length
+        answer.headers.remove("Content-Length")
+    return messages.Response(body, tuple(answer.headers), answer.status_code)
 
 
 def open_service(settings: Settings, metrics: Metrics | None = None) -> Service:

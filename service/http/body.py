@@ -10,12 +10,9 @@ _HEAD_TELLS, _NO_HEAD = 47, -15  # zlib's window bits: gzip or zlib by its head;
 
 
 def unpacked(body: bytes, encoding: str, most: int) -> bytes:
-    """Return the decompressed body, gzip or deflate.
+    """Return the decompressed body, gzip or deflate, or raise what is wrong with it.
 
-    Raises:
-        UnsupportedMediaType: the encoding is another one.
-        MalformedRequest: the body is not of that encoding, or ends early.
-        TooLarge: it has more than `most` bytes decompressed; no more are decompressed.
+    No more than `most` bytes are decompressed: of a larger one TooLarge is raised.
     """
     if encoding not in _ENCODINGS:
         raise UnsupportedMediaType(

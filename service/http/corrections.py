@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from service.contract import LABELS, Correction
 from service.corrections import Corrections
 from service.errors import MalformedRequest, RequestError, UnknownRoute
-from service.http.messages import Picture, Question, Request, Response, shown, to_json
+from service.http.messages import Question, Request, Response, shown, to_json
 from service.http.predict import Options, model_of, picture_and_values, png, prediction
 from service.inference.engine import Probabilities
 from service.inference.store import Serving
@@ -25,11 +25,9 @@ FIELD = "digit"
 class Told(Question):
     """One picture, as it was sent, and the digit that it shows."""
 
-    pictures: list[Picture]
     content: bytes
     told: int
     kept_in: Corrections
-    images: None = None
     counts_itself = True  # the picture was counted when it was predicted
 
     def answer(self, model: Serving, digits: list[Grey | RequestError], probabilities: Probabilities) -> Response:

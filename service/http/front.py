@@ -12,19 +12,17 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from contextvars import copy_context
-from io import BytesIO
+from functools import partial
 from time import perf_counter
 from typing import Any
 
 import numpy as np
-from a2wsgi.wsgi import build_environ
-from werkzeug import Response as WerkzeugResponse
 
-from service.errors import DigitsError, ExpectationFailed, MalformedRequest, RequestError, TooBusy, TooLarge
-from service.http.access import RawHeaders, below, cors_headers, demand_key, path_prefix
-from service.http.app import NO_SNIFFING, PREDICTIONS, create_app
+from service.errors import DigitsError, MalformedRequest, RequestError, TooBusy, TooLarge
+from service.http.access import RawHeaders, Scope, below, check_head, client, cors_headers, demand_key, path_prefix
+from service.http.app import NO_SNIFFING, PREDICTIONS, answered, create_app
 from service.http.body import unpacked
-from service.http.logs import REQUEST_ID_HEADER, Notes, RequestIds, current, log_access
+from service.http.logs import REQUEST_ID_HEADER, Notes, current, log_access, request_id
 from service.http.messages import Question, Read, Request, Response, body_too_large, defect, pixels, problem
 from service.http.state import Service, Trial, images_of
 from service.http.tensors import JSON_LENGTH
@@ -34,7 +32,6 @@ from service.inference.store import Serving
 from service.preprocessing.decode import PIXEL_BYTES
 from service.preprocessing.illumination import Grey
 
-Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
@@ -57,7 +54,6 @@ class Exchange:
     def __init__(
         self, scope: Scope, receive: Receive, send: Send, notes: Notes, headers: dict[str, str], extra: RawHeaders
     ) -> None:
-        """Read nothing yet."""
         self.scope, self.notes, self.headers = scope, notes, headers
         self._receive, self._send, self._extra = receive, send, extra
         self._unread = notes.bytes_in > 0 or "transfer-encoding" in headers
@@ -112,7 +108,6 @@ class Front:
         self._turns = Turns(settings.threads, settings.queue_seconds)
         gpu = ThreadPoolExecutor(1, "model") if settings.uses_cuda else None
         self._queue: Queue[Serving | Trial] = Queue(here.run, most=settings.max_batch, executor=gpu)
-        self._ids = RequestIds()
         self._answered: list[Notes] = []
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -143,24 +138,16 @@ class Front:
         if prefix := path_prefix(self.here.settings, headers):
             scope["root_path"], scope["path"] = prefix, below(prefix, scope["path"])
         notes = Notes(
-            self._ids.name(headers.get("x-request-id", "")),
+            request_id(headers.get("x-request-id", "")),
             scope["method"],
             scope["raw_path"].decode("latin-1"),
-            self._remote(scope, headers),
+            client(self.here.settings, scope, headers),
             int(headers.get("content-length", 0)),
         )
         extra = [(_ID, notes.request_id.encode())]
         if self.here.settings.cors_origins:
             extra += cors_headers(self.here.settings.cors_origins, scope["method"], headers)
         return Exchange(scope, receive, send, notes, headers, extra)
-
-    def _remote(self, scope: Scope, headers: dict[str, str]) -> str:
-        """Return who asks: the peer, or whom the trusted proxies name, counted from the last."""
-        trusted = self.here.settings.trusted_proxies
-        named = headers["x-forwarded-for"].split(",") if trusted and "x-forwarded-for" in headers else []
-        if trusted and len(named) >= trusted:
-            return named[-trusted].strip()
-        return scope["client"][0] if scope["client"] else "-"
 
     async def _answer(self, exchange: Exchange, started: float) -> Response:
         notes = exchange.notes
@@ -173,9 +160,8 @@ class Front:
             notes.bytes_in = len(content)
             found = _route(exchange.scope)
             if found is None:
-                ask = copy_context().run
-                loop = asyncio.get_running_loop()
-                return await loop.run_in_executor(self._other_routes, ask, self._of_flask, exchange.scope, content)
+                ask = partial(copy_context().run, answered, self._flask, exchange.scope, content)
+                return await asyncio.get_running_loop().run_in_executor(self._other_routes, ask)
             notes.route, read, names = found
             request = Request(content, exchange.headers, exchange.scope["query_string"].decode("ascii"))
             return await self._predict(read, request, names, exchange)
@@ -187,38 +173,12 @@ class Front:
             notes.code = defect().code
             return problem(defect())
 
-    def _of_flask(self, scope: Scope, content: bytes) -> Response:
-        """Return Flask's answer to a request whose body has been read and unpacked."""
-        scope = {**scope, "path": scope["root_path"] + scope["path"]}  # as ASGI has it
-        environ: Any = build_environ(scope, BytesIO(content))  # type: ignore[arg-type]
-        for framing in ("HTTP_CONTENT_ENCODING", "HTTP_TRANSFER_ENCODING"):
-            environ.pop(framing, None)
-        environ["CONTENT_LENGTH"] = str(len(content))
-        answer = WerkzeugResponse.from_app(self._flask, environ, buffered=True)
-        answer.headers.remove(NO_SNIFFING[0])  # `give` adds it, and the length of a body
-        if body := answer.get_data():  # to HEAD there is none, but its length
-            answer.headers.remove("Content-Length")
-        return Response(body, tuple(answer.headers), answer.status_code)
-
     def _admit(self, exchange: Exchange, started: float) -> None:
-        """Let a request in by its head alone.
-
-        Raises:
-            DigitsError: it is none that can be answered.
-        """
+        """Raise a DigitsError over a request that its head alone tells cannot be answered."""
         scope, headers, settings = exchange.scope, exchange.headers, self.here.settings
         if "error" in scope["state"]:
             raise scope["state"]["error"]
-        if scope["http_version"] not in ("1.0", "1.1"):
-            raise MalformedRequest("The request line names no version of HTTP that is spoken here: send HTTP/1.1.")
-        if "transfer-encoding" in headers and scope["http_version"] == "1.0":
-            raise MalformedRequest("HTTP/1.0 knows no `Transfer-Encoding`: send a `Content-Length`.")
-        if "host" not in headers and scope["http_version"] == "1.1":
-            raise MalformedRequest("The request has no `Host` header, which HTTP/1.1 demands: send it.")
-        if not scope["query_string"].isascii():
-            raise MalformedRequest("The address has bytes that are not ASCII: percent-encode them.")
-        if headers.get("expect", "100-continue").lower() != "100-continue":
-            raise ExpectationFailed("Only `Expect: 100-continue` is understood: leave the header out.")
+        check_head(scope, headers)
         if settings.api_key_file:
             demand_key(settings.api_key_file, scope["method"], scope["path"], headers)
         if started - scope["state"].get("received", started) > settings.queue_seconds:

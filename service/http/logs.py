@@ -4,7 +4,6 @@ The digits that a service reads may be somebody's account number, and a log of t
 """
 
 import asyncio
-import itertools
 import json
 import logging
 import os
@@ -14,6 +13,8 @@ from contextlib import nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
+from io import StringIO
+from secrets import token_hex
 from typing import Any, TextIO
 
 from gunicorn.glogging import Logger
@@ -50,19 +51,9 @@ class Notes:
 current: ContextVar[Notes | None] = ContextVar("current", default=None)
 
 
-class RequestIds:
-    """Makes request ids. Create one in each process, after the fork."""
-
-    def __init__(self) -> None:
-        """Draw the random half of the ids of this process; the other half is a counter."""
-        self._process = os.urandom(8).hex()
-        self._numbers = itertools.count(1)
-
-    def name(self, wanted: str = "") -> str:
-        """Return the id chosen by the client or a proxy, or a new one where that is not safe to repeat."""
-        if wanted and REQUEST_ID.fullmatch(wanted):
-            return wanted
-        return f"{self._process}{next(self._numbers):08x}"
+def request_id(wanted: str) -> str:
+    """Return the id chosen by the client or a proxy, or a new one where that is not safe to repeat."""
+    return wanted if REQUEST_ID.fullmatch(wanted) else token_hex(12)
 
 
 def one_line(text: str) -> str:
@@ -127,39 +118,26 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(fields)
 
 
-class TurnHandler(logging.StreamHandler[TextIO]):
+class TurnHandler(logging.StreamHandler[StringIO]):
     """Writes all lines of a turn of the event loop at once: one by one costs as much as reading the pictures."""
 
-    def __init__(self, stream: TextIO) -> None:
-        """Start without lines."""
-        super().__init__(stream)
-        self._lines: list[str] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Keep a line until the turn ends; where no loop runs, write it."""
-        try:
-            self._lines.append(self.format(record) + self.terminator)
-            if (loop := _running_loop()) is None:
-                self.flush()
-            elif len(self._lines) == 1:
-                loop.call_soon(self.flush)
-        except Exception:
-            self.handleError(record)
+    def __init__(self, output: TextIO) -> None:
+        super().__init__(StringIO())
+        self._output = output
 
     def flush(self) -> None:
-        """Write the kept lines."""
+        """Write the lines when the turn ends; where no loop runs, now."""
+        try:
+            asyncio.get_running_loop().call_soon(self._write)
+        except RuntimeError:
+            self._write()
+
+    def _write(self) -> None:
         with self.lock or nullcontext():
-            lines, self._lines = self._lines, []
-            if lines:
-                self.stream.write("".join(lines))
-                self.stream.flush()
-
-
-def _running_loop() -> asyncio.AbstractEventLoop | None:
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        return None
+            lines, self.stream = self.stream.getvalue(), StringIO()
+        if lines:
+            self._output.write(lines)
+            self._output.flush()
 
 
 def configure(settings: Settings) -> None:

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 from urllib.parse import parse_qsl
 
@@ -35,11 +36,7 @@ class Request(NamedTuple):
     query: str = ""
 
     def parameters(self, *known: str) -> dict[str, str]:
-        """Return the parameters of the query.
-
-        Raises:
-            MalformedRequest: one of them is not `known`.
-        """
+        """Return the parameters of the query, or raise MalformedRequest if one is not `known`."""
         found = dict(parse_qsl(self.query, keep_blank_values=True)) if self.query else {}
         check_names(found, known, "parameter")
         return found
@@ -56,6 +53,7 @@ class Response(NamedTuple):
 Picture = bytes | Still | RequestError
 
 
+@dataclass
 class Question(ABC):
     """A parsed prediction request.
 
@@ -65,7 +63,7 @@ class Question(ABC):
     """
 
     pictures: list[Picture]
-    images: Images | None
+    images: Images | None = field(default=None, kw_only=True)
     counts_itself: ClassVar[bool] = False
 
     def open(self) -> float:
@@ -121,11 +119,7 @@ def described(error: DigitsError) -> dict[str, str]:
 
 
 def check_names(found: Any, known: Sequence[str], what: str) -> None:
-    """Reject names that are not `known`: a misspelt option must not be ignored.
-
-    Raises:
-        MalformedRequest: there is one.
-    """
+    """Raise MalformedRequest over a name that is not `known`: a misspelt option must not be ignored."""
     unknown = [name for name in found if name not in known]
     if unknown:
         takes = ", ".join(f"`{name}`" for name in known) or "none"
@@ -133,11 +127,7 @@ def check_names(found: Any, known: Sequence[str], what: str) -> None:
 
 
 def decoded(body: bytes, kind: Any, refusal: Callable[[str], str]) -> Any:
-    """Return the JSON in `body` as `kind`; `refusal` makes the message of a reason.
-
-    Raises:
-        MalformedRequest: it is not JSON, or other JSON.
-    """
+    """Return the JSON in `body` as `kind`, or raise MalformedRequest: `refusal` makes its message of a reason."""
     try:
         return msgspec.json.decode(body, type=kind)
     except (ValueError, RecursionError) as error:
@@ -145,11 +135,7 @@ def decoded(body: bytes, kind: Any, refusal: Callable[[str], str]) -> Any:
 
 
 def at_most(pictures: Sequence[Any], most: int) -> None:
-    """Reject more than `most` pictures.
-
-    Raises:
-        TooLarge: there are more.
-    """
+    """Raise TooLarge over more than `most` pictures."""
     if len(pictures) > most:
         raise TooLarge(f"There are {len(pictures)} pictures, allowed are {most}: send the rest in another request.")
 

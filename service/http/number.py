@@ -8,7 +8,7 @@ from service.errors import NoDigit, RequestError, TooManyDigits
 from service.http import predict
 from service.http.messages import Picture, Question, Request, Response, to_json
 from service.http.predict import Options, model_of, prediction
-from service.inference.engine import Images, Probabilities
+from service.inference.engine import Probabilities
 from service.inference.store import Serving
 from service.preprocessing.formats import Still, still
 from service.preprocessing.illumination import Grey
@@ -24,9 +24,7 @@ if TYPE_CHECKING:  # commands need no metrics
 class NumberQuestion(Question):
     """One picture with a number in it. All that may be digits of it is one run of the model."""
 
-    pictures: list[Picture]
     options: Options
-    images: Images | None = None
     counts_itself = True
     _segmented: Segmented | None = field(default=None, init=False)
     _number: Number | None = field(default=None, init=False)

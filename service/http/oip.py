@@ -19,7 +19,7 @@ from service.http.messages import JSON, Picture, Question, Request, Response, to
 from service.http.predict import BYTES, attempt, picture_in
 from service.http.state import service
 from service.http.statistics import model_statistics
-from service.inference.engine import Images, Probabilities
+from service.inference.engine import Probabilities
 from service.inference.store import Serving
 from service.preprocessing.illumination import Grey
 from service.settings import Settings
@@ -40,8 +40,6 @@ class Inference(Question):
     id: str | None
     binary: bool
     classes: int
-    pictures: list[Picture]
-    images: Images | None
 
     def unreadable(self, index: int, error: RequestError) -> RequestError:
         """Name the picture in the error."""
@@ -74,7 +72,7 @@ def read(request: Request, settings: Settings) -> Inference:
         pictures = [attempt(_picture, element) for element in tensors.elements(tensor, data)]
     else:
         images = tensors.pixels(tensor, data)
-    return Inference(message.id, binary_wanted, classes, pictures, images)
+    return Inference(pictures, message.id, binary_wanted, classes, images=images)
 
 
 def _picture(element: Any) -> bytes:

@@ -56,9 +56,7 @@ class Options(NamedTuple):
 class One(Question):
     """One picture, whose error is the error of the request."""
 
-    pictures: list[Picture]
     options: Options
-    images: None = None
 
     def answer(self, model: Serving, digits: list[Grey | RequestError], probabilities: Probabilities) -> Response:
         """Return the digit, its probabilities and the model that answered."""
@@ -70,9 +68,7 @@ class One(Question):
 class Many(Question):
     """Pictures of which one that cannot be read leaves the others answered."""
 
-    pictures: list[Picture]
     options: Options
-    images: None = None
 
     def unreadable(self, index: int, error: RequestError) -> RequestError:  # noqa: ARG002
         """Let the error stand in the answer."""

@@ -28,6 +28,7 @@ LAST_SECONDS = 2.0  # for a client to use a kept connection once more, after SIG
 _WRITE_SECONDS = 60.0  # for a client to read a full buffer
 _MOST_HEAD, _MOST_URI = 64 << 10, 4094  # bytes
 _MOST_HELD = 8  # times the largest body: what unfinished bodies of a worker may hold
+_MOST_DROPPED = 4  # times the largest body: what a rejected client may still send
 _MOST_PIECES, _LEAST_PIECE = 16 << 10, 64  # a body of more pieces must have this many bytes a piece
 _MOST_HEADERS, _MOST_HEADER = 100, 8190  # a head's, and bytes of one
 _LARGE_CHUNK = re.compile(rb"\r\n([0-9a-fA-F]{6,16})[;\r]")  # the size that a chunk claims to have
@@ -38,30 +39,22 @@ class Joined:
     """A transport that sends the head of an answer with its body: of a killed process no half answer comes."""
 
     def __init__(self, transport: asyncio.Transport) -> None:
-        """Hold nothing yet."""
-        self._transport = transport
-        self._held = b""
+        self._transport, self._head = transport, b""
 
     def __getattr__(self, name: str) -> Any:
-        """Do everything else as the transport does."""
         return getattr(self._transport, name)
 
     def write(self, data: bytes) -> None:
         """Hold a head; send anything else with the head before it."""
-        if data.startswith(b"HTTP/1.1 ") and not self._held and not data.startswith(b"HTTP/1.1 100 "):
-            self._held = data
-        else:
-            self.flush(data)
-
-    def flush(self, data: bytes = b"") -> None:
-        """Send what is held, and `data`."""
-        held, self._held = self._held, b""
-        if held or data:
-            self._transport.write(held + data)
+        head, self._head = self._head, b""
+        if not head and data.startswith(b"HTTP/1.1 ") and not data.startswith(b"HTTP/1.1 100 "):
+            self._head = data
+        elif head or data:
+            self._transport.write(head + data)
 
     def close(self) -> None:
         """Send what is held, and close."""
-        self.flush()
+        self.write(b"")
         self._transport.close()
 
 
@@ -77,7 +70,8 @@ class Protocol(HttpToolsProtocol):
     pieces = held = 0  # of the body that is arriving: its pieces and bytes
     in_head = True
     chunked = False  # the body that is arriving
-    failed = False  # nothing more is read
+    failed = False  # nothing more is parsed
+    dropped = 0  # bytes that a rejected client has still sent
 
     def __init__(self, *args: Any, server: Any, **kwargs: Any) -> None:
         """Belong to `server`, which counts connections and knows whether it is stopping."""
@@ -99,6 +93,10 @@ class Protocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse what has arrived, unless the connection has failed."""
+        if self.failed or (self.cycle and self.cycle.response_started and self.cycle.more_body):
+            self.dropped += len(data)
+            if self.dropped > _MOST_DROPPED * self._settings.max_upload_bytes:
+                self.transport.abort()
         if self.failed:
             return
         began = self.head > 0
@@ -250,7 +248,7 @@ class Protocol(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """Start the next request, or wait for one without uvicorn's timer."""
         self.server_state.total_requests += 1
-        self.transport.flush()  # type: ignore[attr-defined]  # an answer without a body
+        self.transport.write(b"")  # the head of an answer without a body
         if self.transport.is_closing():
             return
         self.flow.resume_reading()

@@ -38,11 +38,9 @@ class Service:
     draining: Callable[[], bool] = lambda: False
 
     def model(self, name: str | None = None, version: str | None = None) -> Serving:
-        """Return the model that serves, of this name and version where a client names them.
+        """Return the model that serves, or raise NotReady.
 
-        Raises:
-            NotReady: none serves.
-            UnknownRoute: another model is asked for, or another version.
+        A client may name it and its version: UnknownRoute is raised where that is another one.
         """
         if name not in (None, self.settings.model_name):
             raise UnknownRoute(f"No model {shown(name)} is served: ask for {self.settings.model_name!r}.")
@@ -60,8 +58,7 @@ class Service:
     def digit(self, question: Question, index: int) -> Grey | RequestError:
         """Return the digit in a picture of a question as the model wants it, uint8 [28, 28].
 
-        Raises:
-            RequestError: the picture cannot be read, and the question has no answer without it.
+        Of a picture that cannot be read its error is returned, or raised, as the question has it.
         """
         picture = question.pictures[index]
         try:
@@ -87,15 +84,13 @@ class Service:
             return np.zeros((0, len(LABELS)), np.float32)
         serving = model.serving if isinstance(model, Trial) else model
         started = perf_counter()
-        probabilities = serving.engine.run(images)
+        probabilities, certain_from = serving.engine.run(images), serving.manifest.certain_from
         if pictures:
-            least = serving.manifest.certain_from
-            probabilities[:pictures] = with_second_looks(
-                serving.engine, images[:pictures], probabilities[:pictures], least
-            )
+            first = probabilities[:pictures]
+            probabilities[:pictures] = with_second_looks(serving.engine, images[:pictures], first, certain_from)
         self.metrics.ran(len(images), perf_counter() - started)
         if not isinstance(model, Trial):
-            self.metrics.predicted(images, probabilities, model.manifest.certain_from)
+            self.metrics.predicted(images, probabilities, certain_from)
         return probabilities
 
     def answer(
@@ -117,11 +112,7 @@ class Service:
         return self.answer(question, model, digits, probabilities)
 
     def ready(self) -> Serving:
-        """Return the model that serves.
-
-        Raises:
-            NotReady: none serves, or the process is stopping.
-        """
+        """Return the model that serves, or raise NotReady if none does or the process is stopping."""
         if self.draining():
             raise NotReady("This process is shutting down: send requests to another one.")
         if self.store.serving is None:

@@ -153,11 +153,7 @@ def _numbers(data: list[Any], dtype: np.dtype[Any]) -> npt.NDArray[Any]:
 
 
 def levels(values: npt.NDArray[Any]) -> Images:
-    """Return whole grey levels, or numbers from 0 to 1, as uint8 of the same shape.
-
-    Raises:
-        MalformedRequest: a value is neither.
-    """
+    """Return whole grey levels, or numbers from 0 to 1, as uint8 of the same shape, or raise MalformedRequest."""
     if values.dtype == np.uint8:
         return np.asarray(values, np.uint8)
     low, high = values.min(), values.max()

@@ -27,7 +27,6 @@ class Turns:
     """A pool of `threads`; work waits at most `seconds` for one."""
 
     def __init__(self, threads: int, seconds: float) -> None:
-        """Start no thread yet."""
         self._executor = ThreadPoolExecutor(threads, "turns", initializer=_be_nice)
         self._free = asyncio.Semaphore(threads)
         self._threads = threads
@@ -36,10 +35,9 @@ class Turns:
         self._mean = 0.0  # seconds of a turn
 
     async def take(self, function: Callable[..., T], *args: Any, patient: bool = False) -> T:
-        """Call `function` in a thread and return its result. `patient` work, of a request half done, is never rejected.
+        """Call `function` in a thread and return its result; raise TooBusy if it would wait too long.
 
-        Raises:
-            TooBusy: it would wait too long.
+        `patient` work, of a request half done, waits as long as it takes.
         """
         if not patient and self._free.locked() and self._mean * self._waiting / self._threads > self._seconds:
             raise TooBusy(FULL)

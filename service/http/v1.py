@@ -14,10 +14,10 @@ from flask.typing import ResponseReturnValue
 from service.contract import IMAGE_SIDE
 from service.errors import MalformedRequest, RequestError
 from service.http import oip, tensors
-from service.http.messages import Picture, Question, Request, Response, at_most, decoded, to_json
+from service.http.messages import Question, Request, Response, at_most, decoded, to_json
 from service.http.predict import Options, attempt, picture_in, prediction
 from service.http.state import service
-from service.inference.engine import Images, Probabilities
+from service.inference.engine import Probabilities
 from service.inference.store import Serving
 from service.preprocessing.illumination import Grey
 from service.settings import Settings
@@ -48,9 +48,6 @@ class Message(msgspec.Struct):
 class Instances(Question):
     """A batch, of which one that cannot be read refuses all."""
 
-    pictures: list[Picture]
-    images: Images | None
-
     def unreadable(self, index: int, error: RequestError) -> RequestError:
         """Name the instance in the error."""
         raise type(error)(f"instances[{index}]: {error}") from error
@@ -62,22 +59,17 @@ class Instances(Question):
 
 
 def read(request: Request, settings: Settings) -> Instances:
-    """Return what a request for predictions asks.
-
-    Raises:
-        MalformedRequest: it is no message of the protocol, or holds pictures beside images.
-        TooLarge: there are more instances than are allowed.
-    """
+    """Return what a request for predictions asks, or raise MalformedRequest or TooLarge."""
     request.parameters()
     refusal = lambda why: f"The body is not a request of /v1 ({why}): {_TAKEN}."  # noqa: E731
     instances = decoded(request.body, Message, refusal).instances
     at_most(instances, settings.max_batch)
     pictures = [attempt(picture_in, instance.b64) for instance in instances if isinstance(instance, Encoded)]
     if not pictures:
-        return Instances([], tensors.levels(np.array(instances, np.float64)))
+        return Instances([], images=tensors.levels(np.array(instances, np.float64)))
     if len(pictures) < len(instances):
         raise MalformedRequest(f"`instances` are of two kinds: {_TAKEN}.")
-    return Instances([*pictures], None)
+    return Instances([*pictures])
 
 
 @blueprint.get("/models")

@@ -30,7 +30,6 @@ class Acceptor:
     """
 
     def __init__(self, listener: socket.socket, server: "Server") -> None:
-        """Start accepting."""
         self._listener, self._server = listener, server
         self._loop = asyncio.get_running_loop()
         self._paused: asyncio.TimerHandle | None = None

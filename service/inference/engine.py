@@ -52,9 +52,8 @@ class Engine:
     ) -> "Engine":
         """Open the ONNX graph `model` on `provider` with `threads` threads for one run, or so much of a GPU's memory.
 
-        Raises:
-            ProviderError: the provider cannot run it here. There is no fallback to another one.
-            ContractError: the graph is no ONNX, or not the graph that the contract describes.
+        Raises ProviderError if the provider cannot run it here, and ContractError over any other graph than the
+        contract describes. There is no fallback to another provider.
         """
         session = _open_session(model, provider, threads, gpu_memory_mb)
         _check_contract(session)
@@ -91,11 +90,7 @@ class Engine:
             )
 
     def read_specimens(self) -> None:
-        """Check the model on the digits that the service draws itself; this also warms it up for single images.
-
-        Raises:
-            SelfTestError: it reads too few, none of some digit, or its answers are no probabilities of one image.
-        """
+        """Warm the model up with the digits that the service draws itself, or raise SelfTestError over its answers."""
         images, labels = specimens()
         together = self.run(images)
         alone = np.concatenate([self.run(image[np.newaxis]) for image in images])
@@ -141,10 +136,7 @@ def open_version(
     """Open the graph of a published version that suits the provider, and test it.
 
     CUDA runs float32, and is warmed up for batches of up to `max_batch`; a CPU runs int8 where the version has it.
-    `auto` takes CUDA where it works and says so where it does not.
-
-    Raises:
-        ModelError: the version cannot be served; the leaf of the tree says why.
+    `auto` takes CUDA where it works and says so where it does not. ModelError is raised if it cannot be served.
     """
 
     def opened(provider: Provider, file: str) -> Engine:

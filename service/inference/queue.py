@@ -36,7 +36,6 @@ class Queue(Generic[Model]):
     def __init__(
         self, compute: Callable[[Model, Images, int], Probabilities], *, most: int, executor: Executor | None = None
     ) -> None:
-        """Start with an empty queue."""
         self._compute = compute
         self._most = most
         self._executor = executor

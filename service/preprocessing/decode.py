@@ -34,6 +34,7 @@ warnings.filterwarnings("ignore", module=r"PIL\.")
 # Nor is what OpenCV would write to stderr.
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
+_DIM = 64  # of 256: at most 14 of 16 bits are used
 _LEAST_WEBP = 32  # bytes; OpenCV takes no smaller one
 _TAIL, _MOST_ROWS = 4096, 0.9  # bytes that stand for a missing end; of the rows of a JPEG without it
 PIXEL_BYTES = 4  # of the pictures by which `max_pixels` is meant
@@ -95,6 +96,8 @@ def _grey_levels(picture: Still) -> Grey:
     if not picture.ended:
         return _known_rows(picture)
     image = _load(picture, "L")
+    if picture.format == "PNG" and _is_dim_of_16_bits(image, picture.content):
+        return _assemble(_of_16_bits(picture.content))
     if picture.colours_spared and image.mode == "L" and hides_ink(probe(image)):
         image = _load(picture, None)
     return _assemble(image)
@@ -113,6 +116,18 @@ def _load(picture: Still, mode: str | None) -> Image.Image:
     if image.mode == "I;16B":
         image = image.convert("I")  # for Pillow does little with big-endian levels
     return image
+
+
+def _is_dim_of_16_bits(image: Image.Image, png: bytes) -> bool:
+    """Tell whether colours of 16 bits, of which Pillow keeps eight, use the lower ones only."""
+    return image.mode == "RGB" and png[24] == 16 and max(most for _, most in image.getextrema()) < _DIM  # type: ignore[misc]
+
+
+def _of_16_bits(png: bytes) -> Image.Image:
+    levels = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_ANYDEPTH | cv2.IMREAD_GRAYSCALE)
+    if levels is None:
+        raise UnreadableImage(DAMAGED)
+    return Image.fromarray(levels)
 
 
 def _known_rows(picture: Still) -> Grey:

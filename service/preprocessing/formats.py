@@ -14,6 +14,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from service.errors import TooLarge, UnreadableImage, UnsupportedImage
+from service.preprocessing import jpeg_scans
 from service.preprocessing.orientation import MOST_XMP, exif_orientation, xmp_orientation
 
 DAMAGED = "The picture is damaged or truncated: send the whole file again."
@@ -22,8 +23,6 @@ DAMAGED = "The picture is damaged or truncated: send the whole file again."
 _MOST_BLOCKS = 10_000
 _MOST_FILL_BYTES = 64 << 10  # between two segments of a JPEG
 _MOST_TABLE_BYTES = 256 << 10  # all that a JPEG needs before its first scan
-# Progressive files hold about ten. Each may make the decoder visit all blocks again for a handful of bytes.
-_MOST_SCANS = 32
 # Pillow decodes run lengths of bitmaps in Python, pixel by pixel.
 _MOST_RUN_LENGTH_BYTES, _RUN_LENGTH_COST = 128 << 10, 64  # the cost is time, put as memory
 
@@ -33,9 +32,7 @@ _PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
 
 _JPEG_MARKER = re.compile(rb"\xff([^\xff\x00\x01\xd0-\xd9])")  # of a segment with a length
 _JPEG_TABLES = (0xC4, 0xCC, 0xDB, 0xDD, 0xE0, 0xEE)  # DHT, DAC, DQT, DRI, and JFIF's and Adobe's notes on colour
-_JPEG_SEQUENTIAL, _JPEG_PROGRESSIVE = (0xC0, 0xC1, 0xC9), (0xC2, 0xCA)
 _JPEG_END = b"\xff\xd9"
-_JPEG_PIXEL_BYTES = 0.5  # read in one scan, it is decoded row by row and reduced
 _JPEG_FRAMES = tuple(marker for marker in range(0xC0, 0xD0) if marker not in (0xC4, 0xC8, 0xCC))
 
 _WEBP_ALPHA, _WEBP_ANIMATION = 0x10, 0x02
@@ -73,7 +70,7 @@ def still(content: bytes) -> Still:
         if signature.match(content):
             try:
                 return read(content)
-            except (struct.error, IndexError) as error:
+            except (struct.error, IndexError, ValueError) as error:
                 raise UnreadableImage(DAMAGED) from error
     from service.preprocessing.more_formats import more  # which needs this module, and few files need it
 
@@ -156,10 +153,13 @@ def _jpeg(content: bytes) -> Still:
     height, width, components = struct.unpack_from(">HHB", content, frame[1] + 5)
     if not components:
         raise UnreadableImage(DAMAGED)
-    cost = _coefficient_bytes(content, frame[1]) if _has_scans(content, *frame, start) else _JPEG_PIXEL_BYTES
-    ended = content.rfind(_JPEG_END, start) > 0 or cost > _JPEG_PIXEL_BYTES  # of several scans none may be missing
+    scans = jpeg_scans.has_several(content, *frame, start)
+    cost = jpeg_scans.pixel_bytes(content, frame[1], several=scans)
+    ended = content.rfind(_JPEG_END, start) > 0
     if not ended:
-        kept.append(_JPEG_END)
+        if scans and not jpeg_scans.has_all(content, start, components):
+            raise UnreadableImage(DAMAGED)
+        kept[-1:] = [view[start:].tobytes().removesuffix(_JPEG_END[:1]), _JPEG_END]
     frame_data, coloured = b"".join(kept), components > 1
     found = Still("JPEG", frame_data, width, height, cost, orientation, reducible=True, colours_spared=coloured)
     return found._replace(ended=ended)
@@ -176,25 +176,6 @@ def _jpeg_segments(content: bytes) -> Iterator[tuple[int, int, int]]:
         end = start + 2 + int.from_bytes(content[start + 2 : start + 4], "big")
         yield found[1][0], start, end
     raise UnreadableImage(DAMAGED)
-
-
-def _has_scans(content: bytes, marker: int, frame: int, scan: int) -> bool:
-    """Return whether several scans make up the picture, so that the decoder holds all coefficients meanwhile."""
-    if marker not in (*_JPEG_SEQUENTIAL, *_JPEG_PROGRESSIVE):
-        raise UnreadableImage("The picture is in a form of JPEG that is not read here: send it as an ordinary one.")
-    if marker in _JPEG_SEQUENTIAL and content[scan + 4] == content[frame + 9]:
-        return False
-    if content.count(b"\xff\xda", scan) > _MOST_SCANS:
-        raise UnreadableImage(DAMAGED)
-    return True
-
-
-def _coefficient_bytes(content: bytes, frame: int) -> float:
-    """Return what the DCT coefficients take, two bytes each, for a pixel of all components as they are sampled."""
-    sampling = [divmod(content[frame + 11 + 3 * index], 16) for index in range(content[frame + 9])]
-    blocks = sum(across * down for across, down in sampling)
-    largest = max(across for across, _ in sampling) * max(down for _, down in sampling)
-    return max(_JPEG_PIXEL_BYTES, 2 * blocks / max(1, largest))
 
 
 def _gif(content: bytes) -> Still:

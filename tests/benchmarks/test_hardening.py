@@ -11,11 +11,12 @@ WITHOUT_A_CLOCK = (1, 4, 9, 10, 12, 14)
 
 def test_every_row_is_there() -> None:
     assert list(rows()) == list(range(1, 15))
-    assert all(row(number).TITLE and row(number).HOLDS for number in rows())
+    assert all(row(number).TITLE and row(number).EXPECTED for number in rows())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", WITHOUT_A_CLOCK)
 def test_row(number: int) -> None:
     score = row(number).run(Plan(short=True, seed=1))
-    assert score.tried > 0 or score.unable
+    assert score.tried > 0 or score.not_run
     assert score.lost == 0, "\n".join(score.lines())

@@ -274,6 +274,7 @@ def test_report_says_what_was_found(models: Path, batches: list[Batch]) -> None:
     assert "| blur | 8.0% | 10 | 0.0% | 0.0% | 100.0% | 100.0% | shown |" in text
 
 
+@pytest.mark.slow
 def test_short_form_runs_everything(models: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     images = np.stack([digit(str(number % 10)) for number in range(40)])
     options = parser().parse_args(

@@ -81,7 +81,7 @@ class Visit:
     def _heard(self, message: ConsoleMessage) -> None:
         # Chromium logs each refusal of the service; the page shows them.
         refusal = message.text.startswith("Failed to load resource") and (
-            re.search(r"/(predict|corrections)\?", message.location["url"])
+            re.search(r"/(predict|predict/number|corrections)\?", message.location["url"])
             or message.text.endswith("ERR_INTERNET_DISCONNECTED")
         )
         ours = message.text.startswith("Canvas2D: Multiple readback")  # the tests read pixels

@@ -14,6 +14,8 @@ from tests.contract.healthy import in_threads, unharmed, waits
 from tests.contract.server import Address, Servers, servers
 from tests.contract.wire import Received, Stream, connect
 
+pytestmark = pytest.mark.slow
+
 REQUEST_SECONDS = 2  # of the settings "impatient"
 HEAD_SECONDS = 10  # the longest that a head may take; what else is to end in time gets some seconds more
 IDLE = 1000
@@ -193,6 +195,9 @@ SMUGGLING = {
     "chunks and length": head("POST", "/predict", *PNG, "Transfer-Encoding: chunked", "Content-Length: 5")
     + b"0\r\n\r\n",
     "another coding": head("POST", "/predict", *PNG, "Transfer-Encoding: xchunked") + b"0\r\n\r\n",
+    "chunks and identity": head("POST", "/predict", *PNG, "Transfer-Encoding: chunked", "Transfer-Encoding: identity")
+    + b"0\r\n\r\n",
+    "a length twice in one line": head("POST", "/predict", *PNG, "Content-Length: 0, 0"),
     "a length with a sign": head("POST", "/predict", *PNG, "Content-Length: +0"),
     "a space before the colon": head("POST", "/predict", *PNG, "Content-Length : 0"),
     "a folded length": head("POST", "/predict", *PNG, "Content-Length:\r\n 0"),

@@ -1,6 +1,7 @@
 """A data set in MNIST's form, drawn by code: printed digits, each with its own size, place and slant."""
 
 import hashlib
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -8,7 +9,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from service.contract import IMAGE_SIDE, LABELS
 from training.data.mnist import MNIST_SHA256, Bytes, Mnist, write_idx
-from training.recipe import Deformation, Recipe
+from training.recipe import Deformation, Mixture, Recipe
 
 #: Learns the drawn digits in seconds.
 RECIPE = Recipe(
@@ -22,6 +23,8 @@ RECIPE = Recipe(
     deformation=Deformation(rotation_degrees=5, scale=0.05, shear=0.05, translation_pixels=0.5, elastic_alpha=8),
     accuracy_floor=0.5,
 )
+#: The same with a pool of pictures mixed in.
+MIXED = replace(RECIPE, mixture=Mixture(share=0.5, renderings=160, forms=640, outliers=40, held_out=40))
 
 
 @cache

@@ -75,6 +75,7 @@ def test_missing_data_gets_one_line_before_tensorflow_starts(tmp_path: Path) -> 
     assert result.stderr.count("\n") == 1
 
 
+@pytest.mark.tensorflow
 def test_offline_without_data_gets_one_line(tmp_path: Path) -> None:
     closed = "http://127.0.0.1:9"  # a proxy that is not there: as good as no network
     result = run(KERAS_HOME=str(tmp_path), https_proxy=closed, HTTPS_PROXY=closed, no_proxy="", NO_PROXY="")
@@ -84,6 +85,7 @@ def test_offline_without_data_gets_one_line(tmp_path: Path) -> None:
     assert result.stderr.splitlines()[-1].endswith("give --data a directory with the four IDX files.")
 
 
+@pytest.mark.tensorflow
 @pytest.mark.timeout(900)
 def test_interrupted_resumed_published_and_served(tmp_path: Path, mnist_dir: Path) -> None:
     """The way of a user, on the real MNIST, from the command to an answer over HTTP."""

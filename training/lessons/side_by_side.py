@@ -164,13 +164,13 @@ _HEAD = """# Recipes side by side
 
 {recipes} recipes, {epochs} epochs each, {seeds}, on {machines}: {tools}.
 
-Accuracy is that on the {validation:,} validation digits after the last epoch; the test set was not read.{spread}
-A time is the median over the epochs of what an epoch took, validation left out. A ReLU unit is dead that answers zero
-to every validation digit; those are counted before the training and after it, outputs included where they are ReLU's.
+Accuracy is on the {validation:,} validation digits after the last epoch; the test set was not used.{spread}
+Time is the median of an epoch without validation. A ReLU unit is dead if it is zero for every validation digit; dead
+units are counted before and after training, including outputs with ReLU.
 
-The plots of the layers are of seed 1. A row is a recipe: the Euclidean norm of the loss's gradient by each kernel, over
-1,000 training digits, before the training (epoch 0) and after each epoch; then of each layer the share of its answers
-to the validation digits by their size, before the training and after it. Of an ensemble they show the first member."""
+The layer plots are for seed 1, one row per recipe. They show the Euclidean norm of the loss gradient of each kernel,
+over 1,000 training digits, before training (epoch 0) and after each epoch; then histograms of each layer's activations
+on the validation digits, before and after training. For an ensemble they show the first member."""
 
 _SECTION = """## {title}
 | recipe | is | weights | validation accuracy | an epoch | dead ReLU units, start | end |

@@ -1,4 +1,4 @@
-"""BentoML: a service that takes an image, which it opens with Pillow; alone and without a name it is the raw body."""
+"""BentoML: a service that takes an image, opened with Pillow; an unnamed single input is the raw body."""
 
 import os
 from pathlib import Path
@@ -13,7 +13,7 @@ from benchmarks.serving.work import Reader
 
 @bentoml.service(workers=1, logging={"access": {"enabled": False}})
 class Digits:
-    """The two ways in."""
+    """The two routes."""
 
     def __init__(self) -> None:
         """Open the model, in the worker."""
@@ -26,5 +26,5 @@ class Digits:
 
     @bentoml.api
     def raw(self, image: Image, /) -> dict[str, Any]:
-        """Answer for a picture that is the body."""
+        """Answer for a picture as the body."""
         return self.reader.read_grey(np.asarray(image.convert("L")))

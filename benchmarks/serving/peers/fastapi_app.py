@@ -1,4 +1,4 @@
-"""FastAPI: `UploadFile` for a form, the request's body for raw bytes, and a model of the answer."""
+"""FastAPI: `UploadFile` for a form, the request body for raw bytes, and a response model."""
 
 import os
 from pathlib import Path
@@ -13,7 +13,7 @@ reader = Reader(Path(os.environ["BENCHMARKED_VERSION"]))
 
 
 class Answer(BaseModel):
-    """What is answered."""
+    """The response model."""
 
     digit: int
     confidence: float
@@ -22,11 +22,11 @@ class Answer(BaseModel):
 
 @app.post("/predict")
 async def predict(image: UploadFile) -> Answer:
-    """Answer for a picture in a form. The work is too short to be worth a thread."""
+    """Answer for a picture in a form, without a thread: the work is too short."""
     return Answer(**reader.read(await image.read()))
 
 
 @app.post("/raw")
 async def raw(request: Request) -> Answer:
-    """Answer for a picture that is the body."""
+    """Answer for a picture as the body."""
     return Answer(**reader.read(await request.body()))

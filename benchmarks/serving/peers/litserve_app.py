@@ -1,4 +1,4 @@
-"""LitServe: a LitAPI, which takes forms and JSON; a raw body is none of its ways."""
+"""LitServe: a LitAPI, which takes forms and JSON but no raw body."""
 
 import os
 import sys
@@ -12,23 +12,23 @@ from benchmarks.serving.work import Reader
 
 
 class Digits(litserve.LitAPI):
-    """The life of a request, as LitServe divides it."""
+    """The LitServe request hooks."""
 
     def setup(self, device: str) -> None:  # noqa: ARG002
-        """Open the model, in the process that infers."""
+        """Open the model, in the inference process."""
         self.reader = Reader(Path(os.environ["BENCHMARKED_VERSION"]))
 
     def decode_request(self, request: Request) -> bytes:
-        """Take the picture out of the form."""
+        """Take the picture from the form."""
         content: bytes = request["image"].file.read()  # type: ignore[index]
         return content
 
     def predict(self, content: bytes) -> dict[str, Any]:
-        """Do the work."""
+        """Run the work."""
         return self.reader.read(content)
 
     def encode_response(self, answer: dict[str, Any]) -> dict[str, Any]:
-        """Answer as it is."""
+        """Return the answer unchanged."""
         return answer
 
 

@@ -1,4 +1,4 @@
-"""MLServer: a runtime with handlers of its own, for its protocol knows no forms."""
+"""MLServer: a runtime with custom handlers, because its protocol has no forms."""
 
 import os
 from pathlib import Path
@@ -12,7 +12,7 @@ from benchmarks.serving.work import Reader
 
 
 class Digits(MLModel):
-    """The model, and the two ways in."""
+    """The model, and the two routes."""
 
     async def load(self) -> bool:
         """Open the model."""
@@ -26,5 +26,5 @@ class Digits(MLModel):
 
     @custom_handler(rest_path="/raw")
     async def predict_raw(self, request: Request) -> dict[str, Any]:
-        """Answer for a picture that is the body."""
+        """Answer for a picture as the body."""
         return self.reader.read(await request.body())

@@ -10,13 +10,14 @@ export class Refusal extends Error {
 }
 
 /**
- * Ask what digit a picture (a Blob) shows. Return the answer, with that picture and `milliseconds` until it was there.
+ * Ask what a picture (a Blob) shows: one digit, or with `route` "predict/number" a number. Return the answer, with that
+ * picture and `milliseconds` until it was there.
  *
  * Throws a Refusal, or what `signal` was aborted with.
  */
-export async function predict(picture, signal) {
+export async function predict(picture, signal, route = "predict") {
   const started = performance.now();
-  const answer = await ask("predict?seen=true", picture, signal);
+  const answer = await ask(`${route}?seen=true`, picture, signal);
   return { ...answer, picture, milliseconds: performance.now() - started };
 }
 

@@ -4,18 +4,24 @@ import { Newest, Refusal, predict } from "./api.js";
 import { Camera, canShowCamera, hasCameraApplication } from "./camera.js";
 import { BLANK, History, isBlank } from "./history.js";
 import { offer } from "./corrections.js";
+import { Boxes, isTap } from "./number.js";
 import { Pad } from "./pad.js";
-import { onChosen, onDropped, onPasted, picture, predictPicture } from "./pictures.js";
-import { png } from "./strokes.js";
+import { onChosen, onDropped, onPasted, picture as opened, predictPicture } from "./pictures.js";
+import { PENS, PICTURE_SIDES, png } from "./strokes.js";
 import * as view from "./view.js";
 
 const WHILE_DRAWING = 120; // milliseconds between two questions while the pen is down
 const LONGEST_WAIT = 30; // seconds
+const ROUTES = { one: "predict", number: "predict/number" };
 
 const element = (id) => document.getElementById(id);
 const history = new History();
 const newest = new Newest();
 const pad = new Pad(element("pad"), history.sheet, { draw: askSoon, stroke: addStroke, pen: sayPen });
+const boxes = new Boxes(element("boxes"), choose);
+let task = "one"; // or "number": what is read
+let number; // the answer that the boxes show
+let chosen = 0; // the digit of it that the bars show
 let soon; // the next question while the pen is down
 let later; // the next attempt after a refusal that passes
 
@@ -32,11 +38,33 @@ function add(sheet) {
 }
 
 function addStroke(stroke) {
+  const index = isTap(stroke) ? boxes.at(stroke[0]) : -1;
+  if (index >= 0) {
+    pad.show(history.sheet);
+    choose(index);
+    return;
+  }
   add({ strokes: [...history.sheet.strokes, stroke], picture: null });
 }
 
 async function addPicture(file) {
-  add({ strokes: [], picture: await picture(file) });
+  add({ strokes: [], picture: await opened(file) });
+}
+
+/** Read one digit, or a number. */
+function turnTo(what) {
+  task = what;
+  pad.pen = PENS[task];
+  chosen = 0;
+  view.showTask(task);
+  update();
+}
+
+function choose(index) {
+  chosen = index;
+  view.showNumber(number, chosen);
+  if (number.size) boxes.show(number, number.size, chosen);
+  view.say(`Digit ${index + 1}: ${number.digits[index].digit}.`);
 }
 
 function clear() {
@@ -73,16 +101,22 @@ function askSoon() {
 function ask() {
   clearTimeout(later);
   const { strokes } = pad;
-  const chosen = pad.drawing ? null : history.sheet.picture;
-  if (isBlank({ strokes, picture: chosen })) {
+  const picture = pad.drawing ? null : history.sheet.picture;
+  const [route, side] = [ROUTES[task], PICTURE_SIDES[task]];
+  if (isBlank({ strokes, picture })) {
     newest.cancel();
     view.showBusy(false);
-    view.showNothing();
+    view.showNothing(task);
+    boxes.clear();
     return;
   }
   view.showBusy(true);
-  const task = async (signal) => (chosen ? predictPicture(chosen, signal) : predict(await png(strokes), signal));
-  newest.run(task, (answer, error) => {
+  const question = async (signal) => {
+    if (picture) return predictPicture(picture, signal, route);
+    const answer = await predict(await png(strokes, side), signal, route);
+    return { ...answer, size: { width: side, height: side } };
+  };
+  newest.run(question, (answer, error) => {
     view.showBusy(false);
     if (error) refused(error);
     else answered(answer);
@@ -90,15 +124,30 @@ function ask() {
 }
 
 function answered(answer) {
+  if (answer.digits) {
+    answeredNumber(answer);
+    return;
+  }
+  boxes.clear();
   view.showAnswer(answer);
   offer(answer);
   const sure = answer.certain ? "certain" : "not certain, a person should look";
   if (!pad.drawing) view.say(`${answer.digit}, ${sure}.`);
 }
 
+function answeredNumber(answer) {
+  number = answer;
+  chosen = Math.min(chosen, answer.digits.length - 1);
+  view.showNumber(answer, chosen);
+  if (answer.size) boxes.show(answer, answer.size, chosen);
+  const sure = answer.certain ? "certain" : "not certain, a person should look";
+  if (!pad.drawing) view.say(`${answer.lines.join(", ")}, ${sure}.`);
+}
+
 function refused(error) {
   if (!(error instanceof Refusal)) throw error;
   if (pad.drawing && error.status === 422) return; // the first dot of a digit is none yet
+  boxes.clear();
   const passes = error.status === 0 || error.status === 429 || error.status >= 500;
   const retryAfter = passes && error.retryAfter ? Math.min(error.retryAfter, LONGEST_WAIT) : undefined;
   if (retryAfter) later = setTimeout(ask, 1000 * retryAfter);
@@ -132,7 +181,7 @@ function onKey(event) {
   event.preventDefault();
 }
 
-const clicks = { undo, redo, clear, upload: () => element("file").click(), photograph, again: ask };
+const clicks = { one: () => turnTo("one"), number: () => turnTo("number"), undo, redo, clear, upload: () => element("file").click(), photograph, again: ask };
 for (const [id, act] of Object.entries(clicks)) element(id).addEventListener("click", act);
 addEventListener("keydown", onKey);
 onChosen(element("file"), addPicture);
@@ -140,4 +189,4 @@ onChosen(element("capture"), addPicture);
 onDropped(addPicture, (over) => document.body.classList.toggle("over", over));
 onPasted(addPicture, () => view.say("There is no picture in the clipboard."));
 element("photograph").hidden = !hasCameraApplication() && !canShowCamera();
-update();
+turnTo(task);

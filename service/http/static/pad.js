@@ -12,6 +12,7 @@ export class Pad {
   #pointer = null; // the id of the pointer that draws it; null for the keyboard
   #cursor = { x: 0.5, y: 0.3 }; // of the keyboard
   #listeners;
+  pen; // the width of the line, in parts of the paper
 
   /**
    * `listeners` are called as the strokes grow: `draw()` with each point, `stroke(points)` with a whole one,
@@ -72,7 +73,11 @@ export class Pad {
   #pointOf(event) {
     const box = this.#canvas.getBoundingClientRect();
     const pressure = event.pointerType === "pen" && event.pressure > 0 ? event.pressure : 0.5;
-    return point((event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height, pressure);
+    return point((event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height, pressure, this.pen);
+  }
+
+  #pointAtCursor() {
+    return point(this.#cursor.x, this.#cursor.y, undefined, this.pen);
   }
 
   #key(event) {
@@ -86,7 +91,7 @@ export class Pad {
   #walk([right, down]) {
     const within = (value) => Math.min(Math.max(value, 0), 1);
     this.#cursor = { x: within(this.#cursor.x + right * STEP), y: within(this.#cursor.y + down * STEP) };
-    if (this.#stroke && this.#pointer === null) this.#stroke.push(point(this.#cursor.x, this.#cursor.y));
+    if (this.#stroke && this.#pointer === null) this.#stroke.push(this.#pointAtCursor());
     this.#changed();
   }
 
@@ -94,7 +99,7 @@ export class Pad {
     if (this.#stroke) {
       this.#end();
     } else {
-      this.#stroke = [point(this.#cursor.x, this.#cursor.y)];
+      this.#stroke = [this.#pointAtCursor()];
       this.#changed();
     }
     this.#listeners.pen(this.drawing);

@@ -1,4 +1,5 @@
-// Pictures that the user has: chosen, dropped or pasted. A picture is {blob, name, bitmap}.
+// Pictures that the user has: chosen, dropped or pasted. A picture is {blob, name, bitmap, size}, `size` its
+// {width, height} in pixels.
 
 import { Refusal, predict } from "./api.js";
 import { encoded, whiteCanvas } from "./strokes.js";
@@ -9,19 +10,23 @@ const SMALLER_HELPS = [413, 415];
 
 /** Return the picture in a file; `bitmap` is null where the browser cannot read it, which the service may yet. */
 export async function picture(file) {
-  const bitmap = await createImageBitmap(file).then(shrink, () => null);
-  return { blob: file, name: file.name || "picture", bitmap };
+  const whole = await createImageBitmap(file).catch(() => null);
+  const size = whole && { width: whole.width, height: whole.height };
+  return { blob: file, name: file.name || "picture", bitmap: whole && (await shrink(whole)), size };
 }
 
-/** Ask about a picture as it is; where that is too large or a format the service does not read, as a smaller JPEG. */
-export async function predictPicture({ blob, bitmap }, signal) {
-  if (!bitmap) return predict(blob, signal);
-  if (blob.size > MOST_BYTES) return predict(await jpeg(bitmap), signal);
+/**
+ * Ask about a picture as it is; where that is too large or a format the service does not read, as a smaller JPEG.
+ * Return the answer with the `size` of the picture that was asked about.
+ */
+export async function predictPicture({ blob, bitmap, size }, signal, route) {
+  const smaller = async () => ({ ...(await predict(await jpeg(bitmap), signal, route)), size: bitmap });
+  if (bitmap && blob.size > MOST_BYTES) return smaller();
   try {
-    return await predict(blob, signal);
+    return { ...(await predict(blob, signal, route)), size };
   } catch (error) {
-    if (!(error instanceof Refusal && SMALLER_HELPS.includes(error.status))) throw error;
-    return predict(await jpeg(bitmap), signal);
+    if (!(bitmap && error instanceof Refusal && SMALLER_HELPS.includes(error.status))) throw error;
+    return smaller();
   }
 }
 

@@ -1,12 +1,13 @@
 // Strokes and how they are painted. A stroke is a list of points {x, y, width}, all in parts of the paper's side, so
 // that the same strokes paint the screen at any size and the picture that is sent.
 
-const PEN_WIDTH = 0.075; // a digit that fills the paper gets the line that MNIST's digits have
-const PICTURE_SIDE = 280;
+/** Pens by what is written, in parts of the paper: a digit that fills it gets the line that MNIST's digits have. */
+export const PENS = { one: 0.075, number: 0.022 };
+export const PICTURE_SIDES = { one: 280, number: 640 }; // pixels
 
-/** Return a point; `pressure` from 0 to 1 makes the line thinner or thicker, 0.5 leaves it. */
-export function point(x, y, pressure = 0.5) {
-  return { x, y, width: PEN_WIDTH * (0.6 + 0.8 * pressure) };
+/** Return a point; `pressure` from 0 to 1 makes the line thinner or thicker than `pen`, 0.5 leaves it. */
+export function point(x, y, pressure = 0.5, pen = PENS.one) {
+  return { x, y, width: pen * (0.6 + 0.8 * pressure) };
 }
 
 /** Paint strokes on a square of `side` pixels. */
@@ -35,9 +36,9 @@ function paintOne(context, stroke) {
 }
 
 /** Return strokes as the PNG that is sent: black on white, whatever the theme and the screen. */
-export function png(strokes) {
-  const { canvas, context } = whiteCanvas(PICTURE_SIDE, PICTURE_SIDE);
-  paint(context, strokes, PICTURE_SIDE, "black");
+export function png(strokes, side) {
+  const { canvas, context } = whiteCanvas(side, side);
+  paint(context, strokes, side, "black");
   return encoded(canvas, "image/png");
 }
 

@@ -3,6 +3,7 @@
 const TITLES = {
   no_digit: "No digit found",
   several_digits: "More than one digit",
+  too_many_digits: "Too many digits",
   unreadable_image: "This picture is damaged",
   unsupported_image: "Not a picture",
   too_large: "Too large",
@@ -56,10 +57,30 @@ function show(state, { digit = "", sure = "", confidence = "", facts = "" } = {}
   for (const [id, text] of Object.entries(texts)) element(id).textContent = text;
 }
 
-export function showNothing() {
-  show("blank", { confidence: "Nothing yet. Write a digit, or bring a picture of one." });
+const TASKS = {
+  one: "Write one digit. The model reads it while you write.",
+  number: "Write a number. The model reads all its digits.",
+};
+const NOTHING = {
+  one: "Nothing yet. Write a digit, or bring a picture of one.",
+  number: "Nothing yet. Write a number, or bring a picture of one.",
+};
+
+/** Show whether one digit is read or a number. */
+export function showTask(task) {
+  document.body.dataset.task = task;
+  element("task").textContent = TASKS[task];
+  for (const one of Object.keys(TASKS)) element(one).setAttribute("aria-pressed", String(one === task));
+}
+
+export function showNothing(task) {
+  show("blank", { confidence: NOTHING[task] });
   showBars(null);
   showSeen(null);
+}
+
+function facts(model, milliseconds) {
+  return `${model.name} version ${model.version}, answered in ${Math.max(1, Math.round(milliseconds))} ms`;
 }
 
 /** Show an answer of the service. */
@@ -68,8 +89,22 @@ export function showAnswer({ digit, confidence, certain, probabilities, seen, mo
     digit,
     sure: certain ? "Certain" : "Not certain",
     confidence: certain ? `${percent(confidence)} sure` : `${percent(confidence)} sure: a person should look`,
-    facts: `${model.name} version ${model.version}, answered in ${Math.max(1, Math.round(milliseconds))} ms`,
+    facts: facts(model, milliseconds),
   });
+  showBars(probabilities, digit);
+  showSeen(seen);
+}
+
+/** Show the number in an answer of the service, and the probabilities of the digit at index `chosen`. */
+export function showNumber({ lines, certain, digits, model, milliseconds }, chosen) {
+  const { digit, confidence, probabilities, seen } = digits[chosen];
+  show(certain ? "certain" : "uncertain", {
+    digit: lines.join("\n"),
+    sure: certain ? "Certain" : "Not certain",
+    confidence: `Digit ${chosen + 1} of ${digits.length} is a ${digit}: ${percent(confidence)} sure`,
+    facts: facts(model, milliseconds),
+  });
+  element("digit").style.setProperty("--length", Math.max(...lines.map((line) => line.length), 2 * lines.length));
   showBars(probabilities, digit);
   showSeen(seen);
 }

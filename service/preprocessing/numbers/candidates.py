@@ -57,13 +57,17 @@ class Span(NamedTuple):
 class Row(NamedTuple):
     """A line: its pieces from left to right, what in it may be a digit, and the height of its figures in pixels.
 
-    `overlaps` has the pairs of places between which a stroke may belong to the digits on both sides.
+    `overlaps` has for a place the later ones up to which a stroke may belong to the digits on both sides.
     """
 
     spans: list[Span]
     candidates: list[Candidate]
     height: float
-    overlaps: list[tuple[int, int]]
+    overlaps: dict[int, list[int]]
+
+    def arriving(self, place: int) -> list[Candidate]:
+        """Return the candidates that end at a place."""
+        return [candidate for candidate in self.candidates if candidate.end == place]
 
 
 class Drawing:
@@ -96,17 +100,22 @@ class Drawing:
                 if len(group) < count or (count > 1 and not _near([one.piece.box for one in group], line.height)):
                     break
                 candidates += self._whole(group, line.height)
-        overlaps = [pair for span in spans for pair in self._overlaps(span, cuts.get(span.piece.label, []))]
+        overlaps: dict[int, list[int]] = {}
+        for span in spans:
+            overlaps |= self._overlaps(span, cuts.get(span.piece.label, []))
         return Row(spans, candidates, line.height, overlaps)
 
-    def _overlaps(self, span: Span, cuts: list[Cut]) -> list[tuple[int, int]]:
-        middles = [float(cut.columns.mean()) for cut in cuts]
-        return [
-            (span.first + 1 + i, span.first + 1 + j)
-            for i in range(len(cuts))
-            for j in range(i + 1, len(cuts))
-            if abs(middles[j] - middles[i]) <= _STROKE * self._pen
-        ]
+    def _overlaps(self, span: Span, cuts: list[Cut]) -> dict[int, list[int]]:
+        """Return for each cut those that are a stroke's width behind it."""
+        middles = np.array([cut.columns.mean() for cut in cuts])
+        return {
+            span.first + 1 + index: [
+                span.first + 1 + other
+                for other in range(index + 1, len(cuts))
+                if abs(middles[other] - middles[index]) <= _STROKE * self._pen
+            ]
+            for index in range(len(cuts))
+        }
 
     def _whole(self, group: list[Span], height: float) -> list[Candidate]:
         """Return the candidate of whole pieces, if it may be a digit."""

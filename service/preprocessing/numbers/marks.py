@@ -12,6 +12,7 @@ _MOST_BOXES = 40
 _HOLLOW = 0.5  # of its bounds, the ink of a box
 _ROOM = 6  # pixels around a box that is looked at
 _LONG, _THIN = 1.6, 0.12  # times the height of the writing: no stroke of a digit is so long, straight and thin
+_WALL, _THICK = 0.84, 0.14  # of a comb's height: the length of its walls, and their width at most
 _COMB = 1.3  # times its height: a wider box may have several cells
 
 
@@ -42,9 +43,23 @@ def _without_boxes(strokes: Mask) -> Mask:
         if cleaned is strokes:
             cleaned = strokes.copy()
         if width > _COMB * height:
-            emptied = without_lines(emptied, emptied)
+            emptied = _without_walls(emptied, height)
         cleaned[rows, columns] = emptied
     return cleaned
+
+
+def _without_walls(strokes: Mask, height: int) -> Mask:
+    """Return what is in a comb of cells of a `height` in pixels without the walls between them."""
+    thicker = cv2.dilate(strokes, np.ones((1, 3), np.uint8))
+    runs = cv2.morphologyEx(thicker, cv2.MORPH_OPEN, np.ones((round(_WALL * height), 1), np.uint8))
+    if not cv2.countNonZero(runs):
+        return strokes
+    _, labels, boxes = components(np.asarray(runs, np.uint8))
+    walls = boxes[:, cv2.CC_STAT_WIDTH] <= _THICK * height
+    walls[0] = False
+    reach = int(boxes[1:, cv2.CC_STAT_WIDTH].max()) + 2
+    crossing = cv2.morphologyEx(strokes, cv2.MORPH_OPEN, np.ones((1, reach), np.uint8))
+    return np.where(walls[labels], crossing, strokes).astype(np.uint8)
 
 
 def _without_long_lines(strokes: Mask) -> Mask:

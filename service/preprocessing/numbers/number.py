@@ -49,7 +49,7 @@ def read_number(rows: list[Row], probabilities: Probabilities) -> Number:
     for row in rows:
         paths = best_paths(row, probabilities)
         best = paths[0]
-        found = [Digit(read.candidate.image, read.candidate.box) for read in best.reads if read.candidate]
+        found = [Digit(candidate.image, candidate.box) for candidate in best.reads]
         skipped += _skipped(row, best)
         if found:
             lines.append(best.text)
@@ -61,5 +61,5 @@ def read_number(rows: list[Row], probabilities: Probabilities) -> Number:
 
 def _skipped(row: Row, path: Path) -> list[Box]:
     """Return the bounds of the pieces in which nothing was read."""
-    read = {place for one in path.reads if one.candidate for place in range(one.first + 1, one.end + 1)}
+    read = {place for candidate in path.reads for place in range(candidate.first + 1, candidate.end + 1)}
     return [span.piece.box for span in row.spans if not read & set(range(span.first + 1, span.end + 1))]

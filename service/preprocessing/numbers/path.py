@@ -7,34 +7,31 @@ import numpy.typing as npt
 
 from service.preprocessing.numbers.candidates import Candidate, Row, Span
 
-_SKIP, _SKIP_PART = 1.1, 1.2  # what it costs to read a figure, or a part of one, as no digit: minus its log-likelihood
+#: Of MNIST's training digits, 0 to 9: mean and standard deviation of the logarithm of width by height.
+_SHAPES = (
+    (-0.10, 0.20), (-0.91, 0.45), (-0.07, 0.22), (-0.23, 0.21), (-0.24, 0.21),
+    (-0.08, 0.26), (-0.32, 0.22), (-0.26, 0.22), (-0.28, 0.22), (-0.39, 0.21),
+)  # fmt: skip
+_SHAPE, _FREE = 0.09, 2.1  # what each squared deviation from them costs beyond so many, as minus a log-likelihood
+_SIZE, _SIZES = 4.3, 0.37  # what a squared difference of height costs, as a logarithm, beyond so much
+_SURE = 1.5  # how much the model's own log-likelihood counts
+_CUT, _CROSSED = 0.04, 0.07  # what each side that is a cut costs, and each stroke width that it crosses
+_OVERLAP = 0.27  # what it costs to have a stroke belong to two digits
+_SKIP, _SKIP_PART = 1.1, 2.0  # what it costs to take a figure, or what lies between two cuts, for no digit
+_DIGIT = 0.75  # of the line's height: the usual width of a digit
 _KEPT = 4  # paths to each place
 _ALTERNATIVES = 2  # digits that a candidate may be
-_LOW, _TALL, _WIDE = 0.68, 1.45, 1.15  # of the line's height: beyond this a digit is unlikely
-_OFF = 9.0  # what such a height or width costs for each line's height and more, squared
-_CUT, _CROSSED = 0.25, 0.1  # what each side that is a cut costs, and each stroke width that it crosses
-_OVERLAP = 0.5  # what it costs to have a stroke belong to two digits
-_DIGIT = 0.75  # of the line's height: the usual width of a digit
-_SLIM, _SLIM_COST = 0.22, 1.0  # of the line's height: so narrow is only a 1
+_LEAST = 1e-6  # probability
 
 Probabilities = npt.NDArray[np.float32]
 
 
-class Read(NamedTuple):
-    """A digit that was read, by its candidate; `digit` -1 is a part that is none."""
-
-    first: int
-    end: int
-    digit: int
-    candidate: Candidate | None
-
-
 class Path(NamedTuple):
-    """A way to read a line: its score, a log-likelihood, the digits, and what was read."""
+    """A way to read a line: its score, a log-likelihood; its digits, and the candidates that they are read from."""
 
     score: float
     text: str
-    reads: tuple[Read, ...]
+    reads: tuple[Candidate, ...]
 
 
 def best_paths(row: Row, probabilities: Probabilities) -> list[Path]:
@@ -42,30 +39,24 @@ def best_paths(row: Row, probabilities: Probabilities) -> list[Path]:
 
     `probabilities` is float32 [images, 10]; candidates name their rows.
     """
-    places = row.spans[-1].end if row.spans else 0
-    arriving: list[list[Candidate]] = [[] for _ in range(places + 1)]
-    for candidate in row.candidates:
-        arriving[candidate.end].append(candidate)
-    overlaps: dict[int, list[int]] = {}
-    for first, second in row.overlaps:
-        overlaps.setdefault(first, []).append(second)
     typical = _typical_ink(row)
     spans = {place: span for span in row.spans for place in range(span.first + 1, span.end + 1)}
     kept: list[list[Path]] = [[Path(0.0, "", ())]]
-    for end in range(1, places + 1):
+    for end in range(1, row.spans[-1].end + 1):
         found = _skips(spans[end], kept, end, row.height, typical)
-        for candidate in arriving[end]:
-            before = kept[candidate.first] + [
-                path._replace(score=path.score - _OVERLAP)
-                for place in overlaps.get(candidate.first, ())
-                if place < end
-                for path in kept[place][:2]
-            ]
+        for candidate in row.arriving(end):
+            before = _before(candidate, row, kept)
             for digit, score in _scores(candidate, row.height, probabilities[candidate.image]):
-                read = Read(candidate.first, end, digit, candidate)
-                found += [Path(path.score + score, path.text + str(digit), (*path.reads, read)) for path in before]
+                found += [Path(path.score + score, path.text + str(digit), (*path.reads, candidate)) for path in before]
         kept.append(_best(found))
     return kept[-1]
+
+
+def _before(candidate: Candidate, row: Row, kept: list[list[Path]]) -> list[Path]:
+    """Return the paths to where a candidate begins, also of those that share a stroke with it."""
+    shared = (place for place in row.overlaps.get(candidate.first, ()) if place < candidate.end)
+    sharing = [path._replace(score=path.score - _OVERLAP) for place in shared for path in kept[place][:2]]
+    return kept[candidate.first] + sharing
 
 
 def _typical_ink(row: Row) -> float:
@@ -76,31 +67,26 @@ def _typical_ink(row: Row) -> float:
 
 
 def _scores(candidate: Candidate, height: float, row: Probabilities) -> list[tuple[int, float]]:
-    tall, wide = candidate.box.height / height, candidate.box.width / height
-    off = max(_LOW - tall, tall - _TALL, 0) ** 2 + max(wide - _WIDE, 0) ** 2
-    found = []
-    for digit in np.argsort(-row)[:_ALTERNATIVES].tolist():
-        slim = _SLIM_COST if wide < _SLIM and digit != 1 else 0
-        cut = _CUT * candidate.cuts + _CROSSED * candidate.crossed
-        found.append((digit, float(np.log(row[digit] + 1e-6)) - _OFF * off - slim - cut))
-    return found
+    """Return the likeliest digits of a candidate with the log-likelihood of each."""
+    digits = np.argsort(-row)[:_ALTERNATIVES].tolist()
+    mean, deviation = _SHAPES[digits[0]]
+    box = candidate.box
+    shape = max(abs(float(np.log(box.width / box.height)) - mean) / deviation - _FREE, 0.0)
+    size = max(abs(float(np.log(box.height / height))) - _SIZES, 0.0)
+    cost = _SHAPE * shape**2 + _SIZE * size**2 + _CUT * candidate.cuts + _CROSSED * candidate.crossed
+    return [(digit, _SURE * float(np.log(row[digit] + _LEAST)) - cost) for digit in digits]
 
 
 def _skips(span: Span, kept: list[list[Path]], end: int, height: float, typical: float) -> list[Path]:
     """Return the paths that take a piece, or what is before a cut in it, for no digit."""
-    piece = span.piece
-    found = []
+    piece, found = span.piece, list[Path]()
     if end == span.end:
         digits = max(1.0, piece.box.width / (_DIGIT * height))
         cost = _SKIP * min(digits, max(0.02, piece.ink / typical))
-        found += [_skipped(path, span.first, end, cost) for path in kept[span.first]]
+        found += [path._replace(score=path.score - cost) for path in kept[span.first]]
     if span.end - span.first > 1:
-        found += [_skipped(path, end - 1, end, _SKIP_PART) for path in kept[end - 1]]
+        found += [path._replace(score=path.score - _SKIP_PART) for path in kept[end - 1]]
     return found
-
-
-def _skipped(path: Path, first: int, end: int, cost: float) -> Path:
-    return Path(path.score - cost, path.text, (*path.reads, Read(first, end, -1, None)))
 
 
 def _best(paths: list[Path]) -> list[Path]:

@@ -16,6 +16,7 @@ _CROWD, _CROWD_SHARE = 120, 0.3  # more pieces than this, and so little ink in t
 _LOOSE = 0.5  # of its longer side: what lies so far along the edge is no writing
 _SPECK = 0.14, 0.012  # of the writing's height; of a figure's ink
 _SOLID = 0.42  # of the writing's height: what is thicker is no stroke
+_BLOT = 1e-4  # of its score: a reading of something that is too thick for strokes
 _EDGED, _MOST_INK = 0.8, 0.8  # of the outlines is an edge, of all ink is in figures: surely writing
 _FLAT, _LONG = 4.0, 1.3  # times its height, of the writing's height: a piece so wide is a line
 _LEAST_HEIGHT = 8  # pixels
@@ -81,7 +82,7 @@ def find_pieces(reading: Reading) -> Pieces:
     tall = found[boxes[found, cv2.CC_STAT_HEIGHT] > 0.5 * height]
     member = np.isin(labels, tall).astype(np.uint8)
     edged, slender = _edged(reading, member), _thickest(member) < _SOLID * height
-    score = edged**8 * share * (1 if slender else 0.02) * float(ink[tall].sum()) * reading.ink.contrast
+    score = edged**8 * share * (1 if slender else _BLOT) * float(ink[tall].sum()) * reading.ink.contrast
     sure = slender and edged > _EDGED and share > _MOST_INK
     return Pieces(pieces, labels, amount, height, score, sure)
 

@@ -9,7 +9,7 @@ import numpy as np
 from service.errors import NoDigit
 from service.preprocessing.binarize import Ink, bitmap_ink, to_ink
 from service.preprocessing.illumination import (
-    SHORTEST_SIDE,
+    LONGEST_SIDE,
     Contrast,
     EvenLight,
     Floats,
@@ -79,7 +79,7 @@ def copies(grey: Grey) -> Iterator[Copy]:
     """Yield what of a picture to read: a sheet that lies whole in it; all of it; what else may be a sheet."""
     small = working_copy(grey)
     if max(small.shape) > _SQUEEZED * min(small.shape):  # a sheet as wide would be taken for a stroke
-        small = np.asarray(cv2.resize(small, (SHORTEST_SIDE, SHORTEST_SIDE), interpolation=cv2.INTER_AREA), np.uint8)
+        small = np.asarray(cv2.resize(small, (LONGEST_SIDE, LONGEST_SIDE), interpolation=cv2.INTER_AREA), np.uint8)
     sheet = find_sheet(small)
     whole = sheet if sheet is not None and sheet.whole else find_outlined_sheet(small)
     if whole is not None:
@@ -118,6 +118,7 @@ def _of_sheet(grey: Grey, inside: Mask) -> Copy:
     left, top, width, height = cv2.boundingRect(inside)
     across, down = (large / small for large, small in zip(grey.shape[::-1], inside.shape[::-1], strict=True))
     x, y = round(left * across), round(top * down)
+    inside = np.asarray(cv2.dilate(inside, np.ones((3, 3), np.uint8)), np.uint8)
     copy = part_of(grey, x, y, round((left + width) * across) - x, round((top + height) * down) - y)
     part = inside[top : top + height, left : left + width]
     within = np.asarray(cv2.resize(part, copy.grey.shape[::-1], interpolation=cv2.INTER_NEAREST), np.uint8)

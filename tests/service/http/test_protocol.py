@@ -1,4 +1,4 @@
-"""Clients that are slow, that stop half-way or that ask for too much: nobody else waits for them."""
+"""What the server bounds: idle connections, pictures of a request, waits. Clients that are worse: test_bad_clients."""
 
 import http.client
 import json
@@ -13,16 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from service.http import protocol
 from tests import drawing
 from tests.server import Server, multipart, running
-
-HALF = {
-    "silent": b"",
-    "half a head": b"POST /predict HTTP/1.1\r\nHost: a\r\nX-",
-    "half a body": b"POST /predict HTTP/1.1\r\nHost: a\r\nContent-Type: image/png\r\nContent-Length: 1000\r\n\r\nabc",
-    "half a chunk": b"POST /predict HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3e8\r\nabc",
-}
 
 
 @pytest.fixture(scope="module")
@@ -45,74 +37,10 @@ def read(connection: socket.socket) -> tuple[int, dict[str, str]]:
     return response.status, json.loads(response.read())
 
 
-@pytest.mark.parametrize("sent", HALF.values(), ids=HALF)
-def test_a_hundred_that_stop_half_way_hold_nobody_up(server: Server, sent: bytes) -> None:
-    with ExitStack() as stack:
-        for _ in range(100):
-            stack.enter_context(closing(connect(server, sent)))
-        started = time.monotonic()
-        for _ in range(10):
-            assert server.request("POST", "/predict", drawing.png(5), content_type="image/png")[0] == 200
-        # Afterwards they would be refused, and there would be nobody left to wait for.
-        assert time.monotonic() - started < protocol.HEAD_SECONDS
-
-
-def test_a_body_that_does_not_come_is_refused(models: Path) -> None:
-    with running(MODELS_DIR=models, REQUEST_SECONDS=1) as server:
-        server.wait_for("/readyz")
-        with closing(connect(server, HALF["half a body"])) as connection:
-            status, answer = read(connection)
-    assert (status, answer["code"]) == (408, "request_timeout")
-
-
-def test_a_head_that_does_not_come_is_refused_however_it_drips(server: Server) -> None:
-    started = time.monotonic()
-    with closing(connect(server, HALF["half a head"])) as connection:
-        connection.settimeout(1)
-        while time.monotonic() < started + protocol.HEAD_SECONDS + 3:
-            try:
-                status, answer = read(connection)
-                break
-            except TimeoutError:
-                connection.sendall(b"a")
-    assert (status, answer["code"]) == (408, "request_timeout")
-
-
+@pytest.mark.slow
 def test_a_silent_client_is_closed_without_a_word(server: Server) -> None:
     with closing(connect(server)) as connection:
         assert connection.recv(1) == b""
-
-
-def test_who_closes_half_way_leaves_nothing(server: Server) -> None:
-    for sent in HALF.values():
-        connect(server, sent).close()
-    assert server.request("GET", "/readyz")[0] == 200
-
-
-def test_one_that_does_not_read_holds_nobody_up(server: Server) -> None:
-    ask = b"GET /static/style.css HTTP/1.1\r\nHost: a\r\n\r\n" * 200
-    with ExitStack() as stack:
-        for _ in range(20):
-            connection = stack.enter_context(closing(socket.socket()))
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-            connection.connect(("127.0.0.1", server.port))
-            connection.setblocking(False)
-            connection.send(ask)
-        assert server.request("POST", "/predict", drawing.png(5), content_type="image/png")[0] == 200
-
-
-def test_requests_that_come_together_are_answered_in_turn(server: Server) -> None:
-    content = drawing.png(4)
-    head = b"POST /predict HTTP/1.1\r\nHost: a\r\nContent-Type: image/png\r\nContent-Length: %d\r\n\r\n" % len(content)
-    with closing(connect(server, (head + content) * 5 + b"GET /livez HTTP/1.1\r\nHost: a\r\n\r\n")) as connection:
-        answers = connection.makefile("rb")
-        for _ in range(5):
-            assert answers.readline() == b"HTTP/1.1 200 OK\r\n"
-            length = next(int(line.split(b":")[1]) for line in answers if line.lower().startswith(b"content-length"))
-            while answers.readline() != b"\r\n":
-                pass
-            assert json.loads(answers.read(length))["digit"] == 4
-        assert answers.readline() == b"HTTP/1.1 200 OK\r\n"
 
 
 def test_a_body_that_is_malformed_where_nobody_reads_it_gets_one_answer(server: Server) -> None:
@@ -121,17 +49,6 @@ def test_a_body_that_is_malformed_where_nobody_reads_it_gets_one_answer(server: 
         received = b"".join(iter(lambda: connection.recv(8192), b""))
     assert received.startswith(b"HTTP/1.1 400 ")
     assert len(re.findall(rb"HTTP/1\.1 [0-9]", received)) == 1
-
-
-def test_a_client_that_asks_whether_to_go_on_is_told_once(server: Server) -> None:
-    content = drawing.png(4)
-    head = b"POST /predict HTTP/1.1\r\nHost: a\r\nContent-Type: image/png\r\nExpect: 100-continue\r\n"
-    with closing(connect(server, head + b"Content-Length: %d\r\n\r\n" % len(content))) as connection:
-        assert connection.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
-        connection.sendall(content)
-        assert connection.recv(15) == b"HTTP/1.1 200 OK"
-    with closing(connect(server, head + b"Content-Length: 20000000\r\n\r\n")) as connection:
-        assert read(connection)[0] == 413
 
 
 def batch_of_large_pictures() -> tuple[bytes, dict[str, str]]:
@@ -226,47 +143,7 @@ def test_http_1_1_without_a_host(server: Server, path: str) -> None:
         assert read(connection)[0] == 200
 
 
-@pytest.mark.parametrize(
-    "head",
-    [
-        b"Content-Length: 5\r\nContent-Length: 6\r\n",
-        b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n",
-        b"Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n",
-        b"Content-Length: +5\r\n",
-        b"Content-Length: 5, 5\r\n",
-    ],
-)
-def test_a_length_that_may_be_read_in_two_ways_ends_the_connection(server: Server, head: bytes) -> None:
-    smuggled = b"0\r\n\r\nGET /livez HTTP/1.1\r\nHost: a\r\n\r\n"
-    with closing(connect(server, b"POST /predict HTTP/1.1\r\nHost: a\r\n" + head + b"\r\n" + smuggled)) as connection:
-        received = b"".join(iter(lambda: connection.recv(8192), b""))
-    assert received.startswith(b"HTTP/1.1 400 ")
-    assert len(re.findall(rb"HTTP/1\.1 [0-9]", received)) == 1
-
-
-def test_a_tls_hello_gets_its_error_at_once(server: Server) -> None:
-    started = time.monotonic()
-    with closing(connect(server, bytes.fromhex("16030100c8010000c40303") + bytes(200))) as connection:
-        assert read(connection)[0] == 400
-    assert time.monotonic() - started < 2
-
-
-def test_a_body_in_chunks_of_one_byte_holds_nobody_up(server: Server) -> None:
-    head = b"POST /predict HTTP/1.1\r\nHost: a\r\nContent-Type: image/png\r\nTransfer-Encoding: chunked\r\n\r\n"
-    with ExitStack() as stack:
-        for _ in range(8):
-            connection = stack.enter_context(closing(connect(server, head)))
-            sending = threading.Thread(target=connection.sendall, args=(b"1\r\nx\r\n" * 300_000,))
-            sending.start()
-            stack.callback(sending.join)
-        waits = []
-        for _ in range(20):
-            started = time.monotonic()
-            assert server.request("POST", "/predict", drawing.png(5), content_type="image/png")[0] == 200
-            waits.append(time.monotonic() - started)
-    assert sorted(waits)[len(waits) // 2] < 0.5
-
-
+@pytest.mark.slow
 def test_an_idle_connection_is_kept_as_long_as_it_is_said(models: Path) -> None:
     with running(MODELS_DIR=models, KEEPALIVE_SECONDS=1) as short, running(MODELS_DIR=models) as long:
         for server in (short, long):

@@ -6,6 +6,7 @@ import zlib
 from contextlib import suppress
 from io import BytesIO
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -307,11 +308,25 @@ def test_text_of_a_usual_size_is_no_hindrance() -> None:
     assert read(drawing.encode(drawing.digit(3), pnginfo=info)).shape == (120, 120)
 
 
-@pytest.mark.parametrize("tail", [b"", bytes(4), b"\r\n"])
-@pytest.mark.parametrize("options", [{}, {"subsampling": 0}])
+@pytest.mark.parametrize("tail", [b"", b"\xff", bytes(4), b"\r\n"])
+@pytest.mark.parametrize("options", [{}, {"subsampling": 0}, {"progressive": True}])
 def test_jpeg_without_its_end(options: dict[str, int], tail: bytes) -> None:
-    content = drawing.encode(drawing.digit(7, side=320), "JPEG", **options)
+    content = drawing.encode(drawing.digit(7, side=320).convert("RGB"), "JPEG", **options)
     np.testing.assert_array_equal(read(content[:-2] + tail), read(content))
+
+
+def test_progressive_jpeg_without_a_scan_is_refused() -> None:
+    content = drawing.encode(drawing.digit(7, side=320), "JPEG", progressive=True)
+    with pytest.raises(UnreadableImage):
+        read(content[: content.rindex(b"\xff\xda")])
+
+
+@pytest.mark.parametrize("bits", [8, 10, 12, 16])
+def test_colours_of_16_bits_of_which_few_are_used(bits: int) -> None:
+    levels = np.asarray(drawing.digit(7).convert("RGB"))
+    spread = (levels / 255 * (2**bits - 1)).round().astype(np.uint16)
+    png = cv2.imencode(".png", spread)[1].tobytes()
+    assert np.abs(read(png).astype(int) - read(drawing.png(7))).max() <= 1
 
 
 def test_jpeg_cut_off_in_its_last_rows_is_what_is_there() -> None:

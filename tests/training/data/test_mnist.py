@@ -156,6 +156,7 @@ def test_bad_data_gets_one_line_that_names_file_finding_and_remedy(tmp_path: Pat
         assert words in message
 
 
+@pytest.mark.tensorflow
 def test_keras_download_gives_the_same_as_the_files(monkeypatch: pytest.MonkeyPatch) -> None:
     train, test = COUNTS["train-images"], COUNTS["t10k-images"]
     arrays = (stamped_images(train), stamped_labels(train)), (stamped_images(test), stamped_labels(test))
@@ -170,6 +171,7 @@ def test_keras_download_gives_the_same_as_the_files(monkeypatch: pytest.MonkeyPa
         (TimeoutError(), "TimeoutError"),
     ],
 )
+@pytest.mark.tensorflow
 def test_failed_download_gets_one_line(monkeypatch: pytest.MonkeyPatch, error: Exception, reason: str) -> None:
     def fail() -> None:
         raise error
@@ -182,6 +184,7 @@ def test_failed_download_gets_one_line(monkeypatch: pytest.MonkeyPatch, error: E
     assert "--data" in str(caught.value)
 
 
+@pytest.mark.tensorflow
 def test_download_of_something_else_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     arrays = (stamped_images(5_100), stamped_labels(5_100)), (stamped_images(30), stamped_labels(30))
     monkeypatch.setattr("keras.datasets.mnist.load_data", lambda: arrays)

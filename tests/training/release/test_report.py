@@ -2,6 +2,7 @@ from pathlib import Path
 from typing import Any
 
 import onnxruntime
+import pytest
 from PIL import Image
 
 from training.release import report
@@ -24,6 +25,7 @@ def test_an_error_of_zero_is_no_obstacle(tmp_path: Path) -> None:
     assert (tmp_path / report.CURVES_FILE).stat().st_size > 0
 
 
+@pytest.mark.tensorflow
 def test_tools_are_those_that_computed() -> None:
     assert report.tools()["onnxruntime"] == onnxruntime.__version__
     assert {"python", "tensorflow", "keras", "tf2onnx", "onnx", "numpy"} < set(report.tools())

@@ -30,6 +30,8 @@ if __name__ == "__main__":
         progress=lambda done, _: done and print("some are made", flush=True),
     )
 """
+pytestmark = pytest.mark.slow
+
 MIXTURE = Mixture(share=0.4, renderings=320, forms=60, outliers=60, held_out=30)
 SMALL = Mixture(renderings=4, forms=4, outliers=4, held_out=4)
 

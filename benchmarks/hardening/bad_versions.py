@@ -1,4 +1,4 @@
-"""The ways in which a version may be bad."""
+"""Defects of a published version."""
 
 import hashlib
 import json
@@ -14,23 +14,23 @@ from tests import factory
 
 
 @dataclass(frozen=True)
-class Way:
-    """What is done to a good version before it is published."""
+class Defect:
+    """A change to a good version before it is published."""
 
     name: str
-    spoil: Callable[[Path], object]
+    apply: Callable[[Path], object]
 
 
-def publish(models: Path, number: int, way: Way) -> None:
-    """Publish a version that was good, by a rename, as publishing is done."""
+def publish(models: Path, number: int, defect: Defect) -> None:
+    """Publish a defective version by a rename, as publishing does."""
     staging = models / ".staging"
     good = factory.publish(staging, number)
-    way.spoil(good)
+    defect.apply(good)
     good.rename(models / MODEL_NAME / str(number))
 
 
-def ways(rng: random.Random, count: int) -> list[Way]:
-    """Return so many of them: those that have a name, each once, then such as are drawn."""
+def defects(rng: random.Random, count: int) -> list[Defect]:
+    """Return `count` defects: each named one once, then random ones."""
     named = [*_FILES, *map(_field, _FIELDS), *map(_model, _MODELS)]
     drawn = [_drawn(rng, number) for number in range(max(0, count - len(named)))]
     return (rng.sample(named, len(named)) + drawn)[:count]
@@ -44,7 +44,7 @@ def _edit(directory: Path, change: Callable[[dict[str, Any]], object]) -> None:
 
 
 def _replace_model(directory: Path, content: bytes) -> None:
-    """Put another model in, and let the manifest vouch for it."""
+    """Replace the model, and update its hash in the manifest."""
     (directory / FLOAT32_FILE).write_bytes(content)
     record = {"sha256": hashlib.sha256(content).hexdigest(), "size": len(content)}
     _edit(directory, lambda fields: fields["files"].update({FLOAT32_FILE: record}))
@@ -79,26 +79,26 @@ def _swap_for_pipe(path: Path) -> None:
 
 
 _FILES = (
-    Way("no manifest", lambda version: (version / MANIFEST_FILE).unlink()),
-    Way("no model", lambda version: (version / FLOAT32_FILE).unlink()),
-    Way("nothing at all", _empty),
-    Way("an empty manifest", lambda version: _cut(version / MANIFEST_FILE, 0)),
-    Way("an empty model", lambda version: _cut(version / FLOAT32_FILE, 0)),
-    Way("half a manifest", lambda version: _cut(version / MANIFEST_FILE, 300)),
-    Way("half a model", lambda version: _cut(version / FLOAT32_FILE, 9000)),
-    Way("a model a byte longer", lambda version: _append(version / FLOAT32_FILE, b"x")),
-    Way("a manifest that is a list", lambda version: (version / MANIFEST_FILE).write_text("[]")),
-    Way("a manifest that is null", lambda version: (version / MANIFEST_FILE).write_text("null")),
-    Way("a manifest of bytes", lambda version: (version / MANIFEST_FILE).write_bytes(bytes(range(256)))),
-    Way("a manifest nested deeply", lambda version: (version / MANIFEST_FILE).write_text("[" * 100_000)),
-    Way("a manifest of 64 MB", lambda version: (version / MANIFEST_FILE).write_text(" " * (64 << 20))),
-    Way("a directory for a model", lambda version: _swap_for_directory(version / FLOAT32_FILE)),
-    Way("a directory for a manifest", lambda version: _swap_for_directory(version / MANIFEST_FILE)),
-    Way("a link to nothing", lambda version: _swap_for_link(version / FLOAT32_FILE, "nothing")),
-    Way("a link to itself", lambda version: _swap_for_link(version / MANIFEST_FILE, MANIFEST_FILE)),
-    Way("a model of 512 MB of nothing", lambda version: os.truncate(version / FLOAT32_FILE, 512 << 20)),
-    Way("a pipe for a model", lambda version: _swap_for_pipe(version / FLOAT32_FILE)),
-    Way("a pipe for a manifest", lambda version: _swap_for_pipe(version / MANIFEST_FILE)),
+    Defect("no manifest", lambda version: (version / MANIFEST_FILE).unlink()),
+    Defect("no model", lambda version: (version / FLOAT32_FILE).unlink()),
+    Defect("nothing at all", _empty),
+    Defect("an empty manifest", lambda version: _cut(version / MANIFEST_FILE, 0)),
+    Defect("an empty model", lambda version: _cut(version / FLOAT32_FILE, 0)),
+    Defect("half a manifest", lambda version: _cut(version / MANIFEST_FILE, 300)),
+    Defect("half a model", lambda version: _cut(version / FLOAT32_FILE, 9000)),
+    Defect("a model a byte longer", lambda version: _append(version / FLOAT32_FILE, b"x")),
+    Defect("a manifest that is a list", lambda version: (version / MANIFEST_FILE).write_text("[]")),
+    Defect("a manifest that is null", lambda version: (version / MANIFEST_FILE).write_text("null")),
+    Defect("a manifest of bytes", lambda version: (version / MANIFEST_FILE).write_bytes(bytes(range(256)))),
+    Defect("a manifest nested deeply", lambda version: (version / MANIFEST_FILE).write_text("[" * 100_000)),
+    Defect("a manifest of 64 MB", lambda version: (version / MANIFEST_FILE).write_text(" " * (64 << 20))),
+    Defect("a directory for a model", lambda version: _swap_for_directory(version / FLOAT32_FILE)),
+    Defect("a directory for a manifest", lambda version: _swap_for_directory(version / MANIFEST_FILE)),
+    Defect("a link to nothing", lambda version: _swap_for_link(version / FLOAT32_FILE, "nothing")),
+    Defect("a link to itself", lambda version: _swap_for_link(version / MANIFEST_FILE, MANIFEST_FILE)),
+    Defect("a model of 512 MB of nothing", lambda version: os.truncate(version / FLOAT32_FILE, 512 << 20)),
+    Defect("a pipe for a model", lambda version: _swap_for_pipe(version / FLOAT32_FILE)),
+    Defect("a pipe for a manifest", lambda version: _swap_for_pipe(version / MANIFEST_FILE)),
 )
 
 _FIELDS: tuple[tuple[str, Callable[[dict[str, Any]], object]], ...] = (
@@ -141,28 +141,28 @@ def _turn(rows: list[list[float]]) -> None:
         row.insert(0, row.pop())
 
 
-def _field(entry: tuple[str, Callable[[dict[str, Any]], object]]) -> Way:
+def _field(entry: tuple[str, Callable[[dict[str, Any]], object]]) -> Defect:
     name, change = entry
-    return Way(f"a manifest with {name}", lambda version: _edit(version, change))
+    return Defect(f"a manifest with {name}", lambda version: _edit(version, change))
 
 
-def _model(entry: tuple[str, Callable[[], bytes]]) -> Way:
+def _model(entry: tuple[str, Callable[[], bytes]]) -> Defect:
     name, make = entry
-    return Way(f"a model with {name}", lambda version: _replace_model(version, make()))
+    return Defect(f"a model with {name}", lambda version: _replace_model(version, make()))
 
 
-def _drawn(rng: random.Random, number: int) -> Way:
-    """Return a way to cut, or to change a byte of, a file; each second time the manifest vouches for it."""
+def _drawn(rng: random.Random, number: int) -> Defect:
+    """Return a random defect: a file is cut or changed; for half of them the hash in the manifest is updated."""
     cut, vouched, place = rng.random() < 0.5, rng.random() < 0.5, rng.random()
     value = rng.randrange(1, 256)
 
-    def spoil(version: Path) -> None:
+    def apply(version: Path) -> None:
         content = bytearray((version / FLOAT32_FILE).read_bytes())
         at = int(place * len(content))
         if cut:
             del content[at:]
         else:
-            # Bytes in whole weights change nothing that the self-test must find; all of a stretch do.
+            # A few changed bytes may escape the self-test; 400 in a row do not.
             content[at : at + 400] = bytes(byte ^ value for byte in content[at : at + 400])
         if vouched:
             _replace_model(version, bytes(content))
@@ -170,4 +170,4 @@ def _drawn(rng: random.Random, number: int) -> Way:
             (version / FLOAT32_FILE).write_bytes(content)
 
     done = "cut" if cut else "changed"
-    return Way(f"{number}: {done} at {place:.0%}{', and vouched for' if vouched else ''}", spoil)
+    return Defect(f"{number}: {done} at {place:.0%}{', hash updated' if vouched else ''}", apply)

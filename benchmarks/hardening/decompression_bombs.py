@@ -1,4 +1,4 @@
-"""Requests that are small and stand for much: 50 of them."""
+"""50 small requests that expand to something large."""
 
 import json
 import struct
@@ -10,7 +10,7 @@ from benchmarks.hardening.load import get, post
 from tests import drawing
 from tests.server import multipart
 
-# Of these the first frame, or the picture between the chunks, is a digit like any other; the rest is never unpacked.
+# Their first frame or image data is an ordinary digit; the rest is never unpacked.
 HARMLESS = frozenset(
     f"{chunk} of {size} MB in a PNG" for chunk in ("iCCP", "zTXt", "iTXt", "eXIf") for size in (1, 16, 64)
 ) | {
@@ -23,14 +23,14 @@ HARMLESS = frozenset(
 
 
 def warm_up() -> list[bytes]:
-    """Return requests after which the service has loaded what it needs."""
+    """Return requests that load everything the service needs."""
     large = drawing.encode(drawing.digit(7, side=3000, size=2000))
     formats = [drawing.encode(drawing.digit(3).convert("RGB"), form) for form in ("PNG", "JPEG", "GIF", "BMP", "WEBP")]
     return [get("/readyz"), post(large), *map(post, formats)] * 3
 
 
-def all_of_them() -> Iterator[tuple[str, bytes]]:
-    """Yield the name of each and its request."""
+def all_bombs() -> Iterator[tuple[str, bytes]]:
+    """Yield the name and the request of each."""
     for name, content in _pictures():
         yield name, post(content)
     yield from _messages()
@@ -96,7 +96,7 @@ def _zeros(megabytes: int) -> bytes:
 
 
 def png(width: int, height: int, depth: int = 1, colours: int = 0, more: bytes = b"", parts: int = 1) -> bytes:
-    """Return a PNG that claims a size, with little or, in `more`, other deflated pixels in it."""
+    """Return a PNG that claims a size but has little pixel data, or that of `more`."""
     head = struct.pack(">IIBBBBB", width, height, depth, colours, 0, 0, 0)
     palette = _chunk(b"PLTE", bytes(3)) if colours == 3 else b""
     pixels = _chunk(b"IDAT", more or _zeros(1)[:2000]) + _chunk(b"IDAT", b"") * (parts - 1)
@@ -108,7 +108,7 @@ def _digit() -> bytes:
 
 
 def _insert(png: bytes, name: bytes, content: bytes) -> bytes:
-    """Put a chunk after a PNG's head."""
+    """Insert a chunk after the header of a PNG."""
     return png[:33] + _chunk(name, content) + png[33:]
 
 
@@ -156,7 +156,7 @@ def _app1(content: bytes) -> bytes:
 
 
 def _looping_exif() -> bytes:
-    """An EXIF directory whose sub-directory, and whose successor, is itself."""
+    """Return an EXIF directory that is its own sub-directory and successor."""
     entries = struct.pack(">HHII", 0x8769, 4, 1, 8) + struct.pack(">HHII", 0x8825, 4, 1, 8)
     return b"MM\0*" + struct.pack(">I", 8) + struct.pack(">H", 2) + entries + struct.pack(">I", 8)
 

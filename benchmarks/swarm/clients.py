@@ -1,4 +1,4 @@
-"""Clients at the proxies of several nodes, and the row of figures that they give."""
+"""Clients at the proxies of several nodes, and the result row they produce."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -13,13 +13,13 @@ from benchmarks.swarm.stack import PORT
 from tests import drawing
 
 RATE = 8.0  # requests a second at each proxy
-_CLIENTS = 4  # at each proxy; with the large pictures fewer than one worker takes on at a time
+_CLIENTS = 4  # at each proxy; with those for large pictures, below one worker's limit
 _TIMEOUT = 60.0
 
 
 @dataclass
 class Row:
-    """What was done, what came of it, and how long it took; `answers` are those of all clients meanwhile."""
+    """A step of the test: its checks, its duration, and the answers of all clients meanwhile."""
 
     title: str
     score: Score = field(default_factory=Score)
@@ -35,17 +35,17 @@ class Row:
 
 
 def failed(answers: Sequence[load.Answer]) -> list[load.Answer]:
-    """Return those that are no answer to a picture."""
+    """Return the answers that are not 200."""
     return [answer for answer in answers if answer.status != 200]
 
 
 @contextmanager
-def asked(row: Row, nodes: Sequence[Engine]) -> Iterator[None]:
-    """Ask the proxies of these nodes all the time; the row has the answers in the end."""
+def under_load(row: Row, nodes: Sequence[Engine]) -> Iterator[None]:
+    """Send requests to the proxies of `nodes` while the block runs, then add the answers to the row."""
     options: dict[str, float | str] = {"rate": RATE, "timeout": _TIMEOUT}
     with ExitStack() as kept:
         clients = [
-            kept.enter_context(load.loading(PORT, load.digits(), _CLIENTS, host=node.address, **options))
+            kept.enter_context(load.running_load(PORT, load.digits(), _CLIENTS, host=node.address, **options))
             for node in nodes
         ]
         yield
@@ -54,13 +54,14 @@ def asked(row: Row, nodes: Sequence[Engine]) -> Iterator[None]:
 
 @contextmanager
 def large_pictures(row: Row, nodes: Sequence[Engine], clients: int) -> Iterator[None]:
-    """Have so many clients at each of these proxies ask for large pictures, so that some are always under way."""
+    """Let `clients` clients at each proxy send large pictures, so that some are always in flight."""
     picture = drawing.encode(drawing.digit(7).resize((3000, 3000), Image.Resampling.BICUBIC), "JPEG")
     requests = [load.post(picture, content_type="image/jpeg")]
     options: dict[str, float | str] = {"timeout": _TIMEOUT}
     with ExitStack() as kept:
-        asking = [
-            kept.enter_context(load.loading(PORT, requests, clients, host=node.address, **options)) for node in nodes
+        loads = [
+            kept.enter_context(load.running_load(PORT, requests, clients, host=node.address, **options))
+            for node in nodes
         ]
         yield
-    row.answers += [answer for client in asking for answer in client.answers]
+    row.answers += [answer for client in loads for answer in client.answers]

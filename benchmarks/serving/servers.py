@@ -1,4 +1,4 @@
-"""The servers that are compared, how each is installed and started: one process that serves and logs each request."""
+"""The compared servers, their installation and start: one process that serves and logs each request."""
 
 import os
 import shutil
@@ -15,10 +15,10 @@ _MODULES = "benchmarks.serving.peers"
 
 
 @dataclass(frozen=True)
-class Contestant:
-    """A server. `command` makes its command line of its Python and a port, `environ` what it reads of a port.
+class Server:
+    """A server. `command` makes its command line from a Python and a port, `environ` its environment from a port.
 
-    `paths` says where it takes a picture in a form ("multipart") and as the body ("raw").
+    `paths` are its routes for a form ("multipart") and a raw body ("raw").
     """
 
     name: str
@@ -37,7 +37,7 @@ def _bentoml(python: Path, port: int) -> list[str]:
     return [*server, "--port", str(port), "--api-workers", "1"]
 
 
-US = Contestant(
+OURS = Server(
     "digits",
     lambda python, _port: [str(python), "-m", "service"],
     {"multipart": "/predict", "raw": "/predict"},
@@ -47,21 +47,21 @@ US = Contestant(
         "DIGITS_PROVIDER": "cpu",
     },
 )
-CONTESTANTS = (
-    US,
-    Contestant("fastapi", _fastapi, {"multipart": "/predict", "raw": "/raw"}),
-    Contestant(
+SERVERS = (
+    OURS,
+    Server("fastapi", _fastapi, {"multipart": "/predict", "raw": "/raw"}),
+    Server(
         "litserve",
         lambda python, port: [str(python), "-m", f"{_MODULES}.litserve_app", str(port)],
         {"multipart": "/predict"},
     ),
-    Contestant(
+    Server(
         "bentoml",
         _bentoml,
         {"multipart": "/predict", "raw": "/raw"},
         lambda _port: {"BENTOML_DO_NOT_TRACK": "True"},
     ),
-    Contestant(
+    Server(
         "mlserver",
         lambda python, _port: [str(python.with_name("mlserver")), "start", str(PEERS / "mlserver")],
         {"multipart": "/predict", "raw": "/raw"},
@@ -74,15 +74,15 @@ CONTESTANTS = (
 )
 
 
-def python_of(contestant: Contestant, environments: Path) -> Path:
-    """Return the Python in which a contestant runs: this one for ours, else one in `environments`, made if need be."""
-    if contestant is US:
+def python_of(server: Server, environments: Path) -> Path:
+    """Return the Python of a server: this one for ours, else one in `environments`, created if missing."""
+    if server is OURS:
         return Path(sys.executable)
-    place = environments / contestant.name
-    wanted = sys.version + (PEERS / f"{contestant.name}.txt").read_text("ascii")
+    place = environments / server.name
+    wanted = sys.version + (PEERS / f"{server.name}.txt").read_text("ascii")
     note = place / "made-from"
     if not note.is_file() or note.read_text("ascii") != wanted:
-        _make_environment(place, PEERS / f"{contestant.name}.txt")
+        _make_environment(place, PEERS / f"{server.name}.txt")
         note.write_text(wanted, "ascii")
     return place / "bin" / "python"
 
@@ -95,9 +95,9 @@ def _make_environment(place: Path, requirements: Path) -> None:
     subprocess.run([*pip, "--requirement", str(requirements)], check=True)
 
 
-def environ_of(contestant: Contestant, port: int, version: Path) -> dict[str, str]:
-    """Return the environment in which a contestant serves the model in the directory `version`."""
+def environ_of(server: Server, port: int, version: Path) -> dict[str, str]:
+    """Return the environment in which a server serves the model in the directory `version`."""
     ours = {"DIGITS_MODELS_DIR": str(version.parent.parent), "DIGITS_MODEL_VERSION": version.name}
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("DIGITS_")}
-    given = {"PYTHONPATH": str(ROOT), "BENCHMARKED_VERSION": str(version)} if contestant is not US else ours
-    return {**inherited, **given, **contestant.environ(port)}
+    given = {"PYTHONPATH": str(ROOT), "BENCHMARKED_VERSION": str(version)} if server is not OURS else ours
+    return {**inherited, **given, **server.environ(port)}

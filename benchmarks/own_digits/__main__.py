@@ -1,0 +1,35 @@
+"""`python -m benchmarks.own_digits --data DIR`: teach three writers to the newest version, and print what it brought.
+
+What is done is kept below --out, so the same command goes on where it was cut off.
+"""
+
+import argparse
+from pathlib import Path
+
+from benchmarks.own_digits import report
+from benchmarks.own_digits.measure import measure
+from benchmarks.own_digits.writers import WRITERS
+
+
+def main() -> None:
+    """Measure each writer with each number of digits, print the table and draw the plot."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.own_digits", description=__doc__)
+    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="MNIST's IDX files")
+    parser.add_argument("--models", type=Path, default=Path("models"), metavar="DIR", help="default: %(default)s")
+    parser.add_argument("--out", type=Path, default=Path("runs/own-digits"), metavar="DIR", help="default: %(default)s")
+    parser.add_argument("--counts", type=int, nargs="+", default=[20, 50, 100, 200], metavar="N")
+    parser.add_argument("--writers", nargs="+", default=[writer.name for writer in WRITERS], metavar="NAME")
+    given = parser.parse_args()
+    chosen = [writer for writer in WRITERS if writer.name in given.writers]
+    results = [
+        measure(writer, count, models=given.models, data=given.data, directory=given.out / f"{writer.name}-{count}")
+        for writer in chosen
+        for count in given.counts
+    ]
+    print(report.table(results))
+    report.plot(given.out / "own-digits.png", results)
+    report.sheet(given.out / "hands.png")
+
+
+if __name__ == "__main__":
+    main()
