@@ -9,8 +9,9 @@
 #   docker build -t digits-training-cuda --build-arg EXTRA=train-cuda --target training .
 
 FROM python:3.13-slim AS base
-# Byte code is compiled into the image, because the root file system may be read-only; by hashes instead of times (pip does so
-# where SOURCE_DATE_EPOCH is set), so that two builds give the same files. Root owns the code; `chmod` below makes it readable.
+# Byte code is compiled into the image, because the root file system may be read-only. It holds hashes of the sources, not
+# times (pip does so where SOURCE_DATE_EPOCH is set), so two builds give the same files. Root owns the code; `chmod` below
+# makes it readable whatever the checkout's umask.
 ENV PATH=/opt/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1
