@@ -6,4 +6,4 @@ import os
 # a fork would leave behind: a worker would then crash as it ends.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
