@@ -1,6 +1,6 @@
-"""The pictures of which people have told the digit: a file each, named by the picture, few enough for the disk.
+"""Corrections: pictures with the digit a person saw, a file each, named by its hash, bounded in number and size.
 
-Of the many processes that may write, one does at a time: whoever holds the lock file.
+Many processes may write; a lock file lets one do so at a time.
 """
 
 import fcntl
@@ -35,16 +35,16 @@ class Corrections:
 
     @classmethod
     def of(cls, settings: Settings) -> "Corrections | None":
-        """Return where the settings say that corrections are kept, None for nowhere."""
+        """Return the store that the settings name, or None."""
         if settings.corrections_dir is None:
             return None
         return cls(settings.corrections_dir, settings.corrections_max, settings.corrections_max_bytes)
 
     def keep(self, correction: Correction) -> str:
-        """Write a correction to the disk, in place of an earlier one of the same picture; return its name.
+        """Write a correction, replacing an earlier one of the same picture; return its name.
 
         Raises:
-            InsufficientStorage: there are as many as may be, or the disk refuses it; what was there still is.
+            InsufficientStorage: the limit is reached, or the disk is full or not writable; nothing was changed.
         """
         name = sha256(correction.image).hexdigest()[:_NAME_LENGTH]
         try:
@@ -64,7 +64,7 @@ class Corrections:
                 "No more corrections are kept: train with those that are there and delete them, "
                 "or raise DIGITS_CORRECTIONS_MAX or DIGITS_CORRECTIONS_MAX_BYTES."
             )
-        unfinished = self.directory / _UNFINISHED  # one name is enough under the lock, and a killed process leaves one
+        unfinished = self.directory / _UNFINISHED  # one name: killed processes leave one file at most
         try:
             with unfinished.open("wb") as opened:
                 opened.write(content)
@@ -76,7 +76,7 @@ class Corrections:
             unfinished.unlink(missing_ok=True)
 
     def listed(self) -> Iterator[tuple[str, Correction | str]]:
-        """Yield the name of each correction and what is in it, or why it cannot be read; the oldest first."""
+        """Yield name and content of each correction, or why it cannot be read; the oldest first."""
         found = []
         with suppress(FileNotFoundError):
             found = [entry for entry in os.scandir(self.directory) if entry.name.endswith(CORRECTION_SUFFIX)]

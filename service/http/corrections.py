@@ -23,7 +23,7 @@ FIELD = "digit"
 
 @dataclass(kw_only=True)
 class Told(Question):
-    """One picture, as it was sent, and the digit that it shows."""
+    """One picture as sent, and the digit that it shows."""
 
     content: bytes
     told: int
@@ -31,7 +31,7 @@ class Told(Question):
     counts_itself = True  # the picture was counted when it was predicted
 
     def answer(self, model: Serving, digits: list[Grey | RequestError], probabilities: Probabilities) -> Response:
-        """Keep the correction, and return its name and what the model reads."""
+        """Store the correction; return its name and what the model reads."""
         [digit], [row] = digits, probabilities
         said = prediction(row, digit, model.manifest, Options())
         correction = Correction(
@@ -55,7 +55,7 @@ class Told(Question):
 
 
 def read(request: Request, settings: Settings) -> Told:
-    """Return what a request to `/corrections` tells.
+    """Parse a request to `/corrections`.
 
     Raises:
         UnknownRoute: this service keeps no corrections.

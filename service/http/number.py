@@ -23,7 +23,7 @@ if TYPE_CHECKING:  # commands need no metrics
 
 @dataclass
 class NumberQuestion(Question):
-    """One picture with a number in it. All that may be digits of it is one run of the model."""
+    """One picture with a number in it. All its candidates are one run of the model."""
 
     options: Options
     counts_itself = True
@@ -31,13 +31,13 @@ class NumberQuestion(Question):
     _number: Number | None = field(default=None, init=False)
 
     def form(self, index: int, grey: Grey) -> Grey:
-        """Return everything that may be a digit of the picture, uint8 [N, 28, 28]."""
+        """Return the candidates of the picture, uint8 [N, 28, 28]."""
         self._segmented = segment(grey, reduction(self.pictures[index], grey))
         self.images = self._segmented.images
         return self.images
 
     def answer(self, model: Serving, digits: list[Grey | RequestError], probabilities: Probabilities) -> Response:  # noqa: ARG002
-        """Return the number, its digits and where they stand, and the model that answered."""
+        """Return the number, its digits with their boxes, and the model that answered."""
         segmented = cast(Segmented, self._segmented)  # without it the request has ended
         self._number = checked(read_number(segmented.rows, probabilities))
         fields = number_fields(self._number, segmented, probabilities, model.manifest, self.options)
@@ -52,20 +52,20 @@ class NumberQuestion(Question):
 
 
 def read(request: Request, settings: Settings) -> NumberQuestion:
-    """Return what a request to `/predict/number` asks."""
+    """Parse a request to `/predict/number`."""
     one = predict.read(request, settings)
     return NumberQuestion(one.pictures, one.options)
 
 
 def reduction(picture: Picture, grey: Grey) -> int:
-    """Return by what whole factor decoding has reduced a picture, of which the last rows may be missing."""
+    """Return the whole factor by which decoding reduced a picture; its last rows may be missing."""
     opened = still(picture) if isinstance(picture, bytes) else cast(Still, picture)
     width, height = opened.upright_size
     return max(1, int(0.5 + min(width / grey.shape[1], height / grey.shape[0])))
 
 
 def checked(number: Number) -> Number:
-    """Return a number that has digits, and not too many.
+    """Return the number, or raise if it has no digits or too many.
 
     Raises:
         NoDigit, TooManyDigits: it does not.
@@ -80,7 +80,7 @@ def checked(number: Number) -> Number:
 def number_fields(
     number: Number, segmented: Segmented, probabilities: Probabilities, manifest: Manifest, options: Options
 ) -> dict[str, Any]:
-    """Return a number as it is answered; boxes are [x, y, width, height] in pixels of the picture, upright."""
+    """Return the JSON fields of a number; boxes are [x, y, width, height] in pixels of the upright picture."""
     digits = [
         prediction(probabilities[digit.image], segmented.images[digit.image], manifest, options)
         | {"box": segmented.in_picture(digit.box)}

@@ -1,4 +1,4 @@
-"""The newest version that is published, to start from and to be compared with."""
+"""The newest published version, to start from and compare with."""
 
 from dataclasses import dataclass
 from pathlib import Path

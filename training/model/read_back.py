@@ -1,4 +1,4 @@
-"""A published float32 graph -> the Keras network that it was exported from."""
+"""Reads a published float32 graph back into its Keras network."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Whether the user's own digits are read better than before, and MNIST no worse."""
+"""Checks that own digits are read better than before, and MNIST no worse."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -16,7 +16,7 @@ MOST_COST_PERCENT = 0.05  # points of the validation split that MNIST may lose
 
 
 def judge(chosen: Calibrated, data: Mnist) -> dict[str, Any] | None:
-    """Return how the own digits are read, before and after, as it goes into the manifest; None without any."""
+    """Return errors on own and validation digits before and after, for the manifest; None without own digits."""
     own = data.own
     if own is None:
         return None

@@ -1,7 +1,7 @@
-"""Pieces of a line and the cuts through them -> everything that may be one digit, as 28x28.
+"""Pieces of a line and the cuts through them -> candidates for single digits, as 28x28.
 
-Places along a line are numbered from left to right: before and behind each piece, and each cut. A candidate is what
-lies between two places.
+Places along a line are numbered from left to right: both sides of each piece, and each cut. A candidate lies between
+two places.
 """
 
 from functools import reduce
@@ -38,7 +38,7 @@ _ROOM = 1  # pixels around the whole
 
 
 class Candidate(NamedTuple):
-    """What lies between the places `first` and `end` of a line and may be one digit.
+    """A possible digit: what lies between the places `first` and `end` of a line.
 
     `image` is the index of its 28x28; `crossed` the ink that the cuts at its sides go through, in stroke widths, and
     `cuts` how many of its sides are cuts; `narrow` says that what is cut is no wider than a digit may be.
@@ -62,7 +62,7 @@ class Span(NamedTuple):
 
 
 class Row(NamedTuple):
-    """A line: its pieces from left to right, what in it may be a digit, and the height of its figures in pixels.
+    """A line: its pieces from left to right, its candidates, and the height of its figures in pixels.
 
     `overlaps` has for a place the later ones up to which a stroke may belong to the digits on both sides.
     """
@@ -94,7 +94,7 @@ class Drawing:
         return np.stack(self._images) if self._images else np.zeros((0, IMAGE_SIDE, IMAGE_SIDE), np.uint8)
 
     def row(self, line: Line, cuts: dict[int, list[Cut]]) -> Row:
-        """Return what may be a digit in a line, and keep the images."""
+        """Return the candidates of a line, and keep their images."""
         spans: list[Span] = []
         place = 0
         for piece in line.pieces:
@@ -114,7 +114,7 @@ class Drawing:
         return Row(spans, candidates, line.height, overlaps)
 
     def _overlaps(self, span: Span, cuts: list[Cut]) -> dict[int, list[int]]:
-        """Return for each cut those that are a stroke's width behind it."""
+        """Return, for each cut, the cuts within a stroke's width after it."""
         middles = np.array([cut.columns.mean() for cut in cuts])
         return {
             span.first + 1 + index: [
@@ -126,7 +126,7 @@ class Drawing:
         }
 
     def _whole(self, group: list[Span], height: float) -> list[Candidate]:
-        """Return the candidate of whole pieces, if it may be a digit."""
+        """Return the candidate made of whole pieces, or None if it cannot be a digit."""
         box = reduce(Box.around, (span.piece.box for span in group))
         widest = _WIDEST_PIECE if len(group) == 1 else _WIDEST
         if not _may_be_digit(box, height) or box.width > widest * height:
@@ -165,11 +165,11 @@ class Drawing:
         return found
 
     def _grown(self, member: Mask, own: npt.NDArray[np.bool_]) -> Mask:
-        """Return a part with the ink that it shares with its neighbours: where strokes merge, both go on."""
+        """Return a part with the ink it shares with its neighbours, where strokes merge."""
         return np.asarray(cv2.bitwise_and(cv2.dilate(member, self._shared), own.view(np.uint8)), np.uint8)
 
     def _add(self, member: Mask, box: Box) -> int:
-        """Make the image of the ink of a member, which has the shape of its box; return its index."""
+        """Make a candidate's image from its ink; return its index."""
         if len(self._images) == _MOST_CANDIDATES:
             raise TooManyDigits(MANY)
         inside = cv2.copyMakeBorder(member, 1, 1, 1, 1, cv2.BORDER_CONSTANT)
@@ -183,7 +183,7 @@ class Drawing:
         return len(self._images) - 1
 
     def _view(self, pixels: npt.NDArray[Any], box: Box, room: int = 0) -> npt.NDArray[Any]:
-        """Return the pixels in a box and so many around it, at most `_ROOM`."""
+        """Return the pixels in a box with a margin of at most `_ROOM`."""
         top, left = box.top + _ROOM - room, box.left + _ROOM - room
         return pixels[top : top + box.height + 2 * room, left : left + box.width + 2 * room]
 
@@ -193,7 +193,7 @@ def _may_be_digit(box: Box, height: float) -> bool:
 
 
 def _near(boxes: list[Box], height: float) -> bool:
-    """Tell whether the last of some boxes may hold a part of the same digit as those before it."""
+    """Whether the last box may belong to the same digit as those before it."""
     *before, last = boxes
     gaps = [box.gaps(last) for box in before]
     distance = min(np.hypot(max(across, 0), max(down, 0)) for across, down in gaps)

@@ -1,8 +1,8 @@
-"""Where a piece that may hold several digits can be cut: paths that cross as little ink as possible.
+"""Cuts through pieces that may hold several digits: paths that cross as little ink as possible.
 
 A path goes from above a piece to below it, a pixel down and at most one aside at a time, as a seam does (Avidan and
 Shamir 2007, "Seam carving"). So it follows the gap between digits that lean over each other, and crosses strokes where
-they touch. There are more paths than digits: which of them part digits is for the model to say.
+they touch. There are more paths than digits; the model decides which ones separate digits.
 """
 
 from typing import NamedTuple
@@ -33,7 +33,7 @@ Paths = npt.NDArray[np.intp]  # [paths, _ROWS] columns
 class Cut(NamedTuple):
     """A path through a piece: its column in each row of the piece, in pixels from its left, and the ink it crosses.
 
-    That is in widths of the stroke.
+    The ink is in stroke widths.
     """
 
     columns: npt.NDArray[np.float64]
@@ -41,7 +41,7 @@ class Cut(NamedTuple):
 
 
 def find_cuts(pieces: list[Piece], labels: Labels, amount: Floats) -> tuple[dict[int, list[Cut]], float]:
-    """Return where each piece can be cut, by its label, from left to right, and the width of the stroke in pixels."""
+    """Return the cuts of each piece by its label, from left to right, and the stroke width in pixels."""
     strips = [_strip(piece, labels, amount) for piece in pieces]
     if not strips:
         return {}, 1.0
@@ -66,7 +66,7 @@ def find_cuts(pieces: list[Piece], labels: Labels, amount: Floats) -> tuple[dict
 
 
 def _distinct(paths: list[tuple[npt.NDArray[np.intp], float]]) -> list[tuple[npt.NDArray[np.intp], float]]:
-    """Return paths from left to right, of those that are all but the same the cheapest."""
+    """Return paths from left to right; of nearly equal ones the cheapest."""
     kept: list[tuple[npt.NDArray[np.intp], float]] = []
     for path, crossed in sorted(paths, key=lambda found: found[1]):
         if all(np.abs(path - other).mean() >= _SAME for other, _ in kept):
@@ -89,7 +89,7 @@ def _strip(piece: Piece, labels: Labels, amount: Floats) -> Floats:
 
 
 def _costs(ink: Floats, aside: float) -> tuple[Floats, npt.NDArray[np.int8], npt.NDArray[np.int8]]:
-    """Return what the cheapest path through each column of the middle row costs, and the steps up and down from there.
+    """Return the cost of the cheapest path through each column of the middle row, and its steps up and down.
 
     The steps are int8 [rows, columns]: -1, 0 or 1 column aside on the way to the edge.
     """
@@ -116,7 +116,7 @@ def _swept(rows: Floats, steps: npt.NDArray[np.int8], aside: float) -> Floats:
 
 
 def _columns(cost: Floats, pen: float) -> npt.NDArray[np.intp]:
-    """Return the columns of the middle row through which the cheapest paths go, from left to right."""
+    """Return the columns where the cheapest paths cross the middle row, from left to right."""
     width = len(cost)
     wide = width > _WIDE * _ROWS
     most = _MOST_INK[wide] * pen
@@ -133,7 +133,7 @@ def _columns(cost: Floats, pen: float) -> npt.NDArray[np.intp]:
 
 
 def _apart(columns: list[int], chosen: list[int], distance: int) -> list[int]:
-    """Return the chosen columns and those that are so far away from all others, the first ones first."""
+    """Return the columns in order of preference, without those too close to an earlier one."""
     chosen = list(chosen)
     for column in columns:
         if all(abs(column - other) >= distance for other in chosen):

@@ -21,7 +21,7 @@ class Line(NamedTuple):
 
 
 def find_lines(pieces: list[Piece], height: float) -> list[Line]:
-    """Return the lines in which the pieces stand; `height` is that of the writing in pixels."""
+    """Group pieces into lines; `height` is that of the writing in pixels."""
     low, high = _FIGURE[0] * height, _FIGURE[1] * height
     figures = [piece for piece in pieces if low <= piece.box.height <= high]
     slope = _slope(figures, height)
@@ -49,7 +49,7 @@ def find_lines(pieces: list[Piece], height: float) -> list[Line]:
 
 
 def _slope(figures: list[Piece], height: float) -> float:
-    """Return how far a line goes down for each pixel to the right."""
+    """Return the slope of a line, in pixels down for each pixel to the right."""
     ordered = sorted(figures, key=lambda piece: piece.box.left)
     steps = []
     for index, piece in enumerate(ordered):

@@ -1,4 +1,4 @@
-"""Strokes -> strokes without what was drawn around a number: boxes, combs of cells, ruled lines, underlines."""
+"""Removes what is drawn around a number: boxes, combs of cells, ruled lines, underlines."""
 
 import cv2
 import numpy as np
@@ -18,7 +18,7 @@ _COMB = 1.3  # times its height: a wider box may have several cells
 
 
 def without_marks(strokes: Mask, traces: Mask) -> Mask:
-    """Return `strokes` without boxes and lines; where a stroke crosses one it stays whole.
+    """Return `strokes` without boxes and lines; strokes that cross one stay whole.
 
     `traces` shows faint lines.
     """
@@ -52,7 +52,7 @@ def _without_boxes(strokes: Mask) -> Mask:
 
 
 def _has_corner(box: Mask) -> bool:
-    """Tell whether there is ink all along two sides of a box that meet."""
+    """Whether two adjacent sides of a box are inked throughout."""
     depth = max(3, round(_DEPTH * min(box.shape)))
     beside = (box[:, :depth], box[:, -depth:], box[:depth].T, box[-depth:].T)
     left, right, top, bottom = (side.any(axis=1).mean() > _ALONG for side in beside)
@@ -60,7 +60,7 @@ def _has_corner(box: Mask) -> bool:
 
 
 def _without_walls(strokes: Mask, height: int) -> Mask:
-    """Return what is in a comb of cells of a `height` in pixels without the walls between them."""
+    """Return the content of a comb of cells, `height` pixels high, without the walls."""
     thicker = cv2.dilate(strokes, np.ones((1, 3), np.uint8))
     runs = cv2.morphologyEx(thicker, cv2.MORPH_OPEN, np.ones((round(_WALL * height), 1), np.uint8))
     if not cv2.countNonZero(runs):
@@ -74,7 +74,7 @@ def _without_walls(strokes: Mask, height: int) -> Mask:
 
 
 def _without_long_lines(strokes: Mask) -> Mask:
-    """Return the strokes without straight lines that are longer than any stroke of a digit, as under a number."""
+    """Return the strokes without straight lines longer than any stroke of a digit, such as underlines."""
     count, _, boxes = components(strokes)
     heights, areas = boxes[1:, cv2.CC_STAT_HEIGHT], boxes[1:, cv2.CC_STAT_AREA]
     if count == 1:

@@ -1,4 +1,4 @@
-"""The best paths through the lines of a picture -> its number, and how far it can be trusted."""
+"""The best paths through the lines of a picture -> its number, and whether it is certain."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -9,15 +9,15 @@ from service.preprocessing.box import Box
 from service.preprocessing.numbers.candidates import Row
 from service.preprocessing.numbers.path import Path, Probabilities, best_paths
 
-#: Of a number that needs no second look: the least log-likelihood, and its least distance to that of any other reading.
+#: A certain number has at least this log-likelihood, and this margin to every other reading.
 #: Chosen on numbers written with MNIST's validation digits: docs/numbers.md.
 _SURE, _APART = -0.05, 0.3
-_FIGURE = 0.5  # of the line's height: as high as a digit
-_LEAST, _LEAST_OF_ONE = -0.4, -0.7  # mean log-likelihood of a digit: with less they are none; the same for one alone
+_FIGURE = 0.5  # of the line's height; as high as a digit
+_LEAST, _LEAST_OF_ONE = -0.4, -0.7  # least mean log-likelihood of the digits; the same for a single digit
 
 
 class Digit(NamedTuple):
-    """A digit of a number: the index of its image and probabilities, and its bounds in the copy that was read."""
+    """A digit of a number: the index of its image, and its bounds in the copy that was read."""
 
     image: int
     box: Box
@@ -25,11 +25,11 @@ class Digit(NamedTuple):
 
 @dataclass(frozen=True)
 class Number:
-    """A number as it was read.
+    """A number that was read.
 
-    `lines` are its lines from top to bottom, `digits` all digits in that order, `skipped` the bounds of what is none.
-    `score` is the log-likelihood of the digits, and `margin` how much less likely any other reading is. It is `clean`
-    where nothing as high as a digit was skipped.
+    `lines` are its lines from top to bottom, `digits` all digits in that order, `skipped` the bounds of non-digits.
+    `score` is the log-likelihood of the digits, `margin` its distance to the next best reading. `clean` means that
+    nothing as high as a digit was skipped.
     """
 
     lines: list[str]
@@ -41,14 +41,14 @@ class Number:
 
     @property
     def certain(self) -> bool:
-        """Whether no person need look at it."""
+        """Whether no person needs to check it."""
         return self.score >= _SURE and self.margin >= _APART and self.clean
 
 
 def read_number(rows: list[Row], probabilities: Probabilities) -> Number:
     """Return the number in the rows; `probabilities`, float32 [images, 10], are the model's for the candidates.
 
-    It has no digits where all that resembles some is unlikely to be.
+    It has no digits where the likelihood of all of them is too low.
     """
     lines: list[str] = []
     digits: list[Digit] = []
@@ -73,6 +73,6 @@ def read_number(rows: list[Row], probabilities: Probabilities) -> Number:
 
 
 def _skipped(row: Row, path: Path) -> list[Box]:
-    """Return the bounds of the pieces in which nothing was read."""
+    """Return the bounds of the pieces that were not read."""
     read = {place for one in path.reads for place in range(one.candidate.first + 1, one.candidate.end + 1)}
     return [span.piece.box for span in row.spans if not read & set(range(span.first + 1, span.end + 1))]

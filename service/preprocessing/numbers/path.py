@@ -1,4 +1,4 @@
-"""The model's answers for the candidates -> the likeliest number: the best path through each line."""
+"""Probabilities of the candidates -> the most likely number: the best path through each line."""
 
 from typing import NamedTuple
 
@@ -43,7 +43,7 @@ class Path(NamedTuple):
 
 
 def best_paths(row: Row, probabilities: Probabilities) -> list[Path]:
-    """Return the likeliest ways to read a line, best first, each with another text.
+    """Return the most likely readings of a line, best first, each with a different text.
 
     `probabilities` is float32 [images, 10]; candidates name their rows.
     """
@@ -64,21 +64,21 @@ def best_paths(row: Row, probabilities: Probabilities) -> list[Path]:
 
 
 def _before(candidate: Candidate, row: Row, kept: list[list[Path]]) -> list[Path]:
-    """Return the paths to where a candidate begins, also of those that share a stroke with it."""
+    """Return the paths to where a candidate begins, including those that share a stroke with it."""
     shared = (place for place in row.overlaps.get(candidate.first, ()) if place < candidate.end)
     sharing = [path._replace(score=path.score - _OVERLAP) for place in shared for path in kept[place][:2]]
     return kept[candidate.first] + sharing
 
 
 def _typical_ink(row: Row) -> float:
-    """Return the ink of a usual digit of a line: the median over its figures, for each usual width of theirs."""
+    """Return the typical ink of a digit of a line: the median over its figures, per typical width."""
     pieces = [span.piece for span in row.spans if span.piece.box.height > 0.5 * row.height]
     inks = [piece.ink / max(1.0, piece.box.width / (_DIGIT * row.height)) for piece in pieces]
     return float(np.median(inks)) if inks else 1.0
 
 
 def _scores(candidate: Candidate, height: float, row: Probabilities) -> list[tuple[int, float]]:
-    """Return the likeliest digits of a candidate with the log-likelihood of each."""
+    """Return the most likely digits of a candidate with their log-likelihoods."""
     digits = np.argsort(-row)[:_ALTERNATIVES].tolist()
     mean, deviation = _SHAPES[digits[0]]
     box = candidate.box
@@ -90,7 +90,7 @@ def _scores(candidate: Candidate, height: float, row: Probabilities) -> list[tup
 
 
 def _skips(span: Span, kept: list[list[Path]], end: int, height: float, typical: float) -> list[Path]:
-    """Return the paths that take a piece, or what is before a cut in it, for no digit."""
+    """Return the paths that skip a piece, or the part of it before a cut."""
     piece, found = span.piece, list[Path]()
     if end == span.end:
         digits = max(1.0, piece.box.width / (_DIGIT * height))
@@ -102,7 +102,7 @@ def _skips(span: Span, kept: list[list[Path]], end: int, height: float, typical:
 
 
 def _best(paths: list[Path]) -> list[Path]:
-    """Return the best paths, of each text the best."""
+    """Return the best path of each text."""
     best: dict[str, Path] = {}
     for path in paths:
         if path.text not in best or path.score > best[path.text].score:

@@ -1,4 +1,4 @@
-"""Strokes -> pieces that hang together, without specks and what lies along the edge of the paper."""
+"""Strokes -> connected pieces, without specks and the edge of the paper."""
 
 from typing import NamedTuple
 
@@ -28,7 +28,7 @@ _BLANK = "Nothing in the picture looks like digits: send a number on a plain bac
 
 
 class Piece(NamedTuple):
-    """Strokes that hang together: their label, their bounds, and how much ink they hold, in pixels of full ink."""
+    """Connected strokes: their label, bounds, and ink in pixels of full ink."""
 
     label: int
     box: Box
@@ -39,7 +39,7 @@ class Pieces(NamedTuple):
     """The pieces of a reading, and the pixels of each.
 
     `labels` is int32 [height, width], 0 = paper; `amount` float32, how much ink is on each pixel; `height` that of the
-    writing in pixels. `score` compares readings of one picture; `sure` says that no other need be tried.
+    writing in pixels. `score` compares readings of one picture; `sure` means that no other need be tried.
     """
 
     pieces: list[Piece]
@@ -92,14 +92,14 @@ def find_pieces(reading: Reading) -> Pieces:
 
 
 def _writing_height(boxes: npt.NDArray[np.int32], ink: npt.NDArray[np.float64]) -> float:
-    """Return the height at which half of the ink is in pieces that are lower."""
+    """Return the height for which half of the ink is in lower pieces."""
     order = np.argsort(boxes[:, cv2.CC_STAT_HEIGHT])
     reached = int(np.searchsorted(ink[order].cumsum(), 0.5 * ink.sum()))
     return float(boxes[order[reached], cv2.CC_STAT_HEIGHT])
 
 
 def _folded(reading: Reading, member: Mask) -> bool:
-    """Tell whether what was found is nothing but folds of the paper."""
+    """Whether only folds of the paper were found."""
     return reading.ink.contrast < OF_A_FOLD and only_folds(member, reading.copy.rim)
 
 

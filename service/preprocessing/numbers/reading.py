@@ -1,4 +1,4 @@
-"""Grey levels -> ink on paper, and which strokes may be writing, whatever the light, the sheet and its lines."""
+"""Grey levels -> ink on paper, and the strokes that may be writing."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -45,7 +45,7 @@ class Copy(NamedTuple):
 
 
 class Reading(NamedTuple):
-    """One way to see a copy: its ink, its contrast, and the strokes that may be writing."""
+    """One interpretation of a copy: its ink, its contrast, and the strokes that may be writing."""
 
     copy: Copy
     ink: Ink
@@ -55,7 +55,7 @@ class Reading(NamedTuple):
 
 
 def readings(copy: Copy) -> Iterator[Reading]:
-    """Yield the ways in which a copy can be seen, the likeliest first: even light, then uneven light."""
+    """Yield interpretations of a copy, the most likely first: even light, then uneven light."""
     for light in _lights(copy):
         try:
             contrast = light.contrast(copy.grey)
@@ -76,7 +76,7 @@ def _lights(copy: Copy) -> Iterator[Light]:
 
 
 def copies(grey: Grey) -> Iterator[Copy]:
-    """Yield what of a picture to read: a sheet that lies whole in it; all of it; what else may be a sheet."""
+    """Yield the parts of a picture to read: a sheet that lies whole in it, all of it, other possible sheets."""
     small = working_copy(grey)
     if max(small.shape) > _SQUEEZED * min(small.shape):  # a sheet as wide would be taken for a stroke
         small = np.asarray(cv2.resize(small, (LONGEST_SIDE, LONGEST_SIDE), interpolation=cv2.INTER_AREA), np.uint8)
@@ -98,7 +98,7 @@ def part_of(grey: Grey, left: int, top: int, width: int, height: int) -> Copy:
 
 
 def _scaled(grey: Grey) -> tuple[Grey, float]:
-    """Return a copy of bounded area, and how many pixels of the picture one of its pixels is across."""
+    """Return a copy of bounded area, and its scale in pixels of the picture for one of its own."""
     height, width = grey.shape
     factor = min(1.0, (_AREA / (height * width)) ** 0.5, _LONGEST / max(height, width))
     if factor < 1:

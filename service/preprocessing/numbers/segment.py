@@ -1,4 +1,4 @@
-"""A picture -> the candidates for its digits, and the number that they make."""
+"""A picture -> the candidates for its digits."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ NONE = "Nothing in the picture looks like digits: send a number on a plain backg
 
 @dataclass(frozen=True)
 class Segmented:
-    """What may be the digits of a picture: lines of candidates, and every candidate as 28x28, uint8 [N, 28, 28]."""
+    """The candidates of a picture by line, and all of them as 28x28, uint8 [N, 28, 28]."""
 
     rows: list[Row]
     images: Grey
@@ -35,7 +35,7 @@ class Segmented:
     times: int
 
     def in_picture(self, box: Box) -> list[int]:
-        """Return a box of the copy in pixels of the picture as it was sent: left, top, width, height."""
+        """Return a box of the copy in pixels of the picture as sent: left, top, width, height."""
         scale = self.copy.scale
         left, top = self.copy.left + box.left * scale, self.copy.top + box.top * scale
         sides = left, top, max(1.0, box.width * scale), max(1.0, box.height * scale)
@@ -45,7 +45,7 @@ class Segmented:
 def segment(grey: Grey, times: int = 1) -> Segmented:
     """Return the candidates for the digits of a picture, uint8 [height, width], dark on light or light on dark.
 
-    `times` is by what factor the picture was larger when it was sent.
+    `times` is the factor by which the picture was larger when it was sent.
 
     Raises:
         NoDigit: it is blank, or holds nothing like the strokes of digits.
@@ -69,7 +69,7 @@ def segment(grey: Grey, times: int = 1) -> Segmented:
 
 
 def _alone(grey: Grey, times: int) -> Segmented:
-    """Return the one digit that the way for single ones finds, in cut-outs and bitmaps too; its box is the picture."""
+    """Return the single digit that `canonical_digit` finds, as in cut-outs and bitmaps; its box is the picture."""
     try:
         digit = canonical_digit(grey)
     except SeveralDigits:

@@ -1,1 +1,1 @@
-"""Digits of the user's own, in the forms in which people have them; a form a module."""
+"""The user's own digits, one module for each form of data."""

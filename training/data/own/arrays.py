@@ -1,4 +1,4 @@
-"""Arrays: NumPy's .npz with `x` and `y`, and IDX files as MNIST and EMNIST have them."""
+"""Arrays: .npz with `x` and `y`, and IDX files as of MNIST and EMNIST."""
 
 import gzip
 import struct
@@ -36,7 +36,7 @@ def npz_entries(path: Path) -> Found:
 
 
 def is_idx(path: Path) -> bool:
-    """Tell whether a file holds IDX images, gzipped or not."""
+    """Whether a file holds IDX images, gzipped or not."""
     try:
         with path.open("rb") as file:
             head = file.read(4)

@@ -1,4 +1,4 @@
-"""Sources of digits -> digits to learn and digits to judge by, each counted once."""
+"""Sources of digits -> digits to learn and held-out digits, without duplicates."""
 
 import hashlib
 import os
@@ -21,14 +21,14 @@ from training.data.own.digits import Bytes, Own, Share
 from training.data.own.entries import Batch, Entry, Rejected
 from training.errors import DatasetError
 
-#: From images, uint8 [N, 28, 28], to the probabilities that a published model gives, [N, 10].
+#: Images, uint8 [N, 28, 28] -> probabilities of a published model, [N, 10].
 Answers = Callable[[Bytes], npt.NDArray[Any]]
 
 HELD_OUT = 0.2  # of the digits, or of the writers
-MOST_PIXELS = 13_000_000  # of a colour picture, as the service takes it unless it is told otherwise
-_TOGETHER = 64  # pictures in memory, encoded
-_TRIED = 400  # images of a batch that are read both ways
-_CLEARLY = 0.2  # so much larger a share is read right where a batch is stored transposed
+MOST_PIXELS = 13_000_000  # of a colour picture, the service's default
+_TOGETHER = 64  # encoded pictures in memory at once
+_TRIED = 400  # images of a batch that are tried both ways
+_CLEARLY = 0.2  # a batch is transposed if this much more of it is read right that way
 _DUPLICATES, _CONFLICTS, _OF_MNIST = "duplicates", "told as two digits", "MNIST's own"
 
 
@@ -41,10 +41,10 @@ class _Digit(NamedTuple):
 
 
 def collect(paths: Sequence[Path], mnist_images: Iterable[Bytes], answers: Answers | None) -> Own:
-    """Return the digits of all sources, less those that are there already and what the service would reject.
+    """Return the digits of all sources, without duplicates and what the service would reject.
 
-    `mnist_images` are all of MNIST's, uint8 [N, 28, 28] each: other sets hold them again (Kaggle's is made of them);
-    the test set must not be learnt. By `answers` a set that is stored transposed, as EMNIST is, is told.
+    `mnist_images` are all of MNIST's, uint8 [N, 28, 28] each. Other sets contain them (Kaggle's is made of them), and
+    the test set must not be learnt. `answers` detects sets that are stored transposed, as EMNIST is.
 
     Raises:
         DatasetError: a source cannot be read, or none holds a digit.
@@ -72,7 +72,7 @@ def collect(paths: Sequence[Path], mnist_images: Iterable[Bytes], answers: Answe
 
 
 def _read(path: Path, answers: Answers | None, notes: list[str]) -> Iterator[_Digit | Rejected]:
-    """Yield what is in a source, in its order, some pictures at a time in as many threads as there are processors."""
+    """Yield the content of a source in order, decoded in a thread for each processor."""
     entries = sources.entries(path)
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as threads:
         while some := list(islice(entries, _TOGETHER)):
@@ -94,7 +94,7 @@ def _canonical(found: Entry | Rejected) -> _Digit | Rejected:
 
 
 def _upright(batch: Batch, answers: Answers | None, notes: list[str]) -> Iterator[Entry]:
-    """Yield the images of a batch, transposed where they are read much better so."""
+    """Yield the images of a batch, transposed if that is read much better."""
     images, turned = batch.images, batch.images.transpose(0, 2, 1)
     if answers is not None and len(images):
         tried = np.linspace(0, len(images) - 1, min(len(images), _TRIED), dtype=int)
@@ -124,7 +124,7 @@ def _read_right(images: Bytes, labels: Bytes, answers: Answers) -> float:
 
 
 def _once(digits: Sequence[_Digit], mnist_images: Iterable[Bytes]) -> tuple[list[_Digit], dict[str, int]]:
-    """Return each digit once, none that MNIST has and none with two labels; and how many were left out, by reason."""
+    """Return the digits without duplicates, MNIST's own and those with two labels; and the counts left out."""
     of_mnist = {image.tobytes() for images in mnist_images for image in images}
     labels: dict[bytes, set[int]] = {}
     for digit in digits:
@@ -144,9 +144,9 @@ def _once(digits: Sequence[_Digit], mnist_images: Iterable[Bytes]) -> tuple[list
 
 
 def _divided(digits: Sequence[_Digit]) -> tuple[list[_Digit], list[_Digit]]:
-    """Return what is learnt and what is held out: whole writers, where there are some on either side, else digits.
+    """Return the digits to learn and the held-out ones: split by writer if both sides get one, else by digit.
 
-    It depends on the name of the writer or on the digit alone, so what was held out once is when others come.
+    The split depends on the writer's name or the digit alone, so it stays when more digits are added.
     """
     writers = {digit.writer for digit in digits}
     whole = len({_is_held_out(writer.encode()) for writer in writers}) == 2 and "" not in writers

@@ -1,4 +1,4 @@
-"""The service's own corrections: pictures as they were sent, of which people told the digit."""
+"""Corrections kept by the service: pictures as sent, with the digit a person saw."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ _MOST_BYTES = 4 * MOST_FILE_BYTES  # in base64, whatever the service was allowed
 
 
 def is_kept_in(directory: Path) -> bool:
-    """Tell whether there are corrections in `directory`."""
+    """Whether there are corrections in `directory`."""
     return any(directory.glob(f"*{CORRECTION_SUFFIX}"))
 
 

@@ -1,4 +1,4 @@
-"""Digits of the user's own as they are learnt and judged by."""
+"""The user's own digits, to learn and held out."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -27,11 +27,10 @@ NONE = Share(np.zeros((0, IMAGE_SIDE, IMAGE_SIDE), np.uint8), np.zeros(0, np.uin
 
 @dataclass(frozen=True)
 class Own:
-    """What is learnt, and what nobody learns and all are judged by; of what was left out the counts, by reason.
+    """Digits to learn and held-out digits, with what was rejected and the counts left out by reason.
 
-    `suspect` are the sources of what contradicted an answer of which a model was certain. `notes` are for people.
-    `sha256` is that of all images and labels. `before` is the version that was published last, which they are to make
-    better.
+    `suspect` names corrections that contradict a certain answer. `notes` are for people. `sha256` is that of all images
+    and labels. `before` is the newest published version, to compare with.
     """
 
     learnt: Share
@@ -45,10 +44,10 @@ class Own:
 
     @property
     def fingerprint(self) -> dict[str, str]:
-        """What says whether a run is the same run: the digits, and what it starts from."""
+        """Identifies a run: the digits, and the version it starts from."""
         return {"own": self.sha256, "before": self.before.manifest.version if self.before else ""}
 
     def counts(self) -> dict[str, int]:
-        """Return how many are learnt, held out, rejected and left out, as it goes into the manifest."""
+        """Return the counts learnt, held out, rejected and left out, for the manifest."""
         found = {"learnt": len(self.learnt.labels), "held_out": len(self.held_out.labels)}
         return found | {"rejected": len(self.rejected), "suspect": len(self.suspect)} | dict(self.left_out)

@@ -1,4 +1,4 @@
-"""What is found in a source of digits, before anything of it is decoded."""
+"""Entries of a source of digits, before decoding."""
 
 import stat
 from collections.abc import Iterator
@@ -10,14 +10,14 @@ import numpy.typing as npt
 
 from service.contract import LABELS
 
-MOST_FILE_BYTES = 16 << 20  # of a picture, as the service takes it unless it is told otherwise
+MOST_FILE_BYTES = 16 << 20  # of a picture, the service's default
 
 
 class Entry(NamedTuple):
     """A picture and its label: `picture` is a file's content, or grey levels, uint8 [height, width].
 
     `writer` is the name of the folder that keeps a writer's digits together, empty where there is none. A `suspect`
-    one contradicts an answer of which a model was certain.
+    one contradicts a certain answer.
     """
 
     source: str
@@ -28,7 +28,7 @@ class Entry(NamedTuple):
 
 
 class Rejected(NamedTuple):
-    """What cannot be learnt, and why."""
+    """An entry that cannot be learnt, and why."""
 
     source: str
     reason: str
@@ -46,14 +46,14 @@ Found = Iterator[Entry | Batch | Rejected]
 
 
 def digit_of(value: Any) -> int | None:
-    """Return the digit that a label names, None where it names none."""
+    """Return the digit that a label names, or None."""
     text = str(value).strip()
     text = text[:-2] if text.endswith(".0") else text
     return int(text) if text in LABELS else None
 
 
 def labelled(source: str, label: Any, picture: Path, writer: str = "") -> Entry | Rejected:
-    """Return the picture in a file with its label, or what is wrong with one of them."""
+    """Return the picture in a file with its label, or what is wrong with it."""
     digit = digit_of(label)
     if digit is None:
         return Rejected(source, f"{str(label)[:20]!r} is no digit")

@@ -9,7 +9,7 @@ from training.data.own.entries import Found, Rejected, labelled
 
 
 def has_digits(directory: Path) -> bool:
-    """Tell whether there is a folder named by a digit in `directory`, at any depth."""
+    """Whether `directory` holds a folder named by a digit, at any depth."""
     return any(name in LABELS for _, names, _ in os.walk(directory) for name in names)
 
 

@@ -1,4 +1,4 @@
-"""A contact sheet of digits whose labels contradict a certain answer: wrong labels, or a hand that is not known yet."""
+"""A contact sheet of digits whose labels contradict a certain answer: wrong labels, or an unfamiliar hand."""
 
 from itertools import chain
 from pathlib import Path
@@ -12,7 +12,7 @@ from training.data.published import Published
 
 _COLUMNS, _SCALE, _MARGIN, _LINE = 8, 4, 12, 12
 _CELL = (IMAGE_SIDE * _SCALE + 2 * _MARGIN + 28, IMAGE_SIDE * _SCALE + 2 * _MARGIN + 3 * _LINE)
-_MOST = 400  # pictures of a sheet: what a person looks at
+_MOST = 400  # pictures on a sheet
 _PAPER, _INK = 255, 0
 
 

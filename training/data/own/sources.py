@@ -1,4 +1,4 @@
-"""Which form a source of digits has."""
+"""The form of a source of digits."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ FORMS = (
 
 
 def entries(path: Path) -> Found:
-    """Return what is in a source, in whatever form it has.
+    """Return the entries of a source in any of the forms.
 
     Raises:
         DatasetError: it is missing, or has none of the forms; also while it is read.
@@ -31,7 +31,7 @@ def entries(path: Path) -> Found:
         return tables.entries(path)
     if arrays.is_idx(path):
         return arrays.idx_entries(path)
-    raise DatasetError(f"{path} is none of what --extra reads: give it {FORMS}.")
+    raise DatasetError(f"{path} is nothing that --extra reads: give it {FORMS}.")
 
 
 def _in_directory(directory: Path) -> Found:

@@ -1,4 +1,4 @@
-"""Comma-separated values: pictures' files with their labels, or the pixels themselves as Kaggle has them."""
+"""CSV files: names of picture files with labels, or pixels as in Kaggle's digit recogniser."""
 
 import csv
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ _FILE_HEADS, _LABEL_HEADS = ("file", "filename", "image", "path", "name"), ("lab
 
 
 def entries(path: Path) -> Found:
-    """Yield what is in a CSV file: `file,label` with files beside it, or `label,pixel0,...,pixel783`, head or none.
+    """Yield the entries of a CSV file: `file,label`, or `label,pixel0,...,pixel783`; a header is optional.
 
     Raises:
         DatasetError: it is neither, or no text.
