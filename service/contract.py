@@ -30,6 +30,10 @@ INT8_FILE = "model.int8.onnx"
 MANIFEST_FILE = "manifest.json"
 CARD_FILE = "README.md"
 
+#: Limits of one picture unless the service is configured otherwise; training reads own pictures by the same.
+MAX_PICTURE_BYTES = 16 << 20
+MAX_PICTURE_PIXELS = 13_000_000  # in colour
+
 CORRECTION_SUFFIX = ".correction.json"  # of the files in which the service keeps what people corrected
 
 METADATA_CONTRACT = "digits.contract"

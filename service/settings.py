@@ -12,7 +12,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from service.contract import MODEL_NAME
+from service.contract import MAX_PICTURE_BYTES, MAX_PICTURE_PIXELS, MODEL_NAME
 from service.errors import SettingsError
 
 PREFIX = "DIGITS_"
@@ -175,10 +175,10 @@ class Settings:
     gpu_memory_mb: int = _setting(
         _integer(16, 1 << 20), 1024, "GPU memory of a version that is open, in MiB; CUDA itself takes more beside it"
     )
-    max_upload_bytes: int = _setting(_integer(1024, 1 << 30), 16 << 20, "largest request body, in bytes")
+    max_upload_bytes: int = _setting(_integer(1024, 1 << 30), MAX_PICTURE_BYTES, "largest request body, in bytes")
     max_pixels: int = _setting(
         _integer(784, 1 << 30),
-        13_000_000,
+        MAX_PICTURE_PIXELS,
         "largest colour picture, width times height; grey ones four times, ordinary JPEGs eight times that",
     )
     max_batch: int = _setting(_integer(1, 65536), 256, "most pictures in one request, and in a run that requests share")

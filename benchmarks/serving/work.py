@@ -14,14 +14,13 @@ from typing import Any
 
 import numpy as np
 
-from service.contract import Manifest
+from service.contract import MAX_PICTURE_PIXELS, Manifest
 from service.inference.engine import open_version
 from service.preprocessing.decode import decode
 from service.preprocessing.illumination import Grey
 from service.preprocessing.mnist_format import canonical_digit
 
 BATCH = 256
-_MOST_PIXELS = 13_000_000
 
 
 class Reader:
@@ -33,7 +32,7 @@ class Reader:
 
     def read(self, content: bytes) -> dict[str, Any]:
         """Return the answer for an encoded picture."""
-        return self.read_grey(decode(content, max_pixels=_MOST_PIXELS))
+        return self.read_grey(decode(content, max_pixels=MAX_PICTURE_PIXELS))
 
     def read_grey(self, grey: Grey) -> dict[str, Any]:
         """Return the answer for a decoded picture, uint8 [height, width]."""
@@ -57,7 +56,7 @@ def _rate(work: Callable[[], object], seconds: float) -> float:
 def main(version: str, picture: str, seconds: str) -> None:
     """Print the two rates as JSON."""
     reader, content = Reader(Path(version)), Path(picture).read_bytes()
-    grey = canonical_digit(decode(content, max_pixels=_MOST_PIXELS))
+    grey = canonical_digit(decode(content, max_pixels=MAX_PICTURE_PIXELS))
     batch = np.repeat(grey[np.newaxis], BATCH, axis=0)
     _rate(lambda: reader.read(content), 0.2)
     rates = {

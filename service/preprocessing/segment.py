@@ -20,7 +20,7 @@ from service.preprocessing.ruled_lines import without_lines
 
 _MOST_PIECES = 60
 _CROWD, _CROWD_SHARE = 30, 0.25  # more pieces than this, and so little of the ink in one figure: noise
-_FAINTEST = 0.12
+FAINTEST = 0.12
 _SMALLEST = 0.04  # of the picture's longer side
 _SURE_SIZE = 0.07
 _WIDEST = 3.0  # times its height: no digit is wider
@@ -30,7 +30,7 @@ _SOLID, _BLOT, _STOUT = (
     0.36,
 )  # widest place of the strokes by the figure's longer side: no strokes; nor of a bitmap; beyond bold
 _FREE = 0.85  # of its longer side: so little of a figure lies along the border
-_LOOSE = 0.5  # of its longer side: what lies so far along the border is no part of a figure away from it
+LOOSE = 0.5  # of its longer side: what lies so far along the border is no part of a figure away from it
 _SPECK = 1.5  # times its own length: no piece belongs to a figure that is further away
 _EDGED, _CUT, _BARELY = 0.8, 0.85, 0.6  # of the outline is an edge: surely strokes; cut off strokes; perhaps strokes
 _LEAST = 0.04  # of all ink: less is a speck, where there is room for one figure only
@@ -158,7 +158,7 @@ def _grouped(groups: list[_Group]) -> list[_Group]:
 
 def _belong(one: _Group, other: _Group) -> bool:
     """Tell whether strokes are of one figure: a bar above a 5, the halves of an open 4, a broken line."""
-    if (one.contact == 0 and other.free < _LOOSE) or (other.contact == 0 and one.free < _LOOSE):
+    if (one.contact == 0 and other.free < LOOSE) or (other.contact == 0 and one.free < LOOSE):
         return False
     large, small = (one.box, other.box) if one.box.longer >= other.box.longer else (other.box, one.box)
     across, down = large.gaps(small)
@@ -270,5 +270,5 @@ def _cut(amount: Floats, member: Mask, box: Box) -> Floats:
     part = box.slices(1)
     edges = cv2.dilate(member[part], np.ones((3, 3), np.uint8))
     ink = np.where(edges > 0, amount[part], 0)
-    ink[ink < _FAINTEST] = 0
+    ink[ink < FAINTEST] = 0
     return np.asarray(ink, np.float32)

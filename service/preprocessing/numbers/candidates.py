@@ -19,6 +19,7 @@ from service.preprocessing.mnist_format import centre, fit
 from service.preprocessing.numbers.cuts import Cut
 from service.preprocessing.numbers.lines import Line
 from service.preprocessing.numbers.pieces import Piece
+from service.preprocessing.segment import FAINTEST
 
 MOST_DIGITS = 32
 MANY = f"The picture has more figures than are read of one: send a part of it that has at most {MOST_DIGITS} digits."
@@ -32,7 +33,6 @@ _AS_HIGH = 0.72  # of the line's height
 _SHARED = 0.5  # stroke widths beyond a cut belong to both sides
 _STROKE = 1.6  # stroke widths between two cuts: a stroke that two digits may share
 _LEAST = 0.1  # of a piece's ink, for each of the digits that it is as wide as: a part of it that is a digit
-_FAINTEST = 0.12
 _MOST_CANDIDATES = 600  # a number of 10 digits, all of them touching, has some 400
 _ROOM = 1  # pixels around the whole
 
@@ -178,7 +178,7 @@ class Drawing:
         paper = self._view(self._labels, box, 1)[part] == 0
         edges = np.asarray(cv2.dilate(inside[part], np.ones((3, 3), np.uint8)) > 0) & paper
         ink = np.where((inside[part] > 0) | edges, self._view(self._amount, box, 1)[part], 0).astype(np.float32)
-        ink[ink < _FAINTEST] = 0
+        ink[ink < FAINTEST] = 0
         self._images.append(centre(fit(ink)))
         return len(self._images) - 1
 

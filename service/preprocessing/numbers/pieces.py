@@ -11,11 +11,10 @@ from service.preprocessing.box import Box
 from service.preprocessing.creases import only_folds
 from service.preprocessing.illumination import Floats, Labels, Mask, components
 from service.preprocessing.numbers.reading import Reading, amount_of
-from service.preprocessing.segment import OF_A_FOLD
+from service.preprocessing.segment import LOOSE, OF_A_FOLD
 
 MOST_PIECES = 160
 _CROWD, _CROWD_SHARE = 120, 0.3  # more pieces than this, and so little ink in those of the writing's height: noise
-_LOOSE = 0.5  # of its longer side: what lies so far along the edge is no writing
 _SPECK = 0.14, 0.012  # of the writing's height; of a figure's ink
 _SOLID = 0.42  # of the writing's height: what is thicker is no stroke
 _BARELY = 0.6  # of the outlines is an edge: perhaps strokes
@@ -64,7 +63,7 @@ def find_pieces(reading: Reading) -> Pieces:
     cores = np.bincount(label, reading.ink.cores.ravel()[inked], count)
     contact = np.bincount(label, reading.copy.rim.ravel()[inked], count)
     longer = boxes[:, 2:4].max(axis=1)
-    usable = (cores > 0) & (contact < _LOOSE * longer)
+    usable = (cores > 0) & (contact < LOOSE * longer)
     usable[0] = False
     found = np.flatnonzero(usable)
     if found.size == 0:

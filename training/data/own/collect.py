@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from service.contract import IMAGE_SIDE
+from service.contract import IMAGE_SIDE, MAX_PICTURE_PIXELS
 from service.errors import RequestError
 from service.preprocessing.decode import decode
 from service.preprocessing.mnist_format import canonical_digit
@@ -25,7 +25,6 @@ from training.errors import DatasetError
 Answers = Callable[[Bytes], npt.NDArray[Any]]
 
 HELD_OUT = 0.2  # of the digits, or of the writers
-MOST_PIXELS = 13_000_000  # of a colour picture, the service's default
 _TOGETHER = 64  # encoded pictures in memory at once
 _TRIED = 400  # images of a batch that are tried both ways
 _CLEARLY = 0.2  # a batch is transposed if this much more of it is read right that way
@@ -87,7 +86,7 @@ def _canonical(found: Entry | Rejected) -> _Digit | Rejected:
         return found
     try:
         picture = found.picture
-        grey = decode(picture, max_pixels=MOST_PIXELS) if isinstance(picture, bytes) else picture
+        grey = decode(picture, max_pixels=MAX_PICTURE_PIXELS) if isinstance(picture, bytes) else picture
         return _Digit(canonical_digit(grey), found.label, found.source, found.writer, found.suspect)
     except RequestError as error:
         return Rejected(found.source, str(error))

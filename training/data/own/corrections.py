@@ -4,10 +4,10 @@ from pathlib import Path
 
 import msgspec
 
-from service.contract import CORRECTION_SUFFIX, Correction
-from training.data.own.entries import MOST_FILE_BYTES, Entry, Found, Rejected, read_file
+from service.contract import CORRECTION_SUFFIX, MAX_PICTURE_BYTES, Correction
+from training.data.own.entries import Entry, Found, Rejected, read_file
 
-_MOST_BYTES = 4 * MOST_FILE_BYTES  # in base64, whatever the service was allowed to take
+_MOST_BYTES = 4 * MAX_PICTURE_BYTES  # in base64, whatever the service was allowed to take
 
 
 def is_kept_in(directory: Path) -> bool:

@@ -8,9 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from service.contract import LABELS
-
-MOST_FILE_BYTES = 16 << 20  # of a picture, the service's default
+from service.contract import LABELS, MAX_PICTURE_BYTES
 
 
 class Entry(NamedTuple):
@@ -58,7 +56,7 @@ def labelled(source: str, label: Any, picture: Path, writer: str = "") -> Entry 
     if digit is None:
         return Rejected(source, f"{str(label)[:20]!r} is no digit")
     try:
-        return Entry(source, digit, read_file(picture, MOST_FILE_BYTES), writer)
+        return Entry(source, digit, read_file(picture, MAX_PICTURE_BYTES), writer)
     except OSError as error:
         return Rejected(source, f"it cannot be read ({error.strerror or error})")
     except ValueError as error:

@@ -201,7 +201,7 @@ def test_what_cannot_be_learnt_is_told_with_the_reason(
 ) -> None:
     directory = in_folders(tmp_path / "digits", *digits)
     bomb = png(np.zeros((6_000, 6_000), np.uint8))
-    monkeypatch.setattr(collecting, "MOST_PIXELS", 1_000_000)
+    monkeypatch.setattr(collecting, "MAX_PICTURE_PIXELS", 1_000_000)
     bad = {
         "3/bomb.png": (bomb, "pixels"),
         "3/blank.png": (drawing.encode(Image.new("L", (60, 60), 255)), "strokes of a digit"),
