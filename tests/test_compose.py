@@ -295,22 +295,11 @@ def test_without_a_model_it_is_unhealthy_and_lives(alone: Callable[..., tuple[st
     assert answer["error"]
 
 
-def test_takes_the_version_that_training_publishes(deployment: Deployment) -> None:
-    if not os.environ.get("MNIST_DIR"):
-        pytest.skip("MNIST_DIR does not name a directory with the MNIST files, so there is nothing to retrain on")
-    before = int(deployment.predict(drawing.png(7))["model"]["version"])
-    deployment.compose("build", "training")
-    deployment.compose("run", "--rm", "-T", "training", "--recipe", "smoke", "--epochs", "1", "--data", "/data")
-    newer = until(
-        lambda: (answer := deployment.predict(drawing.png(7)))["model"]["version"] == str(before + 1) and answer,
-        15,
-        "the new version is served",
-    )
-    assert newer["digit"] == 7
-
-
 def test_what_people_correct_is_learnt(deployment: Deployment, tmp_path: Path) -> None:
-    """The whole loop: the model errs on a hand, people correct it, a fine-tuning learns that, the service takes it."""
+    """The whole loop: the model errs on a hand, people correct it, fine-tuning learns that, the service loads it.
+
+    It comes before the test that publishes a weak model: fine-tuning starts from the newest version.
+    """
     if not os.environ.get("MNIST_DIR"):
         pytest.skip("MNIST_DIR does not name a directory with the MNIST files, so there is nothing to retrain on")
     override = tmp_path / "corrections.yml"
@@ -334,6 +323,20 @@ def test_what_people_correct_is_learnt(deployment: Deployment, tmp_path: Path) -
     listed = teachable.compose("exec", "-T", "service", "python", "-m", "service", "corrections", "--json")
     assert len(json.loads(listed)["corrections"]) == 60
     deployment.compose("up", "--detach", "--wait", "--wait-timeout", "90", "proxy")
+
+
+def test_takes_the_version_that_training_publishes(deployment: Deployment) -> None:
+    if not os.environ.get("MNIST_DIR"):
+        pytest.skip("MNIST_DIR does not name a directory with the MNIST files, so there is nothing to retrain on")
+    before = int(deployment.predict(drawing.png(7))["model"]["version"])
+    deployment.compose("build", "training")
+    deployment.compose("run", "--rm", "-T", "training", "--recipe", "smoke", "--epochs", "1", "--data", "/data")
+    newer = until(
+        lambda: (answer := deployment.predict(drawing.png(7)))["model"]["version"] == str(before + 1) and answer,
+        15,
+        "the new version is served",
+    )
+    assert newer["digit"] == 7
 
 
 def test_stops_within_the_grace_time(deployment: Deployment) -> None:
