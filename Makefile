@@ -5,13 +5,14 @@ ARGS ?=
 DEV := .venv/dev/bin/python
 # Two processes on two cores; the tests of a file stay together.
 PYTEST = -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
+REST = slow or tensorflow or docker or browser
 # Where the environment to develop in is there, its TensorFlow lets a small real training be tested too.
 TEST := $(if $(wildcard .venv/dev/made-from),.venv/dev,.venv/test)
 
 LOCKS := $(addprefix requirements/,$(addsuffix .txt,dev test serve serve-cuda train train-cuda))
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test test-all coverage train measure bench hardening lint tables lock compose-test sbom gpu-tests swarm clean python FORCE
+.PHONY: help serve test test-all test-rest coverage train measure bench hardening lint tables lock compose-test sbom gpu-tests swarm clean python FORCE
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,14 +22,17 @@ serve: .venv/serve  ## serve the newest model on port 8000; DIGITS_* variables s
 	exec .venv/serve/bin/python -m service $(ARGS)
 
 test: $(TEST)  ## run the tests that need no TensorFlow, Docker or browser: three minutes; ARGS="tests/service -x" picks some
-	$(TEST)/bin/python $(PYTEST) -m "not (slow or tensorflow or docker or browser or gpu)" $(ARGS)
+	$(TEST)/bin/python $(PYTEST) -m "not ($(REST) or timed or gpu)" $(ARGS)
 
-test-all: .venv/dev  ## run all tests, with training, Docker, a browser, slow and hostile clients: a quarter of an hour
-	$(DEV) $(PYTEST) $(ARGS)
+test-all: test test-rest  ## run all tests, with training, Docker, a browser, slow and hostile clients: a quarter of an hour
+
+test-rest: .venv/dev  ## run what `make test` leaves out
+	$(DEV) $(PYTEST) -m "($(REST)) and not timed" $(ARGS)
+	$(DEV) -m pytest -m timed $(ARGS)
 
 coverage: .venv/test  ## measure which lines and branches of service/ the tests of `make test` reach
 	rm -f .venv/coverage*
-	.venv/test/bin/python -m coverage run $(PYTEST) -m "not slow" tests/service tests/contract $(ARGS)
+	.venv/test/bin/python -m coverage run $(PYTEST) -m "not (slow or timed)" tests/service tests/contract $(ARGS)
 	.venv/test/bin/python -m coverage combine --quiet
 	.venv/test/bin/python -m coverage report
 

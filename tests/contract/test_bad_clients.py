@@ -14,7 +14,7 @@ from tests.contract.healthy import in_threads, unharmed, waits
 from tests.contract.server import Address, Servers, servers
 from tests.contract.wire import Received, Stream, connect
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.timed
 
 REQUEST_SECONDS = 2  # of the settings "impatient"
 HEAD_SECONDS = 10  # the longest that a head may take; what else is to end in time gets some seconds more

@@ -70,6 +70,7 @@ def wait_until(true: Callable[[], bool]) -> None:
 
 
 @pytest.mark.tensorflow
+@pytest.mark.timed
 @pytest.mark.parametrize("stage", ["pictures", "training"])
 def test_a_stage_ends_and_what_it_made_is_kept(tmp_path: Path, mnist_dir: Path, stage: str) -> None:
     recipe = {"pictures": "dmlp-relu-glorot", "training": "dmlp-augmented"}[stage]
