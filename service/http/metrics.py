@@ -6,11 +6,14 @@ has those of its number: one that takes a dead worker's place goes on counting w
 
 import os
 import platform
+import struct
 import tempfile
 import threading
 from collections import deque
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
+from time import sleep
 from typing import Any
 
 import cv2
@@ -39,6 +42,7 @@ _CONFIDENCES = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 0.999, 1)
 _SHARES = (0.02, 0.05, 0.08, 0.11, 0.14, 0.17, 0.2, 0.23, 0.26, 0.3, 0.35, 0.4, 0.5, 1)
 
 _AREA = IMAGE_SIDE * IMAGE_SIDE
+_ATTEMPTS, _PAUSE = 100, 0.01  # seconds
 
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
@@ -164,14 +168,21 @@ class Metrics(Collector):
     def collect(self) -> Iterable[Metric]:
         """Yield the metrics of all workers, without models that no longer serve."""
         self.flush()
-        registry = self._own
-        if self._directory:
-            registry = CollectorRegistry()
-            MultiProcessCollector(registry, path=str(self._directory))  # type: ignore[no-untyped-call]
-        for family in registry.collect():
+        for family in _of_all_workers(self._directory) if self._directory else self._own.collect():
             if family.name == "digits_model_info":
                 family.samples = [sample for sample in family.samples if sample.value]
             yield family
+
+
+def _of_all_workers(directory: Path) -> list[Metric]:
+    """Return the metrics of all workers. The files of one that is starting are empty for a moment: try again."""
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry, path=str(directory))  # type: ignore[no-untyped-call]
+    for _ in range(_ATTEMPTS):
+        with suppress(struct.error):
+            return list(registry.collect())
+        sleep(_PAUSE)
+    return list(registry.collect())
 
 
 def _observe(histogram: Histogram, observed: npt.NDArray[Any]) -> None:

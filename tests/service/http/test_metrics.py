@@ -2,6 +2,7 @@
 
 import os
 import signal
+import struct
 import sys
 import threading
 import time
@@ -13,7 +14,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from prometheus_client import values
+from prometheus_client import CollectorRegistry, values
+from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics_families
 from prometheus_client.parser import text_string_to_metric_families as text_families
 from werkzeug.test import Client
@@ -417,3 +419,14 @@ def test_no_picture_is_lost_or_counted_twice_while_threads_scrape() -> None:
     metrics.flush()
     [family] = [family for family in metrics.collect() if family.name == "digits_picture_pixels"]
     assert [sample.value for sample in family.samples if sample.name.endswith("_count")] == [pictures]
+
+
+def test_a_scrape_waits_for_a_worker_that_is_making_its_files(tmp_path: Path) -> None:
+    empty = tmp_path / "gauge_livesum_9.db"
+    empty.touch()
+    with pytest.raises(struct.error):
+        list(MultiProcessCollector(CollectorRegistry(), path=str(tmp_path)).collect())
+    timer = threading.Timer(0.1, empty.unlink)
+    timer.start()
+    assert module._of_all_workers(tmp_path) == []
+    timer.join()
