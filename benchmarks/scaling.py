@@ -32,7 +32,7 @@ def main() -> int:
         print(f"Not run: {why}.")
         return 2
     with redirect_stdout(StringIO()), deployed() as deployment:
-        with load.loading(deployment.port, load.digits(), _CLIENTS, rate=given.rate) as clients:
+        with load.running_load(deployment.port, load.digits(), _CLIENTS, rate=given.rate) as clients:
             _disturb(deployment, given.steps, given.kills, random.Random(given.seed))
         failed = [answer for answer in clients.answers if answer.status != 200]
         _report(deployment, clients.answers, failed, f"{given.steps} steps, {given.kills} kills")
