@@ -8,7 +8,8 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from service.contract import IMAGE_SIDE, LABELS
-from training.data.mnist import MNIST_SHA256, Bytes, Mnist, write_idx
+from training.data import idx
+from training.data.mnist import MNIST_SHA256, Bytes, Mnist
 from training.recipe import Deformation, Mixture, Recipe
 
 #: Learns the drawn digits in seconds.
@@ -33,7 +34,7 @@ def mnist() -> Mnist:
     images, labels = digits(2_100, seed=20)
     train, test = slice(0, 1_800), slice(1_800, None)
     parts = (images[train], labels[train], images[test], labels[test])
-    sums = [hashlib.sha256(write_idx(part)).hexdigest() for part in parts]
+    sums = [hashlib.sha256(idx.write(part)).hexdigest() for part in parts]
     return Mnist(
         train_images=images[:1_500],
         train_labels=labels[:1_500],

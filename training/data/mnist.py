@@ -4,24 +4,17 @@ The last 5,000 of the 60,000 training digits are the validation split. It is a b
 neighbours in the file tend to come from the same writer, and a writer in both parts would flatter every choice.
 """
 
-import gzip
 import hashlib
-import math
-import struct
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
-
 from service.contract import IMAGE_SIDE
 from service.errors import first_line
+from training.data import idx
+from training.data.idx import Bytes as Bytes
 from training.data.own.digits import Own
 from training.errors import DatasetError
-
-Bytes = npt.NDArray[np.uint8]
 
 VALIDATION_COUNT = 5_000
 
@@ -32,9 +25,6 @@ MNIST_SHA256: Mapping[str, str] = {
     "t10k-images": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
     "t10k-labels": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
 }
-
-_GZIP_MAGIC = b"\x1f\x8b"
-_IMAGES_MAGIC, _LABELS_MAGIC = 0x0803, 0x0801
 
 
 @dataclass(frozen=True)
@@ -90,12 +80,6 @@ def load(directory: Path | None = None, *, sha256: Mapping[str, str] = MNIST_SHA
     )
 
 
-def write_idx(array: Bytes) -> bytes:
-    """Return `array`, uint8 images [N, 28, 28] or labels [N], in LeCun's IDX format."""
-    magic = _IMAGES_MAGIC if array.ndim == 3 else _LABELS_MAGIC
-    return struct.pack(f">{1 + array.ndim}I", magic, *array.shape) + array.tobytes()
-
-
 def _read_directory(directory: Path) -> dict[str, tuple[str, bytes]]:
     if not directory.is_dir():
         raise DatasetError(f"{directory} is no directory: give --data the one that holds MNIST's four IDX files.")
@@ -109,32 +93,13 @@ def _read_file(directory: Path, part: str) -> tuple[str, bytes]:
     path = next((directory / name for name in names if (directory / name).is_file()), None)
     if path is None:
         raise DatasetError(f"{directory / names[0]} is missing: put MNIST's four IDX files there, gzipped or not.")
-    try:
-        content = path.read_bytes()
-        # by the first bytes: browsers unpack a .gz and keep its name, or drop the name's end and not the packing
-        return str(path), gzip.decompress(content) if content.startswith(_GZIP_MAGIC) else content
-    except (OSError, EOFError, zlib.error) as error:
-        raise DatasetError(f"{path} cannot be read ({first_line(error)}): fetch it again.") from error
+    return str(path), idx.read(path)
 
 
 def _parse(part: str, source: str, content: bytes) -> Bytes:
-    """Return the array in `content`, held to the shape that IDX's header announces and the part has."""
-    magic, dimensions = (_IMAGES_MAGIC, 3) if part.endswith("images") else (_LABELS_MAGIC, 1)
-    header = 4 + 4 * dimensions
-    if len(content) < header or int.from_bytes(content[:4], "big") != magic:
-        raise DatasetError(
-            f"{source} is no IDX file of {part.split('-')[1]}: it starts with {content[:4].hex() or 'nothing'}, "
-            f"expected {magic:08x}. Fetch it again."
-        )
-    shape = struct.unpack_from(f">{dimensions}I", content, 4)
-    if dimensions == 3 and shape[1:] != (IMAGE_SIDE, IMAGE_SIDE):
-        raise DatasetError(
-            f"{source} holds images of {shape[1]}x{shape[2]}, expected {IMAGE_SIDE}x{IMAGE_SIDE}. Fetch it again."
-        )
-    body = np.frombuffer(content, np.uint8, offset=header)
-    if body.size != math.prod(shape):
-        raise DatasetError(f"{source} announces shape {shape} and holds {body.size} bytes of it. Fetch it again.")
-    return body.reshape(shape)
+    if part.endswith("images"):
+        return idx.parse(source, content, idx.IMAGES, side=IMAGE_SIDE)
+    return idx.parse(source, content, idx.LABELS)
 
 
 def _check_counts(split: str, parts: Mapping[str, tuple[str, bytes]], arrays: Mapping[str, Bytes]) -> None:
@@ -157,4 +122,4 @@ def _download() -> dict[str, tuple[str, bytes]]:
             "check the network, or give --data a directory with the four IDX files."
         ) from error
     arrays = zip(MNIST_SHA256, (train_images, train_labels, test_images, test_labels), strict=True)
-    return {part: (f"Keras' download of {part}", write_idx(array)) for part, array in arrays}
+    return {part: (f"Keras' download of {part}", idx.write(array)) for part, array in arrays}

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from training.data import mnist
+from training.data import idx, mnist
 from training.data.mnist import Bytes
 from training.errors import DatasetError
 
@@ -33,7 +33,7 @@ def numbers(images: Bytes) -> list[int]:
 
 
 PARTS = {
-    part: mnist.write_idx((stamped_images if part.endswith("images") else stamped_labels)(count))
+    part: idx.write((stamped_images if part.endswith("images") else stamped_labels)(count))
     for part, count in COUNTS.items()
 }
 SHA256 = {part: hashlib.sha256(content).hexdigest() for part, content in PARTS.items()}
@@ -121,7 +121,7 @@ BAD = {
         ],
     ),
     "other shape": (
-        replace("t10k-images", mnist.write_idx(stamped_images(30, side=27))),
+        replace("t10k-images", idx.write(stamped_images(30, side=27))),
         [FILES["t10k-images"], "27x27", "28x28", "Fetch it again"],
     ),
     "labels for images": (
@@ -136,7 +136,7 @@ BAD = {
         [FILES["train-labels"], "(5100,)", "5095 bytes", "Fetch it again"],
     ),
     "counts differ": (
-        replace("t10k-labels", mnist.write_idx(stamped_labels(29))),
+        replace("t10k-labels", idx.write(stamped_labels(29))),
         [FILES["t10k-images"], "30 images", FILES["t10k-labels"], "29 labels", "Fetch both again"],
     ),
 }

@@ -1,7 +1,5 @@
 """Arrays: .npz with `x` and `y`, and IDX files as of MNIST and EMNIST."""
 
-import gzip
-import struct
 import zlib
 from pathlib import Path
 from typing import Any
@@ -12,11 +10,9 @@ import numpy.typing as npt
 
 from service.contract import IMAGE_SIDE
 from service.errors import first_line
+from training.data import idx
 from training.data.own.entries import Batch, Found, Rejected, digit_of
 from training.errors import DatasetError
-
-_GZIP = b"\x1f\x8b"
-_IMAGES, _LABELS = b"\x00\x00\x08\x03", b"\x00\x00\x08\x01"  # unsigned bytes, in three dimensions and in one
 
 
 def npz_entries(path: Path) -> Found:
@@ -35,26 +31,13 @@ def npz_entries(path: Path) -> Found:
     yield from _batch(path, _grey(path, images), np.ravel(labels))
 
 
-def is_idx(path: Path) -> bool:
-    """Whether a file holds IDX images, gzipped or not."""
-    try:
-        with path.open("rb") as file:
-            head = file.read(4)
-        if head.startswith(_GZIP):
-            with gzip.open(path) as unpacked:
-                head = unpacked.read(4)
-    except (OSError, EOFError, zlib.error):
-        return False
-    return head == _IMAGES
-
-
 def idx_entries(path: Path) -> Found:
     """Yield the digits of an IDX file of images, whose labels are in the file of the same name with `labels`.
 
     Raises:
         DatasetError: one of the two is missing or damaged.
     """
-    images, labels = _idx(path, _IMAGES), _idx(_labels_of(path), _LABELS)
+    images, labels = _idx(path, idx.IMAGES), _idx(_labels_of(path), idx.LABELS)
     yield from _batch(path, images, labels)
 
 
@@ -67,20 +50,8 @@ def _labels_of(path: Path) -> Path:
     raise DatasetError(f"{path} has no labels beside it: put them into {path.with_name(name)}.")
 
 
-def _idx(path: Path, magic: bytes) -> npt.NDArray[np.uint8]:
-    try:
-        content = path.read_bytes()
-        content = gzip.decompress(content) if content.startswith(_GZIP) else content
-    except (OSError, EOFError, zlib.error, MemoryError) as error:
-        raise DatasetError(f"{path} cannot be read ({first_line(error)}): fetch it again.") from error
-    head = 4 + 4 * magic[3]
-    if content[:4] != magic or len(content) < head:
-        raise DatasetError(f"{path} is no IDX file of {'images' if magic == _IMAGES else 'labels'}: fetch it again.")
-    shape = struct.unpack_from(f">{magic[3]}I", content, 4)
-    body = np.frombuffer(content, np.uint8, offset=head)
-    if body.size != int(np.prod(shape, dtype=object)):
-        raise DatasetError(f"{path} announces shape {shape} and holds {body.size} bytes of it: fetch it again.")
-    return body.reshape(shape)
+def _idx(path: Path, magic: int) -> npt.NDArray[np.uint8]:
+    return idx.parse(str(path), idx.read(path), magic)
 
 
 def _grey(path: Path, images: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:

@@ -16,8 +16,9 @@ from service.contract import IMAGE_SIDE, MAX_PICTURE_PIXELS
 from service.errors import RequestError
 from service.preprocessing.decode import decode
 from service.preprocessing.mnist_format import canonical_digit
+from training.data.idx import Bytes
 from training.data.own import sources
-from training.data.own.digits import Bytes, Own, Share
+from training.data.own.digits import Own, Share
 from training.data.own.entries import Batch, Entry, Rejected
 from training.errors import DatasetError
 

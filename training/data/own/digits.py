@@ -5,13 +5,11 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from service.contract import IMAGE_SIDE
+from training.data.idx import Bytes
 from training.data.own.entries import Rejected
 from training.data.published import Published
-
-Bytes = npt.NDArray[np.uint8]
 
 
 class Share(NamedTuple):

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from training.data import idx
 from training.data.own import arrays, corrections, folders, tables
 from training.data.own.entries import Found
 from training.errors import DatasetError
@@ -29,7 +30,7 @@ def entries(path: Path) -> Found:
         return arrays.npz_entries(path)
     if path.suffix.lower() == ".csv":
         return tables.entries(path)
-    if arrays.is_idx(path):
+    if idx.is_images(path):
         return arrays.idx_entries(path)
     raise DatasetError(f"{path} is nothing that --extra reads: give it {FORMS}.")
 
@@ -41,7 +42,7 @@ def _in_directory(directory: Path) -> Found:
         return corrections.entries(directory)
     if folders.has_digits(directory):
         return folders.entries(directory)
-    images = [path for path in sorted(directory.iterdir()) if path.is_file() and arrays.is_idx(path)]
+    images = [path for path in sorted(directory.iterdir()) if path.is_file() and idx.is_images(path)]
     if images:
         return (entry for path in images for entry in arrays.idx_entries(path))
     raise DatasetError(f"{directory} holds no digits: give --extra {FORMS}.")

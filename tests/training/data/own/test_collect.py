@@ -17,7 +17,7 @@ from service.contract import CORRECTION_SUFFIX, Correction
 from service.preprocessing.mnist_format import canonical_digit
 from tests import drawing
 from tests.training import drawn
-from training.data.mnist import write_idx
+from training.data import idx
 from training.data.own import collect as collecting
 from training.data.own.collect import collect
 from training.data.own.digits import Own
@@ -79,8 +79,8 @@ def as_npz(path: Path, images: np.ndarray, labels: np.ndarray) -> Path:
 
 def as_idx(directory: Path, images: np.ndarray, labels: np.ndarray) -> Path:
     directory.mkdir(exist_ok=True)
-    (directory / "emnist-digits-train-images-idx3-ubyte.gz").write_bytes(gzip.compress(write_idx(images)))
-    (directory / "emnist-digits-train-labels-idx1-ubyte").write_bytes(write_idx(labels))
+    (directory / "emnist-digits-train-images-idx3-ubyte.gz").write_bytes(gzip.compress(idx.write(images)))
+    (directory / "emnist-digits-train-labels-idx1-ubyte").write_bytes(idx.write(labels))
     return directory
 
 
@@ -262,8 +262,8 @@ NONE = {
     "levels of 300": lambda path: np.savez(path.with_suffix(".npz"), x=np.full((2, 28, 28), 300), y=np.zeros(2)),
     "NaN": lambda path: np.savez(path.with_suffix(".npz"), x=np.full((2, 28, 28), np.nan), y=np.zeros(2)),
     "too few labels": lambda path: np.savez(path.with_suffix(".npz"), x=np.zeros((2, 28, 28)), y=np.zeros(3)),
-    "IDX alone": lambda path: path.write_bytes(write_idx(np.zeros((2, 28, 28), np.uint8))),
-    "IDX cut off": lambda path: path.write_bytes(write_idx(np.zeros((2, 28, 28), np.uint8))[:-1]),
+    "IDX alone": lambda path: path.write_bytes(idx.write(np.zeros((2, 28, 28), np.uint8))),
+    "IDX cut off": lambda path: path.write_bytes(idx.write(np.zeros((2, 28, 28), np.uint8))[:-1]),
 }
 
 
