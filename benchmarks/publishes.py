@@ -30,8 +30,8 @@ from onnx import numpy_helper
 from PIL import Image
 
 from service.contract import FLOAT32_FILE, INT8_FILE, MODEL_NAME, FileRecord, Manifest
+from service.inference import second_look
 from service.inference.engine import Engine, self_test_inputs
-from service.inference.second_look import with_second_looks
 from service.inference.specimens import specimens
 from service.preprocessing.illumination import Grey
 from tests import drawing
@@ -157,8 +157,7 @@ def prepare(directory: Path, number: int) -> list[float]:
         files={**manifest.files, INT8_FILE: FileRecord(hashlib.sha256(content).hexdigest(), len(content))},
         self_test=replace(test, expected={**test.expected, INT8_FILE: probabilities}),
     ).write(directory)
-    image = digit()[np.newaxis]
-    return with_second_looks(engine, image, engine.run(image), manifest.certain_from)[0].tolist()
+    return second_look.read(engine, digit()[np.newaxis], manifest.certain_from)[0].tolist()
 
 
 def digit() -> Grey:

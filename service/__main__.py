@@ -65,8 +65,8 @@ _PREDICT = "Prints the digit in each picture. The exit status is 1 if one could 
 _MODELS = "Opens each version and prints which would serve. The exit status is 1 if none would."
 _CORRECTIONS = (
     "Prints what POST /corrections has kept in DIGITS_CORRECTIONS_DIR, the oldest first. Suspect ones contradict an "
+    "answer that was certain. The exit status is 1 if there is none of a name to delete."
 )
-_CORRECTIONS += "answer that was certain. The exit status is 1 if there is none of a name to delete."
 
 
 def _settings_help() -> str:

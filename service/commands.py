@@ -15,7 +15,7 @@ from service.errors import DigitsError, NotReady, RequestError, TooLarge
 from service.http.messages import described, to_json
 from service.http.number import checked, number_fields, reduction
 from service.http.predict import Options, model_of, prediction
-from service.inference.second_look import with_second_looks
+from service.inference import second_look
 from service.inference.store import Serving, Version, model_store
 from service.preprocessing.decode import decode
 from service.preprocessing.formats import Still, still
@@ -102,18 +102,17 @@ def corrections(settings: Settings, delete: Sequence[str], *, as_json: bool) -> 
 def _said_of_correction(name: str, found: Correction | str) -> dict[str, Any]:
     if isinstance(found, str):
         return {"id": name} | dict.fromkeys(_OF_CORRECTIONS[1:-1], "-") | {"note": f"cannot be read: {found}"}
-    note = "suspect" if found.suspect else ""
-    fields = (
-        name,
-        found.created,
-        found.digit,
-        found.read,
-        found.confidence,
-        found.certain,
-        found.version,
-        len(found.image),
-    )
-    return dict(zip(_OF_CORRECTIONS, (*fields, note), strict=True))
+    return {
+        "id": name,
+        "created": found.created,
+        "digit": found.digit,
+        "read": found.read,
+        "confidence": found.confidence,
+        "certain": found.certain,
+        "version": found.version,
+        "bytes": len(found.image),
+        "note": "suspect" if found.suspect else "",
+    }
 
 
 def _answer(
@@ -127,9 +126,8 @@ def _answer(
 
 
 def _digit(picture: Still, grey: Grey, model: Serving) -> dict[str, Any]:  # noqa: ARG001
-    digit, engine = canonical_digit(grey), model.engine
-    image = digit[np.newaxis]
-    [row] = with_second_looks(engine, image, engine.run(image), model.manifest.certain_from)
+    digit = canonical_digit(grey)
+    [row] = second_look.read(model.engine, digit[np.newaxis], model.manifest.certain_from)
     return prediction(row, digit, model.manifest, Options())
 
 

@@ -8,8 +8,8 @@ import numpy.typing as npt
 
 from service.contract import MODEL_NAME, Manifest
 from service.errors import RequestError
+from service.inference import second_look
 from service.inference.engine import Engine, open_version
-from service.inference.second_look import with_second_looks
 from service.preprocessing.decode import decode
 from service.preprocessing.mnist_format import canonical_digit
 from service.settings import Settings
@@ -57,8 +57,7 @@ class Reader:
 
     def answer(self, seen: Seen) -> Answer:
         """Return the answer for an image as the model takes it, uint8 [28, 28]."""
-        image = seen[np.newaxis]
-        [probabilities] = with_second_looks(self.engine, image, self.engine.run(image), self.manifest.certain_from)
+        [probabilities] = second_look.read(self.engine, seen[np.newaxis], self.manifest.certain_from)
         digit = int(probabilities.argmax())
         confidence = float(probabilities[digit])
         return Answer(digit, confidence, confidence >= self.manifest.certain_from)

@@ -12,8 +12,8 @@ from service.contract import IMAGE_SIDE, LABELS
 from service.errors import NotReady, RequestError, UnknownRoute
 from service.http.messages import Question, Read, Request, Response, shown
 from service.http.metrics import Metrics
+from service.inference import second_look
 from service.inference.engine import Images, Probabilities
-from service.inference.second_look import with_second_looks
 from service.inference.store import ModelStore, Serving
 from service.preprocessing.decode import decode
 from service.preprocessing.illumination import Grey
@@ -84,10 +84,8 @@ class Service:
             return np.zeros((0, len(LABELS)), np.float32)
         serving = model.serving if isinstance(model, Trial) else model
         started = perf_counter()
-        probabilities, certain_from = serving.engine.run(images), serving.manifest.certain_from
-        if pictures:
-            first = probabilities[:pictures]
-            probabilities[:pictures] = with_second_looks(serving.engine, images[:pictures], first, certain_from)
+        certain_from = serving.manifest.certain_from
+        probabilities = second_look.read(serving.engine, images, certain_from, pictures)
         self.metrics.ran(len(images), perf_counter() - started)
         if not isinstance(model, Trial):
             self.metrics.predicted(images, probabilities, certain_from)

@@ -13,6 +13,18 @@ def sure_from(certain_from: float) -> float:
     return 1 - _DOUBT * (1 - certain_from)
 
 
+def read(engine: Engine, images: Images, certain_from: float, pictures: int | None = None) -> Probabilities:
+    """Return the answers, float32 [N, 10], for `images`, uint8 [N, 28, 28], with second looks where they are needed.
+
+    Only the first `pictures`, or all, are looked at again: the others are the model's own input.
+    """
+    probabilities = engine.run(images)
+    if pictures != 0:
+        first = probabilities[:pictures]
+        probabilities[:pictures] = with_second_looks(engine, images[:pictures], first, certain_from)
+    return probabilities
+
+
 def with_second_looks(
     engine: Engine, images: Images, probabilities: Probabilities, certain_from: float
 ) -> Probabilities:
