@@ -14,7 +14,8 @@ from service.preprocessing.formats import Still, still
 from service.preprocessing.illumination import Grey
 from service.preprocessing.numbers.candidates import MANY, MOST_DIGITS
 from service.preprocessing.numbers.number import Number, read_number
-from service.preprocessing.numbers.segment import NONE, Segmented, segment
+from service.preprocessing.numbers.pieces import NONE
+from service.preprocessing.numbers.segment import Segmented, segment
 from service.settings import Settings
 
 if TYPE_CHECKING:  # commands need no metrics

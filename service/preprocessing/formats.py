@@ -70,7 +70,7 @@ def still(content: bytes) -> Still:
         if signature.match(content):
             try:
                 return read(content)
-            except (struct.error, IndexError, ValueError) as error:
+            except (struct.error, IndexError) as error:
                 raise UnreadableImage(DAMAGED) from error
     from service.preprocessing.more_formats import more  # which needs this module, and few files need it
 
@@ -154,6 +154,8 @@ def _jpeg(content: bytes) -> Still:
     if not components:
         raise UnreadableImage(DAMAGED)
     scans = jpeg_scans.has_several(content, *frame, start)
+    if scans and jpeg_scans.are_too_many(content, start):
+        raise UnreadableImage(DAMAGED)
     cost = jpeg_scans.pixel_bytes(content, frame[1], several=scans)
     ended = content.rfind(_JPEG_END, start) > 0
     if not ended:

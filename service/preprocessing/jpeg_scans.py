@@ -19,15 +19,15 @@ def has_several(content: bytes, marker: int, frame: int, scan: int) -> bool:
 
     Raises:
         UnreadableImage: it is a form of JPEG that is not read.
-        ValueError: there are too many.
     """
     if marker not in (*_SEQUENTIAL, *_PROGRESSIVE):
         raise UnreadableImage("The picture is in a form of JPEG that is not read here: send it as an ordinary one.")
-    if marker in _SEQUENTIAL and content[scan + 4] == content[frame + 9]:
-        return False
-    if content.count(_SCAN, scan) > _MOST_SCANS:
-        raise ValueError("There are too many scans")
-    return True
+    return marker not in _SEQUENTIAL or content[scan + 4] != content[frame + 9]
+
+
+def are_too_many(content: bytes, scan: int) -> bool:
+    """Return whether there are more scans from `scan` on than any honest file has."""
+    return content.count(_SCAN, scan) > _MOST_SCANS
 
 
 def pixel_bytes(content: bytes, frame: int, *, several: bool) -> float:

@@ -6,19 +6,19 @@ import numpy.typing as npt
 
 from service.contract import IMAGE_SIDE
 from service.preprocessing.illumination import Grey
+from service.preprocessing.mnist_format import CENTRE
 
 LOOKS = 3
 
 _MOST_SLANT = 0.8  # of a pixel across for each down
 _SMALLER, _LARGER = 0.92, 1.08
-_CENTRE = 14.0  # pixels, as in mnist_format, here reached to a fraction of one
 
 
 def looks(digit: Grey) -> npt.NDArray[np.uint8]:
     """Return a digit, uint8 [28, 28], set upright, made smaller and made larger: uint8 [LOOKS, 28, 28].
 
-    Each has its centre of mass at the centre. The slant is the ratio of the second moments, as in LeCun et al. 1998,
-    section III.A, "deslanting".
+    Each has its centre of mass in the middle, to a fraction of a pixel. The slant is the ratio of the second moments,
+    as in LeCun et al. 1998, section III.A, "deslanting".
     """
     mass = cv2.moments(digit)
     if mass["m00"] == 0:
@@ -30,5 +30,5 @@ def looks(digit: Grey) -> npt.NDArray[np.uint8]:
 
 
 def _turned(digit: Grey, turn: npt.NDArray[np.float64], middle: tuple[float, float]) -> Grey:
-    shift = _CENTRE - turn @ middle
+    shift = CENTRE - turn @ middle
     return np.asarray(cv2.warpAffine(digit, np.column_stack([turn, shift]), (IMAGE_SIDE, IMAGE_SIDE)), np.uint8)

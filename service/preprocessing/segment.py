@@ -231,7 +231,7 @@ def _figure(
     folds: bool,
 ) -> Figure:
     group = groups[0]
-    longer, thickest = group.box.longer, _thickest(member[group.box.slices(1)])
+    longer, thickest = group.box.longer, thickness(member[group.box.slices(1)])
     if thickest > (_BLOT if alone else _SOLID) * longer or (
         2 * cv2.countNonZero(member) > group.box.area
         and not (alone and group.box.is_tall)
@@ -259,7 +259,7 @@ def _figure(
     )
 
 
-def _thickest(member: Mask) -> float:
+def thickness(member: Mask) -> float:
     """Return the diameter of the largest disc that fits into the strokes, in pixels."""
     padded = cv2.copyMakeBorder(member, 1, 1, 1, 1, cv2.BORDER_CONSTANT)
     return 2 * float(cv2.distanceTransform(padded, cv2.DIST_L2, 3).max())

@@ -1,7 +1,10 @@
 """Removes what is drawn around a number: boxes, combs of cells, ruled lines, underlines."""
 
+from typing import Any
+
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from service.preprocessing.frames import without_frames
 from service.preprocessing.illumination import Mask, components
@@ -23,6 +26,12 @@ def without_marks(strokes: Mask, traces: Mask) -> Mask:
     `traces` shows faint lines.
     """
     return _without_long_lines(without_lines(_without_boxes(strokes), traces))
+
+
+def writing_height(heights: npt.NDArray[np.int32], ink: npt.NDArray[Any]) -> int:
+    """Return the height for which half of the ink is in pieces that are no higher."""
+    order = np.argsort(heights)
+    return int(heights[order][np.searchsorted(ink[order].cumsum(), 0.5 * ink.sum())])
 
 
 def _without_boxes(strokes: Mask) -> Mask:
@@ -79,9 +88,7 @@ def _without_long_lines(strokes: Mask) -> Mask:
     heights, areas = boxes[1:, cv2.CC_STAT_HEIGHT], boxes[1:, cv2.CC_STAT_AREA]
     if count == 1:
         return strokes
-    order = np.argsort(heights)
-    reached = np.searchsorted(areas[order].cumsum(), 0.5 * areas.sum())
-    height = int(heights[order][reached])
+    height = writing_height(heights, areas)
     length = max(12, round(_LONG * height))
     if length >= strokes.shape[1]:
         return strokes

@@ -8,11 +8,11 @@ import numpy as np
 from service.preprocessing.box import Box
 from service.preprocessing.numbers.candidates import Row
 from service.preprocessing.numbers.path import Path, Probabilities, best_paths
+from service.preprocessing.numbers.pieces import FIGURE
 
 #: A certain number has at least this log-likelihood, and this margin to every other reading.
 #: Chosen on numbers written with MNIST's validation digits: docs/numbers.md.
 _SURE, _APART = -0.05, 0.3
-_FIGURE = 0.5  # of the line's height; as high as a digit
 _LEAST, _LEAST_OF_ONE = -0.4, -0.7  # least mean log-likelihood of the digits; the same for a single digit
 
 
@@ -64,7 +64,7 @@ def read_number(rows: list[Row], probabilities: Probabilities) -> Number:
             lines.append(best.text)
             digits += found
         score += sum(read.score for read in best.reads)
-        clean = clean and not any(box.height > _FIGURE * row.height for box in left)
+        clean = clean and not any(box.height > FIGURE * row.height for box in left)
         margin = min([margin, *(best.score - other.score for other in paths[1:2])])
     if score < len(digits) * (_LEAST_OF_ONE if len(digits) == 1 else _LEAST):
         skipped = [span.piece.box for row in rows for span in row.spans]

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from service.preprocessing.numbers.candidates import Candidate, Row, Span
+from service.preprocessing.numbers.pieces import FIGURE
 
 #: Of MNIST's training digits, 0 to 9: mean and standard deviation of the logarithm of width by height.
 _SHAPES = (
@@ -72,7 +73,7 @@ def _before(candidate: Candidate, row: Row, kept: list[list[Path]]) -> list[Path
 
 def _typical_ink(row: Row) -> float:
     """Return the typical ink of a digit of a line: the median over its figures, per typical width."""
-    pieces = [span.piece for span in row.spans if span.piece.box.height > 0.5 * row.height]
+    pieces = [span.piece for span in row.spans if span.piece.box.height > FIGURE * row.height]
     inks = [piece.ink / max(1.0, piece.box.width / (_DIGIT * row.height)) for piece in pieces]
     return float(np.median(inks)) if inks else 1.0
 

@@ -4,16 +4,17 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from service.errors import NoDigit
 from service.preprocessing.box import Box
 from service.preprocessing.creases import only_folds
 from service.preprocessing.illumination import Floats, Labels, Mask, components
+from service.preprocessing.numbers.marks import writing_height
 from service.preprocessing.numbers.reading import Reading, amount_of
-from service.preprocessing.segment import LOOSE, OF_A_FOLD
+from service.preprocessing.segment import LOOSE, OF_A_FOLD, thickness
 
 MOST_PIECES = 160
+FIGURE = 0.5  # of the height of the writing, or of its line: as high as a digit
 _CROWD, _CROWD_SHARE = 120, 0.3  # more pieces than this, and so little ink in those of the writing's height: noise
 _SPECK = 0.14, 0.012  # of the writing's height; of a figure's ink
 _SOLID = 0.42  # of the writing's height: what is thicker is no stroke
@@ -23,7 +24,7 @@ _FLAT, _LONG = 4.0, 1.3  # times its height, of the writing's height: a piece so
 _LEAST_HEIGHT, _THICK = 5, 6  # pixels: of writing; of its strokes, however low it is
 _STEP = 0.5  # of the ink's darkness: a clear edge
 
-_BLANK = "Nothing in the picture looks like digits: send a number on a plain background."
+NONE = "Nothing in the picture looks like digits: send a number on a plain background."
 
 
 class Piece(NamedTuple):
@@ -67,34 +68,27 @@ def find_pieces(reading: Reading) -> Pieces:
     usable[0] = False
     found = np.flatnonzero(usable)
     if found.size == 0:
-        raise NoDigit(_BLANK)
-    height = _writing_height(boxes[found], np.asarray(ink[found], np.float64))
+        raise NoDigit(NONE)
     heights = boxes[found, cv2.CC_STAT_HEIGHT]
-    figures = (heights > 0.5 * height) & (heights < 1.8 * height)
+    height = writing_height(heights, ink[found])
+    figures = (heights > FIGURE * height) & (heights < 1.8 * height)
     share = ink[found][figures].sum() / ink[1:].sum()
     if height < _LEAST_HEIGHT or (count > _CROWD and share < _CROWD_SHARE):
-        raise NoDigit(_BLANK)
+        raise NoDigit(NONE)
     typical = float(np.median(ink[found][figures]))
     kept = (longer[found] > _SPECK[0] * height) & (ink[found] > _SPECK[1] * typical)
     widths = boxes[found, cv2.CC_STAT_WIDTH]
     kept &= ~((widths > _FLAT * heights) & (widths > _LONG * height))
     found = found[kept][np.argsort(-ink[found[kept]])][:MOST_PIECES]
     pieces = [Piece(int(i), Box(*map(int, boxes[i][:4])), float(ink[i])) for i in found]
-    tall = found[boxes[found, cv2.CC_STAT_HEIGHT] > 0.5 * height]
+    tall = found[boxes[found, cv2.CC_STAT_HEIGHT] > FIGURE * height]
     member = np.isin(labels, tall).astype(np.uint8)
-    edged, slender = _edged(reading, member), _thickest(member) < max(_SOLID * height, _THICK)
+    edged, slender = _edged(reading, member), thickness(member) < max(_SOLID * height, _THICK)
     if not slender or (reading.widest is not None and edged < _BARELY) or _folded(reading, member):
-        raise NoDigit(_BLANK)
+        raise NoDigit(NONE)
     score = edged**8 * share * float(ink[tall].sum()) * reading.ink.contrast
     sure = edged > _EDGED and share > _MOST_INK
     return Pieces(pieces, labels, amount, height, score, sure)
-
-
-def _writing_height(boxes: npt.NDArray[np.int32], ink: npt.NDArray[np.float64]) -> float:
-    """Return the height for which half of the ink is in lower pieces."""
-    order = np.argsort(boxes[:, cv2.CC_STAT_HEIGHT])
-    reached = int(np.searchsorted(ink[order].cumsum(), 0.5 * ink.sum()))
-    return float(boxes[order[reached], cv2.CC_STAT_HEIGHT])
 
 
 def _folded(reading: Reading, member: Mask) -> bool:
@@ -110,9 +104,3 @@ def _edged(reading: Reading, member: Mask) -> float:
     wanted = _STEP * cv2.dilate(reading.ink.amount * member, np.ones((5, 5), np.uint8))[outline]
     steps = reading.contrast.steps[outline] / np.float32(reading.ink.contrast)
     return float(np.minimum(steps / np.maximum(wanted, 1e-3), 1).mean())
-
-
-def _thickest(member: Mask) -> float:
-    """Return the diameter of the largest disc that fits into the strokes, in pixels."""
-    padded = cv2.copyMakeBorder(member, 1, 1, 1, 1, cv2.BORDER_CONSTANT)
-    return 2 * float(cv2.distanceTransform(padded, cv2.DIST_L2, 3).max())

@@ -13,16 +13,13 @@ from service.preprocessing.mnist_format import canonical_digit
 from service.preprocessing.numbers.candidates import MANY, Candidate, Drawing, Row, Span
 from service.preprocessing.numbers.cuts import find_cuts
 from service.preprocessing.numbers.lines import Line, find_lines
-from service.preprocessing.numbers.pieces import Piece, Pieces, find_pieces
+from service.preprocessing.numbers.pieces import FIGURE, NONE, Piece, Pieces, find_pieces
 from service.preprocessing.numbers.reading import Copy, copies, part_of, readings
 
 _MOST_FIGURES = 72  # pieces as high as the writing: more of them are a page of text
-_FIGURE = 0.5  # of the writing's height
 _CUTTABLE = 0.7  # of the line's height: a wider piece may hold two digits
 _ENOUGH, _ROOM = 34, 1.2  # pixels: lower writing is looked at from nearer; heights around it
 _FINER = 1.3  # times as fine at least
-
-NONE = "Nothing in the picture looks like digits: send a number on a plain background."
 
 
 @dataclass(frozen=True)
@@ -55,7 +52,7 @@ def segment(grey: Grey, times: int = 1) -> Segmented:
         copy, pieces = _nearer(grey, *_best(copies(grey)))
     except NoDigit:
         return _alone(grey, times)
-    figures = sum(piece.box.height > _FIGURE * pieces.height for piece in pieces.pieces)
+    figures = sum(piece.box.height > FIGURE * pieces.height for piece in pieces.pieces)
     if figures > _MOST_FIGURES:
         raise TooManyDigits(MANY)
     lines = find_lines(pieces.pieces, pieces.height)
@@ -81,7 +78,7 @@ def _alone(grey: Grey, times: int) -> Segmented:
 
 
 def _may_be_several(piece: Piece, line: Line) -> bool:
-    return piece.box.width > _CUTTABLE * line.height and piece.box.height > _FIGURE * line.height
+    return piece.box.width > _CUTTABLE * line.height and piece.box.height > FIGURE * line.height
 
 
 def _best(found: Iterable[Copy]) -> tuple[Copy, Pieces]:
@@ -104,7 +101,7 @@ def _best(found: Iterable[Copy]) -> tuple[Copy, Pieces]:
 
 def _nearer(grey: Grey, copy: Copy, pieces: Pieces) -> tuple[Copy, Pieces]:
     """Return a reading of the part of a picture with the writing, if that is small and the picture is finer."""
-    figures = [piece.box for piece in pieces.pieces if piece.box.height > _FIGURE * pieces.height]
+    figures = [piece.box for piece in pieces.pieces if piece.box.height > FIGURE * pieces.height]
     if pieces.height >= _ENOUGH or copy.scale < _FINER or not figures:
         return copy, pieces
     box = reduce(Box.around, figures)
