@@ -6,18 +6,16 @@ Choose among versions of the code with `--split validation`; the test split is f
 """
 
 import argparse
-import os
 import sys
 import time
-from pathlib import Path
 
 from benchmarks.numbers import measure, plan, report
 from benchmarks.pictures.nondigits import non_digits
+from benchmarks.pictures.options import chooser, shared_parser
 from benchmarks.pictures.plan import Digits, split
 from benchmarks.pictures.reader import Reader
 from training.data.mnist import load
 
-ROOT = Path(__file__).parents[2]
 _SHORT = 2  # pictures of everything
 _OTHERS = 20  # pictures of each kind without digits
 
@@ -44,9 +42,9 @@ def tasks(options: argparse.Namespace, digits: Digits) -> list[measure.Task]:
         for one in plan.chosen(options.only)
         for task in measure.of_numbers(one, plan.numbers(one, digits, count, options.seed), options.seed)
     ]
-    others = _SHORT if options.short else _OTHERS
+    chosen, others = chooser(options.only), _SHORT if options.short else _OTHERS
     for name, kind in non_digits().items():
-        if not options.only or any(part in f"no digits: {name}".lower() for part in options.only.lower().split(",")):
+        if chosen(f"no digits: {name}"):
             items = list(kind.items) * kind.times
             step = max(1, len(items) // others)
             found += measure.of_other_pictures(name, items[::step][:others], options.seed)
@@ -55,16 +53,9 @@ def tasks(options: argparse.Namespace, digits: Digits) -> list[measure.Task]:
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command."""
-    made = argparse.ArgumentParser(prog="python -m benchmarks.numbers", description=__doc__.splitlines()[0])
-    made.add_argument("--data", type=Path, required=True, help="directory with MNIST as IDX files")
-    made.add_argument("--split", choices=["test", "validation"], default="test", help="which of its digits")
+    made = shared_parser("benchmarks.numbers", __doc__)
     made.add_argument("--numbers", type=int, default=50, help="numbers a condition")
-    made.add_argument("--seed", type=int, default=1, help="of everything that is drawn")
-    made.add_argument("--only", default="", metavar="NAME,...", help="only what has one of these in its name")
     made.add_argument("--short", action="store_true", help="two pictures of everything: to see that all of it runs")
-    made.add_argument("--examples", type=Path, help="directory for sheets of failing pictures; outside the repository")
-    made.add_argument("--models", type=Path, default=ROOT / "models", help="directory of the models")
-    made.add_argument("--processes", type=int, default=len(os.sched_getaffinity(0)), help="processes to share the work")
     return made
 
 

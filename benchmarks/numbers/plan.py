@@ -10,6 +10,7 @@ from benchmarks.numbers.conditions import Condition, conditions
 from benchmarks.numbers.writing import Character, Number, number_ink
 from benchmarks.pictures.forms import FORMS
 from benchmarks.pictures.look import picture_of_ink
+from benchmarks.pictures.options import chooser
 from benchmarks.pictures.plan import Digits
 from benchmarks.pictures.scene import Random
 
@@ -65,5 +66,5 @@ def picture(condition: Condition, written: Written, rng: Random) -> bytes:
 
 def chosen(only: str) -> list[Condition]:
     """Return the conditions with one of the words in `only` in their names, all where it is empty."""
-    words = [word.strip().lower() for word in only.split(",") if word.strip()]
-    return [one for one in conditions() if not words or any(word in one.name.lower() for word in words)]
+    has_word = chooser(only)
+    return [one for one in conditions() if has_word(one.name)]

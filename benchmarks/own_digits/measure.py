@@ -12,6 +12,7 @@ import numpy as np
 
 from benchmarks.own_digits import writers
 from benchmarks.own_digits.writers import Writer
+from benchmarks.pictures.reader import newest_version
 from service.contract import FLOAT32_FILE, MODEL_NAME, Manifest
 from service.inference.engine import open_version
 from service.preprocessing.decode import decode
@@ -49,14 +50,14 @@ def measure(writer: Writer, given: int, *, models: Path, data: Path, directory: 
         CalledProcessError: the training published nothing; it has said why.
     """
     log = directory / "log.txt"
-    before = newest(models)
+    before = newest_version(models)
     if not log.exists():
         shutil.rmtree(directory, ignore_errors=True)
         _write_digits(writer, given, directory / "digits")
         shutil.copytree(before, directory / "models" / MODEL_NAME / before.name)
         seconds, said = _train(data, directory)
         log.write_text(f"{said}\n{seconds:.1f} s\n", encoding="utf-8")
-    after = newest(directory / "models")
+    after = newest_version(directory / "models")
     seconds = float(re.findall(r"^([\d.]+) s$", log.read_text(encoding="utf-8"), re.MULTILINE)[-1])
     found = Manifest.read(after).metrics
     errors = [_test_errors(version) for version in (before, after)]
@@ -69,13 +70,6 @@ def measure(writer: Writer, given: int, *, models: Path, data: Path, directory: 
         Errors(found["own"]["validation"]["before"], found["validation"]["errors"], found["validation"]["count"]),
         Errors(errors[0], errors[1], 10_000),
         seconds,
-    )
-
-
-def newest(models: Path) -> Path:
-    """Return the directory of the version with the highest number."""
-    return max(
-        (path for path in (models / MODEL_NAME).iterdir() if path.name.isdecimal()), key=lambda path: int(path.name)
     )
 
 

@@ -6,17 +6,15 @@ Choose among versions of the code with `--split validation`; the test split is f
 """
 
 import argparse
-import os
 import sys
 import time
 from pathlib import Path
 
 from benchmarks.pictures import measure, plan, report, sheets
 from benchmarks.pictures.marks import marks
+from benchmarks.pictures.options import shared_parser
 from benchmarks.pictures.reader import Reader
 from training.data.mnist import load
-
-ROOT = Path(__file__).parents[2]
 
 
 def main() -> int:
@@ -49,20 +47,13 @@ def measured(options: argparse.Namespace, images: plan.Images, labels: plan.Labe
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of the command."""
-    made = argparse.ArgumentParser(prog="python -m benchmarks.pictures", description=__doc__.splitlines()[0])
-    made.add_argument("--data", type=Path, required=True, help="directory with MNIST as IDX files")
-    made.add_argument("--split", choices=["test", "validation"], default="test", help="which of its digits")
+    made = shared_parser("benchmarks.pictures", __doc__)
     made.add_argument("--realworld", type=Path, help="directory with optdigits32.npz and semeion.npz")
     made.add_argument("--digits", type=int, default=300, help="digits a condition and strength")
-    made.add_argument("--seed", type=int, default=1, help="of everything that is drawn")
-    made.add_argument("--only", default="", metavar="NAME,...", help="only what has one of these in its name")
     made.add_argument(
         "--short", action="store_true", help="a few pictures of everything, in seconds: to see that all of it runs"
     )
     made.add_argument("--out", type=Path, help="directory for robustness.md, .csv and .png")
-    made.add_argument("--examples", type=Path, help="directory for sheets of failing pictures; outside the repository")
-    made.add_argument("--models", type=Path, default=ROOT / "models", help="directory of the models")
-    made.add_argument("--processes", type=int, default=len(os.sched_getaffinity(0)), help="processes to share the work")
     return made
 
 

@@ -13,6 +13,7 @@ from benchmarks.pictures.conditions import cells
 from benchmarks.pictures.forms import FORMS
 from benchmarks.pictures.measure import NO_DIGIT, Batch
 from benchmarks.pictures.nondigits import NUMBERS, non_digits
+from benchmarks.pictures.options import chooser
 from benchmarks.pictures.sources import FONT_DIGITS, MNIST, REAL_WORLD
 from training.data.mnist import Mnist
 
@@ -130,12 +131,7 @@ def split(data: Mnist, name: str) -> tuple[Images, Labels]:
 
 def batches(options: argparse.Namespace, images: Images, labels: Labels) -> list[Batch]:
     """Return everything that the options ask for."""
-    wanted = [name.strip().lower() for name in options.only.split(",") if name.strip()]
-    percent = _SHORT if options.short else 100.0
-
-    def chosen(name: str) -> bool:
-        return not wanted or any(part in name.lower() for part in wanted)
-
+    chosen, percent = chooser(options.only), _SHORT if options.short else 100.0
     digits = Digits(images, labels, options.seed)
     found = [
         *generated(digits, round(options.digits * percent / 100), chosen),

@@ -27,6 +27,12 @@ class Answer:
     code: str = ""
 
 
+def newest_version(models: Path) -> Path:
+    """Return the directory of the version with the highest number."""
+    versions = [path for path in (models / MODEL_NAME).iterdir() if path.name.isdecimal()]
+    return max(versions, key=lambda path: int(path.name))
+
+
 @dataclass(frozen=True)
 class Reader:
     """A published version, ready to read."""
@@ -42,8 +48,7 @@ class Reader:
         Raises:
             ModelError: it cannot be served.
         """
-        versions = [path for path in (models / MODEL_NAME).iterdir() if path.name.isdigit()]
-        directory = max(versions, key=lambda path: int(path.name))
+        directory = newest_version(models)
         manifest = Manifest.read(directory)
         return cls(open_version(directory, manifest, provider="cpu"), manifest, Settings().max_pixels)
 

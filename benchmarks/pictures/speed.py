@@ -19,8 +19,7 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw
 
 from benchmarks.pictures.files import saved
-
-ROOT = Path(__file__).parents[2]
+from benchmarks.pictures.options import ROOT
 
 # Runs in a checkout, also in one from before the modules had their names of today.
 _WORKER = """
