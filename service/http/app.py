@@ -17,11 +17,10 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.routing import BaseConverter
 
 from service.errors import DigitsError, MalformedRequest, SettingsError, TooLarge, UnknownRoute, WrongMethod
-from service.http import corrections, docs, messages, number, oip, ops, pages, predict, v1
+from service.http import answering, corrections, docs, number, oip, ops, pages, predict, v1
+from service.http.answering import DEFECT, EXTENSION, Read, Request, Service, described, problem, service
 from service.http.logs import current
-from service.http.messages import Read, Request, defect, described, problem
 from service.http.metrics import Metrics
-from service.http.state import EXTENSION, Service, service
 from service.inference.store import model_store
 from service.settings import Settings
 
@@ -80,7 +79,7 @@ def create_app(here: Service | None = None) -> Flask:
     return app
 
 
-def answered(app: Flask, scope: dict[str, Any], content: bytes) -> messages.Response:
+def answered(app: Flask, scope: dict[str, Any], content: bytes) -> answering.Response:
     """Return the application's answer to an ASGI request whose body has been read and unpacked."""
     scope = {**scope, "path": scope["root_path"] + scope["path"]}  # as ASGI has it
     environ: Any = build_environ(scope, BytesIO(content))  # type: ignore[arg-type]
@@ -91,7 +90,7 @@ def answered(app: Flask, scope: dict[str, Any], content: bytes) -> messages.Resp
     answer.headers.remove(NO_SNIFFING[0])  # the door adds it, and the length of a body
     if body := answer.get_data():  # to HEAD there is none, but its length
         answer.headers.remove("Content-Length")
-    return messages.Response(body, tuple(answer.headers), answer.status_code)
+    return answering.Response(body, tuple(answer.headers), answer.status_code)
 
 
 def open_service(settings: Settings, metrics: Metrics | None = None) -> Service:
@@ -140,7 +139,7 @@ def _of_http(error: HTTPException) -> ResponseReturnValue:
 
 def _of_a_defect(error: Exception) -> ResponseReturnValue:
     log.error("A request failed", exc_info=error)
-    return _of_ours(defect())
+    return _of_ours(DEFECT)
 
 
 def _note_route() -> None:

@@ -2,20 +2,17 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from service.contract import LABELS, Correction
 from service.corrections import Corrections
-from service.errors import MalformedRequest, RequestError, UnknownRoute
-from service.http.messages import Question, Request, Response, shown, to_json
+from service.errors import MalformedRequest, UnknownRoute
+from service.http.answering import Digits, Question, Request, Response, shown, to_json
+from service.http.metrics import Metrics
 from service.http.predict import Options, model_of, picture_and_values, png, prediction
-from service.inference.engine import Probabilities
+from service.inference.engine import Images, Probabilities
 from service.inference.store import Serving
-from service.preprocessing.illumination import Grey
 from service.settings import Settings
-
-if TYPE_CHECKING:
-    from service.http.metrics import Metrics
 
 ROUTE = "/corrections"
 FIELD = "digit"
@@ -28,9 +25,9 @@ class Told(Question):
     content: bytes
     told: int
     kept_in: Corrections
-    counts_itself = True  # the picture was counted when it was predicted
+    is_slow = True
 
-    def answer(self, model: Serving, digits: list[Grey | RequestError], probabilities: Probabilities) -> Response:
+    def answer(self, model: Serving, digits: Digits, probabilities: Probabilities) -> Response:
         """Store the correction; return its name and what the model reads."""
         [digit], [row] = digits, probabilities
         said = prediction(row, digit, model.manifest, Options())
@@ -49,8 +46,8 @@ class Told(Question):
         fields = {"id": name, "digit": self.told, "read": said["digit"], "certain": said["certain"]}
         return Response(to_json(fields | model_of(model.manifest)), status=201)
 
-    def count(self, metrics: "Metrics", certain_from: float, probabilities: Probabilities) -> None:  # noqa: ARG002
-        """Count the correction."""
+    def count(self, metrics: Metrics, certain_from: float, images: Images, probabilities: Probabilities) -> None:  # noqa: ARG002
+        """Count the correction; the picture was counted when it was predicted."""
         metrics.corrected(int(probabilities[0].argmax()), self.told)
 
 

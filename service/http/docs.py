@@ -13,7 +13,7 @@ from flask.typing import ResponseReturnValue
 
 from service import __version__, errors
 from service.http import pages
-from service.http.state import service
+from service.http.answering import service
 from service.settings import Settings
 
 _HERE = Path(__file__).parent

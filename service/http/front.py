@@ -18,19 +18,27 @@ from typing import Any
 
 import numpy as np
 
-from service.errors import DigitsError, MalformedRequest, RequestError, TooBusy, TooLarge
+from service.errors import DigitsError, MalformedRequest, TooBusy
 from service.http.access import RawHeaders, Scope, below, check_head, client, cors_headers, demand_key, path_prefix
+from service.http.answering import (
+    DEFECT,
+    Digits,
+    Question,
+    Read,
+    Request,
+    Response,
+    Service,
+    body_too_large,
+    images_of,
+    pixels,
+    problem,
+)
 from service.http.app import NO_SNIFFING, PREDICTIONS, answered, create_app
-from service.http.body import unpacked
+from service.http.forms import unpacked
 from service.http.logs import REQUEST_ID_HEADER, Notes, current, log_access, request_id
-from service.http.messages import Question, Read, Request, Response, body_too_large, defect, pixels, problem
-from service.http.state import Service, Trial, images_of
 from service.http.tensors import JSON_LENGTH
 from service.http.turns import FULL, Turns
 from service.inference.queue import Queue
-from service.inference.store import Serving
-from service.preprocessing.decode import PIXEL_BYTES
-from service.preprocessing.illumination import Grey
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
@@ -39,7 +47,6 @@ SMALL_BODY = 64 << 10  # bytes that are parsed, and whose pictures are decoded, 
 SMALL_TENSORS = 1 << 20  # bytes of binary tensors
 SMALL_PIXELS = 512 * 512
 MOST_A_RUN = 256  # images: a run of more would keep the event loop from everybody else
-_MOST_LARGEST = 8  # so many times the largest colour picture may the pictures of a request take in memory together
 _LINGER_SECONDS = 5.0  # for a rejected client to stop sending and read its answer
 _OTHER_ROUTES = 4  # threads for them, which predictions never take
 
@@ -107,7 +114,7 @@ class Front:
         self._other_routes = ThreadPoolExecutor(_OTHER_ROUTES, "flask")
         self._turns = Turns(settings.threads, settings.queue_seconds)
         gpu = ThreadPoolExecutor(1, "model") if settings.uses_cuda else None
-        self._queue: Queue[Serving | Trial] = Queue(here.run, most=settings.max_batch, executor=gpu)
+        self._queue: Queue = Queue(here.run, most=settings.max_batch, executor=gpu)
         self._answered: list[Notes] = []
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -170,8 +177,8 @@ class Front:
             return problem(error)
         except Exception:
             log.exception("A request failed")
-            notes.code = defect().code
-            return problem(defect())
+            notes.code = DEFECT.code
+            return problem(DEFECT)
 
     def _admit(self, exchange: Exchange, started: float) -> None:
         """Raise a DigitsError over a request that its head alone tells cannot be answered."""
@@ -190,13 +197,9 @@ class Front:
         """Answer a request for predictions as `Service.respond` does, in turns with others."""
         model = self.here.model(**names)
         if _is_small(request):
-            question = read(request, self.here.settings)
-            memory = question.open()
+            question = self.here.parse(read, request)
         else:
-            question = await self._turns.take(read, request, self.here.settings)
-            memory = await self._turns.take(question.open)
-        if memory > _MOST_LARGEST * PIXEL_BYTES * self.here.settings.max_pixels:
-            raise TooLarge("The pictures are too large together: send fewer of them in a request.")
+            question = await self._turns.take(self.here.parse, read, request)
         several = len(question.pictures) > 1
         try:
             async with asyncio.timeout(self.here.settings.request_seconds if several else None):
@@ -206,19 +209,18 @@ class Front:
         images = images_of(question, digits)
         exchange.notes.pictures = len(images)
         runs = [images[start : start + MOST_A_RUN] for start in range(0, len(images), MOST_A_RUN)] or [images]
-        runner = Trial(model) if question.counts_itself else model
-        parts = [await self._queue.submit(runner, part, pictures=question.images is None) for part in runs]
+        parts = [await self._queue.submit(model, part, pictures=question.images is None) for part in runs]
         rows = parts[0] if len(parts) == 1 else np.concatenate(parts)
-        if len(images) <= MOST_A_RUN and not question.counts_itself:
-            return self.here.answer(question, model, digits, rows)
-        return await self._turns.take(self.here.answer, question, model, digits, rows, patient=True)
+        if len(images) <= MOST_A_RUN and not question.is_slow:
+            return self.here.answer(question, model, digits, images, rows)
+        return await self._turns.take(self.here.answer, question, model, digits, images, rows, patient=True)
 
-    async def _digits(self, question: Question, exchange: Exchange) -> list[Grey | RequestError]:
+    async def _digits(self, question: Question, exchange: Exchange) -> Digits:
         """Read the pictures of a question one after the other, among those of others."""
         digits = []
         for index, picture in enumerate(question.pictures):
             exchange.check_client()
-            if question.counts_itself or pixels(picture) > SMALL_PIXELS:
+            if question.is_slow or pixels(picture) > SMALL_PIXELS:
                 digits.append(await self._turns.take(self.here.digit, question, index, patient=index > 0))
             else:
                 digits.append(self.here.digit(question, index))

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from time import sleep
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -27,9 +27,11 @@ from prometheus_client.registry import Collector
 
 from service import __version__
 from service.contract import CONTRACT_VERSION, IMAGE_SIDE, LABELS
-from service.http.logs import Notes
 from service.inference.engine import Images, Probabilities
 from service.inference.store import REFUSALS, Serving
+
+if TYPE_CHECKING:  # it imports gunicorn, which commands do without
+    from service.http.logs import Notes
 
 STAGES = ("decode", "canonical", "inference", "total")
 METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"))
@@ -79,6 +81,7 @@ class Metrics(Collector):
         self._model_info = gauge("model_info", about, "name", "version", "provider", "file", mode="livemax")
         self._model: Gauge | None = None
         self._reads: deque[tuple[int, float, float]] = deque()
+        self._answers: deque[tuple[Images, Probabilities, npt.NDArray[np.float64]]] = deque()
         self._flushing = threading.Lock()
         self._loads = counter("model_loads", "Versions taken or refused, by each worker, and why.", "result", "reason")
         self._loads.labels("success", "")
@@ -100,7 +103,7 @@ class Metrics(Collector):
     def _histogram(self, name: str, text: str, bounds: Sequence[float], *labels: str) -> Histogram:
         return Histogram(f"digits_{name}", text, labels, registry=self._own, buckets=bounds)
 
-    def answered(self, notes: Notes) -> None:
+    def answered(self, notes: "Notes") -> None:
         """Count an answer by route rule, never by path: each label value is a time series."""
         self.in_flight.dec()
         method = notes.method if notes.method in METHODS else "other"
@@ -119,13 +122,17 @@ class Metrics(Collector):
         self._reads.append((side, decode_seconds, canonical_seconds))
 
     def flush(self) -> None:
-        """Count the pictures read since the last call: one by one takes four times as long."""
+        """Count what was read and predicted since the last call: one by one takes four times as long."""
         with self._flushing:  # the loop and a scrape in a thread may both come
             reads = [self._reads.popleft() for _ in range(len(self._reads))]
+            answers = [self._answers.popleft() for _ in range(len(self._answers))]
         if reads:
             histograms = (self._side, self.seconds["decode"], self.seconds["canonical"])
             for histogram, observed in zip(histograms, np.array(reads).T, strict=True):
                 _observe(histogram, observed)
+        if answers:
+            together = answers[0] if len(answers) == 1 else map(np.concatenate, zip(*answers, strict=True))
+            self._count_predictions(*together)
 
     def ran(self, count: int, seconds: float) -> None:
         """Count a run of the model over so many images."""
@@ -139,6 +146,9 @@ class Metrics(Collector):
 
     def predicted(self, images: Images, probabilities: Probabilities, certain_from: float) -> None:
         """Count predictions, uint8 [N, 28, 28] to float32 [N, 10], N at least 1."""
+        self._answers.append((images, probabilities, np.full(len(images), certain_from)))
+
+    def _count_predictions(self, images: Images, probabilities: Probabilities, certain_from: npt.NDArray[Any]) -> None:
         inked = (images.reshape(-1, _AREA) > 0).view(np.uint8)  # numpy takes eight times as long to count them
         _observe(self._ink, cv2.reduce(inked, 1, cv2.REDUCE_SUM, dtype=cv2.CV_32S).ravel() / _AREA)
         confidences = probabilities.max(axis=1)

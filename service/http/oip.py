@@ -13,15 +13,12 @@ from flask.typing import ResponseReturnValue
 
 from service import __version__
 from service.contract import IMAGE_SIDE, INPUT_NAME, LABELS, LABELS_FILE, OUTPUT_NAME
-from service.errors import RequestError
 from service.http import tensors
-from service.http.messages import JSON, Picture, Question, Request, Response, to_json
+from service.http.answering import JSON, Digits, Picture, Question, Request, Response, service, to_json
 from service.http.predict import BYTES, attempt, picture_in
-from service.http.state import service
 from service.http.statistics import model_statistics
 from service.inference.engine import Probabilities
 from service.inference.store import Serving
-from service.preprocessing.illumination import Grey
 from service.settings import Settings
 
 blueprint = Blueprint("oip", __name__, url_prefix="/v2")
@@ -40,12 +37,9 @@ class Inference(Question):
     id: str | None
     binary: bool
     classes: int
+    list_name = INPUT_NAME
 
-    def unreadable(self, index: int, error: RequestError) -> RequestError:
-        """Name the picture in the error."""
-        raise type(error)(f"{INPUT_NAME}[{index}]: {error}") from error
-
-    def answer(self, model: Serving, digits: list[Grey | RequestError], probabilities: Probabilities) -> Response:  # noqa: ARG002
+    def answer(self, model: Serving, digits: Digits, probabilities: Probabilities) -> Response:  # noqa: ARG002
         """Return the output tensor; binary data stands behind the JSON."""
         output, raw = tensors.written(probabilities, binary=self.binary, classes=self.classes)
         answer: dict[str, Any] = {"model_name": model.manifest.name, "model_version": model.manifest.version}

@@ -4,8 +4,8 @@ from flask import Blueprint, Response, request
 from flask.typing import ResponseReturnValue
 from prometheus_client.exposition import choose_encoder
 
+from service.http.answering import service
 from service.http.predict import model_of
-from service.http.state import service
 
 blueprint = Blueprint("ops", __name__)
 

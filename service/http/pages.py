@@ -6,9 +6,9 @@ from flask import Blueprint, Response, current_app, jsonify, request, send_from_
 from flask.typing import ResponseReturnValue
 from markupsafe import escape
 
+from service.http.answering import service
 from service.http.corrections import ROUTE as CORRECTIONS
 from service.http.predict import model_of
-from service.http.state import service
 
 STATIC = Path(__file__).parent / "static"
 

@@ -14,11 +14,21 @@ import numpy as np
 
 from service.contract import LABELS, Manifest
 from service.errors import MalformedRequest, RequestError, UnsupportedMediaType
+from service.http.answering import (
+    Digits,
+    Picture,
+    Question,
+    Request,
+    Response,
+    at_most,
+    check_names,
+    described,
+    shown,
+    to_json,
+)
 from service.http.forms import fields_of, json_of, media_type
-from service.http.messages import Picture, Question, Request, Response, at_most, check_names, described, shown, to_json
 from service.inference.engine import Probabilities
 from service.inference.store import Serving
-from service.preprocessing.illumination import Grey
 from service.settings import Settings
 
 FIELD, LIST = "image", "images"
@@ -58,7 +68,7 @@ class One(Question):
 
     options: Options
 
-    def answer(self, model: Serving, digits: list[Grey | RequestError], probabilities: Probabilities) -> Response:
+    def answer(self, model: Serving, digits: Digits, probabilities: Probabilities) -> Response:
         """Return the digit, its probabilities and the model that answered."""
         [digit], [row] = digits, probabilities
         return Response(to_json(prediction(row, digit, model.manifest, self.options) | model_of(model.manifest)))
@@ -69,12 +79,9 @@ class Many(Question):
     """Pictures of which one that cannot be read leaves the others answered."""
 
     options: Options
+    keeps_errors = True
 
-    def unreadable(self, index: int, error: RequestError) -> RequestError:  # noqa: ARG002
-        """Let the error stand in the answer."""
-        return error
-
-    def answer(self, model: Serving, digits: list[Grey | RequestError], probabilities: Probabilities) -> Response:
+    def answer(self, model: Serving, digits: Digits, probabilities: Probabilities) -> Response:
         """Return a digit or an error for each picture, in their order."""
         rows = iter(probabilities)
         predictions = [

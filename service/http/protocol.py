@@ -21,7 +21,7 @@ from service.errors import (
     UnsupportedTransferCoding,
     UriTooLong,
 )
-from service.http.messages import body_too_large
+from service.http.answering import body_too_large
 
 HEAD_SECONDS = 10.0  # for a head to arrive in full
 LAST_SECONDS = 2.0  # for a client to use a kept connection once more, after SIGTERM

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from service.contract import IMAGE_SIDE, INPUT_NAME, LABELS, OUTPUT_NAME
 from service.errors import MalformedRequest, TooLarge
-from service.http.messages import decoded, shown
+from service.http.answering import decoded, shown
 from service.inference.engine import Images, Probabilities
 
 JSON_LENGTH = "Inference-Header-Content-Length"  # the header that says where the binary data begins

@@ -12,14 +12,12 @@ from flask import Blueprint, jsonify
 from flask.typing import ResponseReturnValue
 
 from service.contract import IMAGE_SIDE
-from service.errors import MalformedRequest, RequestError
+from service.errors import MalformedRequest
 from service.http import oip, tensors
-from service.http.messages import Question, Request, Response, at_most, decoded, to_json
+from service.http.answering import Digits, Question, Request, Response, at_most, decoded, service, to_json
 from service.http.predict import Options, attempt, picture_in, prediction
-from service.http.state import service
 from service.inference.engine import Probabilities
 from service.inference.store import Serving
-from service.preprocessing.illumination import Grey
 from service.settings import Settings
 
 blueprint = Blueprint("v1", __name__, url_prefix="/v1")
@@ -48,11 +46,9 @@ class Message(msgspec.Struct):
 class Instances(Question):
     """A batch, of which one that cannot be read refuses all."""
 
-    def unreadable(self, index: int, error: RequestError) -> RequestError:
-        """Name the instance in the error."""
-        raise type(error)(f"instances[{index}]: {error}") from error
+    list_name = "instances"
 
-    def answer(self, model: Serving, digits: list[Grey | RequestError], probabilities: Probabilities) -> Response:  # noqa: ARG002
+    def answer(self, model: Serving, digits: Digits, probabilities: Probabilities) -> Response:  # noqa: ARG002
         """Return what /predict says of each."""
         rows = [prediction(row, None, model.manifest, Options()) for row in probabilities]
         return Response(to_json({"predictions": rows}))

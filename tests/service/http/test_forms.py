@@ -11,8 +11,8 @@ from werkzeug.test import Client
 
 from service.errors import MalformedRequest, TooLarge
 from service.http import forms, predict
+from service.http.answering import Request
 from service.http.forms import fields_of
-from service.http.messages import Request
 from service.settings import Settings
 from tests import drawing
 from tests.server import multipart

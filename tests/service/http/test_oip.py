@@ -16,7 +16,7 @@ from werkzeug.test import Client
 
 import service
 from service.http import tensors
-from service.http.state import Service
+from service.http.answering import Service
 from service.settings import Settings
 from tests import door, drawing, factory
 from tests.tensors import binary, digits

@@ -13,10 +13,10 @@ from PIL import Image
 from werkzeug.test import Client
 
 from service.errors import MalformedRequest
+from service.http.answering import Service
 from service.http.app import create_app, open_service
 from service.http.front import Front
 from service.http.predict import picture_in
-from service.http.state import Service
 from service.inference.second_look import with_second_looks
 from service.preprocessing.mnist_format import canonical_digit
 from service.settings import Settings
