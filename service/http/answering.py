@@ -105,7 +105,7 @@ class Service:
     def model(self, name: str | None = None, version: str | None = None) -> Serving:
         """Return the model that serves, or raise NotReady.
 
-        A client may name it and its version: UnknownRoute is raised where that is another one.
+        A client may name it and its version: UnknownRoute is raised if that is another one.
         """
         if name not in (None, self.settings.model_name):
             raise UnknownRoute(f"No model {shown(name)} is served: ask for {self.settings.model_name!r}.")
@@ -134,13 +134,13 @@ class Service:
         question.pictures = [_opened(picture) for picture in question.pictures]
         memory = sum(pixels(each) * each.pixel_bytes for each in question.pictures if isinstance(each, Still))
         if memory > _MOST_MEMORY * PIXEL_BYTES * self.settings.max_pixels:
-            raise TooLarge("The pictures are too large together: send fewer of them in a request.")
+            raise TooLarge("The pictures are too large together: send fewer in a request.")
         return question
 
     def digit(self, question: Question, index: int) -> Grey | RequestError:
         """Return the digit in a picture of a question, uint8 [28, 28], or raise why it cannot be read.
 
-        Where the question keeps errors, return it.
+        If the question keeps errors, return the error.
         """
         picture = question.pictures[index]
         try:
@@ -163,7 +163,7 @@ class Service:
     def run(self, model: Serving, images: Images, pictures: int) -> Probabilities:
         """Return the probabilities, float32 [N, 10], of `images`, uint8 [N, 28, 28].
 
-        The first `pictures` of them get a second look where they need it; the others are the model's own input.
+        Only the first `pictures` may get a second look; the others are the model's own input.
         """
         if len(images) == 0:
             return np.zeros((0, len(LABELS)), np.float32)
@@ -239,7 +239,7 @@ def problem(error: DigitsError) -> Response:
 
 
 def check_names(found: Any, known: Sequence[str], what: str) -> None:
-    """Raise MalformedRequest over a name that is not `known`: a misspelt option must not be ignored."""
+    """Raise MalformedRequest for a name that is not `known`: a misspelt option must not be ignored."""
     unknown = [name for name in found if name not in known]
     if unknown:
         takes = ", ".join(f"`{name}`" for name in known) or "none"
@@ -254,10 +254,10 @@ def decoded(body: bytes, kind: Any, refusal: Callable[[str], str]) -> Any:
         raise MalformedRequest(refusal(first_line(error))) from None
 
 
-def at_most(pictures: Sequence[Any], most: int) -> None:
-    """Raise TooLarge over more than `most` pictures."""
-    if len(pictures) > most:
-        raise TooLarge(f"There are {len(pictures)} pictures, allowed are {most}: send the rest in another request.")
+def at_most(count: int, most: int, what: str = "pictures") -> None:
+    """Raise TooLarge if there are more than `most` pictures."""
+    if count > most:
+        raise TooLarge(f"There are {shown(count)} {what}, {most} are allowed: send the rest in another request.")
 
 
 def body_too_large(settings: Settings) -> TooLarge:

@@ -1,6 +1,6 @@
-"""The Flask application: every route, complete. `flask --app service.http.app run` serves it without the door.
+"""The Flask application: every route. `flask --app service.http.app run` serves it without the door.
 
-Keys, CORS, deadlines, request ids, the access log and the count of requests are the door's alone (`front`).
+Only the door (`front`) has API keys, CORS, deadlines, request IDs, the access log and request counts.
 """
 
 import logging
@@ -26,7 +26,7 @@ from service.settings import Settings
 
 log = logging.getLogger(__name__)
 
-#: The routes that ask the model, with what reads their requests. The door answers them itself.
+#: The prediction routes, which the door answers itself, and what parses their requests.
 PREDICTIONS: dict[str, Read] = {
     "/predict": predict.read,
     "/predict/batch": predict.read_batch,
@@ -40,15 +40,15 @@ _OF_A_BODY = ("content-type", "content-length")
 NO_SNIFFING = ("X-Content-Type-Options", "nosniff")
 
 _OF_STATUS: dict[int, tuple[type[DigitsError], str]] = {
-    400: (MalformedRequest, "The request is malformed: compare it with the documented form."),
-    404: (UnknownRoute, "Nothing is served at this path: GET / lists the routes."),
-    405: (WrongMethod, "This path does not take this method: the `Allow` header lists those that it takes."),
-    413: (TooLarge, "The request is too large: send less at a time."),
+    400: (MalformedRequest, "The request is malformed: compare it with GET /docs."),
+    404: (UnknownRoute, "There is no such path: GET / lists the routes."),
+    405: (WrongMethod, "This path does not have this method: the `Allow` header lists its methods."),
+    413: (TooLarge, "The request is too large: send less."),
 }
 
 
 class ModelName(BaseConverter):
-    """A model's name, which ends before the `:` of a verb of /v1."""
+    """Ends before the `:` of `/v1/models/NAME:predict`."""
 
     regex = "[^/:]+"
 
@@ -56,12 +56,12 @@ class ModelName(BaseConverter):
 def create_app(here: Service | None = None) -> Flask:
     """Return the application for a service; without one, for the settings in the environment.
 
-    SettingsError is raised over a bad value, and over keys, which the door alone demands.
+    SettingsError is raised for a bad value, and for API keys, which only the door checks.
     """
     if here is None:
         here = open_service(Settings.from_environ(os.environ))
         if here.settings.api_key_file:
-            raise SettingsError("DIGITS_API_KEY_FILE is set and Flask alone demands no key: run `python -m service`.")
+            raise SettingsError("DIGITS_API_KEY_FILE is set, but Flask alone checks no keys: run `python -m service`.")
     app = Flask("service.http", static_folder=None)
     app.extensions[EXTENSION] = here
     app.json.sort_keys = False  # type: ignore[attr-defined]
@@ -94,12 +94,12 @@ def answered(app: Flask, scope: dict[str, Any], content: bytes) -> answering.Res
 
 
 def open_service(settings: Settings, metrics: Metrics | None = None) -> Service:
-    """Return a service with the model open that serves first; it starts without one where there is none."""
+    """Return a service with its model open, or without one if none can be loaded yet."""
     here = Service(settings, model_store(settings), metrics or Metrics())
     here.store.report = here.metrics.model
     here.store.refresh()
     if here.store.serving is None:
-        log.warning("No model serves yet. %s Models are looked for in %s.", here.store.reason, settings.models_dir)
+        log.warning("No model serves yet. %s The models directory is %s.", here.store.reason, settings.models_dir)
     return here
 
 
@@ -123,7 +123,7 @@ def _of_ours(error: DigitsError) -> ResponseReturnValue:
 
 
 def _of_http(error: HTTPException) -> ResponseReturnValue:
-    """Render what Flask and Werkzeug raise, their headers kept (`Allow`)."""
+    """Render errors of Flask and Werkzeug, with their headers (`Allow`)."""
     if error.code is None or error.code < 400:
         return error
     if error.code in _OF_STATUS:

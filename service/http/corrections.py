@@ -1,4 +1,4 @@
-"""`POST /corrections`: a picture and the digit that a person sees in it, kept to train on."""
+"""`POST /corrections`: a picture and its correct digit, kept for training."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,7 +20,7 @@ FIELD = "digit"
 
 @dataclass(kw_only=True)
 class Told(Question):
-    """One picture as sent, and the digit that it shows."""
+    """One picture as sent, and its correct digit."""
 
     content: bytes
     told: int
@@ -28,7 +28,7 @@ class Told(Question):
     is_slow = True
 
     def answer(self, model: Serving, digits: Digits, probabilities: Probabilities) -> Response:
-        """Store the correction; return its name and what the model reads."""
+        """Store the correction; return its ID and the model's digit."""
         [digit], [row] = digits, probabilities
         said = prediction(row, digit, model.manifest, Options())
         correction = Correction(
@@ -52,24 +52,19 @@ class Told(Question):
 
 
 def read(request: Request, settings: Settings) -> Told:
-    """Parse a request to `/corrections`.
-
-    Raises:
-        UnknownRoute: this service keeps no corrections.
-        RequestError: the request is not one of those that `/predict` takes, with a `digit` beside the picture.
-    """
+    """Parse a request like those of `/predict` with a field `digit`; raise UnknownRoute if corrections are off."""
     kept_in = Corrections.of(settings)
     if kept_in is None:
-        raise UnknownRoute("This service keeps no corrections: set DIGITS_CORRECTIONS_DIR where it runs to keep them.")
+        raise UnknownRoute("This service keeps no corrections: start it with DIGITS_CORRECTIONS_DIR.")
     picture, values = picture_and_values(request, (FIELD,))
     return Told(pictures=[picture], content=picture, told=_digit(values), kept_in=kept_in)
 
 
 def _digit(values: dict[str, Any]) -> int:
     if FIELD not in values:
-        raise MalformedRequest(f"There is no field `{FIELD}`: say which digit the picture shows, from 0 to 9.")
+        raise MalformedRequest(f"There is no field `{FIELD}`: send the digit that the picture shows, from 0 to 9.")
     told = values[FIELD]
     known = told in LABELS if isinstance(told, str) else type(told) in (int, float) and told in range(len(LABELS))
     if not known:
-        raise MalformedRequest(f"{FIELD}={shown(told)} is no digit: send a whole number from 0 to 9.")
+        raise MalformedRequest(f"{FIELD}={shown(told)} is not a digit: send a whole number from 0 to 9.")
     return int(told)

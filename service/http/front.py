@@ -1,8 +1,8 @@
-"""The ASGI door: every request passes it once, whatever it asks.
+"""The ASGI door: every request passes it once.
 
-Here and nowhere else a request gets its id, its deadlines and limits, its key checked, its CORS headers, its turn, its
-line in the log and its place in the metrics. Predictions are answered here: small pictures and tensors are read on the
-event loop, larger pictures one by one in threads, and all wait in one queue for the model. Flask answers the rest.
+Only here requests get IDs, limits, API key checks, CORS headers, admission, log lines and metrics. Predictions are
+answered here: small pictures and tensors are read on the event loop, larger pictures one by one in threads, and all
+wait in one queue for the model. Flask answers the other routes.
 """
 
 import asyncio
@@ -46,9 +46,9 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 SMALL_BODY = 64 << 10  # bytes that are parsed, and whose pictures are decoded, on the event loop
 SMALL_TENSORS = 1 << 20  # bytes of binary tensors
 SMALL_PIXELS = 512 * 512
-MOST_A_RUN = 256  # images: a run of more would keep the event loop from everybody else
+MOST_A_RUN = 256  # images: a larger run would block the event loop
 _LINGER_SECONDS = 5.0  # for a rejected client to stop sending and read its answer
-_OTHER_ROUTES = 4  # threads for them, which predictions never take
+_OTHER_ROUTES = 4  # threads; predictions never use them
 
 _ROUTES = [(re.compile(re.sub(r"<(\w+)>", r"(?P<\1>[^/]+)", rule)), rule, read) for rule, read in PREDICTIONS.items()]
 
@@ -56,7 +56,7 @@ log = logging.getLogger(__name__)
 
 
 class Exchange:
-    """A request and its answer on their way; `headers` are the request's, by lower-case names, `extra` the answer's."""
+    """A request and how to answer it; `headers` are the request's, by lower-case names, `extra` the answer's."""
 
     def __init__(
         self, scope: Scope, receive: Receive, send: Send, notes: Notes, headers: dict[str, str], extra: RawHeaders
@@ -66,7 +66,7 @@ class Exchange:
         self._unread = notes.bytes_in > 0 or "transfer-encoding" in headers
 
     async def body(self) -> bytes:
-        """Return the body, or raise the error that ends the request while it arrives."""
+        """Return the body, or raise the error that ended the request while it arrived."""
         message = await self._receive()
         if "error" in self.scope["state"]:
             raise self.scope["state"]["error"]
@@ -82,7 +82,7 @@ class Exchange:
             raise MalformedRequest(_GONE)
 
     async def give(self, response: Response) -> None:
-        """Answer. Where the request was not read whole the connection closes, when the client has had time to read."""
+        """Send the answer. If the request was not read in full, the connection closes after a moment to read it."""
         lines = [(name.lower().encode(), value.encode("latin-1")) for name, value in response.headers]
         lines += [_NO_SNIFFING, *self._extra]
         if response.body:
@@ -100,14 +100,13 @@ class Exchange:
 
 _NO_SNIFFING = (NO_SNIFFING[0].lower().encode(), NO_SNIFFING[1].encode())
 _ID = REQUEST_ID_HEADER.lower().encode()
-_GONE = "The client closed the connection before its answer was ready: keep it open."
+_GONE = "The client closed the connection before the answer was ready: keep it open."
 
 
 class Front:
     """The ASGI application of one worker, for the service `here`."""
 
     def __init__(self, here: Service) -> None:
-        """Start threads as they are needed; nothing else is expensive here."""
         self.here = here
         settings = here.settings
         self._flask = create_app(here)
@@ -133,7 +132,7 @@ class Front:
                 asyncio.get_running_loop().call_soon(self._report)
 
     def _report(self) -> None:
-        """Count and log what was answered in this turn: together it takes half as long as one by one."""
+        """Count and log what was answered in this turn: together takes half as long as one by one."""
         answered, self._answered = self._answered, []
         self.here.metrics.flush()
         for notes in answered:
@@ -181,7 +180,7 @@ class Front:
             return problem(DEFECT)
 
     def _admit(self, exchange: Exchange, started: float) -> None:
-        """Raise a DigitsError over a request that its head alone tells cannot be answered."""
+        """Raise a DigitsError for a request that can be rejected by its head alone."""
         scope, headers, settings = exchange.scope, exchange.headers, self.here.settings
         if "error" in scope["state"]:
             raise scope["state"]["error"]
@@ -205,7 +204,7 @@ class Front:
             async with asyncio.timeout(self.here.settings.request_seconds if several else None):
                 digits = await self._digits(question, exchange)
         except TimeoutError:
-            raise TooBusy("The pictures take too long together: send fewer of them in a request.") from None
+            raise TooBusy("The pictures take too long together: send fewer in a request.") from None
         images = images_of(question, digits)
         exchange.notes.pictures = len(images)
         runs = [images[start : start + MOST_A_RUN] for start in range(0, len(images), MOST_A_RUN)] or [images]
@@ -216,7 +215,7 @@ class Front:
         return await self._turns.take(self.here.answer, question, model, digits, images, rows, patient=True)
 
     async def _digits(self, question: Question, exchange: Exchange) -> Digits:
-        """Read the pictures of a question one after the other, among those of others."""
+        """Read the pictures of a question one by one, interleaved with those of other requests."""
         digits = []
         for index, picture in enumerate(question.pictures):
             exchange.check_client()
@@ -237,7 +236,7 @@ def _is_small(request: Request) -> bool:
 
 
 def _route(scope: Scope) -> tuple[str, Read, dict[str, str]] | None:
-    """Return the rule of a request for predictions, what reads it, and what its path names; None for other routes."""
+    """Return rule, reader and path parameters of a prediction request; None for other routes."""
     if scope["method"] == "POST":
         for pattern, rule, read in _ROUTES:
             if found := pattern.fullmatch(scope["path"]):

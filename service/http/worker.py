@@ -92,7 +92,7 @@ class Acceptor:
         return True
 
     def close(self) -> None:
-        """Accept the connections that are already made, then no more."""
+        """Accept the connections that are waiting, then no more."""
         if self._paused:
             self._paused.cancel()
         self._loop.remove_reader(self._listener)
@@ -100,19 +100,16 @@ class Acceptor:
             pass
 
     async def wait_closed(self) -> None:
-        """Return at once: there is nothing to wait for."""
+        """Do nothing; uvicorn calls this."""
 
 
 class Server(uvicorn.Server):
-    """uvicorn's server with our acceptors."""
-
     shares: Shares  # of all workers, in which this one has its `place`
     place: int
     most_connections: int
     held = 0  # bytes of bodies that are not complete
 
     def protocol(self) -> Protocol:
-        """Return the protocol for a new connection."""
         return Protocol(self.config, self.server_state, self.lifespan.state, server=self)
 
     def hold(self, more: int = 0) -> None:
@@ -120,7 +117,6 @@ class Server(uvicorn.Server):
         self.shares.hold(self.place, len(self.server_state.connections) + more)
 
     async def startup(self, sockets: Sequence[socket.socket] | None = None) -> None:
-        """Start accepting."""
         await self.lifespan.startup()
         self.hold()
         self.servers = [Acceptor(listener, self) for listener in sockets or ()]  # type: ignore[misc]
@@ -135,20 +131,19 @@ class Server(uvicorn.Server):
                 connection.check(loop.time())  # type: ignore[union-attr]
 
     async def shutdown(self, sockets: Sequence[socket.socket] | None = None) -> None:
-        """Finish what has begun."""
         self.shares.leave(self.place)
         await super().shutdown(list(sockets or ()))
         self._captured_signals.clear()  # uvicorn would raise them again, and a normal stop would look like a crash
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Finish what has begun on SIGTERM; end at once on SIGINT and SIGQUIT, as gunicorn's workers do."""
+        """Finish on SIGTERM; end at once on SIGINT and SIGQUIT, as gunicorn's workers do."""
         if sig != signal.SIGTERM:
             os._exit(0)
         super().handle_exit(sig, frame)
 
 
 class Worker(UvicornWorker):  # type: ignore[misc]
-    """gunicorn's worker. `shares` and `place` are set after the fork."""
+    """`shares` and `place` are set after the fork."""
 
     CONFIG_KWARGS = {  # noqa: RUF012
         "loop": "uvloop",
@@ -164,9 +159,8 @@ class Worker(UvicornWorker):  # type: ignore[misc]
     place: int
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        """Let uvicorn log its errors to the service's log; the door logs requests."""
         super().__init__(*args, **kwargs)
-        logger = logging.getLogger("uvicorn.error")
+        logger = logging.getLogger("uvicorn.error")  # into the service's log; the door logs requests
         logger.propagate = True
         logger.setLevel(logging.ERROR)
 
