@@ -31,7 +31,7 @@ def batch(pictures: int) -> bytes:
     return post_json("/predict/batch", {"images": [text_of(large)] * pictures})
 
 
-def test_batches_of_large_pictures_wait_among_the_others(live: Servers) -> None:
+def test_batches_of_large_pictures_take_turns_with_others(live: Servers) -> None:
     address = live.address()
 
     def send() -> None:
@@ -46,7 +46,7 @@ def test_batches_of_large_pictures_wait_among_the_others(live: Servers) -> None:
     unharmed(found)
 
 
-def test_work_whose_client_is_gone_stops(live: Servers) -> None:
+def test_work_stops_when_the_client_disconnects(live: Servers) -> None:
     [worker] = live.server("default").workers()
     connection = connect(live.address(), batch(50))
     time.sleep(1)

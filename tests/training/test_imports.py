@@ -22,7 +22,7 @@ def imported(path: Path) -> set[str]:
     return modules
 
 
-def test_training_takes_five_modules_of_the_service_at_most() -> None:
+def test_training_imports_at_most_five_modules_of_the_service() -> None:
     files = list(TRAINING.rglob("*.py"))
     taken = {module for path in files for module in imported(path) if module.partition(".")[0] == "service"}
     assert taken, "nothing was read"
@@ -42,7 +42,7 @@ def test_no_import_runs_back_up() -> None:
             assert own <= allowed, f"{path.name} of {layer} imports {own - allowed}"
 
 
-def test_what_stands_beside_the_layers_imports_none_of_them() -> None:
+def test_shared_modules_import_no_layer() -> None:
     for name in BESIDE:
         own = {module.split(".")[1] for module in imported(TRAINING / f"{name}.py") if module.startswith("training.")}
         assert own <= BESIDE, name

@@ -55,7 +55,7 @@ def check_ends(process: "subprocess.Popen[str]") -> None:
 
 
 @pytest.mark.parametrize("work", [BUSY, PATIENT])
-def test_it_ends_whether_python_sees_the_signal_or_not(work: str) -> None:
+def test_ctrl_c_ends_training_even_inside_c_code(work: str) -> None:
     with running("-c", PROGRAM.format(work=work)) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "at work\n"
@@ -72,7 +72,7 @@ def wait_until(true: Callable[[], bool]) -> None:
 @pytest.mark.tensorflow
 @pytest.mark.timed
 @pytest.mark.parametrize("stage", ["pictures", "training"])
-def test_a_stage_ends_and_what_it_made_is_kept(tmp_path: Path, mnist_dir: Path, stage: str) -> None:
+def test_interrupted_stages_keep_their_results(tmp_path: Path, mnist_dir: Path, stage: str) -> None:
     recipe = {"pictures": "dmlp-relu-glorot", "training": "dmlp-augmented"}[stage]
     arguments = ["--recipe", recipe, "--data", str(mnist_dir), "--device", "cpu"]
     arguments += ["--models", str(tmp_path / "models"), "--run-dir", str(tmp_path / "run")]

@@ -27,7 +27,7 @@ def run(*arguments: object, **environment: str) -> subprocess.CompletedProcess[s
     return subprocess.run(command, cwd=ROOT, env=os.environ | environment, capture_output=True, text=True, check=False)
 
 
-def test_help_names_the_options_and_the_recipes(capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_lists_options_and_recipes(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main(["--help"])
     assert caught.value.code == 0
@@ -60,7 +60,7 @@ def test_a_bad_option_is_named(capsys: pytest.CaptureFixture[str], option: str, 
     assert "_" not in last, "names of functions are no words for users"
 
 
-def test_an_unknown_recipe_is_answered_with_the_known_ones(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_error_for_an_unknown_recipe_lists_known_ones(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--recipe", "best"]) == 1
     line = capsys.readouterr().err
     assert line.count("\n") == 1

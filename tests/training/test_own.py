@@ -83,7 +83,7 @@ def test_a_graph_that_is_read_back_gives_the_same_answers(before: Published, dat
     np.testing.assert_allclose(answers, before.engine.run(data.test_images), atol=1e-6)
 
 
-def test_so_does_the_published_one(data: Mnist) -> None:
+def test_the_published_model_is_read_back_exactly(data: Mnist) -> None:
     found = published.newest(Path("models") / MODEL_NAME)
     assert found
     model = read_back(found.graph, with_network_of(recipes.find("fine-tune"), found.manifest.recipe))
@@ -91,7 +91,7 @@ def test_so_does_the_published_one(data: Mnist) -> None:
     np.testing.assert_allclose(answers, found.engine.run(data.test_images), atol=1e-6)
 
 
-def test_the_newest_whole_version_is_taken(here: Path) -> None:
+def test_the_newest_complete_version_is_used(here: Path) -> None:
     (here / "models" / MODEL_NAME / "2").mkdir()
     found = published.newest(here / "models" / MODEL_NAME)
     assert found
@@ -105,7 +105,7 @@ def test_another_network_cannot_be_read_back(before: Published, other: dict[str,
         with_network_of(FINE_TUNE, {**before.manifest.recipe, **other})
 
 
-def test_a_graph_of_another_size_is_told(before: Published) -> None:
+def test_a_graph_of_another_size_is_reported(before: Published) -> None:
     with pytest.raises(TrainingError, match="cannot be read back"):
         read_back(before.graph, replace(FINE_TUNE, hidden=(64, 33)))
 
@@ -135,7 +135,7 @@ def test_fine_tuning_learns_the_hand_and_keeps_mnist(
     assert "own digits, held out: before" in capsys.readouterr().out
 
 
-def test_where_mnist_suffers_nothing_is_published_unless_told_to(here: Path, data: Mnist, before: Published) -> None:
+def test_the_gate_stops_publication_unless_forced(here: Path, data: Mnist, before: Published) -> None:
     wrong = Share(data.train_images[:300], (data.train_labels[:300] + 1) % 10, [str(number) for number in range(300)])
     poison = Own(wrong, hand(5, seed=3), [], {}, [], "poison", before=before)
     recipe = tuned(replace(FINE_TUNE, own_share=0.8, accuracy_floor=0.0), before)
@@ -149,7 +149,7 @@ def test_where_mnist_suffers_nothing_is_published_unless_told_to(here: Path, dat
     assert pipeline.run(recipe, replace(data, own=poison), resumed) == "2"
 
 
-def test_other_digits_are_another_run(here: Path, data: Mnist, own: Own, before: Published) -> None:
+def test_other_own_digits_are_another_run(here: Path, data: Mnist, own: Own, before: Published) -> None:
     recipe = tuned(FINE_TUNE, before)
     with interrupted(after=1):
         pipeline.run(recipe, replace(data, own=own), options(here, epochs=2))
@@ -158,7 +158,7 @@ def test_other_digits_are_another_run(here: Path, data: Mnist, own: Own, before:
         pipeline.run(recipe, replace(data, own=other), options(here, epochs=2, resume=True))
 
 
-def test_any_recipe_learns_them_and_without_a_version_before(tmp_path: Path, data: Mnist, own: Own) -> None:
+def test_any_recipe_learns_own_digits_even_without_a_previous_version(tmp_path: Path, data: Mnist, own: Own) -> None:
     recipe = replace(drawn.RECIPE, own_share=0.2, epochs=3)
     number = pipeline.run(recipe, replace(data, own=replace(own, before=None)), options(tmp_path, epochs=3))
     found = Manifest.read(tmp_path / "models" / MODEL_NAME / str(number)).metrics["own"]
@@ -166,7 +166,7 @@ def test_any_recipe_learns_them_and_without_a_version_before(tmp_path: Path, dat
     assert found["own_held_out"]["after"] < 10
 
 
-def test_what_is_rejected_is_listed_in_the_run(
+def test_rejected_entries_are_listed_in_the_run(
     tmp_path: Path, data: Mnist, own: Own, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from training.data.own.entries import Rejected
@@ -246,7 +246,7 @@ def test_the_command_reviews(tmp_path: Path, models: Path, capsys: pytest.Captur
         (["--extra", "/nowhere", "--review", "sheet.png"], "published version"),
     ],
 )
-def test_what_is_missing_is_said_before_anything_is_trained(
+def test_missing_files_are_reported_before_training(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], said: str
 ) -> None:
     assert main([*arguments, "--models", str(tmp_path)]) == 1

@@ -42,7 +42,7 @@ def test_a_finished_run_that_is_resumed_publishes_nothing(
         assert published(tmp_path) == []
 
 
-def test_of_several_seeds_the_median_is_published_and_the_card_has_all(tmp_path: Path, data: Mnist) -> None:
+def test_the_median_of_several_seeds_is_published(tmp_path: Path, data: Mnist) -> None:
     short = replace(drawn.RECIPE, epochs=1, accuracy_floor=0)
     with interrupted(after=1, within="seed-2"):
         pipeline.run(short, data, options(tmp_path, epochs=1, seeds=3))
@@ -67,9 +67,7 @@ def test_of_several_seeds_the_median_is_published_and_the_card_has_all(tmp_path:
         pipeline.run(short, data, options(tmp_path, epochs=1, seeds=2, resume=True))
 
 
-def test_each_stage_says_what_it_did(
-    tmp_path: Path, data: Mnist, recipe: Recipe, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_each_stage_reports(tmp_path: Path, data: Mnist, recipe: Recipe, capsys: pytest.CaptureFixture[str]) -> None:
     pipeline.run(replace(recipe, epochs=1, accuracy_floor=0), data, options(tmp_path, epochs=1))
     said = capsys.readouterr().out
     stages = dict.fromkeys(re.findall(r"^\[(\w+) *\]", said, re.MULTILINE))
@@ -102,7 +100,7 @@ def test_under_the_floor_nothing_is_published(tmp_path: Path, data: Mnist, recip
     assert published(tmp_path) == []
 
 
-def test_what_could_not_be_written_is_published_by_resuming(
+def test_resuming_publishes_after_a_failed_write(
     tmp_path: Path, data: Mnist, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def disk_full(*_arguments: object) -> None:

@@ -73,7 +73,7 @@ def _members() -> Any:
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_a_wrong_model_that_keeps_what_its_manifest_promises(models_dir: Path, name: str) -> None:
+def test_a_wrong_model_with_a_consistent_manifest_is_rejected(models_dir: Path, name: str) -> None:
     make, words = WRONG[name]
     factory.publish(models_dir, 2, promised=factory.content_of(make()))
     code, reason = refusal(models_dir)
@@ -139,7 +139,7 @@ def test_a_damaged_version(models_dir: Path, name: str) -> None:
     assert words in reason
 
 
-def test_weights_outside_the_file_whose_hash_is_known(models_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_external_weights_are_rejected(models_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """ONNX Runtime would look for them in the working directory."""
     proto = factory.graph()
     onnx.external_data_helper.convert_model_to_external_data(proto, location="weights", size_threshold=0)
@@ -152,7 +152,7 @@ def test_weights_outside_the_file_whose_hash_is_known(models_dir: Path, monkeypa
     assert "external data" in reason.lower()
 
 
-def test_a_trained_model_that_says_enough_of_itself_serves(models_dir: Path) -> None:
+def test_a_trained_model_with_full_metadata_serves(models_dir: Path) -> None:
     def say(told: dict[str, Any]) -> None:
         told["recipe"] = {"accuracy_floor": 0.97}
         told["metrics"] = {"verified": {FLOAT32_FILE: {"test": {"errors": 300, "count": 10_000}}}}
@@ -164,7 +164,7 @@ def test_a_trained_model_that_says_enough_of_itself_serves(models_dir: Path) -> 
 
 
 @pytest.mark.parametrize(("seconds", "opened", "serves"), [(0.0, 2, True), (60.0, 1, False)])
-def test_what_may_have_passed_is_tried_again(
+def test_transient_failures_are_retried(
     models_dir: Path, monkeypatch: pytest.MonkeyPatch, seconds: float, opened: int, serves: bool
 ) -> None:
     errors: list[Exception] = [MemoryError("short for a moment")]

@@ -143,7 +143,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("case", BAD)
-def test_bad_data_gets_one_line_that_names_file_finding_and_remedy(tmp_path: Path, case: str) -> None:
+def test_bad_data_gets_one_line_with_file_cause_and_remedy(tmp_path: Path, case: str) -> None:
     spoil, expected = BAD[case]
     write(tmp_path)
     spoil(tmp_path)

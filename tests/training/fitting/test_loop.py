@@ -63,7 +63,7 @@ def by_hand(recipe: Recipe) -> tuple[Any, list[float]]:
 
 @pytest.mark.parametrize("xla", [False, True])
 @pytest.mark.parametrize("recipe", [DEFORMED, PLAIN], ids=["deformed", "plain"])
-def test_an_epoch_in_one_call_is_what_its_steps_are(recipe: Recipe, xla: bool) -> None:
+def test_an_epoch_in_one_call_equals_its_steps(recipe: Recipe, xla: bool) -> None:
     (found, figures), (expected, _) = looped(recipe, xla=xla), by_hand(recipe)
     for found_weight, expected_weight in zip(found.get_weights(), expected.get_weights(), strict=True):
         np.testing.assert_allclose(found_weight, expected_weight, atol=2e-4)
@@ -87,21 +87,21 @@ def test_the_loss_is_the_mean_over_the_steps() -> None:
 
 
 @pytest.mark.parametrize("xla", [False, True])
-def test_a_loss_that_is_no_number_names_its_step(xla: bool) -> None:
+def test_a_nan_loss_names_its_step(xla: bool) -> None:
     wanted = targets(DATA.train_labels)
     wanted[ORDER[4][0]] = np.nan  # an epoch shows it once: in the fifth of the steps, which is step 10 of the run
     with pytest.raises(TrainingError, match=r"not a finite number at step 10, in epoch 2\. Nothing was published"):
         looped(PLAIN, xla=xla, wanted=wanted)
 
 
-def test_weights_that_are_no_numbers_are_found_though_relu_hides_them() -> None:
+def test_nan_weights_are_found_even_behind_relu() -> None:
     pixels = DATA.train_images.astype(np.float16)
     pixels[:, 0, 0] = np.nan
     with pytest.raises(TrainingError, match=r"not finite numbers after epoch 2\. Nothing was published"):
         looped(PLAIN, pixels=pixels)
 
 
-def test_validation_is_keras_own_over_more_than_one_batch() -> None:
+def test_validation_equals_keras_over_several_batches() -> None:
     model = compiled()
     images, wanted = np.tile(DATA.validation_images, (4, 1, 1)), targets(np.tile(DATA.validation_labels, 4))
     figures = loop.Validation(model, images, wanted).judge()
@@ -122,7 +122,7 @@ def traced() -> list[Any]:
     return [*graph.node, *(node for function in graph.library.function for node in function.node_def)]
 
 
-def test_nothing_of_the_graph_needs_the_host_between_steps() -> None:
+def test_no_operation_of_the_graph_needs_the_host() -> None:
     """Python functions, and iterators over data of the host, are what would stop a device."""
     kinds = {node.op for node in traced()}
     assert any("While" in kind for kind in kinds)

@@ -27,7 +27,7 @@ def test_the_gradient_of_one_layer_is_the_textbooks(data: Mnist) -> None:
     assert found == pytest.approx(np.linalg.norm(pixels.T @ error / 40), rel=1e-4)
 
 
-def test_units_that_answer_nothing_are_dead(data: Mnist) -> None:
+def test_units_without_output_are_dead(data: Mnist) -> None:
     model = network.build(replace(drawn.RECIPE, hidden=(5, 4)))
     first = probe.dense_layers(model)[0]
     kernel, bias = first.get_weights()

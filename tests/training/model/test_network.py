@@ -169,7 +169,7 @@ def test_two_layers_of_one_recipe_start_from_different_numbers() -> None:
         ("dmlp-dropout", lambda x: np.maximum(x, 0), lambda x: x),  # no unit is left out of an answer
     ],
 )
-def test_lessons_compute_what_they_say(name: str, hidden: Any, output: Any, data: Mnist) -> None:
+def test_lessons_compute_what_they_describe(name: str, hidden: Any, output: Any, data: Mnist) -> None:
     model = network.build(replace(recipes.find(name), hidden=(30, 20)))
     values = data.test_images[:20].reshape(20, 784).astype(np.float64) / 255
     for layer, activation in zip(dense(model), (hidden, hidden, output), strict=True):
@@ -197,7 +197,7 @@ def test_losses_are_those_of_their_formula(name: str) -> None:
     assert float(network.loss(recipes.find(name))(targets, outputs)) == pytest.approx(expected[name], rel=1e-5)
 
 
-def test_the_rate_of_a_lesson_stays() -> None:
+def test_a_lessons_learning_rate_is_constant() -> None:
     recipe = recipes.find("dmlp-momentum")
     assert learning_rates(recipe, steps_per_epoch=10, epochs=3) == pytest.approx([0.01] * 31)
 
@@ -263,7 +263,7 @@ def test_an_ensemble_answers_with_the_mean_of_probabilities(data: Mnist) -> None
     np.testing.assert_allclose(softmax(network.pooled(model).predict(images, verbose=0), axis=1), expected, atol=1e-6)
 
 
-def test_an_impossible_answer_of_an_ensemble_has_a_logarithm() -> None:
+def test_zero_probabilities_of_an_ensemble_have_a_finite_log() -> None:
     logits = np.zeros((1, 2, 10), np.float32)
     logits[..., 0] = 500
     assert np.isfinite(network.log_mean_probability(logits)).all()

@@ -101,13 +101,13 @@ def test_foreign_entries_are_left_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("occupy", [Path.mkdir, Path.touch, lambda path: path.symlink_to("nowhere")])
-def test_a_number_that_is_taken_by_anything_is_not_used(tmp_path: Path, occupy: Callable[[Path], None]) -> None:
+def test_an_existing_name_is_not_used_as_a_number(tmp_path: Path, occupy: Callable[[Path], None]) -> None:
     (tmp_path / NAME).mkdir()
     occupy(tmp_path / NAME / "4")
     assert publish.publish(tmp_path, NAME, writer("a")) == "5"
 
 
-def test_who_loses_the_race_for_a_number_takes_the_next(tmp_path: Path) -> None:
+def test_the_loser_of_a_race_takes_the_next_number(tmp_path: Path) -> None:
     seen = []
 
     def write(directory: Path, version: str) -> None:
@@ -202,7 +202,7 @@ def test_killed_at_any_step_leaves_whole_versions_only(tmp_path: Path) -> None:
     assert 0 < len(hidden(tmp_path)) < die_at
 
 
-def test_what_killed_publishers_left_goes_when_it_is_old(tmp_path: Path) -> None:
+def test_old_leftovers_of_killed_publishers_are_deleted(tmp_path: Path) -> None:
     for _ in range(2):
         publisher(tmp_path, "killed", die_at=7).communicate()
     old, young = (tmp_path / NAME / name for name in hidden(tmp_path))

@@ -29,7 +29,7 @@ def parsed(text: str) -> Any:
 CONFIG = parsed(triton.config(MODEL_NAME))
 
 
-def test_what_is_in_the_repository_is_what_training_writes() -> None:
+def test_repository_files_are_those_that_training_writes() -> None:
     assert (PUBLISHED / triton.CONFIG_FILE).read_text(encoding="ascii") == triton.config(MODEL_NAME)
     assert (PUBLISHED / triton.LABELS_FILE).read_text(encoding="ascii") == triton.labels()
 
@@ -99,7 +99,7 @@ def test_both_files_are_written_for_all_to_read(tmp_path: Path, umask: int) -> N
     assert parsed(written[triton.CONFIG_FILE].read_text()).name == "other"
 
 
-def test_what_somebody_changed_is_left_alone(tmp_path: Path) -> None:
+def test_edited_files_are_not_overwritten(tmp_path: Path) -> None:
     (tmp_path / triton.CONFIG_FILE).write_text("name: 'mine'")
     triton.write(tmp_path, MODEL_NAME)
     assert (tmp_path / triton.CONFIG_FILE).read_text() == "name: 'mine'"

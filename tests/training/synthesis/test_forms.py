@@ -59,7 +59,7 @@ def test_every_drawing_has_ink_and_none_at_the_border() -> None:
     assert border.max() == 0
 
 
-def test_what_is_mistaken_for_one_another_is_drawn_most() -> None:
+def test_confusable_digits_are_drawn_most() -> None:
     labels = [forms.draw_one(np.random.default_rng([1, number]), side=28)[1] for number in range(900)]
     counts = np.bincount(labels, minlength=10)
     assert set(np.argsort(counts)[-4:]) == {1, 4, 7, 9}
