@@ -17,7 +17,7 @@ from tests.contract.wire import Received, Stream, connect
 pytestmark = pytest.mark.timed
 
 REQUEST_SECONDS = 2  # of the settings "impatient"
-HEAD_SECONDS = 10  # the longest that a head may take; what else is to end in time gets some seconds more
+HEAD_SECONDS = 10  # time limit of a head; the tests allow some seconds more
 IDLE = 1000
 
 HALF = {
@@ -48,7 +48,7 @@ def impatient(live: Servers) -> Address:
 
 
 def ended(connection: socket.socket, seconds: float) -> Received | None:
-    """Return the answer after which, or without which, the connection is closed in time."""
+    """Return the answer, None if there is none, and check that the connection is closed in time."""
     connection.settimeout(seconds)
     stream = Stream(connection)
     answer = stream.answer()

@@ -26,7 +26,7 @@ def _stopped_after(server: Server, seconds: float) -> threading.Thread:
 
 
 def _ask_until_closed(address: tuple[str, int], seen: bool) -> tuple[int, bool]:
-    """Return how many requests were answered, and whether the last one that was sent was not."""
+    """Return the number of answered requests, and whether the last one sent got no answer."""
     answered = 0
     with closing(HTTPConnection(*address, timeout=20)) as connection:
         connection.connect()

@@ -1,4 +1,4 @@
-"""The whole loop without containers: a hand is misread, people correct it, a fine-tuning learns it, it is served."""
+"""The whole loop without containers: a hand is misread, corrected, learnt by fine-tuning, and served."""
 
 import shutil
 from pathlib import Path

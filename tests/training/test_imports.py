@@ -11,7 +11,7 @@ TRAINING = Path(__file__).parent.parent.parent / "training"
 
 
 def imported(path: Path) -> set[str]:
-    """Return the modules that a file names in its import statements, wherever they stand."""
+    """Return the modules in all import statements of a file, nested ones included."""
     modules = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
@@ -29,7 +29,7 @@ def test_training_imports_at_most_five_modules_of_the_service() -> None:
     assert taken <= {"service", *ALLOWED}
 
 
-#: In the order in which data flows: each imports from those before it, and from the modules beside them.
+#: In the order of the data flow: each imports only from those before it and from the shared modules.
 LAYERS = ("data", "synthesis", "model", "fitting", "release", "lessons")
 BESIDE = {"errors", "files", "interrupt", "options", "progress", "recipe", "recipes"}
 

@@ -16,7 +16,7 @@ from tests.server import ROOT
 LINE = "training: interrupted; --resume goes on from the last whole epoch.\n"
 MOST_SECONDS = 2.0
 
-# One call into C, as an epoch is, a quantisation or a prediction: Python sees no signal until it returns.
+# One call into C, like an epoch, a quantisation or a prediction: Python handles no signal until it returns.
 BUSY = """hashlib.pbkdf2_hmac("sha256", b"a password", b"salt", 10**9)"""
 PATIENT = "time.sleep(60)"
 PROGRAM = """
@@ -43,7 +43,7 @@ def running(*arguments: str) -> Iterator[subprocess.Popen[str]]:
 
 
 def check_ends(process: "subprocess.Popen[str]") -> None:
-    """Press Ctrl-C and see that the line comes and the process ends."""
+    """Press Ctrl-C and check that the line is printed and the process ends."""
     started = time.monotonic()
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=20)

@@ -77,7 +77,7 @@ def test_missing_data_gets_one_line_before_tensorflow_starts(tmp_path: Path) -> 
 
 @pytest.mark.tensorflow
 def test_offline_without_data_gets_one_line(tmp_path: Path) -> None:
-    closed = "http://127.0.0.1:9"  # a proxy that is not there: as good as no network
+    closed = "http://127.0.0.1:9"  # no proxy listens there: the same as no network
     result = run(KERAS_HOME=str(tmp_path), https_proxy=closed, HTTPS_PROXY=closed, no_proxy="", NO_PROXY="")
     assert result.returncode == 1
     assert "Traceback" not in result.stderr
@@ -88,7 +88,7 @@ def test_offline_without_data_gets_one_line(tmp_path: Path) -> None:
 @pytest.mark.tensorflow
 @pytest.mark.timeout(900)
 def test_interrupted_resumed_published_and_served(tmp_path: Path, mnist_dir: Path) -> None:
-    """The way of a user, on the real MNIST, from the command to an answer over HTTP."""
+    """A user's steps on the real MNIST, from the command to an answer over HTTP."""
     arguments = ["--recipe", "smoke", "--epochs", "2", "--data", mnist_dir]
     arguments += ["--models", tmp_path / "models", "--run-dir", tmp_path / "run", "--device", "cpu"]
     command = [sys.executable, "-m", "training", *map(str, arguments)]

@@ -1,4 +1,4 @@
-"""The user's own digits through the pipeline: learnt from the newest version on, judged, and MNIST held."""
+"""Own digits through the pipeline: learnt from the newest version, evaluated, with MNIST's accuracy kept."""
 
 import json
 import subprocess
@@ -39,7 +39,7 @@ FINE_TUNE = replace(
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory, data: Mnist) -> Path:
-    """A models directory with a version that was trained on the drawn digits."""
+    """A models directory with a version trained on the drawn digits."""
     directory = tmp_path_factory.mktemp("before")
     pipeline.run(drawn.RECIPE, data, options(directory))
     return directory / "models"
@@ -53,7 +53,7 @@ def before(models: Path) -> Published:
 
 
 def hand(count: int, *, seed: int) -> Share:
-    """Return ones of a hand that writes them as an A, which nobody has seen before."""
+    """Return ones of a hand that writes them like an A, a form in no other data."""
     random = np.random.default_rng(seed)
     images = np.stack([drawn._draw("A", random) for _ in range(count)])
     return Share(images, np.ones(count, np.uint8), [f"{seed}/{number}.png" for number in range(count)])
@@ -66,7 +66,7 @@ def own(before: Published) -> Own:
 
 @pytest.fixture
 def here(tmp_path: Path, models: Path) -> Path:
-    """A directory with the version in it, to publish into."""
+    """A copy of the models directory to publish into."""
     (tmp_path / "models" / MODEL_NAME).mkdir(parents=True)
     (tmp_path / "models" / MODEL_NAME / "1").symlink_to(models / MODEL_NAME / "1")
     return tmp_path
@@ -143,7 +143,7 @@ def test_the_gate_stops_publication_unless_forced(here: Path, data: Mnist, befor
     with pytest.raises(VerificationError, match=r"cost MNIST .* points: .* --force"):
         pipeline.run(recipe, replace(data, own=poison), told)
     assert not (here / "models" / MODEL_NAME / "2").exists()
-    with pytest.raises(VerificationError):  # such a run may start again without a word
+    with pytest.raises(VerificationError):  # such a run may start again without a message
         pipeline.run(recipe, replace(data, own=poison), told)
     resumed = replace(told, resume=True, force=True)
     assert pipeline.run(recipe, replace(data, own=poison), resumed) == "2"
@@ -215,7 +215,7 @@ def test_the_sheet_shows_what_contradicts_a_certain_answer(tmp_path: Path, data:
     assert review.write(tmp_path / "sheet.png", honest, before) == 0
     assert not (tmp_path / "sheet.png").exists()
     count = review.write(tmp_path / "sheet.png", doubted, before)
-    assert count in (3, 4)  # the one of the hand may be read for certain too
+    assert count in (3, 4)  # the one of the hand may be read as certain too
     with Image.open(tmp_path / "sheet.png") as sheet:
         assert sheet.width > count * 100
 

@@ -38,7 +38,7 @@ def test_a_finished_run_that_is_resumed_publishes_nothing(
         last = capsys.readouterr().out.splitlines()[-1]
         assert last.startswith("[publish  ] nothing is left to do")
         assert last.endswith("was published as version 1")
-        shutil.rmtree(tmp_path / "models" / MODEL_NAME / "1", ignore_errors=True)  # and nothing if it was deleted
+        shutil.rmtree(tmp_path / "models" / MODEL_NAME / "1", ignore_errors=True)  # nothing if it was deleted
         assert published(tmp_path) == []
 
 

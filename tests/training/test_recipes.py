@@ -75,7 +75,7 @@ def test_a_recipe_starts_from_the_same_network() -> None:
         assert (first.hidden, first.activation) == (recipe.hidden, recipe.activation)
         before, after = first.mixture, recipe.mixture
         assert (before is None) == (after is None)
-        if before and after:  # its pictures are begun with, so it has no more of any kind
+        if before and after:  # its pool starts with the first recipe's pictures
             assert before.share == after.share
             assert before.held_out == after.held_out
             assert before.renderings <= after.renderings
@@ -84,5 +84,5 @@ def test_a_recipe_starts_from_the_same_network() -> None:
 
 
 def test_branches_require_common_starting_weights() -> None:
-    """The mean of networks that have nothing in common is none."""
+    """Averaging the weights of unrelated networks makes no sense."""
     assert all(recipe.start for recipe in recipes.RECIPES.values() if recipe.branches > 1)

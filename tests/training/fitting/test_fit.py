@@ -22,7 +22,7 @@ from training.synthesis.pictures import Part
 
 pytestmark = pytest.mark.usefixtures("precision_policy")
 
-# The epoch's history is written, its checkpoint is not: the kill from which going on is hardest.
+# After the epoch's history is written and before its checkpoint: the hardest moment to resume from.
 _KILLED_IN_EPOCH_TWO = """
 import os, signal, sys
 from pathlib import Path
@@ -215,7 +215,7 @@ def test_a_full_disk_leaves_the_last_checkpoint(interrupted: Run) -> None:
     assert [entry["epoch"] for entry in train(start(interrupted.directory, resume=True)).history] == [1, 2, 3, 4]
 
 
-@pytest.mark.parametrize("kept", [0, 7, 0.99])  # a share, or a number of bytes
+@pytest.mark.parametrize("kept", [0, 7, 0.99])  # share, or number of bytes
 def test_a_damaged_checkpoint_is_reported(interrupted: Run, kept: float) -> None:
     content = interrupted.weights.read_bytes()
     interrupted.weights.write_bytes(content[: int(kept if kept > 1 else kept * len(content))])
@@ -226,13 +226,13 @@ def test_a_damaged_checkpoint_is_reported(interrupted: Run, kept: float) -> None
     assert "delete the run directory" in str(caught.value)
 
 
-@pytest.mark.parametrize("batch_size", [33, 20])  # 45 and 75 steps, which 32 does not divide
+@pytest.mark.parametrize("batch_size", [33, 20])  # 45 and 75 steps, not multiples of 32
 def test_an_epoch_has_as_many_steps_as_it_should(tmp_path: Path, batch_size: int) -> None:
     recipe = replace(drawn.RECIPE, batch_size=batch_size, hidden=(8,), deformation=None)
     run = start(tmp_path, recipe=recipe, epochs=2)
     train(run, recipe, epochs=2)
     with np.load(run.weights) as checkpoint:
-        first_of_the_optimizer = "4"  # after two kernels and two biases: its count of steps
+        first_of_the_optimizer = "4"  # after two kernels and two biases: the optimizer's step count
         assert checkpoint[first_of_the_optimizer] == 2 * (1_500 // batch_size)
 
 
@@ -246,7 +246,7 @@ def test_mixed_precision_trains_and_resumes_a_model_that_computes_in_float32(tmp
 
 
 def test_epochs_are_counted_independently_of_the_optimizer(tmp_path: Path, recipe: Recipe) -> None:
-    """Mixed precision leaves out steps whose gradients overflow, so the optimizer counts fewer than there were."""
+    """Mixed precision skips steps whose gradients overflow, so the optimizer counts fewer steps."""
     device.strategy("cpu", mixed_precision=True)
     model = network.build(recipe)
     network.compile_for(model, recipe, steps_per_epoch=30, epochs=3)

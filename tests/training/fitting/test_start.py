@@ -28,7 +28,7 @@ AFTER = replace(drawn.RECIPE, name="tiny-after", start=drawn.RECIPE.name, epochs
 
 @pytest.fixture(autouse=True)
 def known(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What comes first stands in the table of recipes."""
+    """Put the first recipe into the table."""
     monkeypatch.setitem(recipes.RECIPES, drawn.RECIPE.name, drawn.RECIPE)  # type: ignore[arg-type]
 
 

@@ -18,7 +18,7 @@ from training.fitting import fit
 from training.fitting.run import Run
 from training.lessons import compare, side_by_side
 
-pytestmark = [pytest.mark.usefixtures("precision_policy"), pytest.mark.timeout(900)]  # seven trainings to begin with
+pytestmark = [pytest.mark.usefixtures("precision_policy"), pytest.mark.timeout(900)]  # seven trainings at first
 
 NAMES = ("dmlp-relu", "dmlp-tanh-glorot", "dmlp-zeros")
 RECIPES = [replace(recipes.find(name), hidden=(32, 16), batch_size=50) for name in NAMES]
@@ -31,14 +31,14 @@ def options(directory: Path, **changes: Any) -> compare.Options:
 
 @pytest.fixture(scope="module")
 def blind() -> Mnist:
-    """The drawn digits without a test set: whoever reads one to compare has nothing to read."""
+    """The drawn digits without a test set, so that a comparison cannot use it."""
     data = drawn.mnist()
     return replace(data, test_images=data.test_images[:0], test_labels=data.test_labels[:0])
 
 
 @pytest.fixture(scope="module")
 def compared(tmp_path_factory: pytest.TempPathFactory, blind: Mnist) -> Path:
-    """The directory of a comparison that was cut off in its third training, and run again."""
+    """The directory of a comparison that was interrupted in its third training and resumed."""
     directory = tmp_path_factory.mktemp("compared")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(compare, "fit", CutOff(3))
@@ -52,7 +52,7 @@ def compared(tmp_path_factory: pytest.TempPathFactory, blind: Mnist) -> Path:
 
 
 class CutOff:
-    """The module `fit`, in which somebody presses Ctrl-C when the training of that number has ended an epoch."""
+    """The module `fit` with Ctrl-C after the first epoch of the training with this number."""
 
     Run = Run
 

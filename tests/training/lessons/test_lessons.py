@@ -1,4 +1,4 @@
-"""A lesson produces a version with a card that the service's engine can open."""
+"""A lesson publishes a version that the service's engine opens, with a card."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -43,7 +43,7 @@ def test_a_lesson_is_verified_and_can_be_run(tmp_path: Path, name: str, epochs: 
     assert said in (version / "README.md").read_text(encoding="utf-8")
 
     manifest = Manifest.read(version)
-    engine = Engine.open(manifest.read_file(version, FLOAT32_FILE))  # so few drawn digits teach no one to read
+    engine = Engine.open(manifest.read_file(version, FLOAT32_FILE))  # too few digits to learn from
     engine.self_test(manifest)
     probabilities = engine.run(data.test_images)
     assert probabilities.shape == (300, 10)

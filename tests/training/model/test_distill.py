@@ -32,7 +32,7 @@ def teacher(tmp_path_factory: pytest.TempPathFactory) -> fit.Fitted:
 
 @pytest.fixture
 def known(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The teacher stands in the table of recipes."""
+    """Put the teacher into the table of recipes."""
     monkeypatch.setitem(recipes.RECIPES, TEACHER.name, TEACHER)  # type: ignore[arg-type]
 
 
@@ -114,7 +114,7 @@ def test_the_pipeline_trains_the_teacher_first(tmp_path: Path, data: Mnist) -> N
 @pytest.mark.usefixtures("known")
 def test_an_existing_teacher_is_not_trained_again(tmp_path: Path, data: Mnist) -> None:
     lax = replace(PUPIL, accuracy_floor=0)
-    pipeline.run(lax, data, options(tmp_path, epochs=1))  # so short a run has a teacher as short
+    pipeline.run(lax, data, options(tmp_path, epochs=1))  # a short run trains its teacher as briefly
     with pytest.raises(RunError, match="another epochs"):
         pipeline.run(lax, data, options(tmp_path, run_dir=tmp_path / "next", teacher=tmp_path / "run" / "teacher"))
     train(TEACHER, tmp_path / "teacher")

@@ -18,12 +18,12 @@ DEFAULT = recipes.find(recipes.DEFAULT)
 
 
 def dense(model: Any) -> list[Any]:
-    """Return the layers with weights of a network that is one."""
+    """Return the layers with weights of a single network."""
     return [layer for layer in model.layers if isinstance(layer, keras.layers.Dense)]
 
 
 def train(recipe: Recipe, data: Mnist, *, steps: int, weights: Any = None) -> tuple[Any, Any]:
-    """Train `recipe` for so many batches, from `weights` if given; return the model, and its weights before."""
+    """Train `recipe` for `batches` batches, from `weights` if given; return the model and its initial weights."""
     keras.utils.set_random_seed(4)
     model = network.build(recipe)
     if weights is not None:
@@ -37,7 +37,7 @@ def train(recipe: Recipe, data: Mnist, *, steps: int, weights: Any = None) -> tu
 
 
 def learning_rates(recipe: Recipe, *, steps_per_epoch: int, epochs: int) -> list[float]:
-    """Return the learning rate of every step, and of the one after the last."""
+    """Return the learning rate of every step and of the one after the last."""
     model = network.build(replace(recipe, hidden=(4,)))
     network.compile_for(model, recipe, steps_per_epoch=steps_per_epoch, epochs=epochs)
     rates = []
@@ -117,7 +117,7 @@ def test_accuracy_counts_digits_alone() -> None:
         ("sigmoid-sgd", 784 * 256 + 256 + 256 * 256 + 256 + 256 * 10 + 10),
         ("relu-adam-3", 269_322),
         ("dmlp-tanh-uniform", 1_859_082),
-        ("dmlp-500", 1_149_010),  # the textbook's count
+        ("dmlp-500", 1_149_010),  # the textbook's number
         ("dmlp-linear", 1_859_082),
         ("dmlp-ensemble", 3 * 1_859_082),
     ],
@@ -166,7 +166,7 @@ def test_two_layers_of_one_recipe_start_from_different_numbers() -> None:
         ("dmlp-tanh-logits", np.tanh, lambda x: x),
         ("dmlp-leaky-relu", lambda x: np.where(x < 0, 0.01 * x, x), lambda x: x),
         ("dmlp-linear", lambda x: x, lambda x: x),
-        ("dmlp-dropout", lambda x: np.maximum(x, 0), lambda x: x),  # no unit is left out of an answer
+        ("dmlp-dropout", lambda x: np.maximum(x, 0), lambda x: x),  # inference drops no unit
     ],
 )
 def test_lessons_compute_what_they_describe(name: str, hidden: Any, output: Any, data: Mnist) -> None:
@@ -283,5 +283,5 @@ def test_each_member_learns_as_it_would_alone(data: Mnist, loss: str) -> None:
 
 def test_accuracy_of_an_ensemble_is_that_of_its_mean() -> None:
     logits = np.zeros((1, 3, 10), np.float32)
-    logits[0, :2, 1], logits[0, 2, 7] = 1, 9  # two lean to 1, one is sure of 7
+    logits[0, :2, 1], logits[0, 2, 7] = 1, 9  # two slightly prefer 1, one is sure of 7
     assert [float(count) for count in network.count_right(np.eye(10)[[7]], logits)] == [1, 1]

@@ -20,7 +20,7 @@ from training.release.equalise import equalise
 
 @pytest.fixture
 def uneven(exported: Exported, recipe: Recipe) -> bytes:
-    """The trained network with one unit of its first layer 300 times as large as it was, and read as much less."""
+    """The trained network with one unit of its first layer scaled by 300, and its outgoing weights by 1/300."""
     model = network.build(recipe)
     weights = [weight.copy() for weight in exported.model.get_weights()]
     weights[0][:, 0] *= 300

@@ -15,8 +15,8 @@ from training.release import publish
 NAME = "model"
 FILES = ("model.onnx", "README.md", "manifest.json")
 
-# Writes a version whose files all say which version it is and who wrote it. With a number, dies as by `kill -9` at
-# that step: before that many-th call that touches the models directory.
+# Writes a version whose files all contain its number and writer. With a step number, it dies as by `kill -9` before
+# that call on the models directory.
 _PUBLISHER = """
 import os, signal, sys, time
 from pathlib import Path
@@ -44,7 +44,7 @@ print(publish.publish(models, NAME, writer(author)))
 
 
 def writer(author: str) -> Callable[[Path, str], None]:
-    """Return what writes a version whose every file says which version it is and who wrote it."""
+    """Return a function that writes a version whose files all contain its number and writer."""
 
     def write(directory: Path, version: str) -> None:
         for name in FILES:
@@ -59,7 +59,7 @@ def publisher(models: Path, author: str, *, die_at: int = 0, start_at: float = 0
 
 
 def versions(models: Path) -> list[str]:
-    """Return the versions that a reader sees, each checked to be whole."""
+    """Return the versions that a reader sees, after checking that each is complete."""
     found = [path for path in (models / NAME).iterdir() if not path.name.startswith(".")]
     for path in found:
         contents = {name: (path / name).read_text() for name in FILES}
@@ -176,7 +176,7 @@ def test_an_error_in_any_call_leaves_whole_versions_only(tmp_path: Path, owner: 
         published = None
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(*owner, fail)
-            with contextlib.suppress(OSError):  # whether it raises or not, what counts is what is left
+            with contextlib.suppress(OSError):  # it may raise or not; the files left behind count
                 published = publish.publish(tmp_path, NAME, writer("a"))
         assert len(versions(tmp_path)) == before + (published is not None)
         assert hidden(tmp_path) == []

@@ -65,7 +65,7 @@ def test_a_graph_of_another_temperature_is_refused(exported: Exported, data: Mni
 
 def test_a_float32_graph_that_depends_on_the_batch_is_rejected(exported: Exported, data: Mnist, recipe: Recipe) -> None:
     zero = exported.probabilities(data.test_images)[:, 0]
-    # moves a probability by 5e-6: more than a batch may, less than the difference from Keras may be
+    # 5e-6: more than the batch may change a probability, less than the export may
     shift = np.eye(10, dtype=np.float32)[0] * exported.temperature * 5e-6 / float((zero * (1 - zero)).max())
 
     def neighbourly(images: Any, training: bool) -> Any:

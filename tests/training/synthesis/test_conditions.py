@@ -14,7 +14,7 @@ RANDOM = np.random.default_rng
 
 @pytest.fixture(scope="module")
 def ink() -> Bytes:
-    """A neat 2 with strokes of a tenth of its height."""
+    """A neat 2, its strokes a tenth of its height wide."""
     hand = pen.Hand(0, 0, 0, 1, 0, 0, 0.1, 0, 1, None, 0)
     form = next(form for form in forms.FORMS if form.label == 2)
     return pen.draw(forms.lines(form, 0, RANDOM(1)), hand, RANDOM(1))
@@ -25,7 +25,7 @@ def inked(picture: Bytes) -> int:
 
 
 def whole(picture: Bytes) -> int:
-    """Return how many pixels the largest connected stroke has."""
+    """Return the number of pixels of the largest connected stroke."""
     _, pieces = cv2.connectedComponents((picture > 127).astype(np.uint8))
     return int(np.bincount(pieces.ravel())[1:].max())
 

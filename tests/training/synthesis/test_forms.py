@@ -19,7 +19,7 @@ def identify(form: Form) -> str:
 
 
 def placed(form: Form, stroke: int = 0) -> list[pen.Points]:
-    """Return the points of a stroke as a loose hand puts them, many times."""
+    """Return the points of a stroke as a loose hand places them, many times."""
     return [forms.place(form.strokes[stroke], 1.7, np.random.default_rng(seed)) for seed in range(PLACINGS)]
 
 
@@ -28,7 +28,7 @@ def holes(form: Form, seed: int) -> int:
     random = np.random.default_rng(seed)
     ink = pen.draw(forms.lines(form, 0.2, random), PLAIN, random)
     regions, _ = cv2.connectedComponents((ink < 128).astype(np.uint8), connectivity=4)
-    return regions - 2  # the ink itself, and what is around it
+    return regions - 2  # the ink itself and its surroundings
 
 
 def find(label: int, name: str) -> Form:

@@ -54,7 +54,7 @@ def check_same(found: pool.Pool, expected: pool.Pool) -> None:
 
 
 def told_by(pools: Path, mixture: Mixture, data: Mnist, **options: Any) -> tuple[pool.Pool, list[tuple[int, int]]]:
-    """Return the pool, and what was told while it was made."""
+    """Return the pool and the messages while it was made."""
     told: list[tuple[int, int]] = []
     given = {"seed": 1, "progress": lambda *counts: told.append(counts)} | options
     return pool.open_or_make(pools, mixture, data, **given), told
@@ -85,7 +85,7 @@ def test_the_pool_contains_every_kind(made: pool.Pool) -> None:
 
 
 def test_renderings_show_their_digits(made: pool.Pool, data: Mnist) -> None:
-    """The canonical form of a rendering is, as a rule, nearest to the digit of its label."""
+    """The canonical form of most renderings is nearest to the digit of its label."""
     means = np.stack([data.train_images[data.train_labels == label].mean(axis=0) for label in range(10)])
     part = made.parts["renderings"]
     unlike = ((part.images[:, None] / 255 - means[None] / 255) ** 2).sum(axis=(2, 3))

@@ -1,4 +1,4 @@
-"""Digits of the user's own: each form is read, what cannot be is told, each digit counts once, some are held out."""
+"""Own digits: every source is read, errors are reported, duplicates count once, some digits are held out."""
 
 import csv
 import gzip
@@ -32,7 +32,7 @@ def png(image: np.ndarray) -> bytes:
 
 @pytest.fixture(scope="module")
 def digits() -> tuple[np.ndarray, np.ndarray]:
-    """Printed digits in the canonical form, which every form of a source brings back, and their labels."""
+    """Printed digits in canonical form, which every source returns unchanged, and their labels."""
     images, labels = drawn.digits(COUNT, seed=5)
     return np.stack([canonical_digit(image) for image in images]), labels
 
@@ -114,7 +114,7 @@ def test_every_form_gives_the_same_digits(tmp_path: Path, digits: tuple[np.ndarr
     expected = {image.tobytes(): int(label) for image, label in zip(*digits, strict=True)}
     found = whole(own)
     assert len(own.learnt.labels) + len(own.held_out.labels) == len(expected)
-    if form == "folders":  # a dark digit on white is cut out anew
+    if form == "folders":  # a dark digit on white is cropped again
         assert sorted(found.values()) == sorted(expected.values())
     else:
         assert found == expected
