@@ -13,7 +13,7 @@ import pytest
 
 from tests.server import ROOT
 
-LINE = "training: interrupted; --resume goes on from the last whole epoch.\n"
+LINE = "training: interrupted; --resume continues from the last complete epoch.\n"
 MOST_SECONDS = 2.0
 
 # One call into C, like an epoch, a quantisation or a prediction: Python handles no signal until it returns.
@@ -23,7 +23,7 @@ PROGRAM = """
 import hashlib, sys, time
 from training import interrupt
 try:
-    with interrupt.prompt("training: interrupted; --resume goes on from the last whole epoch."):
+    with interrupt.prompt("training: interrupted; --resume continues from the last complete epoch."):
         print("at work", flush=True)
         {work}
 except KeyboardInterrupt:

@@ -71,7 +71,7 @@ def test_missing_data_gets_one_line_before_tensorflow_starts(tmp_path: Path) -> 
     result = run("--data", tmp_path / "nowhere")
     assert result.returncode == 1
     assert result.stdout == ""
-    assert result.stderr.startswith(f"training: {tmp_path / 'nowhere'} is no directory")
+    assert result.stderr.startswith(f"training: {tmp_path / 'nowhere'} is not a directory")
     assert result.stderr.count("\n") == 1
 
 

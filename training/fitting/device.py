@@ -16,7 +16,7 @@ from training.options import Device
 
 # Below this many images the 10 s that XLA compiles are not won back (docs/training.md).
 _XLA_FROM_IMAGES = 350_000
-_GOING_ON = "Nothing was published; --resume goes on from the last whole epoch."
+_GOING_ON = "Nothing was published; --resume continues from the last complete epoch."
 
 
 def strategy(device: Device, *, mixed_precision: bool = False) -> Any:
@@ -74,7 +74,7 @@ def failures_explained() -> Iterator[None]:
         words = str(error.message)
         if isinstance(error, tf.errors.ResourceExhaustedError) or "RESOURCE_EXHAUSTED" in words:
             raise DeviceError(
-                "The device has too little memory for this recipe: end what else uses it (`nvidia-smi` lists it), "
+                "The device has too little memory for this recipe: stop other programs that use it (see `nvidia-smi`), "
                 f"or train with --device cpu. {_GOING_ON}"
             ) from error
         raise DeviceError(f"TensorFlow failed ({first_line(error)}). {_GOING_ON}") from error

@@ -115,7 +115,7 @@ def _train_first(after: Recipe, data: Mnist, strategy: Any, options: Options) ->
 def _published(after: Recipe, data: Mnist, options: Options) -> Learnt:
     """Return the newest published version as if it had been trained here."""
     if data.own is None or data.own.before is None:
-        raise TrainingError(f"Recipe {after.name} starts from a published version, and there is none to start from.")
+        raise TrainingError(f"Recipe {after.name} starts from a published version, but there is none.")
     model = read_back(data.own.before.graph, after)
     return Learnt(after, options.seed, fit.Fitted(model, []), None)
 

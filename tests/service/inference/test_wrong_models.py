@@ -104,10 +104,13 @@ def fields(directory: Path, **changes: Any) -> None:
 DAMAGED: dict[str, tuple[Callable[[Path], object], str]] = {
     "truncated": (lambda found: overwrite(found, factory.model()[:-1000]), "SHA-256"),
     "one bit flipped": (lambda found: overwrite(found, flipped(factory.model())), "SHA-256"),
-    "longer": (lambda found: overwrite(found, factory.model() + b"x"), "are the most"),
+    "longer": (lambda found: overwrite(found, factory.model() + b"x"), "are allowed"),
     "empty": (lambda found: overwrite(found, b""), "SHA-256"),
-    "a pipe": (make_pipe, "it is no file"),
-    "a directory": (lambda found: ((found / FLOAT32_FILE).unlink(), (found / FLOAT32_FILE).mkdir()), "it is no file"),
+    "a pipe": (make_pipe, "not a regular file"),
+    "a directory": (
+        lambda found: ((found / FLOAT32_FILE).unlink(), (found / FLOAT32_FILE).mkdir()),
+        "it is not a regular file",
+    ),
     "of another version": (lambda found: fields(found, version="3"), "stands in mnist-dmlp/2"),
     "of another model": (lambda found: fields(found, name="letters"), "letters/2"),
     "never certain of a number": (lambda found: fields(found, certain_from="0.9"), "certain_from"),

@@ -104,7 +104,7 @@ def other_pixel(part: str) -> bytes:
 
 
 BAD = {
-    "directory is missing": (shutil.rmtree, ["is no directory", "give --data"]),
+    "directory is missing": (shutil.rmtree, ["is not a directory", "give --data"]),
     "file is missing": (
         lambda directory: (directory / (FILES["t10k-labels"] + ".gz")).unlink(),
         [FILES["t10k-labels"], "is missing", "put MNIST's four IDX files there"],

@@ -72,7 +72,7 @@ def test_the_pool_is_shuffled_by_itself_and_shown_in_full() -> None:
 
 
 def test_a_recipe_with_a_mixture_needs_its_pool() -> None:
-    with pytest.raises(ValueError, match="mixes in a pool"):
+    with pytest.raises(ValueError, match="needs a pool"):
         order(MIXED, range(1))
 
 

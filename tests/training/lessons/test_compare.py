@@ -133,7 +133,7 @@ def test_a_pool_made_differently_is_not_reused(
     compared: Path, blind: Mnist, changes: dict[str, Any], named: str
 ) -> None:
     recipe = replace(RECIPES[0], hidden=changes.get("hidden", RECIPES[0].hidden))
-    with pytest.raises(RunError, match=f"another {named}: name another --run-dir"):
+    with pytest.raises(RunError, match=f"another {named}: give another --run-dir"):
         compare.run([recipe], blind, options(compared, epochs=changes.get("epochs", 2)))
 
 

@@ -187,7 +187,7 @@ def test_a_killed_pool_process_is_reported(tmp_path: Path, data: Mnist, monkeypa
         watch(running, *more)
 
     monkeypatch.setattr(makers, "_watch", kill_one_and_watch)
-    with pytest.raises(TrainingError, match="was killed: free some memory and start again; what was made is kept"):
+    with pytest.raises(TrainingError, match="was killed: free some memory and start again; finished pictures are kept"):
         pool.open_or_make(tmp_path, MIXTURE, data, seed=1, processes=2)
 
 
