@@ -149,7 +149,7 @@ def _optimizer(recipe: Recipe, learning_rate: Any) -> Any:
     if recipe.optimizer == "sgd":
         optimizer = keras.optimizers.SGD(learning_rate, momentum=recipe.momentum, weight_decay=decay)
     else:
-        optimizer = _FusedAdam(learning_rate, weight_decay=decay)
+        optimizer = _FusedAdam(learning_rate, weight_decay=decay, name="adam")
     optimizer.exclude_from_weight_decay(var_names=["bias"])
     return optimizer
 
