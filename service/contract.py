@@ -185,9 +185,9 @@ def _read(path: Path, most: int) -> bytes:
     """Return the content of a regular file of at most `most` bytes."""
     status = path.stat()
     if not stat.S_ISREG(status.st_mode):
-        raise OSError(errno.EINVAL, "it is no file")
+        raise OSError(errno.EINVAL, "it is not a regular file")
     if status.st_size > most:
-        raise ValueError(f"it has {status.st_size:,} bytes, {most:,} are the most")
+        raise ValueError(f"it has {status.st_size:,} bytes, at most {most:,} are allowed")
     return path.read_bytes()
 
 

@@ -35,7 +35,7 @@ def test_all_in_turns(times: Times) -> None:
     assert np.mean(took) == pytest.approx(2.5, rel=0.12)
 
 
-def test_requests_that_would_wait_too_long_are_rejected() -> None:
+def test_requests_facing_too_long_a_wait_are_rejected() -> None:
     """M/M/1 with patience T (Barrer 1957): load (1 - load) a / (1 - load^2 a) are rejected, a = exp(-(1 - load) T)."""
     load, patience = 0.8, 3.0
     took = simulate(EXPONENTIAL, load=load, servers=1, balance="random", patience=patience, threads=1, requests=20_000)

@@ -97,7 +97,7 @@ print(json.dumps([directory for directory in places if writable(directory)]))
     assert deployment.python(code) == ["/app/models", "/app/corrections", "/tmp"]
 
 
-def test_every_container_is_confined(deployment: Deployment) -> None:
+def test_every_container_is_restricted(deployment: Deployment) -> None:
     containers = deployment.containers()
     assert len(containers) == 4
     for container in containers:
@@ -128,7 +128,7 @@ def reaches(*command: str, address: str) -> bool:
     return result.returncode == 0 and "unreachable" not in result.stderr
 
 
-def test_there_is_no_way_out(deployment: Deployment) -> None:
+def test_the_network_is_unreachable(deployment: Deployment) -> None:
     ordinary = ("docker", "run", "--rm", f"{deployment.project}-service")
     outside = [address for address in addresses_outside() if reaches(*ordinary, address=address)]
     if not outside:
@@ -143,14 +143,14 @@ def test_there_is_no_way_out(deployment: Deployment) -> None:
         deployment.python(ask.format("example.org"))
 
 
-def test_both_replicas_are_asked(deployment: Deployment) -> None:
+def test_both_replicas_answer(deployment: Deployment) -> None:
     names = [uuid4().hex for _ in range(20)]
     for name in names:
         assert deployment.send("POST", "/predict", drawing.png(7), X_Request_ID=name)[0] == 200
     assert len({line["replica"] for name in names for line in deployment.log_of(name)}) == 2
 
 
-def test_a_request_keeps_its_name_and_its_client(deployment: Deployment) -> None:
+def test_request_id_and_client_address_pass_the_proxy(deployment: Deployment) -> None:
     name = uuid4().hex
     claimed = {"X_Request_ID": name, "X_Forwarded_For": "192.0.2.7"}
     status, headers, _ = deployment.send("POST", "/predict", drawing.png(7), **claimed)
@@ -169,7 +169,7 @@ def test_a_client_cannot_name_a_path_prefix(deployment: Deployment) -> None:
     assert deployment.send("GET", "/elsewhere/livez", **claimed)[0] == 404
 
 
-def test_what_the_proxy_refuses_has_our_shape(deployment: Deployment) -> None:
+def test_errors_of_the_proxy_have_our_shape(deployment: Deployment) -> None:
     limit = Settings().max_upload_bytes
     assert deployment.send("POST", "/predict", bytes(limit))[0] == 415  # by the service
     for status, (found, headers, body) in [
@@ -228,7 +228,7 @@ def test_replicas_may_come_and_go(deployment: Deployment) -> None:
     assert set(statuses) == {200}
 
 
-def test_that_nobody_is_there_is_said_in_our_shape(deployment: Deployment) -> None:
+def test_without_replicas_the_error_has_our_shape(deployment: Deployment) -> None:
     deployment.compose("stop", "service")
     try:
         status, headers, body = deployment.send("GET", "/readyz")
@@ -239,7 +239,7 @@ def test_that_nobody_is_there_is_said_in_our_shape(deployment: Deployment) -> No
         deployment.wait_for_replicas(2)
 
 
-def test_service_image_holds_what_it_serves_with_and_no_more(deployment: Deployment) -> None:
+def test_service_image_holds_only_what_serving_needs(deployment: Deployment) -> None:
     code = """
 import importlib.util, json, os, shutil
 print(json.dumps([
@@ -280,7 +280,7 @@ def test_image_alone_serves(alone: Callable[..., tuple[str, Published]]) -> None
     assert server.predict(drawing.png(7))["digit"] == 7
 
 
-def test_without_a_model_it_is_unhealthy_and_lives(alone: Callable[..., tuple[str, Published]]) -> None:
+def test_without_a_model_it_is_alive_but_unhealthy(alone: Callable[..., tuple[str, Published]]) -> None:
     often = ("--health-interval", "1s", "--health-start-period", "1s", "--health-retries", "2")
     container, server = alone("--tmpfs", "/app/models", *often)
 
@@ -295,7 +295,7 @@ def test_without_a_model_it_is_unhealthy_and_lives(alone: Callable[..., tuple[st
     assert answer["error"]
 
 
-def test_what_people_correct_is_learnt(deployment: Deployment, tmp_path: Path) -> None:
+def test_corrections_are_learnt(deployment: Deployment, tmp_path: Path) -> None:
     """The whole loop: the model errs on a hand, people correct it, fine-tuning learns that, the service loads it.
 
     It comes before the test that publishes a weak model: fine-tuning starts from the newest version.

@@ -65,7 +65,7 @@ SHELL = [(page, command) for page, command in found("") if command.startswith(RU
 
 
 @pytest.mark.parametrize(("page", "command"), SHELL, ids=[f"{page}-{i}" for i, (page, _) in enumerate(SHELL)])
-def test_a_command_runs_as_it_stands(server: Server, page: str, command: str) -> None:
+def test_every_command_runs_unchanged(server: Server, page: str, command: str) -> None:
     printed = run(command, server.port)
     if "README.md localhost" not in command:  # which shows an error
         assert '"error"' not in printed, f"{page}: {command}"
@@ -82,7 +82,7 @@ def test_a_program_prints_what_its_comments_say(server: Server, page: str, progr
     assert result.stdout.split("\n")[:-1] == expected
 
 
-def test_there_are_targets_for_what_is_made() -> None:
+def test_make_has_targets_for_generated_files() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     made = {word for _, command in found("") for word in re.findall(r"^make ([a-z-]+)", command)}
     assert "serve" in made
@@ -90,7 +90,7 @@ def test_there_are_targets_for_what_is_made() -> None:
 
 
 @pytest.mark.parametrize("client", ["curl", "python"])
-def test_the_example_that_retries_outlasts_a_service_without_a_model(client: str, tmp_path: Path) -> None:
+def test_the_retry_example_survives_a_service_without_a_model(client: str, tmp_path: Path) -> None:
     [program] = [text for page, text in found("python") if page == "api.md" and "Retry(" in text]
     [command] = [text for page, text in SHELL if page == "api.md" and "--retry" in text]
     with running(MODELS_DIR=tmp_path) as started:

@@ -45,7 +45,7 @@ def test_compose_waits_longer_than_the_service_does() -> None:
     assert int(period[1]) > Settings().grace_seconds
 
 
-def test_proxy_takes_what_the_service_takes_and_finds_it_where_it_listens() -> None:
+def test_proxy_has_the_services_body_limit_and_port() -> None:
     size = re.search(r"client_max_body_size (\d+);", NGINX)
     assert size
     assert int(size[1]) == Settings().max_upload_bytes
@@ -53,7 +53,7 @@ def test_proxy_takes_what_the_service_takes_and_finds_it_where_it_listens() -> N
     assert "DIGITS_BIND=0.0.0.0:8000" in DOCKERFILE
 
 
-def test_proxy_speaks_of_errors_as_the_service_does() -> None:
+def test_proxy_errors_have_the_services_codes() -> None:
     said = re.findall(r"^ +(\d{3}) '(\{.*\})';$", NGINX, re.MULTILINE)
     codes = {int(status): json.loads(body)["code"] for status, body in said}
     ours = {

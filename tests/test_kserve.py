@@ -131,7 +131,7 @@ def test_manifests_are_valid(name: str) -> None:
         ("triton.yaml", ("spec", "predictor", "model"), "storageURI"),
     ],
 )
-def test_a_field_that_nobody_knows_is_found(name: str, path: tuple[Any, ...], field: str) -> None:
+def test_unknown_fields_are_found(name: str, path: tuple[Any, ...], field: str) -> None:
     [document] = documents(KSERVE / name)
     part: Any = document
     for step in path:
@@ -148,7 +148,7 @@ def test_kustomization_lists_the_runtime_and_its_service() -> None:
     assert told["namespace"] == namespace["metadata"]["name"]
 
 
-def test_service_asks_for_what_the_runtime_offers() -> None:
+def test_service_uses_ports_of_the_runtime() -> None:
     runtime, model = load("runtime.yaml"), load_service()["spec"]["predictor"]["model"]
     assert model["runtime"] == runtime["metadata"]["name"]
     assert model["protocolVersion"] in runtime["spec"]["protocolVersions"]
@@ -169,13 +169,13 @@ def test_model_is_one_of_the_published_repository() -> None:
     assert parsed.bind.endswith(f":{runtime_container()['ports'][0]['containerPort']}")
 
 
-def test_all_take_the_volume_that_kubernetes_fills() -> None:
+def test_all_pods_mount_the_volume_that_kubernetes_fills() -> None:
     [claim] = documents(VOLUME / "claim.yaml")
     for name in ("service.yaml", "triton.yaml"):
         assert load(name)["spec"]["predictor"]["model"]["storageUri"] == f"pvc://{claim['metadata']['name']}"
 
 
-def test_container_is_as_confined_as_in_the_deployment() -> None:
+def test_container_has_the_deployments_restrictions() -> None:
     [deployment] = documents(BASE / "deployment.yaml")
     known = container([deployment])["securityContext"]
     pod = the("Deployment", [deployment])["spec"]["template"]["spec"]["securityContext"]
@@ -185,7 +185,7 @@ def test_container_is_as_confined_as_in_the_deployment() -> None:
         assert confined[name] == pod[name]
 
 
-def test_probes_ask_what_the_service_answers(models_dir: Path, tmp_path: Path) -> None:
+def test_probes_use_existing_routes(models_dir: Path, tmp_path: Path) -> None:
     """KServe derives readiness from the pods. Probes send no API key, even if one is required."""
     key = tmp_path / "keys"
     key.write_text("a-key-of-forty-characters-for-this-test\n")

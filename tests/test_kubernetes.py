@@ -73,7 +73,7 @@ def test_base_is_valid(version: str) -> None:
 
 @pytest.mark.parametrize("version", [OLDEST, NEWEST])
 @pytest.mark.parametrize("directory", [BASE, VOLUME], ids=lambda path: path.name)
-def test_what_kustomize_builds_is_valid(directory: Path, version: str) -> None:
+def test_kustomize_output_is_valid(directory: Path, version: str) -> None:
     resources = built(directory)
     kinds = [resource["kind"] for resource in resources]
     wanted = {"Deployment", "Service", "HorizontalPodAutoscaler", "PodDisruptionBudget", "NetworkPolicy", "Namespace"}
@@ -121,7 +121,7 @@ def test_pods_run_the_image_as_it_is_built(build: Any) -> None:
     assert f"DIGITS_BIND=0.0.0.0:{port['containerPort']}" in DOCKERFILE
 
 
-def test_selectors_and_names_meet() -> None:
+def test_selectors_match_labels() -> None:
     resources = base()
     labels = the("Deployment", resources)["spec"]["template"]["metadata"]["labels"]
     selected = [
@@ -149,13 +149,13 @@ def ports_let_in(resources: Any) -> list[Any]:
     return [rule["ports"] for rule in the("NetworkPolicy", resources)["spec"]["ingress"]]
 
 
-def test_one_more_pod_than_may_be_away() -> None:
+def test_more_pods_run_than_may_be_unavailable() -> None:
     resources = base()
     scaled, budget = the("HorizontalPodAutoscaler", resources)["spec"], the("PodDisruptionBudget", resources)["spec"]
     assert scaled["minReplicas"] > budget["maxUnavailable"]
 
 
-def test_settings_are_settings_and_a_worker_has_a_processor() -> None:
+def test_variables_are_settings_and_a_worker_has_a_processor() -> None:
     settings = Settings.from_environ(environment(container(base())))
     assert settings.workers == int(container(base())["resources"]["requests"]["cpu"])
 
@@ -172,7 +172,7 @@ def probes(spec: Any) -> Iterator[tuple[str, str]]:
         yield name, spec[name]["httpGet"]["path"]
 
 
-def test_probes_ask_what_the_service_answers(models_dir: Path, tmp_path: Path) -> None:
+def test_probes_use_existing_routes(models_dir: Path, tmp_path: Path) -> None:
     """With a model all probes succeed; without one a pod lives but is not ready."""
     ready = door.client_for(Settings(models_dir=models_dir, provider="cpu"))
     empty = door.client_for(Settings(models_dir=tmp_path / "none", provider="cpu"))
@@ -202,7 +202,7 @@ def start_filling(models: Path, volume: Path) -> subprocess.Popen[bytes]:
     return subprocess.Popen(command, env={"PATH": "/usr/bin:/bin", "FROM": str(models), "TO": str(volume)})
 
 
-def test_pods_that_start_at_once_fill_the_volume_with_the_model_of_the_image(tmp_path: Path) -> None:
+def test_pods_starting_together_fill_the_volume_from_the_image(tmp_path: Path) -> None:
     volume = tmp_path / "volume"
     volume.mkdir()
     running = [start_filling(ROOT / "models", volume) for _ in range(12)]
@@ -214,7 +214,7 @@ def test_pods_that_start_at_once_fill_the_volume_with_the_model_of_the_image(tmp
     assert door.client_for(Settings(models_dir=volume, provider="cpu")).get("/readyz").status_code == 200
 
 
-def test_what_the_volume_has_is_kept(models_dir: Path, tmp_path: Path) -> None:
+def test_existing_models_in_the_volume_are_kept(models_dir: Path, tmp_path: Path) -> None:
     volume = tmp_path / "volume"
     shutil.copytree(models_dir, volume)
     own = (volume / MODEL_NAME / "1" / MANIFEST_FILE).read_bytes()

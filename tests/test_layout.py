@@ -76,7 +76,7 @@ def test_lock_gives_a_hash_for_every_package_and_names_no_place(name: str) -> No
     assert not re.search(r"://|file:|index-url|find-links", lock(name))
 
 
-def test_what_is_served_is_what_was_tested() -> None:
+def test_served_packages_are_the_tested_ones() -> None:
     tested = locked_versions("dev")
     for name in ("serve", "train", "test"):
         assert {package: tested.get(package) for package in locked_versions(name)} == locked_versions(name)

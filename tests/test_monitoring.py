@@ -71,7 +71,7 @@ def in_prometheus(expression: str) -> str:
     return expression.replace("$__rate_interval", "1m").replace("$instance", ".*")
 
 
-def test_every_question_of_the_first_screen_has_an_answer(prometheus: Published) -> None:
+def test_every_query_of_the_first_screen_has_data(prometheus: Published) -> None:
     panels = [panel for panel in DASHBOARD["panels"] if panel["gridPos"]["y"] < ONE_SCREEN]
     assert all(panel["gridPos"]["y"] + panel["gridPos"]["h"] <= ONE_SCREEN for panel in panels)
     for panel in panels:
@@ -79,7 +79,7 @@ def test_every_question_of_the_first_screen_has_an_answer(prometheus: Published)
             assert values(prometheus, in_prometheus(target["expr"])), panel["title"]
 
 
-def test_every_other_question_is_understood(prometheus: Published) -> None:
+def test_other_requests_are_accepted(prometheus: Published) -> None:
     for panel in DASHBOARD["panels"]:
         for target in panel["targets"]:
             values(prometheus, in_prometheus(target["expr"]))
@@ -106,12 +106,12 @@ def test_every_rule_is_evaluated(prometheus: Published) -> None:
     assert {rule["name"] for rule in rules} == {rule["alert"] for rule in RULES} | {"digits:training_share"}
 
 
-def test_a_replica_that_comes_is_scraped(deployment: Deployment, prometheus: Published) -> None:
+def test_a_new_replica_is_scraped(deployment: Deployment, prometheus: Published) -> None:
     deployment.compose("up", "--detach", "--no-recreate", "--scale", "service=3", "service")
     until(lambda: values(prometheus, 'sum(up{job="digits"})') == [3.0], 90, "three replicas are scraped")
 
 
-def test_grafana_reads_what_is_provisioned(deployment: Deployment) -> None:
+def test_grafana_loads_the_provisioned_dashboard(deployment: Deployment) -> None:
     services = json.loads(deployment.compose("--profile", "monitoring", "config", "--format", "json"))["services"]
     [mounted] = [volume for volume in services["grafana"]["volumes"] if volume["type"] == "bind"]
     assert mounted["target"] == "/etc/grafana/provisioning"

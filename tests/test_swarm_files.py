@@ -50,14 +50,14 @@ def compose() -> Any:
     return yaml.safe_load(printed("docker", "compose", "--file", "docker-compose.yml", "config"))
 
 
-def test_docker_reads_it(rendered: str) -> None:
+def test_docker_accepts_the_stack_file(rendered: str) -> None:
     if not re.search(r"^ +config ", printed("docker", "stack", "--help"), re.MULTILINE):
         pytest.skip("this Docker cannot look at a stack without deploying it")
     read = yaml.safe_load(printed("docker", "stack", "config", "--compose-file", "-", given=rendered))
     assert set(read["services"]) == {"proxy", "service"}
 
 
-def test_differs_from_one_host_in_what_a_swarm_has_other_words_for(stack: Any, compose: Any) -> None:
+def test_swarm_file_differs_from_compose_only_where_swarm_requires(stack: Any, compose: Any) -> None:
     assert set(stack["services"]) == {"proxy", "service"} == set(compose["services"]) - {"models"}
     for name, service in stack["services"].items():
         of_one_host = compose["services"][name]
@@ -77,26 +77,26 @@ def test_serves_the_model_of_its_image(stack: Any) -> None:
     assert "volumes" not in stack
 
 
-def test_an_update_that_fails_is_taken_back(stack: Any) -> None:
+def test_a_failed_update_is_rolled_back(stack: Any) -> None:
     for service in stack["services"].values():
         assert service["deploy"]["update_config"]["failure_action"] == "rollback"
     replicas = stack["services"]["service"]["deploy"]
     assert replicas["update_config"]["order"] == replicas["rollback_config"]["order"] == "start-first"
 
 
-def test_proxy_gets_the_address_of_every_replica(stack: Any) -> None:
+def test_proxy_resolves_every_replica(stack: Any) -> None:
     assert {service["deploy"]["endpoint_mode"] for service in stack["services"].values()} == {"dnsrr"}
     assert [port["mode"] for port in stack["services"]["proxy"]["ports"]] == ["host"]
 
 
-def test_proxy_has_its_configuration_under_a_name_of_its_content(stack: Any) -> None:
+def test_proxy_configuration_is_named_by_content(stack: Any) -> None:
     assert stack["services"]["proxy"]["configs"] == [{"source": "nginx", "target": "/etc/nginx/nginx.conf"}]
     config = stack["configs"]["nginx"]
     assert Path(config["file"]) == NGINX
     assert config["name"] == f"digits-nginx-{hashlib.sha256(NGINX.read_bytes()).hexdigest()[:12]}"
 
 
-def test_proxy_finds_out_in_time_to_ask_another(stack: Any) -> None:
+def test_proxy_times_out_early_enough_to_retry(stack: Any) -> None:
     """If a node loses power, the connection must fail while nginx may still retry."""
     text, sysctls = NGINX.read_text(encoding="utf-8"), stack["services"]["proxy"]["sysctls"]
     time, interval, probes = (int(sysctls[f"net.ipv4.tcp_keepalive_{name}"]) for name in ("time", "intvl", "probes"))

@@ -18,7 +18,7 @@ from training.errors import TrainingError
 from training.progress import say
 from training.recipe import OWN_SHARE, PUBLISHED, Recipe, with_network_of
 
-_RESUME = "--resume goes on from the last whole epoch"
+_RESUME = "--resume continues from the last complete epoch"
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -35,7 +35,7 @@ def _parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="PATH",
-        help="digits of your own, to be learnt beside MNIST's; may be given again. docs/own-digits.md lists the forms",
+        help="your own digits, learnt together with MNIST's; repeatable. docs/own-digits.md lists the forms",
     )
     parser.add_argument(
         "--review",
@@ -55,7 +55,9 @@ def _parser() -> argparse.ArgumentParser:
         help="train K seeds from --seed on and publish the one with the median validation loss; default: %(default)s",
     )
     parser.add_argument("--device", choices=("auto", "cpu", "gpu"), default="auto", help="default: %(default)s")
-    parser.add_argument("--mixed-precision", action="store_true", help="compute in float16; for GPUs")
+    parser.add_argument(
+        "--mixed-precision", action="store_true", help="compute in float16 on a GPU, in bfloat16 on a CPU"
+    )
     parser.add_argument(
         "--teacher", type=Path, metavar="DIR", help="run directory of the recipe's teacher; default: train one"
     )
@@ -142,7 +144,7 @@ def _train(given: argparse.Namespace) -> None:
         _review(given, versions)
         return
     if recipe.start == PUBLISHED and not given.extra:
-        raise TrainingError(f"Recipe {recipe.name} learns digits of your own: name them with --extra.")
+        raise TrainingError(f"Recipe {recipe.name} learns own digits: give them with --extra.")
     data = mnist.load(given.data)
     if given.extra:
         recipe, data = _with_own(recipe, data, given.extra, versions)
@@ -154,6 +156,7 @@ def _train(given: argparse.Namespace) -> None:
         name=recipe.model_name,
         epochs=given.epochs or recipe.epochs,
         seed=given.seed,
+        pool_seed=given.seed,
         device=given.device,
         mixed_precision=given.mixed_precision,
         models=given.models,
@@ -184,7 +187,7 @@ def _with_own(recipe: Recipe, data: Mnist, extra: list[Path], versions: Path) ->
 def _review(given: argparse.Namespace, versions: Path) -> None:
     before = published.newest(versions)
     if before is None or not given.extra:
-        raise TrainingError("--review needs digits, named with --extra, and a published version that reads them.")
+        raise TrainingError("--review needs digits, given with --extra, and a published version.")
     own = collect(given.extra, (), before.engine.run)
     count = review.write(given.review, own, before)
     say(

@@ -13,7 +13,7 @@ def locked(directory: Path) -> Iterator[None]:
     """Make `directory` and keep other trainings out of it.
 
     Raises:
-        RunError: another one is at work in it.
+        RunError: another one is using it.
         OSError: it cannot be made.
     """
     directory.mkdir(parents=True, exist_ok=True)
@@ -21,7 +21,7 @@ def locked(directory: Path) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise RunError(f"Another training is at work in {directory}: wait, or name another --run-dir.") from None
+            raise RunError(f"Another training is using {directory}: wait, or give another --run-dir.") from None
         yield
 
 

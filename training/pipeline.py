@@ -66,7 +66,7 @@ def _check_writable(versions: Path) -> None:
     except OSError as error:
         raise TrainingError(
             f"{versions} cannot be written ({error.strerror}): change its owner, "
-            "or name another directory with --models."
+            "or give another directory with --models."
         ) from error
 
 

@@ -1,1 +1,1 @@
-"""Three writers whom the model misreads, before and after a fine-tuning on some of their digits."""
+"""Three writers whose digits the model misreads, before and after fine-tuning on some of them."""

@@ -1,6 +1,6 @@
-"""`python -m benchmarks.own_digits --data DIR`: teach three writers to the newest version, and print what it brought.
+"""`python -m benchmarks.own_digits --data DIR`: fine-tune the newest version on three writers; print the results.
 
-What is done is kept below --out, so the same command goes on where it was cut off.
+Results are kept below --out, so an interrupted run continues with the same command.
 """
 
 import argparse
@@ -12,7 +12,7 @@ from benchmarks.own_digits.writers import WRITERS
 
 
 def main() -> None:
-    """Measure each writer with each number of digits, print the table and draw the plot."""
+    """Measure each writer with each number of digits; print the table and draw the plot."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.own_digits", description=__doc__)
     parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="MNIST's IDX files")
     parser.add_argument("--models", type=Path, default=Path("models"), metavar="DIR", help="default: %(default)s")

@@ -1,4 +1,4 @@
-"""One fine-tuning on some digits of a writer, and how that hand and MNIST are read before and after."""
+"""One fine-tuning on some digits of a writer: errors on that hand and on MNIST, before and after."""
 
 import re
 import shutil
@@ -18,13 +18,13 @@ from service.inference.engine import open_version
 from service.preprocessing.decode import decode
 from service.preprocessing.mnist_format import canonical_digit
 
-JUDGED = 1_000  # digits of the hand that nobody learns
+JUDGED = 1_000  # digits of the hand that are not learnt
 _MOST_PIXELS = 1_000_000
 _LEARNT, _HELD_OUT = 3, 7  # streams of random numbers
 
 
 class Errors(NamedTuple):
-    """Misread digits before and after, and out of how many."""
+    """Misread digits before and after, of `count`."""
 
     before: int
     after: int
@@ -32,7 +32,7 @@ class Errors(NamedTuple):
 
 
 class Result(NamedTuple):
-    """A fine-tuning on `given` digits, of which the training holds some out itself; `seconds` is the whole command."""
+    """A fine-tuning on `given` digits, some of which the training holds out; `seconds` is for the whole command."""
 
     writer: str
     given: int
@@ -44,10 +44,10 @@ class Result(NamedTuple):
 
 
 def measure(writer: Writer, given: int, *, models: Path, data: Path, directory: Path) -> Result:
-    """Fine-tune the newest version in `models` in a copy below `directory`, unless that was done, and compare the two.
+    """Fine-tune the newest version in `models` in a copy below `directory`, unless done already; compare the two.
 
     Raises:
-        CalledProcessError: the training published nothing; it has said why.
+        CalledProcessError: the training published nothing; its output says why.
     """
     log = directory / "log.txt"
     before = newest_version(models)
@@ -74,7 +74,7 @@ def measure(writer: Writer, given: int, *, models: Path, data: Path, directory: 
 
 
 def hand(writer: Writer) -> tuple[np.ndarray, np.ndarray]:
-    """Return digits of the writer that no training sees, as the service sees them: uint8 [1000, 28, 28], and labels."""
+    """Return digits that no training uses, as the service sees them: uint8 [1000, 28, 28], and labels."""
     digits = [_digit(writer, _HELD_OUT, number) for number in range(JUDGED)]
     images = [canonical_digit(decode(content, max_pixels=_MOST_PIXELS)) for content, _ in digits]
     return np.stack(images), np.array([label for _, label in digits])

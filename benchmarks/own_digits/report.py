@@ -15,7 +15,7 @@ from benchmarks.own_digits.measure import Errors, Result
 from training.release.own import interval
 
 _HEAD = (
-    "| writer | digits given (learnt) | errors on that hand before | after | errors gone "
+    "| writer | digits given (learnt) | errors on the hand before | after | errors gone "
     "| MNIST validation errors, before and after | MNIST test errors, before and after | time |"
 )
 _MANY, _SIDE = 3, writers.SIDE  # digits of each kind on the sheet

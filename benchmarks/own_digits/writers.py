@@ -1,7 +1,7 @@
-"""Three people whose ones, sevens and nines the published model misreads, drawn here by Bézier curves.
+"""Three writers whose ones, sevens and nines the published model misreads, drawn with Bézier curves.
 
-Nothing of it is taken from `training/synthesis`, whose forms the model has learnt, nor from `benchmarks/pictures`. A
-writer has one way for each digit, a pen and a habit; each digit of theirs varies as a hand's does.
+They share nothing with `training/synthesis`, whose forms the model has learnt, or with `benchmarks/pictures`. A writer
+has one form for each digit, a pen and a slant; each digit varies a little.
 """
 
 from collections.abc import Mapping
@@ -15,17 +15,17 @@ from PIL import Image, ImageDraw, ImageFilter
 Points = npt.NDArray[np.float64]
 
 SIDE = 120  # pixels of a picture
-_FINE = 3  # drawn so much larger
-_STEPS = 24  # straight pieces of a curve
-_HEIGHT = 72  # pixels of a digit, give or take a quarter
+_FINE = 3  # oversampling
+_STEPS = 24  # line segments of a curve
+_HEIGHT = 72  # height of a digit in pixels, plus or minus a quarter
 
 
 @dataclass(frozen=True)
 class Writer:
     """A hand: for each digit its strokes, the pen's width in heights of a digit, the slant, and how loosely it writes.
 
-    A stroke is a text of points in hundredths of the height, x to the right and y down. From one to the next runs a
-    straight line; three joined by `~` are a curve whose middle one is Bézier's control point.
+    A stroke is a text of points in hundredths of the height, x to the right and y down, joined by straight lines. Three
+    points joined by `~` are a quadratic Bézier curve; the middle one is its control point.
     """
 
     name: str
@@ -86,7 +86,7 @@ WRITERS = (
 
 
 def draw(writer: Writer, digit: int, random: np.random.Generator) -> Image.Image:
-    """Return a digit as this writer writes it, dark on light paper, a grey picture of 120x120 pixels."""
+    """Return a digit by this writer, dark on light paper, a grey picture of 120x120 pixels."""
     strokes = [_curve(stroke, writer.loose, random) for stroke in writer.digits[digit]]
     height = _HEIGHT * random.uniform(0.8, 1.25) * _FINE
     slant, turn = writer.slant + random.normal(0, 0.06), random.normal(0, 0.04)
@@ -104,14 +104,14 @@ def draw(writer: Writer, digit: int, random: np.random.Generator) -> Image.Image
 
 
 def png(writer: Writer, digit: int, random: np.random.Generator) -> bytes:
-    """Return such a picture as a PNG file."""
+    """Return such a picture as PNG."""
     buffer = BytesIO()
     draw(writer, digit, random).save(buffer, "PNG")
     return buffer.getvalue()
 
 
 def _curve(stroke: str, loose: float, random: np.random.Generator) -> Points:
-    """Return a stroke as points in heights of the digit, each of its own a little off."""
+    """Return the points of a stroke in digit heights, each displaced a little."""
     pieces, shared = [], dict[str, Points]()
     for word in stroke.split():
         ends = []

@@ -2,13 +2,12 @@
 
 python -m benchmarks.pictures --data DIR [--realworld DIR] [--split validation]
 
-This is the yardstick. It knows nothing of how the service reads pictures or of what training does to its digits, and
-training never uses it.
+It is independent of the service's preprocessing and of the training's augmentation; training never uses it.
 
     trace, strokes                  a digit as lines and as ink
     scene, paper, light, surroundings, camera, files     the steps from ink to a file; `look` puts them in order
-    cells, conditions*              the table of what is rendered, and which of it counts
+    cells, conditions*              the table of conditions, and which of them count
     letters, doodles, blanks, nondigits, forms           what is not in MNIST
-    plan, measure, reader           which pictures, over how many processes, and the service that reads them
-    marks, report, sheets                                what came of it
+    plan, measure, reader           the pictures, the processes, and the service that reads them
+    marks, report, sheets                                the results
 """

@@ -1,4 +1,4 @@
-"""What people draw around a digit, and how they cut it out: steps of a picture."""
+"""Underlines, rings and crops of a digit: steps of a picture."""
 
 import cv2
 import numpy as np
@@ -8,7 +8,7 @@ from benchmarks.pictures.strokes import SHIFT, subpixels
 
 
 def underlined(colour: Colour, gap: tuple[float, float], reach: tuple[float, float]) -> Step:
-    """A line below the digit, `gap` digit heights under it, that goes `reach` heights beyond it on either side."""
+    """A line `gap` digit heights below the digit, extending `reach` heights beyond it on either side."""
 
     def step(picture: Picture, box: Box, rng: Random) -> Picture:
         foot = box.top + box.height * (1 + rng.uniform(*gap))
@@ -24,7 +24,7 @@ def underlined(colour: Colour, gap: tuple[float, float], reach: tuple[float, flo
 
 
 def ringed(colour: Colour, room: tuple[float, float]) -> Step:
-    """A ring round the digit, `room` digit heights away from its corners."""
+    """A ring around the digit, `room` digit heights away from its corners."""
 
     def step(picture: Picture, box: Box, rng: Random) -> Picture:
         mask: Mask = np.zeros(picture.shape[:2], np.float32)
@@ -39,7 +39,7 @@ def ringed(colour: Colour, room: tuple[float, float]) -> Step:
 
 
 def cut_out(room: tuple[float, float] = (0, 0)) -> Step:
-    """The part of a picture that the digit takes, with `room` digit heights of paper around it, less if negative."""
+    """The picture cropped to the digit plus `room` digit heights of paper; a negative room cuts into the digit."""
 
     def step(picture: Picture, box: Box, rng: Random) -> Picture:
         top, bottom, left, right = (round(rng.uniform(*room) * box.height) - 1 for _ in range(4))
@@ -50,7 +50,7 @@ def cut_out(room: tuple[float, float] = (0, 0)) -> Step:
 
 
 def enlarged(times: tuple[float, float]) -> Step:
-    """A small picture, 20 pixels high, that somebody enlarged with soft edges."""
+    """A picture reduced to a height of 20 pixels and enlarged again, with soft edges."""
 
     def step(picture: Picture, _box: Box, rng: Random) -> Picture:
         height, width = picture.shape[:2]

@@ -1,4 +1,4 @@
-"""Pictures in which nobody drew anything: textures, noise, empty paper."""
+"""Pictures without writing: textures, noise, empty paper."""
 
 from collections.abc import Callable, Mapping
 
@@ -55,7 +55,7 @@ def _clouds(shape: tuple[int, int], rng: Random) -> npt.NDArray[np.floating]:
     return 0.5 + 0.35 * noise.cloud(rng, shape, rng.uniform(4, 10))
 
 
-#: Of these nothing can be taken for a digit.
+#: Nothing in these resembles a digit.
 NOISES: Mapping[str, Texture] = {
     "noise of 1 pixel": _static(0),
     "noise of 2 pixels": _static(1),

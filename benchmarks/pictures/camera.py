@@ -1,4 +1,4 @@
-"""What taking the picture does to it: perspective, blur, sharpening, noise, contrast, and the step to 8 bits."""
+"""Effects of the camera: perspective, blur, sharpening, noise, contrast, and quantisation to 8 bits."""
 
 import cv2
 import numpy as np
@@ -18,9 +18,9 @@ def pixels(picture: Picture) -> Pixels:
 
 
 def tilted(turn: float, perspective: float) -> Step:
-    """The sheet seen from aside: turned by up to `turn` degrees, its corners moved by up to `perspective` of a side.
+    """The sheet seen at an angle: turned by up to `turn` degrees, its corners moved by up to `perspective` of a side.
 
-    What comes into view at the edges goes on as the sheet does there.
+    Beyond the edges the sheet is continued.
     """
 
     def step(picture: Picture, _box: Box, rng: Random) -> Picture:
@@ -67,7 +67,7 @@ def shaken(length: tuple[float, float]) -> Step:
 
 
 def sharpened(amount: float, radius: float = 1.5) -> Step:
-    """The unsharp mask that phones put over their pictures: bright seams along dark strokes."""
+    """Unsharp mask, as phones apply it: bright seams along dark strokes."""
 
     def step(picture: Picture, _box: Box, _rng: Random) -> Picture:
         return np.clip(picture + amount * (picture - _softened(picture, radius)), 0, 1)
@@ -76,7 +76,7 @@ def sharpened(amount: float, radius: float = 1.5) -> Step:
 
 
 def noisy(levels: float, grain: float = 0) -> Step:
-    """Sensor noise of `levels` grey levels (one deviation), in each channel its own; `grain` pixels wide."""
+    """Sensor noise of `levels` grey levels (standard deviation), independent per channel; `grain` pixels wide."""
 
     def step(picture: Picture, _box: Box, rng: Random) -> Picture:
         shape = picture.shape[:2]
@@ -87,7 +87,7 @@ def noisy(levels: float, grain: float = 0) -> Step:
 
 
 def faint(levels: float, grain: float = 0.8) -> Step:
-    """Squeeze the picture into `levels` grey levels somewhere between black and white, with `grain` levels of noise."""
+    """Compress the contrast to `levels` grey levels somewhere between black and white, with `grain` levels of noise."""
 
     def step(picture: Picture, box: Box, rng: Random) -> Picture:
         lightest = rng.uniform(levels, 255) / 255

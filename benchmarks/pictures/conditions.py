@@ -1,6 +1,6 @@
-"""The conditions under which people send digits, each at several strengths.
+"""The conditions in which digits are sent, each at several strengths.
 
-A strength counts if a person reads such a picture without effort; the others are shown, and not held to the mark.
+A strength counts if a person reads such a picture without effort; the others are only shown.
 """
 
 from functools import cache

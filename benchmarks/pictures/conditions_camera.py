@@ -1,4 +1,4 @@
-"""Conditions of light, surroundings and camera, and photographs, in which several come together."""
+"""Conditions of light, surroundings and camera, and photographs, which combine several."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -92,7 +92,7 @@ _BAD = (
     camera.shaken((0.03, 0.06)),
     camera.noisy(10, 0.7),
 )
-#: What the camera does in each grade, its JPEG's quality, and how far from the edge the digit is, so as to stay in.
+#: The camera's effects by grade, the JPEG quality, and the margin that keeps the digit inside.
 _GRADES = {"mild": (_MILD, 88, 0.1), "middling": (_MIDDLING, 70, 0.16), "bad": (_BAD, 45, 0.24)}
 
 

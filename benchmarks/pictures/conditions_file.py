@@ -1,4 +1,4 @@
-"""Conditions of the file: the size of the picture and of the digit in it, format, mode; drawings on a canvas."""
+"""Conditions of the file: size of the picture and of the digit, format, mode; drawings on a canvas."""
 
 from dataclasses import replace
 from typing import Any

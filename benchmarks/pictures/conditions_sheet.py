@@ -1,4 +1,4 @@
-"""Conditions of paper and pen: what it is written on, with what, and how."""
+"""Conditions of paper, pen and hand."""
 
 from dataclasses import replace
 from typing import Any
@@ -167,7 +167,7 @@ def _annotated() -> list[Cell]:
 def _cut_out() -> list[Cell]:
     light_ink = {"paper": (BLACK,), "ink": (WHITE,), "vary": 0, "noise": 0}
     tight, near = annotations.cut_out(), annotations.cut_out((0.0, 0.06))
-    of_mnist = annotations.cut_out((-0.035, -0.035))  # its strokes' soft edge is left out
+    of_mnist = annotations.cut_out((-0.035, -0.035))  # without the strokes' soft edge
     strengths: Strengths = {
         "tight": {"over": (tight,)},
         "tight, light on dark": {"over": (tight,), **light_ink},

@@ -1,4 +1,4 @@
-"""Things that people draw and that are no digit, as lines in a box of about 1 by 1, y downwards."""
+"""Drawings that are not digits, as lines in a box of about 1 by 1, y downwards."""
 
 from collections.abc import Callable, Mapping
 

@@ -1,4 +1,4 @@
-"""Pixels to the bytes of a file, in every colour mode and format that people send."""
+"""Encodes pixels in every colour mode and format that people send."""
 
 import struct
 import zlib
@@ -13,7 +13,7 @@ from benchmarks.pictures.camera import Pixels
 
 Encoder = Callable[[Pixels], bytes]
 
-#: How the stored pixels have to be turned so that the EXIF orientation turns them upright again.
+#: The inverse of each EXIF orientation, applied to the stored pixels.
 _STORED = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -34,7 +34,7 @@ def saved(image: Image.Image, format: str, **options: Any) -> bytes:
 
 
 def png(mode: str | None = None) -> Encoder:
-    """PNG in a colour mode of Pillow's, the pixels' own where none is named. Hardly compressed: that is quick."""
+    """PNG in one of Pillow's modes, by default that of the pixels. Low compression, for speed."""
 
     def encode(pixels: Pixels) -> bytes:
         image = Image.fromarray(pixels)
@@ -52,7 +52,7 @@ def png(mode: str | None = None) -> Encoder:
 
 
 def ink_on_transparent(colour: tuple[int, int, int], mode: str = "RGBA") -> Encoder:
-    """PNG of ink in one colour on nothing: how dark the picture is becomes how opaque."""
+    """PNG of ink in one colour on a transparent background: darkness becomes alpha."""
 
     def encode(pixels: Pixels) -> bytes:
         alpha = 255 - _grey(pixels)
@@ -73,7 +73,7 @@ def jpeg(quality: int, *, mode: str | None = None, progressive: bool = False) ->
 
 
 def turned(orientation: int, format: str = "JPEG") -> Encoder:
-    """A camera's file: pixels as the sensor has them, and the EXIF note of how to turn them."""
+    """A camera's file: pixels in sensor orientation, with the EXIF orientation."""
 
     def encode(pixels: Pixels) -> bytes:
         image = Image.fromarray(pixels)
@@ -92,7 +92,7 @@ def plain(format: str, **options: Any) -> Encoder:
 
 
 def animated(format: str, **options: Any) -> Encoder:
-    """GIF or WEBP of two frames, the second of them the first in negative, upside down."""
+    """GIF or WEBP of two frames; the second is the first inverted and upside down."""
 
     def encode(pixels: Pixels) -> bytes:
         second = Image.fromarray(255 - pixels[::-1])

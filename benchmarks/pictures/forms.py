@@ -1,4 +1,4 @@
-"""Digits as the world writes them and MNIST's writers hardly do: lines with a hand's irregularity."""
+"""Forms of digits that are common elsewhere and rare in MNIST: lines with a hand's irregularity."""
 
 from collections.abc import Callable, Mapping
 from itertools import pairwise
@@ -41,7 +41,7 @@ def arc(x: float, y: float, rx: float, ry: float, start: float, end: float) -> L
 
 
 def irregular(lines: Lines, rng: Random, amount: float = 1.0) -> Lines:
-    """Return the lines as a hand would draw them: sheared, stretched, and each point a little off, smoothly."""
+    """Return the lines as if drawn by hand: sheared, stretched, and smoothly displaced."""
     shear, stretch = rng.normal(0, 0.1 * amount), np.exp(rng.normal(0, 0.12 * amount))
     knots = rng.normal(0, 0.018 * amount, (2, 4, 4))
     return tuple(_moved(line, shear, stretch, knots) for line in lines)
@@ -167,7 +167,7 @@ def _stacked_eight(rng: Random) -> Lines:
     return top, arc(0.34, (1 + split) / 2, 0.32, (1 - split) / 2, -90, 270)
 
 
-#: The ways, by what is said of them in a report.
+#: The forms by their names in the report.
 FORMS: Mapping[str, Form] = {
     "1 with a short up-stroke": Form(1, _one((0.15, 0.3), foot=False)),
     "1 with a long up-stroke": Form(1, _one((0.35, 0.55), foot=False)),

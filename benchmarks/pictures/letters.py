@@ -1,4 +1,4 @@
-"""Characters from fonts: which there are, which of them resemble a digit, and how one becomes ink or lines."""
+"""Characters from fonts: which resemble a digit, and their rendering as ink or lines."""
 
 from functools import lru_cache
 from pathlib import Path
@@ -14,7 +14,7 @@ from benchmarks.pictures.strokes import Ink, Lines
 
 DIGITS = "0123456789"
 
-#: What somebody's hand would write for a digit too, and why. No mark holds these; they are shown.
+#: Characters that some hands write as a digit, and why. They are shown and have no target.
 RESEMBLING: tuple[tuple[str, str], ...] = (
     ("OoDQ°", "a 0, one with a tail or a flat side"),
     ("UuCcVvae", "a 0 that was not closed, or a 6 or 9 with a hasty bowl"),
@@ -29,7 +29,7 @@ RESEMBLING: tuple[tuple[str, str], ...] = (
     ("gqp", "a 9, or one in a mirror"),
 )
 
-#: What no digit resembles: three strokes and more, corners where digits have none, crossings without bowls.
+#: Characters unlike any digit: three or more strokes, corners where digits have none, crossings without bowls.
 UNLIKE_LETTERS = "AEFHKMNPRWXkmnwxh"
 UNLIKE_SYMBOLS = "&#@%*=€ΣΩΨπ√♥★☺♪♣"
 
@@ -37,7 +37,7 @@ _MNIST_SIDE, _GLYPH_HEIGHT = 28, 20
 
 
 def fonts() -> dict[str, Path]:
-    """Return the fonts: DejaVu's from matplotlib, which are print, and two that look written."""
+    """Return the fonts: matplotlib's DejaVu, which are printed, and two that look handwritten."""
     dejavu = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
     names = ("Sans", "Sans-Bold", "Sans-Oblique", "Serif", "Serif-Italic", "SansMono")
     written = {
@@ -52,7 +52,7 @@ def fonts() -> dict[str, Path]:
 
 def characters(wanted: str) -> list[tuple[str, str]]:
     """Return (font, character) for each of the characters `wanted` in each font that has it."""
-    # Amatic writes small letters as small capitals, which are other letters.
+    # Amatic has small capitals for lower-case letters.
     return [
         (font, character)
         for font in fonts()
@@ -67,7 +67,7 @@ def resembling() -> str:
 
 
 def glyph(font: str, character: str, height: float) -> Ink:
-    """Return a printed character, cut to its edges, about `height` pixels high."""
+    """Return a printed character, cropped, about `height` pixels high."""
     size = 2 * height  # of the font: more than any character needs
     mask = Image.new("L", (round(4 * height) + 8, round(4 * height) + 8))
     ImageDraw.Draw(mask).text((mask.width / 2, mask.height / 2), character, 255, _font(font, size), anchor="mm")
@@ -79,7 +79,7 @@ def glyph(font: str, character: str, height: float) -> Ink:
 
 @lru_cache(maxsize=1024)
 def traced(font: str, character: str) -> Lines:
-    """Return the lines along the middle of a character's strokes, as a pen would go."""
+    """Return the centre lines of a character's strokes."""
     ink = glyph(font, character, _GLYPH_HEIGHT)
     image = np.zeros((_MNIST_SIDE, _MNIST_SIDE), np.uint8)
     height, width = (min(length, _MNIST_SIDE) for length in ink.shape)

@@ -1,4 +1,4 @@
-"""How a sheet is lit: steps that make parts of a picture darker or lighter."""
+"""Lighting of a sheet: steps that make parts of a picture darker or lighter."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from benchmarks.pictures.scene import Box, Mask, Picture, Random, Step, distance
 
 Range = tuple[float, float]
 
-_SOFT = (0.003, 0.03)  # a shadow's edge: from hard to that of a lamp near by
+_SOFT = (0.003, 0.03)  # edge of a shadow: from hard to that of a nearby lamp
 
 
 def gradient(depth: float) -> Step:
@@ -33,7 +33,7 @@ def vignette(depth: float) -> Step:
 
 
 def shadow(depth: float, *, soft: Range = _SOFT) -> Step:
-    """A shadow with a straight edge through the picture, `soft` (of its longer side); under it 1 - `depth` is left."""
+    """A shadow with a straight edge, `soft` (of the longer side) wide; under it 1 - `depth` of the light remains."""
 
     def step(picture: Picture, _box: Box, rng: Random) -> Picture:
         return _shaded(picture, distance_from_a_line(picture.shape[:2], rng), depth, soft, rng)
@@ -62,7 +62,7 @@ def _shaded(picture: Picture, distance: Mask, depth: float, soft: Range, rng: Ra
 
 
 def glare(strength: float) -> Step:
-    """The reflection of a lamp: a bright spot that washes part of the picture out."""
+    """The reflection of a lamp: a bright spot that washes out part of the picture."""
 
     def step(picture: Picture, _box: Box, rng: Random) -> Picture:
         rows, columns = np.ogrid[: picture.shape[0], : picture.shape[1]]

@@ -1,4 +1,4 @@
-"""How a digit is drawn and taken: `Look` says it, `picture_of` does it."""
+"""How a digit is drawn and photographed: `Look` describes it, `picture_of` does it."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,14 +18,13 @@ _PNG = files.png()
 
 @dataclass(frozen=True)
 class Look:
-    """The way from a digit to a file; what is a range is drawn from it evenly, a picture at a time.
+    """The steps from a digit to a file; ranges are sampled uniformly for each picture.
 
-    `side` is the frame's longer side in pixels and `aspect` its width by its height; `height` is the digit's in frame
-    heights, `margin` what it keeps from the edges, in shorter sides. `pen` is the width of the stroke in digit heights,
-    None for the weight it has in MNIST. `slant` and `turn` are degrees, to either side. `paper` and `ink` are lists to
-    choose from; each is lightened or darkened by up to `vary`. `grain` is how much of the stroke the paper's grain
-    leaves white, `skips` the share of it that a drying pen leaves out.
-    `under` happens to the sheet before the ink, `over` after it, in this order.
+    `side` is the frame's longer side in pixels and `aspect` its width divided by its height; `height` is the digit's
+    height in frame heights, `margin` its distance from the edges in shorter sides. `pen` is the stroke width in digit
+    heights, None for MNIST's own. `slant` and `turn` are degrees to either side. `paper` and `ink` are lists to choose
+    from; each is lightened or darkened by up to `vary`. `grain` is the share of a stroke that the paper's grain leaves
+    white, `skips` the share that a drying pen leaves out. `under` is applied to the sheet before the ink, `over` after.
     """
 
     side: Range = (200, 300)
@@ -73,7 +72,7 @@ def picture_of_ink(look: Look, draw: Callable[[float], Ink], rng: Random) -> byt
 
 
 def _fitting(draw: Callable[[float], Ink], height: float, room: Sequence[int]) -> Ink:
-    """Return the ink for `height`, or for the most that leaves it within `room`, rows and columns: none is cut off."""
+    """Return the ink at `height`, or at the largest height that fits into `room` (rows, columns)."""
     ink = draw(height)
     while (excess := max(ink.shape[0] / room[0], ink.shape[1] / room[1])) > 1 and height > 1:
         height /= max(excess, 1.01)
@@ -94,7 +93,7 @@ def _drawn(look: Look, shape: tuple[int, int], ink: Ink, box: Box, rng: Random) 
 
 
 def _worn(mask: Ink, look: Look, box: Box, rng: Random) -> Ink:
-    """Return the ink that came onto the paper."""
+    """Return the ink that reached the paper."""
     if look.grain:
         mask = mask * np.clip(1 - look.grain * (0.5 + 0.5 * noise.fine(rng, mask.shape, 0.7)), 0, 1)
     if look.skips:

@@ -1,4 +1,4 @@
-"""What is asked for, and whether it is there."""
+"""The targets, and whether they are met."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import NamedTuple
@@ -20,7 +20,7 @@ MNIST_CALIBRATION, GENERATED_CALIBRATION = 0.005, 0.02
 
 
 class Mark(NamedTuple):
-    """Something asked for: the least or most it may be, what was found, and whether that will do."""
+    """A target: the least or most allowed, the result, and whether it is met."""
 
     what: str
     wanted: str
@@ -29,12 +29,12 @@ class Mark(NamedTuple):
 
 
 def wanted_of(name: str) -> Wanted:
-    """Return what is wanted of a kind of picture without a digit."""
+    """Return the wanted outcome for a kind of picture without a digit."""
     return NUMBERS[name][2] if name in NUMBERS else non_digits()[name].wanted
 
 
 def fulfils(wanted: Wanted, shares: Shares) -> bool:
-    """Tell whether pictures without a digit were treated as wanted."""
+    """Return whether pictures without a digit had the wanted outcome."""
     return {
         Wanted.NO_DIGIT: shares.refused == 1,
         Wanted.SEVERAL: shares.several >= SEVERAL_REFUSED,
@@ -44,19 +44,19 @@ def fulfils(wanted: Wanted, shares: Shares) -> bool:
 
 
 def counted(tallies: Mapping[str, Tally]) -> list[tuple[Cell, Shares]]:
-    """Return the cells that were run and count."""
+    """Return the measured cells that count."""
     return [(cell, tallies[cell.name].shares()) for cell in cells() if cell.counted and cell.name in tallies]
 
 
 def marks(tallies: Mapping[str, Tally]) -> list[Mark]:
-    """Return everything asked for of what was run."""
+    """Return the targets that apply to the results."""
     return [*_conditions(tallies), *_sets(tallies), *_without_digits(tallies), *_calibration(tallies)]
 
 
 def calibration_error(tallies: Iterable[Tally]) -> float | None:
-    """Return the expected calibration error of what was answered, None without an answer.
+    """Return the expected calibration error of the answers, None without an answer.
 
-    A picture that was refused has no confidence, and is left out.
+    Rejected pictures have no confidence and are left out.
     """
     pairs = [pair for tally in tallies for pair in zip(tally.answers, tally.labels, strict=True)]
     read = [(answer.confidence, answer.digit == label) for answer, label in pairs if not answer.code]

@@ -1,4 +1,4 @@
-"""Make pictures and have them read, spread over processes; count what comes back."""
+"""Makes pictures, has them read in several processes, and counts the answers."""
 
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,15 +13,15 @@ import numpy as np
 from benchmarks.pictures.reader import Answer, Reader, Seen
 from benchmarks.pictures.sources import Source, sources
 
-NO_DIGIT = -1  # the label of a picture that holds none
+NO_DIGIT = -1  # the label of a picture without a digit
 
-_CHUNK = 20  # pictures a task
-_KEPT = 48  # failing pictures of a source that are kept to be looked at
+_CHUNK = 20  # pictures per task
+_KEPT = 48  # failing pictures kept per source
 
 
 @dataclass(frozen=True)
 class Batch:
-    """What the source of that name is to make: its items and the digit in each, `NO_DIGIT` where there is none."""
+    """The items that a source renders and their labels, `NO_DIGIT` if there is no digit."""
 
     source: str
     items: Sequence[Any]
@@ -30,7 +30,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class Example:
-    """A picture that went wrong."""
+    """A picture with a wrong answer."""
 
     content: bytes
     seen: Seen | None
@@ -40,14 +40,14 @@ class Example:
 
 @dataclass
 class Tally:
-    """What came of a source: an answer for each label."""
+    """The answers for a source, one for each label."""
 
     labels: list[int] = field(default_factory=list)
     answers: list[Answer] = field(default_factory=list)
     examples: list[Example] = field(default_factory=list)
 
     def shares(self) -> "Shares":
-        """Return what is counted."""
+        """Return the shares."""
         digits = np.array([answer.digit for answer in self.answers])
         certain = np.array([answer.certain for answer in self.answers])
         codes = [answer.code for answer in self.answers]
@@ -64,7 +64,7 @@ class Tally:
 
 @dataclass(frozen=True)
 class Shares:
-    """Shares of `count` pictures: answered right; refused, of these as several digits; certain; certain and wrong."""
+    """Shares of `count` pictures: correct; rejected, and of these as several digits; certain; certain and wrong."""
 
     count: int
     right: float
@@ -75,14 +75,14 @@ class Shares:
 
     @property
     def unsure(self) -> float:
-        """The share refused or left to a person: what is wanted of a picture without a digit."""
+        """The share rejected or uncertain, the wanted outcome without a digit."""
         return 1 - self.certain
 
 
 def run(batches: Iterable[Batch], models: Path, *, seed: int, processes: int, keep: bool) -> dict[str, Tally]:
-    """Have the newest version under `models` read every picture; return what came of each source.
+    """Have the newest version under `models` read every picture; return the results by source.
 
-    A picture is a function of `seed`, its source and its place in the batch, however many `processes` share the work.
+    A picture depends only on `seed`, its source and its index, not on the number of `processes`.
     """
     tasks = [task for batch in batches for task in _tasks(batch, seed, keep)]
     tallies: dict[str, Tally] = {}
@@ -125,7 +125,7 @@ def _outcomes(tasks: Sequence[_Task], models: Path, processes: int) -> Iterator[
 
 
 class _Process:
-    """What a process opens once."""
+    """State of a worker process."""
 
     reader: Reader
     sources: dict[str, Source]

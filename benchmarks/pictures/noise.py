@@ -1,4 +1,4 @@
-"""Randomness with a scale: what paper, light and sensors are made of. All float32 [height, width]."""
+"""Random fields for paper, light and sensors. All float32 [height, width]."""
 
 from functools import lru_cache
 
@@ -8,11 +8,11 @@ import numpy.typing as npt
 
 Field = npt.NDArray[np.float32]
 
-_SIDE = 1024  # of the fields that are kept, and cut from at random places
+_SIDE = 1024  # of the cached fields, from which random parts are cut
 
 
 def fine(rng: np.random.Generator, shape: tuple[int, int], blur: float = 0) -> Field:
-    """Return normal noise of mean 0 and deviation 1, smoothed with a Gaussian of `blur` pixels."""
+    """Return normal noise of mean 0 and standard deviation 1, smoothed with a Gaussian of `blur` pixels."""
     field = _kept(blur)
     top, left = rng.integers(0, _SIDE, 2)
     rows, columns = (np.arange(length) + start for length, start in zip(shape, (top, left), strict=True))
@@ -35,7 +35,7 @@ def cloud(rng: np.random.Generator, shape: tuple[int, int], cells: float) -> Fie
 def _kept(blur: float) -> Field:
     field = np.random.default_rng(round(blur * 100)).standard_normal((_SIDE, _SIDE), np.float32)
     if blur:
-        reach = int(np.ceil(5 * blur))  # around the edges, so that the field goes on there without a seam
+        reach = int(np.ceil(5 * blur))  # periodic, so that the field has no seam
         wider = cv2.GaussianBlur(np.pad(field, reach, mode="wrap"), (0, 0), blur)
         field = np.asarray(wider, np.float32)[reach:-reach, reach:-reach]
     return np.asarray(field / field.std())

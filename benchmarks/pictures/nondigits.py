@@ -1,4 +1,4 @@
-"""Pictures in which there is no digit, or more than one: letters, doodles, textures, blanks, numbers."""
+"""Pictures with no digit or several: letters, doodles, textures, blanks, numbers."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,7 +16,7 @@ from benchmarks.pictures.strokes import Digit, Ink
 
 
 class Wanted(Enum):
-    """What the service should do with such pictures; the value says it in a report."""
+    """The wanted outcome of such pictures, in the report's words."""
 
     NO_DIGIT = "all refused"
     SEVERAL = "99% refused as several"
@@ -26,7 +26,7 @@ class Wanted(Enum):
 
 @dataclass(frozen=True)
 class NonDigits:
-    """A kind of picture without a digit: `make` draws one of the `items`, and every item is drawn `times` over."""
+    """A kind of picture without a digit: `make` draws one of the `items`; each is drawn `times` times."""
 
     make: Callable[[Any, Random], bytes]
     items: Sequence[Any]
@@ -47,7 +47,7 @@ _LOOKS = (_PAPER, _CANVAS, _SCREEN, _PHOTO)
 
 
 def non_digits() -> dict[str, NonDigits]:
-    """Return every kind by name, numbers apart: those are made of MNIST's digits."""
+    """Return every kind by name except numbers, which are made of MNIST's digits."""
     unlike, symbols, like = letters.UNLIKE_LETTERS, letters.UNLIKE_SYMBOLS, letters.resembling()
     return {
         "letters unlike a digit, printed": NonDigits(_printed, letters.characters(unlike), Wanted.DOUBT, 3),
@@ -103,7 +103,7 @@ def number(item: tuple[Sequence[Digit], tuple[float, float]], rng: Random) -> by
 
 
 def _side_by_side(parts: Sequence[Ink], gaps: Sequence[int]) -> Ink:
-    """Return the parts on one line, each with its gap behind it but the last."""
+    """Return the parts on one line with gaps between them."""
     tallest = max(part.shape[0] for part in parts)
     behind = [*gaps[: len(parts) - 1], 0]
     return np.concatenate(
@@ -112,7 +112,7 @@ def _side_by_side(parts: Sequence[Ink], gaps: Sequence[int]) -> Ink:
     )
 
 
-#: Numbers: how many digits, the gap between them, and what is wanted.
+#: Numbers: how many digits, the gap between them, and the wanted outcome.
 NUMBERS: Mapping[str, tuple[int, tuple[float, float], Wanted]] = {
     "number of 2 digits": (2, (0.2, 0.5), Wanted.SEVERAL),
     "number of 3 digits": (3, (0.2, 0.4), Wanted.SEVERAL),

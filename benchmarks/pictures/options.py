@@ -1,4 +1,4 @@
-"""Options that measuring digits and measuring numbers share."""
+"""Options shared by the benchmarks of digits and of numbers."""
 
 import argparse
 import os
@@ -22,6 +22,6 @@ def shared_parser(command: str, description: str) -> argparse.ArgumentParser:
 
 
 def chooser(only: str) -> Callable[[str], bool]:
-    """Return whether a name has one of the words of `--only` in it; all have where it is empty."""
+    """Return a predicate: does a name contain one of the words of `--only`? Always true if that is empty."""
     words = [word.strip().lower() for word in only.split(",") if word.strip()]
     return lambda name: not words or any(word in name.lower() for word in words)

@@ -1,4 +1,4 @@
-"""What a sheet is made of and what is on it before somebody writes: steps of a picture."""
+"""The paper and what is printed on it: steps of a picture."""
 
 import cv2
 import numpy as np
@@ -20,7 +20,7 @@ from benchmarks.pictures.strokes import SHIFT, subpixels
 
 
 def texture(depth: float, blur: float = 1.0) -> Step:
-    """Grain of the paper: reflectance that varies by `depth` (one deviation), with grains `blur` pixels wide."""
+    """Grain of the paper: reflectance varies by `depth` (standard deviation), with grains `blur` pixels wide."""
 
     def step(picture: Picture, _box: Box, rng: Random) -> Picture:
         shape = picture.shape[:2]
@@ -49,14 +49,14 @@ def fibres(count: int, depth: float) -> Step:
 def ruled(
     colour: Colour, *, squares: bool = False, margin: bool = False, pitch: tuple[float, float] = (1.1, 1.7)
 ) -> Step:
-    """Lines of a notebook, `pitch` digit heights apart, a little askew; `squares` has them both ways."""
+    """Lines of a notebook, `pitch` digit heights apart, slightly rotated; `squares` draws both directions."""
 
     def step(picture: Picture, box: Box, rng: Random) -> Picture:
         shape = picture.shape[:2]
         gap = max(6.0, box.height * rng.uniform(*pitch))
         wide = max(1.0, gap * rng.uniform(0.02, 0.04))
         angle = rng.uniform(-0.03, 0.03)
-        foot = box.top + box.height * (1 + rng.uniform(-0.06, 0.12))  # written on the line, or a little above
+        foot = box.top + box.height * (1 + rng.uniform(-0.06, 0.12))  # on the line or a little above
         mask = _stripes(shape, angle, gap, foot, wide)
         if squares:
             mask = np.maximum(mask, _stripes(shape, angle + np.pi / 2, gap, rng.uniform(0, gap), wide))
@@ -96,7 +96,7 @@ def form_box(colour: Colour, room: tuple[float, float], wide: float = 0.03) -> S
 
 
 def crease(depth: float, count: int = 1) -> Step:
-    """Folds: on one side of each the paper is lighter, on the other darker, and the fold itself shows."""
+    """Folds: lighter paper on one side, darker on the other, and the fold itself visible."""
 
     def step(picture: Picture, _box: Box, rng: Random) -> Picture:
         for _ in range(count):
@@ -110,7 +110,7 @@ def crease(depth: float, count: int = 1) -> Step:
 
 
 def bleed_through(depth: float) -> Step:
-    """The writing on the back of the sheet, blurred and faint."""
+    """Writing on the back of the sheet showing through, blurred and faint."""
 
     def step(picture: Picture, box: Box, rng: Random) -> Picture:
         rows, width = picture.shape[:2]
@@ -128,7 +128,7 @@ def bleed_through(depth: float) -> Step:
 
 
 def specks(count: int, size: tuple[float, float], colour: Colour = BLACK) -> Step:
-    """Dust: dots and short hairs, `size` of a digit height long, anywhere."""
+    """Dust: dots and short hairs, `size` digit heights long, anywhere."""
 
     def step(picture: Picture, box: Box, rng: Random) -> Picture:
         mask = np.zeros(picture.shape[:2], np.float32)

@@ -1,4 +1,4 @@
-"""What is to be read: which digits under which condition, which pictures without one, which sets."""
+"""What is measured: digits by condition, pictures without a digit, public data sets."""
 
 import argparse
 import zlib
@@ -21,7 +21,7 @@ Images = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.int64]
 Chosen = Callable[[str], bool]
 
-_POOL = 4000  # digits from which every condition draws its own: tracing a digit takes a while, and is done once
+_POOL = 4000  # digits that the conditions sample from; each is traced once, because that is slow
 _SHORT = 1.0  # percent
 _FEWEST = 2  # pictures of a kind
 _NUMBERS = 200  # pictures of each kind of number
@@ -31,7 +31,7 @@ _LOOPS = {6: 1, 8: 2, 9: 1}
 
 
 class Digits:
-    """MNIST's digits to draw from: a pool of a split."""
+    """The MNIST digits to sample from."""
 
     def __init__(self, images: Images, labels: Labels, seed: int) -> None:
         """Draw the pool from `images`, uint8 [N, 28, 28], and `labels`, int64 [N]."""
@@ -40,9 +40,9 @@ class Digits:
         self._traceable: dict[int, bool] = {}
 
     def sample(self, name: str, count: int, *, pen: bool) -> tuple[Images, Labels]:
-        """Return `count` digits, of each label as many as of any other, the same ones for the same `name`.
+        """Return `count` digits, evenly by label, the same for the same `name`.
 
-        With `pen` only such whose traced lines still are the digit.
+        With `pen`, only digits whose traced lines are faithful.
         """
         order = np.random.default_rng([self._seed, zlib.crc32(name.encode())]).permutation(len(self._labels))
         wanted = np.bincount(np.arange(count) % 10, minlength=10)
@@ -70,7 +70,7 @@ def generated(digits: Digits, count: int, chosen: Chosen) -> Iterator[Batch]:
 
 
 def without_digits(digits: Digits, percent: float, chosen: Chosen) -> Iterator[Batch]:
-    """Return the pictures without a digit, or with several, cut to `percent` of each kind."""
+    """Return the pictures with no digit or several, `percent` of each kind."""
     for name, kind in non_digits().items():
         if chosen(name):
             items = list(kind.items) * kind.times
@@ -84,7 +84,7 @@ def without_digits(digits: Digits, percent: float, chosen: Chosen) -> Iterator[B
 
 
 def other_forms(percent: float, chosen: Chosen) -> Iterator[Batch]:
-    """Return the digits that other hands and printers write."""
+    """Return digits in forms of other hands and fonts."""
     for name, form in FORMS.items():
         if chosen(name):
             yield _thinned(Batch(name, [name] * 100, [form.label] * 100), percent)
@@ -96,7 +96,7 @@ def other_forms(percent: float, chosen: Chosen) -> Iterator[Batch]:
 def real_world(directory: Path, percent: float, chosen: Chosen) -> Iterator[Batch]:
     """Return the sets of digits in `directory`: `x`, uint8 [N, height, width], white on black, and `y`.
 
-    A set with duplicates of others, `dup`, is there twice: as it is and without them.
+    A set with a duplicate mask `dup` is measured twice: whole and without duplicates.
     """
     for name in filter(chosen, REAL_WORLD):
         with np.load(directory / f"{name}.npz") as data:
@@ -108,7 +108,7 @@ def real_world(directory: Path, percent: float, chosen: Chosen) -> Iterator[Batc
 
 
 def mnist(images: Images, labels: Labels, percent: float) -> Batch:
-    """Return the digits of a split as they are."""
+    """Return the digits of a split unchanged."""
     return _thinned(Batch(MNIST, list(images), labels.tolist()), percent)
 
 
@@ -130,7 +130,7 @@ def split(data: Mnist, name: str) -> tuple[Images, Labels]:
 
 
 def batches(options: argparse.Namespace, images: Images, labels: Labels) -> list[Batch]:
-    """Return everything that the options ask for."""
+    """Return all batches that the options select."""
     chosen, percent = chooser(options.only), _SHORT if options.short else 100.0
     digits = Digits(images, labels, options.seed)
     found = [

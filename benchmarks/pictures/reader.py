@@ -1,4 +1,4 @@
-"""The service without its sockets: the bytes of a picture in, what `POST /predict` would answer out."""
+"""The service without sockets: bytes of a picture in, the answer of `POST /predict` out."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,7 @@ Seen = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Answer:
-    """What the service says of one picture: a digit, or a refusal by its `code`, and then -1."""
+    """The answer to one picture: a digit, or -1 and the `code` of an error."""
 
     digit: int
     confidence: float
@@ -35,7 +35,7 @@ def newest_version(models: Path) -> Path:
 
 @dataclass(frozen=True)
 class Reader:
-    """A published version, ready to read."""
+    """A loaded version."""
 
     engine: Engine
     manifest: Manifest
@@ -46,14 +46,14 @@ class Reader:
         """Open the newest version under `models` on the CPU.
 
         Raises:
-            ModelError: it cannot be served.
+            ModelError: it cannot be loaded.
         """
         directory = newest_version(models)
         manifest = Manifest.read(directory)
         return cls(open_version(directory, manifest, provider="cpu"), manifest, Settings().max_pixels)
 
     def read(self, content: bytes) -> tuple[Answer, Seen | None]:
-        """Return the answer for a file and the 28x28 that the model saw, None where the picture was refused."""
+        """Return the answer for a file and the model's 28x28 input, None if the picture was rejected."""
         try:
             seen = canonical_digit(decode(content, max_pixels=self.max_pixels))
         except RequestError as error:
@@ -61,7 +61,7 @@ class Reader:
         return self.answer(seen), seen
 
     def answer(self, seen: Seen) -> Answer:
-        """Return the answer for an image as the model takes it, uint8 [28, 28]."""
+        """Return the answer for an input of the model, uint8 [28, 28]."""
         [probabilities] = second_look.read(self.engine, seen[np.newaxis], self.manifest.certain_from)
         digit = int(probabilities.argmax())
         confidence = float(probabilities[digit])

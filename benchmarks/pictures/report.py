@@ -1,4 +1,4 @@
-"""The result, as Markdown, as a table for programs and as a plot. There is no picture of a digit in any of them."""
+"""The results as Markdown, CSV and a plot, without pictures of digits."""
 
 import csv
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -20,7 +20,7 @@ Row = Sequence[str]
 
 
 def markdown(heading: Sequence[str], marks: Sequence[Mark], tallies: Mapping[str, Tally]) -> str:
-    """Return the report: `heading` line by line, the marks, and a table of each part that was run."""
+    """Return the report: the lines of `heading`, the targets, and a table for each measured part."""
     parts = [
         "# Robustness",
         "\n".join(heading),
@@ -81,7 +81,7 @@ def _without_rows(tallies: Mapping[str, Tally]) -> Iterator[Row]:
 
 
 def _confusions(tallies: Mapping[str, Tally]) -> Iterator[str]:
-    """Say what was taken for what in the sets of digits, the commonest first."""
+    """Describe the confusions in the data sets, the most frequent first."""
     for name in (name for name in tallies if name.startswith(REAL_WORLD)):
         pairs: dict[str, int] = {}
         for label, answer in zip(tallies[name].labels, tallies[name].answers, strict=True):
@@ -122,7 +122,7 @@ def write(directory: Path, text: str, tallies: Mapping[str, Tally]) -> None:
 
 
 def table(tallies: Mapping[str, Tally], path: Path) -> None:
-    """Write a CSV to `path` with a row for everything that was run; the shares are of its pictures, from 0 to 1."""
+    """Write a CSV to `path` with a row per source; shares are from 0 to 1."""
     counting = {cell.name for cell in cells() if cell.counted}
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, ["name", "counted", *(field.name for field in fields(Shares))])
@@ -132,7 +132,7 @@ def table(tallies: Mapping[str, Tally], path: Path) -> None:
 
 
 def plot(tallies: Mapping[str, Tally], path: Path) -> None:
-    """Write a PNG to `path`: the accuracy of each condition at each strength, those that do not count hollow."""
+    """Write a PNG to `path`: accuracy by condition and strength; hollow markers do not count."""
     from matplotlib.figure import Figure
 
     run = [cell for cell in cells() if cell.name in tallies]

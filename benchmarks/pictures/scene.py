@@ -1,6 +1,6 @@
-"""Paper, ink and light: the steps that make a picture, each a function of the picture, where the digit is, and a seed.
+"""Paper, ink and light: the steps that make a picture, each a function of the picture, the digit's box and a seed.
 
-A picture is float32 [height, width, channels], 0 = black, 1 = white, with one channel where nothing has a colour.
+A picture is float32 [height, width, channels], 0 = black, 1 = white, with one channel if nothing is coloured.
 """
 
 from collections.abc import Callable
@@ -33,12 +33,12 @@ Step = Callable[[Picture, Box, Random], Picture]
 
 
 def grey(level: float) -> Colour:
-    """Return a colour without colour."""
+    """Return a grey as a colour."""
     return (level, level, level)
 
 
 def blank(shape: tuple[int, int], colour: Colour) -> Picture:
-    """Return a picture of one colour; it has one channel where that is a grey."""
+    """Return a picture of one colour, with one channel if it is grey."""
     channels = colour[:1] if len(set(colour)) == 1 else colour
     return np.broadcast_to(np.array(channels, np.float32), (*shape, len(channels))).copy()
 
@@ -49,19 +49,19 @@ def colourful(picture: Picture) -> Picture:
 
 
 def painted(picture: Picture, mask: Mask, colour: Colour) -> Picture:
-    """Return the picture with `colour` laid over it where `mask`, [height, width] of 0 to 1, says how much of it."""
+    """Return the picture blended with `colour` by `mask`, [height, width] from 0 to 1."""
     if len(set(colour)) > 1:
         picture = colourful(picture)
     return picture + mask[..., None] * (np.array(colour[: picture.shape[2]], np.float32) - picture)
 
 
 def lit(picture: Picture, light: Mask) -> Picture:
-    """Return the picture with each pixel times what `light`, [height, width], says."""
+    """Return the picture multiplied by `light`, [height, width]."""
     return np.asarray(picture * light[..., None], np.float32)
 
 
 def place(shape: tuple[int, int], ink: Ink, corner: tuple[int, int]) -> Mask:
-    """Return `ink` in a frame of `shape`, its top left at `corner`; what stands over the frame is cut off."""
+    """Return `ink` in a frame of `shape`, its top left at `corner`, clipped to the frame."""
     mask = np.zeros(shape, np.float32)
     top, left = corner
     height, width = min(ink.shape[0], shape[0] - top), min(ink.shape[1], shape[1] - left)

@@ -1,4 +1,4 @@
-"""Contact sheets of what went wrong, for somebody who mends it. They hold digits of MNIST: keep them to yourself."""
+"""Contact sheets of wrong answers, for debugging. They show digits of MNIST: keep them out of the repository."""
 
 import re
 from collections.abc import Mapping
@@ -13,14 +13,14 @@ from benchmarks.pictures.measure import NO_DIGIT, Example, Tally
 _SIDE, _SEEN, _TEXT, _GAP = 120, 84, 30, 8
 _COLUMNS = 6
 _CELL = (_SIDE + _SEEN + 2 * _GAP, _SIDE + _TEXT + _GAP)
-_BACK = (112, 128, 144)  # of no digit: the edges of light and of dark pictures show
+_BACK = (112, 128, 144)  # a grey on which the edges of light and of dark pictures show
 
 
 def write(tallies: Mapping[str, Tally], directory: Path) -> int:
     """Write a PNG into `directory` for each source with failing pictures; return how many.
 
-    A picture stands there `_SIDE` pixels large with the 28x28 that the model saw beside it, and below what it is, what
-    was answered, how sure, and its number of pixels.
+    Each picture is drawn `_SIDE` pixels large beside the model's 28x28 input, above its label, answer, confidence
+    and size in pixels.
     """
     directory.mkdir(parents=True, exist_ok=True)
     failing = {name: tally for name, tally in tallies.items() if tally.examples}
@@ -58,7 +58,7 @@ def _caption(example: Example, size: tuple[int, int]) -> str:
 
 
 def opened(content: bytes) -> Image.Image:
-    """Return a file as it looks: upright, transparency on a chequered ground, 16 bits scaled."""
+    """Return a file as a viewer shows it: upright, transparency on a checkerboard, 16 bits scaled."""
     image = ImageOps.exif_transpose(Image.open(BytesIO(content)))
     if image.mode.startswith("I"):
         image = Image.fromarray((np.asarray(image) // 257).astype(np.uint8))

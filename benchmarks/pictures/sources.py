@@ -1,4 +1,4 @@
-"""Everything that makes pictures, by name: so that a process can be told what to make with a word."""
+"""All sources of pictures by name, so that a process can be told what to make."""
 
 from collections.abc import Callable
 from functools import partial
@@ -22,7 +22,7 @@ REAL_WORLD = ("optdigits32", "semeion")
 
 
 def sources() -> dict[str, Source]:
-    """Return what makes a file of an item and a generator, by the name of the cell, the kind, the form, the set."""
+    """Return functions that make a file of an item and a generator, by name of the cell, kind, form or set."""
     return {
         **{cell.name: partial(picture_of, cell.look) for cell in cells()},
         **{name: kind.make for name, kind in non_digits().items()},
@@ -34,12 +34,12 @@ def sources() -> dict[str, Source]:
 
 
 def form(name: str, rng: np.random.Generator) -> bytes:
-    """Return a file with a digit of that form, written with a pen on paper."""
+    """Return a file with a digit in this form, written with a pen on paper."""
     return picture_of_lines(Look(), irregular(FORMS[name].lines(rng), rng), rng)
 
 
 def bitmap(pixels: npt.NDArray[np.uint8], _rng: np.random.Generator) -> bytes:
-    """Return a bitmap, uint8 [height, width], as it is, in a PNG."""
+    """Return a bitmap, uint8 [height, width], as PNG."""
     buffer = BytesIO()
     Image.fromarray(pixels).save(buffer, "PNG")
     return buffer.getvalue()

@@ -1,8 +1,8 @@
-"""CPU time that a picture costs, from bytes to the 28x28 digit, beside another checkout in the same run.
+"""CPU time of a picture from bytes to the 28x28 digit, compared with another checkout in the same run.
 
 python -m benchmarks.pictures.speed [--baseline CHECKOUT] [--rounds N]
 
-Both checkouts are asked in turns, each in a process of its own with one thread; the median of the rounds counts.
+Both checkouts alternate, each in its own process with one thread; the median of the rounds counts.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from PIL import Image, ImageDraw
 from benchmarks.pictures.files import saved
 from benchmarks.pictures.options import ROOT
 
-# Runs in a checkout, also in one from before the modules had their names of today.
+# Runs in a checkout, also in an old one in which the modules had other names.
 _WORKER = """
 import importlib, sys, time
 from pathlib import Path
@@ -49,7 +49,7 @@ for line in sys.stdin:
 
 
 def main() -> None:
-    """Print what each kind of picture costs."""
+    """Print the CPU time of each kind of picture."""
     options = _parser().parse_args()
     checkouts = {"here": ROOT} | ({"baseline": options.baseline.resolve()} if options.baseline else {})
     with tempfile.TemporaryDirectory() as directory:
@@ -79,7 +79,7 @@ def _started(checkout: Path) -> "subprocess.Popen[str]":
 
 
 def _asked(worker: "subprocess.Popen[str]", file: Path) -> tuple[float, float]:
-    """Return the CPU time in seconds of decoding a file, and of bringing what it holds to form."""
+    """Return the CPU seconds of decoding a file and of bringing it into canonical form."""
     assert worker.stdin is not None
     assert worker.stdout is not None
     print(file, file=worker.stdin, flush=True)
@@ -123,7 +123,7 @@ def _drawn(side: int) -> npt.NDArray[np.uint8]:
 
 
 def _uneven(picture: npt.NDArray[np.uint8], noise: float) -> npt.NDArray[np.uint8]:
-    """Return the picture in a light that falls by 60% from corner to corner, with noise of so many levels."""
+    """Return the picture in light that falls by 60% from corner to corner, with noise of `noise` levels."""
     height, width = picture.shape[:2]
     rows, columns = np.ogrid[:height, :width]
     light = np.asarray(1 - 0.3 * (rows / height + columns / width))

@@ -1,4 +1,4 @@
-"""A digit as ink: MNIST's 28x28 grown to any size with crisp edges, or lines drawn with a pen of any width.
+"""A digit as ink: MNIST's 28x28 enlarged with crisp edges, or lines drawn with a pen of any width.
 
 Ink is float32 [height, width], 0 = paper, 1 = ink. Lines are polylines, float64 [points, 2] of x and y.
 """
@@ -14,14 +14,14 @@ Digit = npt.NDArray[np.uint8]
 Line = npt.NDArray[np.float64]
 Lines = tuple[Line, ...]
 
-_LEVEL = 0.42  # of full ink: where the edge of a stroke lies in a grown digit
+_LEVEL = 0.42  # of full ink: the edge of a stroke in an enlarged digit
 SHIFT = 4  # cv2 draws at 1/16 of a pixel
 
 
 def grown(digit: Digit, height: float) -> Ink:
-    """Return the ink of `digit`, uint8 [28, 28], as a picture cut to its edges and `height` pixels high.
+    """Return the ink of `digit`, uint8 [28, 28], cropped, `height` pixels high.
 
-    The strokes keep the weight that they have in MNIST; their edges are as sharp as a scanner's.
+    The strokes keep their relative width; their edges are as sharp as a scanner's.
     """
     cut = _cut(digit)
     scale = height / (cut.shape[0] - 2)
@@ -35,9 +35,9 @@ def grown(digit: Digit, height: float) -> Ink:
 
 
 def penned(lines: Sequence[Line], height: float, width: float, *, rng: np.random.Generator | None = None) -> Ink:
-    """Return `lines` drawn with a round pen as a picture cut to its edges: `height` and pen `width` in pixels.
+    """Return `lines` drawn with a round pen, cropped: `height` (pen included) and pen `width` in pixels.
 
-    The height holds the pen too. With `rng` the pen's pressure varies a little along the line.
+    With `rng` the pen's pressure varies a little along the line.
     """
     points = np.concatenate(lines)
     low, extent = points.min(0), np.ptp(points, axis=0)
@@ -54,7 +54,7 @@ def penned(lines: Sequence[Line], height: float, width: float, *, rng: np.random
 
 
 def subpixels(points: npt.ArrayLike) -> npt.NDArray[np.int32]:
-    """Return points or lengths in pixels as cv2 takes them with `SHIFT`."""
+    """Return points or lengths in pixels as cv2's fixed-point numbers with `SHIFT`."""
     return np.round(np.asarray(points, np.float64) * (1 << SHIFT)).astype(np.int32)
 
 
@@ -89,7 +89,7 @@ def _stroke(canvas: npt.NDArray[np.uint8], line: Line, width: float, rng: np.ran
 
 
 def _thickness(width: float) -> int:
-    """Return what to ask of cv2 for a line `width` pixels wide: it draws an antialiased one of 2n as 2n + 1.4."""
+    """Return cv2's thickness for a line `width` pixels wide: it draws an antialiased 2n as 2n + 1.4."""
     return max(1, 2 * round((width - 1.4) / 2))
 
 

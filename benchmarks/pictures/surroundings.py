@@ -1,4 +1,4 @@
-"""What is around the sheet: borders that software or a scanner leaves, the table that it lies on."""
+"""Surroundings of the sheet: borders left by software or a scanner, the table under it."""
 
 import cv2
 import numpy as np
@@ -12,7 +12,7 @@ Corners = npt.NDArray[np.float64]
 
 
 def frame(colour: Colour, thick: tuple[float, float], sides: str = "tblr") -> Step:
-    """An even border of `thick` (of the frame's shorter side) on the `sides` top, bottom, left, right."""
+    """A border `thick` (of the frame's shorter side) wide on the `sides` top, bottom, left, right."""
 
     def step(picture: Picture, _box: Box, rng: Random) -> Picture:
         height, width = picture.shape[:2]
@@ -26,7 +26,7 @@ def frame(colour: Colour, thick: tuple[float, float], sides: str = "tblr") -> St
 
 
 def table(colour: Colour, inset: tuple[float, float], *, one_side: bool = False) -> Step:
-    """The sheet lies askew on a table that shows around it, `inset` of the shorter side wide, or on `one_side` only."""
+    """The sheet lies askew on a table, visible for `inset` of the shorter side around it or on `one_side` only."""
 
     def step(picture: Picture, _box: Box, rng: Random) -> Picture:
         height, width = picture.shape[:2]
@@ -44,7 +44,7 @@ def table(colour: Colour, inset: tuple[float, float], *, one_side: bool = False)
 
 
 def _askew(height: int, width: int, inset: tuple[float, float], one_side: bool, rng: Random) -> Corners:
-    """Return the corners of a sheet in the frame, or of one that goes beyond it but on the left or the right."""
+    """Return the corners of a sheet within the frame, or visible only at its left or right edge."""
     inward = np.array([(1, 1), (-1, 1), (-1, -1), (1, -1)])
     offsets = rng.uniform(*inset, (4, 2)) * min(height, width)
     if one_side:

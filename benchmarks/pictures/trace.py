@@ -1,4 +1,4 @@
-"""A digit of MNIST's as lines: the way that the pen went, to be written again with another.
+"""An MNIST digit as lines: the path of the pen, to be redrawn with another pen.
 
 Lines are polylines, float64 [points, 2] of x and y in the digit's pixels.
 """
@@ -17,26 +17,26 @@ Pixel = tuple[int, int]
 Graph = dict[Pixel, list[Pixel]]
 
 _GROWTH = 3  # the skeleton is traced at this many times 28x28
-_LEVEL = 0.42  # of full ink: where the edge of a stroke lies in a grown digit
-_SPECK = 0.06  # of a digit's ink: a smaller piece is the scanner's dirt
-_LOST = 0.06  # of a digit's ink that may lie beside the lines that were traced
-_LOOP = 3  # pixels of the grown digit that a hole has at least
-_REACH = 6  # of the filter that smooths a traced line, in its pixels
+_LEVEL = 0.42  # of full ink: the edge of a stroke in an enlarged digit
+_SPECK = 0.06  # of a digit's ink: smaller pieces are dirt
+_LOST = 0.06  # of a digit's ink that may lie outside the traced lines
+_LOOP = 3  # least pixels of a hole in the enlarged digit
+_REACH = 6  # in pixels, of the filter that smooths a traced line
 _NEIGHBOURS = ((-1, 0), (-1, 1), (0, 1), (1, 1), (1, 0), (1, -1), (0, -1), (-1, -1))  # clockwise from above
 
 
 def traced(digit: Digit) -> Lines:
-    """Return the lines along the middle of the strokes of `digit`, uint8 [28, 28], in its pixels.
+    """Return the centre lines of the strokes of `digit`, uint8 [28, 28], in its pixels.
 
-    Thinning after Zhang and Suen 1984; spurs shorter than a stroke is thick are dropped, the lines smoothed.
+    Thinning after Zhang and Suen 1984; spurs shorter than the stroke width are dropped, the lines smoothed.
     """
     return _traced(digit.tobytes())
 
 
 def faithful(digit: Digit, *, loops: int = 0) -> bool:
-    """Tell whether the traced lines are still the digit, with at least so many closed `loops`.
+    """Return whether the traced lines still show the digit, with at least `loops` closed loops.
 
-    They are not where the scanner blotted a loop, or where a stroke was lost, came apart or ran into another.
+    They do not if the scanner filled a loop, or if a stroke was lost, broken or merged with another.
     """
     large = _large(digit)
     lines = _drawn(traced(digit))
@@ -47,7 +47,7 @@ def faithful(digit: Digit, *, loops: int = 0) -> bool:
 
 
 def _drawn(lines: Lines) -> Digit:
-    """Return the lines one pixel wide, as large as the skeleton."""
+    """Return the lines one pixel wide, at the size of the skeleton."""
     image = np.zeros((28 * _GROWTH, 28 * _GROWTH), np.uint8)
     for line in lines:
         cv2.polylines(image, [subpixels(line * _GROWTH)], False, 255, 1, cv2.LINE_8, SHIFT)
@@ -55,7 +55,7 @@ def _drawn(lines: Lines) -> Digit:
 
 
 def _beside(mask: Mask, lines: Digit) -> float:
-    """Return the share of the ink that lies further from the lines than strokes are thick."""
+    """Return the share of the ink further from the lines than the stroke width."""
     depth = cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, 5)
     away = cv2.distanceTransform(255 - lines, cv2.DIST_L2, 5)
     half = float(np.median(depth[lines > 0]))
@@ -82,7 +82,7 @@ def _traced(content: bytes) -> Lines:
     side = int(np.sqrt(len(content)))
     large = _large(np.frombuffer(content, np.uint8).reshape(side, side))
     large = np.asarray(cv2.GaussianBlur(large, (0, 0), 0.35 * _GROWTH))
-    # A hole that the scanner all but filled is a dip between two ridges: hold each place against its surroundings.
+    # A hole that the scanner nearly filled is a dip between two ridges: compare each place with its surroundings.
     dip = large < 0.85 * cv2.GaussianBlur(large, (0, 0), 1.6 * _GROWTH)
     mask = _without_specks((large > 0.33) & ~dip)
     thickness = 2 * mask.sum() / max(1, _edge_length(mask))
@@ -104,7 +104,7 @@ def _edge_length(mask: Mask) -> int:
 
 @lru_cache(maxsize=1)
 def _deletable() -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
-    """Return for both passes which of the 256 neighbourhoods (a bit each, clockwise from above) lose their middle."""
+    """Return for both passes which of the 256 neighbourhoods (one bit each, clockwise from above) are deleted."""
     tables = np.zeros((2, 256), np.uint8)
     for code in range(256):
         p = [code >> bit & 1 for bit in range(8)]
@@ -142,7 +142,7 @@ def _paths(skeleton: npt.NDArray[np.uint8], shortest: float) -> list[Line]:
 
 
 def _adjacent(pixel: Pixel, pixels: set[Pixel]) -> list[Pixel]:
-    """Return the neighbours of `pixel`: diagonal ones only where no straight one leads there."""
+    """Return the neighbours of `pixel`: diagonal ones only if no straight one leads there."""
     y, x = pixel
     straight = [near for near in ((y - 1, x), (y, x + 1), (y + 1, x), (y, x - 1)) if near in pixels]
     diagonal = [
@@ -159,7 +159,7 @@ def _is_spur(walk: Sequence[Pixel], graph: Graph) -> bool:
 
 
 def _walks(graph: Graph) -> list[list[Pixel]]:
-    """Return every edge of the pixel graph in one walk: from node to node first, then the closed rings."""
+    """Return every edge of the pixel graph once: from node to node first, then the closed rings."""
     used: set[frozenset[Pixel]] = set()
     walks = [[pixel] for pixel, near in graph.items() if not near]
     nodes = [pixel for pixel, near in graph.items() if len(near) not in (0, 2)]
@@ -182,7 +182,7 @@ def _walk(start: Pixel, step: Pixel, graph: Graph, used: set[frozenset[Pixel]]) 
 
 
 def _smooth(line: Line) -> Line:
-    """Return `line` without the steps of the pixel grid; its ends stay where they are."""
+    """Return `line` without the steps of the pixel grid; its ends stay fixed."""
     if len(line) <= _REACH:
         return line
     if np.all(line[0] == line[-1]):

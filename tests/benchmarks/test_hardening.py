@@ -9,7 +9,7 @@ from benchmarks.hardening.score import Plan
 WITHOUT_A_CLOCK = (1, 4, 9, 10, 12, 14)
 
 
-def test_every_row_is_there() -> None:
+def test_every_row_exists() -> None:
     assert list(rows()) == list(range(1, 15))
     assert all(row(number).TITLE and row(number).EXPECTED for number in rows())
 

@@ -58,7 +58,7 @@ def test_marks_count_what_is_wholly_right_and_certain() -> None:
 
 
 @pytest.mark.parametrize("name", ["held-back forms", "held-back forms, photo"])
-def test_forms_are_drawn_and_read(name: str) -> None:
+def test_conditions_are_drawn_and_read(name: str) -> None:
     measure._start(measure.Path(__file__).parents[2] / "models")
     [condition] = [one for one in conditions() if one.name == name]
     digits = Digits(np.stack([BAR] * 10), np.arange(10), 1)

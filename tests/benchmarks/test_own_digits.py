@@ -13,7 +13,7 @@ pytestmark = pytest.mark.tensorflow  # it imports what trains
 
 
 @pytest.mark.parametrize("writer", WRITERS, ids=lambda writer: writer.name)
-def test_every_digit_of_a_hand_is_one_figure_and_the_same_again(writer: Writer) -> None:
+def test_every_digit_of_a_hand_is_one_figure_and_reproducible(writer: Writer) -> None:
     for digit in range(10):
         first, again = (png(writer, digit, np.random.default_rng([digit, 3])) for _ in range(2))
         other = png(writer, digit, np.random.default_rng([digit, 4]))
@@ -21,7 +21,7 @@ def test_every_digit_of_a_hand_is_one_figure_and_the_same_again(writer: Writer) 
         assert canonical_digit(decode(first, max_pixels=1_000_000)).max() > 0
 
 
-def test_what_is_learnt_is_not_what_is_judged_by() -> None:
+def test_learnt_and_held_out_digits_are_disjoint() -> None:
     streams = [[measure._digit(WRITERS[0], stream, number)[0] for number in range(5)] for stream in (3, 7)]
     assert not set(streams[0]) & set(streams[1])
 

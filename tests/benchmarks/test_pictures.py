@@ -76,13 +76,13 @@ def cell(name: str) -> Cell:
 
 
 @pytest.mark.parametrize("name", [name for name in sources() if name not in {c.name for c in cells()}])
-def test_what_is_drawn_follows_from_the_seed(name: str) -> None:
+def test_drawings_are_determined_by_the_seed(name: str) -> None:
     source, item = sources()[name], item_of(name)
     assert source(item, random()) == source(item, random())
 
 
 @pytest.mark.parametrize("cell", SMALL_CELLS, ids=lambda cell: cell.name)
-def test_condition_leaves_the_digit_to_be_seen(cell: Cell) -> None:
+def test_conditions_leave_the_digit_readable(cell: Cell) -> None:
     def ink(height: float) -> strokes.Ink:
         if cell.look.pen is None:
             return strokes.grown(digit(), height)
@@ -113,14 +113,14 @@ def test_wide_ink_is_drawn_smaller_and_not_cut_off(side: int) -> None:
     assert not ink[:, [0, -1]].any()
 
 
-def test_names_are_of_one_thing_each() -> None:
+def test_names_are_unique() -> None:
     names = [cell.name for cell in cells()]
     others = [*non_digits(), *NUMBERS, *FORMS, FONT_DIGITS, MNIST]
     assert len(set(names + others)) == len(names + others)
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "I;16", "CMYK"])
-def test_mode_is_the_one_that_is_said(mode: str) -> None:
+def test_condition_uses_its_named_mode(mode: str) -> None:
     assert opened(picture_of(cell(f"mode/{mode}").look, digit(), random())).mode == mode
 
 
@@ -139,7 +139,7 @@ def test_mode_is_the_one_that_is_said(mode: str) -> None:
         ("lossless WebP", "WEBP", lambda _: True),
     ],
 )
-def test_format_is_the_one_that_is_said(strength: str, format: str, sign: Callable[[Image.Image], bool]) -> None:
+def test_condition_uses_its_named_format(strength: str, format: str, sign: Callable[[Image.Image], bool]) -> None:
     image = opened(picture_of(cell(f"format/{strength}").look, digit(), random()))
     assert image.format == format
     assert sign(image)
@@ -159,11 +159,11 @@ def test_orientation_turns_the_stored_pixels_upright(orientation: int) -> None:
 
 
 @pytest.mark.parametrize("side", [8, 12, 16, 20, 28, 40, 64, 128])
-def test_size_is_the_one_that_is_said(side: int) -> None:
+def test_condition_uses_its_named_size(side: int) -> None:
     assert opened(picture_of(cell(f"size/{side} x {side}").look, digit(), random())).size == (side, side)
 
 
-def test_large_size_is_the_one_that_is_said() -> None:
+def test_condition_uses_its_named_large_size() -> None:
     look = cell("size/4000 x 3000").look
     assert look.side == (4000, 4000)
     assert opened(picture_of(replace(look, side=(400, 400)), digit(), random())).size == (400, 300)
@@ -200,14 +200,14 @@ def test_blotted_loop_cannot_be_traced() -> None:
     assert not trace.faithful(blotted)
 
 
-def test_line_that_ran_into_another_is_no_digit(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_merged_lines_are_not_a_digit(monkeypatch: pytest.MonkeyPatch) -> None:
     closed = (*trace.traced(digit("7")), np.array([(10.0, 6.0), (10.0, 20.0), (18.0, 6.0), (10.0, 6.0)]))
     assert trace.faithful(digit("7"))
     monkeypatch.setattr(trace, "traced", lambda _: closed)
     assert not trace.faithful(digit("7"))
 
 
-def test_letters_are_like_a_digit_or_not_but_not_both() -> None:
+def test_letters_either_resemble_a_digit_or_not() -> None:
     unlike = letters.UNLIKE_LETTERS + letters.UNLIKE_SYMBOLS
     assert not set(unlike) & set(letters.resembling())
     assert not set(unlike + letters.resembling()) & set(letters.DIGITS)
@@ -230,7 +230,7 @@ def models(tmp_path: Path) -> Path:
     return tmp_path / "models"
 
 
-def test_reader_answers_a_digit_and_refuses_a_blank_page(models: Path) -> None:
+def test_reader_reads_a_digit_and_rejects_a_blank_page(models: Path) -> None:
     reader = Reader.open(models)
     answer, seen = reader.read(picture_of(BASE, digit("7"), random()))
     assert answer == reader.answer(seen)
@@ -261,7 +261,7 @@ def test_sheets_show_what_went_wrong(models: Path, batches: list[Batch], tmp_pat
     assert sheets.write(tallies, tmp_path / "sheets") == len(wrong) == len(list((tmp_path / "sheets").glob("*.png")))
 
 
-def test_report_says_what_was_found(models: Path, batches: list[Batch]) -> None:
+def test_report_states_the_results(models: Path, batches: list[Batch]) -> None:
     tallies = measure.run(batches, models, seed=1, processes=1, keep=False)
     tallies["blur/1.0%"] = Tally([3] * 10, [Answer(3, 0.95, True)] * 9 + [Answer(5, 0.95, True)])
     tallies["blur/8.0%"] = Tally([3] * 10, [Answer(5, 0.95, True)] * 10)
@@ -291,7 +291,7 @@ def test_short_form_runs_everything(models: Path, tmp_path: Path, capsys: pytest
     assert opened((tmp_path / "out" / "robustness.png").read_bytes()).width > 500
 
 
-def test_sets_of_others_are_read_as_they_are(tmp_path: Path) -> None:
+def test_public_data_sets_are_read_unchanged(tmp_path: Path) -> None:
     images = np.stack([digit(str(number)) for number in range(10)])
     for name in REAL_WORLD:
         np.savez(tmp_path / f"{name}.npz", x=images, y=np.arange(10), dup=np.arange(10) == 3)
@@ -330,13 +330,13 @@ def test_shares_count_what_was_answered() -> None:
         (Wanted.DOUBT, {"certain": 0.2}, {"certain": 0.21}),
     ],
 )
-def test_marks_are_held_or_missed(wanted: Wanted, good: dict[str, float], bad: dict[str, float]) -> None:
+def test_marks_are_met_or_missed(wanted: Wanted, good: dict[str, float], bad: dict[str, float]) -> None:
     none = Shares(count=100, right=0, refused=0, several=0, certain=0, misled=0)
     assert marks.fulfils(wanted, replace(none, **good))
     assert not marks.fulfils(wanted, replace(none, **bad))
 
 
-def test_only_what_is_named_is_planned() -> None:
+def test_only_named_conditions_are_planned() -> None:
     images, labels = np.stack([digit(str(number)) for number in range(10)]), np.arange(10)
     options = parser().parse_args(["--data", ".", "--only", "blur, blank: white, photo/mild", "--digits", "10"])
     names = [batch.source for batch in plan.batches(options, images, labels)]

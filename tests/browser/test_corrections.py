@@ -31,9 +31,7 @@ def kept(directory: Path) -> list[Correction]:
     return [found for _, found in Corrections(directory, 2, 1 << 20).listed() if isinstance(found, Correction)]
 
 
-def test_a_correction_is_kept_with_the_very_picture_that_was_answered(
-    visit: Open, teachable: Server, directory: Path
-) -> None:
+def test_a_correction_keeps_exactly_the_answered_picture(visit: Open, teachable: Server, directory: Path) -> None:
     page = visit(teachable)
     expect(page["correct"]).to_be_hidden()  # nothing to correct yet
     assert "Only a picture that you correct is kept" in page.page.locator("footer").inner_text()
@@ -59,7 +57,7 @@ def test_a_correction_is_kept_with_the_very_picture_that_was_answered(
     assert buttons.evaluate_all("all => all.map(one => one.ariaPressed)") == ["false"] * 10
 
 
-def test_why_nothing_was_kept_is_said(visit: Open, teachable: Server, directory: Path) -> None:
+def test_the_page_says_why_nothing_was_kept(visit: Open, teachable: Server, directory: Path) -> None:
     page = visit(teachable)
     for count, points in enumerate((SEVEN, ONE, [(0.3, 0.3), (0.5, 0.7)]), start=1):
         if count > 1:
@@ -74,7 +72,7 @@ def test_why_nothing_was_kept_is_said(visit: Open, teachable: Server, directory:
     assert len(kept(directory)) == 2
 
 
-def test_without_the_setting_nobody_is_asked(visit: Open) -> None:
+def test_without_the_setting_the_page_does_not_ask(visit: Open) -> None:
     page = visit()
     page.draw(SEVEN)
     page.reads(7)

@@ -53,7 +53,7 @@ def test_a_picture_can_be_tried(docs: Page) -> None:
 
 
 @pytest.mark.parametrize("name", ["predict-predict_batch", "protocol-infer_of_version", "pages-static"])
-def test_an_operation_opens_with_all_its_answers(docs: Page, server: Server, name: str) -> None:
+def test_an_operation_opens_with_all_responses(docs: Page, server: Server, name: str) -> None:
     operation = docs.locator(f"#operations-{name}")
     operation.locator(".opblock-summary").click()
     [documented] = [found for found in operations(server) if found["operationId"] == name.partition("-")[2]]

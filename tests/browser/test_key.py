@@ -20,7 +20,7 @@ def closed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield started
 
 
-def test_chromium_asks_for_the_key_and_every_page_works_with_it(browser: Browser, closed: Server) -> None:
+def test_with_the_key_every_page_works_in_chromium(browser: Browser, closed: Server) -> None:
     context = browser.new_context(http_credentials=HttpCredentials(username="anybody", password=KEY))
     page, address = context.new_page(), f"http://127.0.0.1:{closed.port}"
     for path in ("/", "/metrics", "/docs"):
@@ -36,7 +36,7 @@ def test_chromium_asks_for_the_key_and_every_page_works_with_it(browser: Browser
     context.close()
 
 
-def test_another_password_lets_nobody_in(browser: Browser, closed: Server) -> None:
+def test_a_wrong_password_is_rejected(browser: Browser, closed: Server) -> None:
     context = browser.new_context(http_credentials=HttpCredentials(username="anybody", password="no-key-of-theirs"))
     answer = context.new_page().goto(f"http://127.0.0.1:{closed.port}/")
     assert answer is not None
@@ -44,7 +44,7 @@ def test_another_password_lets_nobody_in(browser: Browser, closed: Server) -> No
     context.close()
 
 
-def test_without_one_chromium_asks(browser: Browser, closed: Server) -> None:
+def test_without_a_key_chromium_asks_for_one(browser: Browser, closed: Server) -> None:
     context = browser.new_context()
     with pytest.raises(Error, match="ERR_INVALID_AUTH_CREDENTIALS"):  # it asked, and nobody answered
         context.new_page().goto(f"http://127.0.0.1:{closed.port}/")

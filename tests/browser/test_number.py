@@ -63,7 +63,7 @@ def test_back_to_one_digit(visit: Open) -> None:
     expect(page["boxes"].locator("button")).to_have_count(0)
 
 
-def test_what_is_no_number(visit: Open) -> None:
+def test_a_picture_without_digits_is_reported(visit: Open) -> None:
     page = visit()
     page["number"].click()
     page.choose(drawing.encode(drawing.digit(1, ink=255)))

@@ -177,7 +177,7 @@ def test_take_a_photo(visit: Open) -> None:
     assert not page.is_blank()  # Escape was for the dialog
 
 
-def test_a_camera_that_may_not_be_used_is_told(visit: Open) -> None:
+def test_a_denied_camera_is_reported(visit: Open) -> None:
     page = visit()
     page.page.evaluate(
         "() => { navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException('', 'NotAllowedError')); }"
@@ -200,7 +200,7 @@ def test_a_phone_takes_photos_with_its_own_application(visit: Open) -> None:
     [(BLANK, "No digit found"), (b"seven", "Not a picture"), (SEVEN_PNG[:300], "This picture is damaged")],
     ids=["blank", "text", "damaged"],
 )
-def test_a_refusal_is_shown_in_the_services_words(visit: Open, server: Server, content: bytes, title: str) -> None:
+def test_the_services_error_message_is_shown(visit: Open, server: Server, content: bytes, title: str) -> None:
     page = visit()
     page.choose(content)
     sentence = server.request("POST", "/predict", content, content_type="image/png")[1]["error"]
@@ -223,7 +223,7 @@ def test_a_dot_is_refused_once_the_pen_is_lifted(visit: Open) -> None:
     page.settle()
 
 
-def test_a_busy_service_is_asked_again_when_it_says(visit: Open) -> None:
+def test_a_busy_service_is_retried_after_its_delay(visit: Open) -> None:
     page = visit()
     busy = (429, problem("Too many requests: try again later.", "too_busy"), {"Retry-After": "1"})
     with answering(page, busy):
@@ -232,7 +232,7 @@ def test_a_busy_service_is_asked_again_when_it_says(visit: Open) -> None:
         page.reads(7)
 
 
-def test_words_of_a_proxy_are_not_shown(visit: Open) -> None:
+def test_html_errors_of_a_proxy_are_not_shown(visit: Open) -> None:
     page = visit()
     with answering(page, (502, "<h1>Bad Gateway</h1>", {"Content-Type": "text/html"})):
         page.choose(SEVEN_PNG)
@@ -244,7 +244,7 @@ def test_words_of_a_proxy_are_not_shown(visit: Open) -> None:
         page.reads(7)
 
 
-def test_without_a_network_it_says_so_and_tries_again(visit: Open) -> None:
+def test_offline_the_page_says_so_and_retries(visit: Open) -> None:
     page = visit()
     page.context.set_offline(True)
     page.draw(SEVEN)
@@ -281,7 +281,7 @@ def bitmap(side: int) -> bytes:
     return drawing.encode(drawing.digit(7, side=side, size=0.7 * side).convert("RGB"), "BMP")
 
 
-def test_a_picture_that_is_too_large_for_the_service_is_sent_smaller(visit: Open, frugal: Server) -> None:
+def test_a_picture_over_the_limit_is_sent_smaller(visit: Open, frugal: Server) -> None:
     page = visit(frugal)
     page.choose(bitmap(300), "digit.bmp", "image/bmp")
     page.reads(7)
@@ -373,7 +373,7 @@ def test_the_newest_answer_is_shown_though_an_older_one_comes_later(visit: Open)
         assert page.reads(7)["digit"] == "7"
 
 
-def test_an_older_question_is_given_up(visit: Open) -> None:
+def test_an_outdated_request_is_cancelled(visit: Open) -> None:
     page = visit()
     with holding_the_first(page):
         page.choose(drawing.png(3))

@@ -1,7 +1,7 @@
 """Requests as bytes on the wire, each with a name and the settings of its server.
 
-`python -m tests.contract.transcripts --record` sends them and records the answers. A request whose answer should differ
-says what it should be, and why.
+`python -m tests.contract.transcripts --record` sends them and records the answers. If the current answer is wrong, the
+exchange gives the right one and the reason.
 """
 
 import base64
@@ -18,17 +18,17 @@ from tests.contract.digits import Hand, encode, ink, on_paper
 VERSION = "{version}"  # in a path: the version that serves
 MODEL = "/v2/models/mnist-dmlp"
 JSON_LENGTH = "Inference-Header-Content-Length"
-# A line's end in every 40 bytes: a parser of forms keeps what follows one, for it may begin a boundary.
+# A newline every 40 bytes: a form parser has to buffer after each, because a boundary may follow.
 _RANDOM = random.Random(7)
 NOISE = b"".join(_RANDOM.randbytes(39) + b"\n" for _ in range(30_000))
-BOUNDARY = f"{'-' * 24}{'0123456789abcdef' * 2}0123"  # as long as some clients have them
+BOUNDARY = f"{'-' * 24}{'0123456789abcdef' * 2}0123"  # as long as that of some clients
 PNG = ("Content-Type: image/png",)
 JSON = ("Content-Type: application/json",)
 
 
 @dataclass(frozen=True)
 class Exchange:
-    """A request, or several at once; `methods` are theirs. `changed` says why `right` replaces parts of the answer."""
+    """One request, or pipelined ones with their `methods`. `changed`: why `right` replaces parts of the answer."""
 
     name: str
     sent: bytes
@@ -45,7 +45,7 @@ def head(method: str, path: str, *headers: str, version: str = "1.1", host: bool
 
 
 def whole(method: str, path: str, body: bytes = b"", *headers: str) -> bytes:
-    """Return a request with the length of its body."""
+    """Return a request with a Content-Length."""
     length = () if method in ("GET", "HEAD", "OPTIONS") and not body else (f"Content-Length: {len(body)}",)
     return head(method, path, *headers, *length) + body
 
@@ -91,12 +91,12 @@ def seven() -> bytes:
 
 @cache
 def two() -> bytes:
-    """Return a 2 on paper, as PNG of 96 pixels."""
+    """Return a 2 on paper, as PNG of 96x96 pixels."""
     return encode(on_paper(ink("2", 96)))
 
 
 def large(size: int) -> bytes:
-    """Return a picture of so many bytes: the 7, and what follows the end of the file, which nobody looks at."""
+    """Return a file of `size` bytes: the 7, padded after the end of the PNG."""
     return seven() + NOISE[: size - len(seven())]
 
 
@@ -111,7 +111,7 @@ def several() -> bytes:
 
 
 def text_of(content: bytes) -> str:
-    """Return base64."""
+    """Return base64 text."""
     return base64.b64encode(content).decode()
 
 
@@ -121,12 +121,12 @@ def tensor(data: Any, shape: list[int], datatype: str = "UINT8", **fields: Any) 
 
 
 def infer(fields: object, *headers: str, path: str = f"{MODEL}/infer") -> bytes:
-    """Return an inference in JSON."""
+    """Return an inference request in JSON."""
     return post_json(path, fields, *headers)
 
 
 def infer_binary(content: bytes, shape: list[int], datatype: str, cut: int = 0, **fields: Any) -> bytes:
-    """Return an inference with binary data; `cut` is by how much the length of the JSON is wrong."""
+    """Return an inference request with binary data; `cut` is the error in the declared length of the JSON."""
     size = {"binary_data_size": len(content)}
     image = {"name": "images", "shape": shape, "datatype": datatype, "parameters": size}
     text = json.dumps({"inputs": [image], **fields}).encode()
@@ -140,12 +140,12 @@ def packed(*elements: bytes) -> bytes:
 
 
 def basic(password: str) -> str:
-    """Return the header with which a browser sends a password."""
+    """Return a Basic authorization header."""
     return f"Authorization: Basic {text_of(f'anybody:{password}'.encode())}"
 
 
 def error(status: int, code: str) -> dict[str, Any]:
-    """Return the right answer where that is an error."""
+    """Return the right answer of an exchange that should be an error."""
     body = {"code": code, "error": "a sentence"}
     return {"status": status, "headers": {"Content-Type": "application/json"}, "body": body}
 

@@ -22,7 +22,7 @@ from tests.contract.server import KEY, ORIGIN, OTHER_KEY
 
 ROUTES = ("/", "/livez", "/readyz", "/metrics", "/openapi.json", "/docs", "/v2", MODEL, "/predict", "/predict/batch")
 CHALLENGES = {"WWW-Authenticate": ['Basic realm="digits"', 'Bearer realm="digits"']}
-A_LINE_EACH = "Chromium takes a line for one challenge"
+A_LINE_EACH = "Chromium reads a header line as one challenge"
 
 
 def routes() -> Iterator[Exchange]:

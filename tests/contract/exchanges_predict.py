@@ -52,7 +52,7 @@ def pictures() -> Iterator[Exchange]:
 
 
 def large_forms() -> Iterator[Exchange]:
-    """Forms around the sizes at which a parser's buffers end."""
+    """Forms of sizes around the parser's buffer sizes."""
     for size in (60_000, 65_400, 65_536, 65_700, 100_000, 131_072, 200_000, 1_000_000):
         for path in ("/predict", "/predict?seen=true", "/predict?top_k=3", "/predict/batch"):
             sent = post_form(path, ("image", large(size), "a.png"))

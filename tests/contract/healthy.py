@@ -10,11 +10,11 @@ from http.client import HTTPConnection
 from tests.contract.exchanges import seven
 from tests.contract.server import Address
 
-MOST_MEDIAN, MOST_WAIT = 0.05, 0.5  # seconds that a small prediction may take beside bad clients
+MOST_MEDIAN, MOST_WAIT = 0.05, 0.5  # seconds that a small prediction may take during attacks
 
 
 def waits(address: Address, while_: Callable[[], bool] = lambda: False, least: int = 20) -> list[float]:
-    """Return how long small predictions take, one after another, as long as that goes on; some connect anew."""
+    """Send small predictions in turn while `while_()` holds, some on new connections; return their latencies."""
     found: list[float] = []
     while len(found) < least or while_():
         with closing(HTTPConnection(*address, timeout=30)) as connection:
@@ -38,7 +38,7 @@ def unharmed(found: list[float]) -> None:
 
 @contextmanager
 def in_threads(*tasks: Callable[[], object]) -> Iterator[Callable[[], bool]]:
-    """Run tasks in threads, give whether one goes on, and raise what one has raised."""
+    """Run tasks in threads; yield a function that says whether one still runs; raise the first task's error."""
     errors: list[BaseException] = []
 
     def run(task: Callable[[], object]) -> None:

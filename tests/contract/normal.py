@@ -62,7 +62,7 @@ def _headers(headers: list[tuple[str, str]], sent: bytes) -> dict[str, Any]:
             found[name] = values[0] if len(values) == 1 else sorted(values)
     if (made := found.get("X-Request-ID")) and f"X-Request-ID: {made}\r\n".encode() not in sent:
         found["X-Request-ID"] = "made"
-    found.pop(_JSON_LENGTH, None)  # what it says is held by reading the body by it
+    found.pop(_JSON_LENGTH, None)  # checked by decoding the body with it
     return found
 
 
@@ -115,7 +115,7 @@ def _field(key: str, value: Any, version: str) -> Any:
 
 
 def _rows(values: list[Any]) -> Any:
-    """Return a long list of numbers as rows of ten, each a text, and equal rows as one."""
+    """Return a long list of numbers as rows of ten, each a text; repeated rows are counted."""
     if len(values) < 10 or not all(isinstance(value, float | int) for value in values):
         return values
     rows = [

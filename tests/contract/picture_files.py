@@ -48,7 +48,7 @@ def written(label: str, side: int = 96, seed: object = 0) -> Grey:
 
 
 def formats() -> Named:
-    """Every format in every way that it is written."""
+    """Every format with every encoder option."""
     for (name, kind, options), label in product(_WAYS, DIGITS):
         channels = "RGB" if label in "258" else "L"
         image = Image.fromarray(written(label, seed=name)).convert(channels)
@@ -56,7 +56,7 @@ def formats() -> Named:
 
 
 def modes() -> Named:
-    """Every mode of colour that the formats have."""
+    """Every colour mode of the formats."""
     for label in DIGITS[1:9]:
         grey = Image.fromarray(written(label, seed="modes"))
         for mode in ("1", "L", "LA", "P", "RGB", "RGBA"):
@@ -86,7 +86,7 @@ def sizes() -> Named:
 
 
 def shapes() -> Named:
-    """Pages that are wider or higher than the digit, which stands anywhere on them."""
+    """Wide and tall pages, with the digit anywhere on them."""
     for (width, height), label in product(((200, 80), (80, 200), (400, 60), (60, 400), (640, 480)), DIGITS):
         rng = random.Random(f"{width} {height} {label}")
         room = 0.5 * min(width, height)
@@ -97,7 +97,7 @@ def shapes() -> Named:
 
 
 def mnist_form() -> Named:
-    """28 pixels, light on dark, as MNIST has them, or nearly so."""
+    """28x28, light on dark, in MNIST's form or nearly."""
     for label in DIGITS:
         for seed in range(4):
             drawn = ink(label, 28, hand=some_hand(f"{label} {seed}")._replace(size=0.68))
@@ -112,7 +112,7 @@ def mnist_form() -> Named:
 
 
 def transparency() -> Named:
-    """Ink or paper that is seen through, in each format that has it."""
+    """Transparent ink or paper, in each format that supports it."""
     for label, (name, shade) in product(DIGITS[2:9], (("black", 0), ("white", 255), ("grey", 110))):
         drawn = ink(label, 96, hand=some_hand(label))
         alpha = levels(255 * drawn)
@@ -136,7 +136,7 @@ def _sticker(label: str) -> Image.Image:
 
 
 def sixteen_bits() -> Named:
-    """16 bits, of which all or few are used."""
+    """16 bits, all or few of them used."""
     for label, bits in product(DIGITS, (16, 14, 12, 10, 8)):
         grey = written(label, seed="bits").astype(np.uint32)
         deep = (grey * 257) >> (16 - bits)
@@ -146,7 +146,7 @@ def sixteen_bits() -> Named:
 
 
 def orientations() -> Named:
-    """EXIF orientation, in each format that has it."""
+    """EXIF orientation, in each format that supports it."""
     for number, label in product(range(10), "2347"):
         exif = Image.Exif()
         exif[0x0112] = number
@@ -156,7 +156,7 @@ def orientations() -> Named:
 
 
 def extras() -> Named:
-    """Notes, profiles, animations, interlacing, and what follows the picture."""
+    """Metadata, profiles, animations, interlacing, and bytes after the picture."""
     for label in DIGITS[2:]:
         image, others = Image.fromarray(written(label, seed="extras")), [Image.new("L", (96, 96), 255)]
         noted = PngImagePlugin.PngInfo()
@@ -172,7 +172,7 @@ def extras() -> Named:
 
 
 def damaged() -> Named:
-    """Files that are cut off, or of which some bytes are others."""
+    """Truncated files, and files with changed bytes."""
     for (name, kind, options), label in product(_WAYS[2::2] + _WAYS[:1], "38"):
         content = encode(written(label, seed="damaged"), kind, **options)
         for share in (0.01, 0.1, 0.5, 0.9):
@@ -214,7 +214,7 @@ def foreign() -> Named:
 
 
 def blank() -> Named:
-    """Nothing, or nothing that is a digit."""
+    """Empty pictures, and marks that are not a digit."""
     for side, shade in product((28, 60, 200), (0, 64, 128, 200, 255)):
         yield f"{side} of {shade}", encode(np.full((side, side), shade, np.uint8))
         yield f"{side} of {shade}, jpeg", encode(np.full((side, side, 3), shade, np.uint8), "JPEG")

@@ -85,7 +85,7 @@ def _ruled(label: str, spacing: int, shade: int, across: bool, seed: object) -> 
 
 
 def ruled_paper() -> Named:
-    """Lines and squares behind the digit, a margin, lines of colour."""
+    """Ruled and squared paper, with a margin, in several colours."""
     for spacing, shade, across, label in product((16, 30), (200, 150), (False, True), DIGITS):
         kind = "squares" if across else "lines"
         yield f"{kind} {spacing} {shade} {label}", encode(_ruled(label, spacing, shade, across, spacing))
@@ -97,7 +97,7 @@ def ruled_paper() -> Named:
 
 
 def noise() -> Named:
-    """Grain, specks, blur and the blocks of a strong compression."""
+    """Grain, specks, blur and compression artefacts."""
     for label, strength in product(DIGITS, (4, 10, 20, 35)):
         page = on_paper(ink(label, 110, hand=some_hand(label)), 40, 220)
         rng = np.random.default_rng(strength)
@@ -118,7 +118,7 @@ def _blurred(page: Grey, sigma: float) -> Grey:
 
 
 def several() -> Named:
-    """Two digits and more, close and apart, and marks beside one."""
+    """Two or more digits, close and apart, and a digit beside other marks."""
     rng = random.Random("several")
     for count in (2, 3, 5):
         for _ in range(10):
@@ -133,7 +133,7 @@ def several() -> Named:
 
 
 def edges() -> Named:
-    """Digits on the edge, cut out tightly, or partly out of the picture."""
+    """Digits at the edge, tightly cropped, or partly outside the picture."""
     for label, (across, down) in product(DIGITS, ((0.25, 0.5), (0.75, 0.5), (0.5, 0.25), (0.5, 0.75))):
         hand = Hand(size=0.5, across=across, down=down)
         yield f"at {across} {down} {label}", encode(on_paper(ink(label, 100, hand=hand)))
@@ -180,7 +180,7 @@ def _box(side: int) -> Grey:
 
 
 def photographs() -> Named:
-    """Everything together, as in a phone photo."""
+    """All of these together, as in a phone photo."""
     for seed in range(60):
         rng = np.random.default_rng(seed)
         label = DIGITS[seed % 10]

@@ -37,7 +37,7 @@ def pictures() -> Iterator[tuple[str, str, bytes]]:
 
 
 def ask(address: Address) -> Answers:
-    """Return what a live server answers for each picture: the start of a SHA-256, or the code of an error."""
+    """Return a live server's answer to each picture: the start of the input's SHA-256, or an error code."""
     found: Answers = {kind: {} for kind in KINDS}
     with closing(http.client.HTTPConnection(*address, timeout=60)) as connection:
         for kind, name, content in pictures():
@@ -58,13 +58,13 @@ def _one(connection: http.client.HTTPConnection, content: bytes) -> str:
 
 
 def golden() -> Answers:
-    """Return the answers that are on record."""
+    """Return the recorded answers."""
     answers: Answers = json.loads(GOLDEN.read_text(encoding="utf-8"))
     return answers
 
 
 def differences(before: Answers, after: Answers) -> Answers:
-    """Return what differs, as "before -> after", by kind and picture; "-" stands for none."""
+    """Return the differences as "before -> after", by kind and picture; "-" means missing."""
     found: Answers = {}
     for kind in {**before, **after}:
         old, new = before.get(kind, {}), after.get(kind, {})
@@ -75,7 +75,7 @@ def differences(before: Answers, after: Answers) -> Answers:
 
 
 def table(before: Answers, after: Answers) -> str:
-    """Return a line for each kind: how many stayed, how many have other pixels, which codes changed."""
+    """Return a line for each kind: how many are the same, how many have other pixels, which codes changed."""
     lines = [f"{'kind':16} {'same':>5} {'pixels':>6} {'codes':>5}"]
     changed = differences(before, after)
     for kind, answers in after.items():
@@ -89,7 +89,7 @@ def table(before: Answers, after: Answers) -> str:
 
 
 def main() -> None:
-    """Ask a live server, print the table and, if told to, write the golden file."""
+    """Ask a live server, print the table, and with --record write the golden file."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--record", action="store_true", help="write the golden file")
     record = parser.parse_args().record

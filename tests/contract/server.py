@@ -20,15 +20,15 @@ SETTINGS: dict[str, dict[str, object]] = {
     "keys and cors": {"API_KEY_FILE": "keys", "CORS_ORIGINS": ORIGIN},
     "cors for all": {"CORS_ORIGINS": "*"},
     "small": {"MAX_UPLOAD_BYTES": 4096, "MAX_PIXELS": 10_000, "MAX_BATCH": 2},
-    "no model": {"MODELS_DIR": "none"},  # a directory that there is not
+    "no model": {"MODELS_DIR": "none"},  # does not exist
     "impatient": {"REQUEST_SECONDS": 2},
 }
-# Which instructions a processor has changes a level here and there (9 pictures of 2,120): these all x86-64 has.
+# The CPU's instruction set changes single grey levels (9 pictures of 2,120), so use what every x86-64 has.
 SAME_PIXELS = {
     "OPENCV_CPU_DISABLE": "AVX,FP16,AVX2,AVX512_SKX",
     "OPENCV_IPP": "disabled",
     "NPY_DISABLE_CPU_FEATURES": "X86_V3 X86_V4 AVX512_ICL AVX512_SPR",
-    "PYTHONWARNINGS": "ignore::ImportWarning",  # numpy's, of one that the processor lacks
+    "PYTHONWARNINGS": "ignore::ImportWarning",  # numpy's warning about a feature that the CPU lacks
 }
 Address = tuple[str, int]
 
@@ -65,7 +65,7 @@ class Servers:
 
     @property
     def version(self) -> str:
-        """The version of the model that all of them serve."""
+        """The model version that all servers serve."""
         if not self._version:
             with closing(HTTPConnection(*self.address(), timeout=10)) as connection:
                 connection.request("GET", "/readyz")
@@ -75,6 +75,6 @@ class Servers:
 
 @contextmanager
 def servers() -> Iterator[Servers]:
-    """Give servers on demand, and leave none behind."""
+    """Start servers on demand; stop all at the end."""
     with ExitStack() as stack:
         yield Servers(stack)

@@ -17,7 +17,7 @@ from tests.contract.wire import Received, Stream, connect
 pytestmark = pytest.mark.timed
 
 REQUEST_SECONDS = 2  # of the settings "impatient"
-HEAD_SECONDS = 10  # the longest that a head may take; what else is to end in time gets some seconds more
+HEAD_SECONDS = 10  # time limit of a head; the tests allow some seconds more
 IDLE = 1000
 
 HALF = {
@@ -48,7 +48,7 @@ def impatient(live: Servers) -> Address:
 
 
 def ended(connection: socket.socket, seconds: float) -> Received | None:
-    """Return the answer after which, or without which, the connection is closed in time."""
+    """Return the answer, None if there is none, and check that the connection is closed in time."""
     connection.settimeout(seconds)
     stream = Stream(connection)
     answer = stream.answer()
@@ -59,7 +59,7 @@ def ended(connection: socket.socket, seconds: float) -> Received | None:
 
 
 @pytest.mark.parametrize("sent", HALF.values(), ids=HALF)
-def test_what_stops_half_way_is_told_so_in_time(impatient: Address, sent: bytes) -> None:
+def test_a_stalled_request_gets_408_in_time(impatient: Address, sent: bytes) -> None:
     in_head = b"\r\n\r\n" not in sent
     with connect(impatient, sent) as connection:
         started = time.monotonic()
@@ -70,7 +70,7 @@ def test_what_stops_half_way_is_told_so_in_time(impatient: Address, sent: bytes)
 
 
 @pytest.mark.parametrize("name", ["half a head", "half a body", "half a chunk"])
-def test_who_drips_gets_no_more_time(impatient: Address, name: str) -> None:
+def test_a_dripping_client_gets_no_extra_time(impatient: Address, name: str) -> None:
     with connect(impatient, HALF[name]) as connection:
         started = time.monotonic()
         connection.settimeout(0.2)
@@ -82,7 +82,7 @@ def test_who_drips_gets_no_more_time(impatient: Address, name: str) -> None:
     assert received.startswith(b"HTTP/1.1 408 ")
 
 
-def test_a_body_without_end_ends(impatient: Address) -> None:
+def test_an_endless_body_is_cut_off(impatient: Address) -> None:
     with connect(impatient, head("POST", "/predict", *PNG, "Transfer-Encoding: chunked")) as connection:
         started = time.monotonic()
         connection.settimeout(0.05)
@@ -95,7 +95,7 @@ def test_a_body_without_end_ends(impatient: Address) -> None:
 
 
 @pytest.mark.parametrize("sent", [b"", *HALF.values()], ids=["nothing", *HALF])
-def test_who_goes_half_way_leaves_nothing(address: Address, sent: bytes) -> None:
+def test_aborted_requests_leak_nothing(address: Address, sent: bytes) -> None:
     for _ in range(20):
         connect(address, sent).close()
     with connect(address, sent) as connection:
@@ -106,7 +106,7 @@ def test_who_goes_half_way_leaves_nothing(address: Address, sent: bytes) -> None
 
 
 @pytest.mark.parametrize("sent", [b"", HALF["half a head"], HALF["half a body"]], ids=["idle", "heads", "bodies"])
-def test_a_thousand_that_wait_hold_nobody_up(address: Address, sent: bytes) -> None:
+def test_a_thousand_idle_connections_delay_nobody(address: Address, sent: bytes) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard < IDLE + 200:
         pytest.skip(f"this process may open {hard} files")
@@ -117,7 +117,7 @@ def test_a_thousand_that_wait_hold_nobody_up(address: Address, sent: bytes) -> N
         unharmed(waits(address, least=50))
 
 
-def test_headers_without_end_end(address: Address) -> None:
+def test_endless_headers_are_cut_off(address: Address) -> None:
     with connect(address, b"GET /livez HTTP/1.1\r\nHost: a\r\n", 3) as connection:
         started = time.monotonic()
         with suppress(ConnectionResetError, BrokenPipeError, TimeoutError):
@@ -130,7 +130,7 @@ def test_headers_without_end_end(address: Address) -> None:
         assert (answer.status, answer.code()) == (431, "headers_too_large")
 
 
-def test_one_that_reads_nothing_holds_nobody_up(live: Servers) -> None:
+def test_a_client_that_reads_nothing_delays_nobody(live: Servers) -> None:
     address = live.address("impatient")
     ask = whole("GET", "/openapi.json") * 300
     before = resident(live)
@@ -154,7 +154,7 @@ def resident(live: Servers) -> float:
 
 
 @pytest.mark.parametrize("clients", [1, 8])
-def test_chunks_of_one_byte_hold_nobody_up(address: Address, clients: int) -> None:
+def test_one_byte_chunks_delay_nobody(address: Address, clients: int) -> None:
     body = seven() + bytes(1_200_000 - len(seven()))
     sent = head("POST", "/predict", *PNG, "Transfer-Encoding: chunked")
     sent += b"".join(b"1\r\n%c\r\n" % byte for byte in body) + b"0\r\n\r\n"
@@ -172,7 +172,7 @@ def test_chunks_of_one_byte_hold_nobody_up(address: Address, clients: int) -> No
     unharmed(found)
 
 
-def test_two_hundred_at_once_are_answered_in_their_order(address: Address) -> None:
+def test_two_hundred_pipelined_requests_are_answered_in_order(address: Address) -> None:
     sent = b"".join(
         post("/predict", seven() if number % 3 else b"", *PNG, f"X-Request-ID: n{number}") for number in range(200)
     )
@@ -208,7 +208,7 @@ SMUGGLING = {
 
 
 @pytest.mark.parametrize("sent", SMUGGLING.values(), ids=SMUGGLING)
-def test_nothing_is_smuggled(address: Address, sent: bytes) -> None:
+def test_no_request_is_smuggled(address: Address, sent: bytes) -> None:
     with connect(address, sent + SMUGGLED) as connection:
         stream = Stream(connection)
         answer = stream.answer()
@@ -229,7 +229,7 @@ def test_a_tls_hello_ends_at_once(address: Address) -> None:
 
 @pytest.mark.parametrize("path", ["/predict", "/predict?seen=true", "/predict/batch", f"{MODEL}/infer"])
 @pytest.mark.parametrize("way", ["length", "chunks"])
-def test_a_refusal_reaches_a_client_that_still_sends(address: Address, path: str, way: str) -> None:
+def test_an_error_reaches_a_client_that_is_still_sending(address: Address, path: str, way: str) -> None:
     size = 40 << 20
     header = f"Content-Length: {size}" if way == "length" else "Transfer-Encoding: chunked"
     kind = "Content-Type: multipart/form-data; boundary=b" if path == "/predict/batch" else PNG[0]
@@ -243,7 +243,7 @@ def test_a_refusal_reaches_a_client_that_still_sends(address: Address, path: str
         assert (answer.status, answer.code()) == (413, "too_large")
 
 
-def test_who_asks_whether_to_go_on_is_told(address: Address) -> None:
+def test_expect_100_continue_is_answered(address: Address) -> None:
     asking = (*PNG, "Expect: 100-continue")
     with connect(address, head("POST", "/predict", *asking, f"Content-Length: {len(seven())}")) as connection:
         assert connection.recv(100).startswith(b"HTTP/1.1 100 ")

@@ -14,7 +14,7 @@ from tests.contract.healthy import in_threads, unharmed, waits
 from tests.contract.server import Servers, servers
 from tests.contract.wire import Stream, connect
 
-SIDE = 4000  # of a grey picture that takes a tenth of a second or more to decode
+SIDE = 4000  # of a grey picture that takes at least 0.1 s to decode
 
 
 @pytest.fixture(scope="module")
@@ -26,12 +26,12 @@ def live() -> Iterator[Servers]:
 
 @cache
 def batch(pictures: int) -> bytes:
-    """Return a request with so many large pictures."""
+    """Return a request with `count` large pictures."""
     large = encode(on_paper(ink("7", SIDE)), compress_level=1)
     return post_json("/predict/batch", {"images": [text_of(large)] * pictures})
 
 
-def test_batches_of_large_pictures_wait_among_the_others(live: Servers) -> None:
+def test_batches_of_large_pictures_take_turns_with_others(live: Servers) -> None:
     address = live.address()
 
     def send() -> None:
@@ -46,7 +46,7 @@ def test_batches_of_large_pictures_wait_among_the_others(live: Servers) -> None:
     unharmed(found)
 
 
-def test_work_whose_client_is_gone_stops(live: Servers) -> None:
+def test_work_stops_when_the_client_disconnects(live: Servers) -> None:
     [worker] = live.server("default").workers()
     connection = connect(live.address(), batch(50))
     time.sleep(1)

@@ -7,7 +7,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 
 
-def test_nothing_of_the_service_is_imported() -> None:
+def test_contract_tests_do_not_import_the_service() -> None:
     names = [f"tests.contract.{path.stem}" for path in sorted(HERE.glob("*.py")) if path.stem not in ("__init__",)]
     assert len(names) > 10
     code = f"import sys, {', '.join(names)}\nprint(*(name for name in sys.modules if name.split('.')[0] == 'service'))"

@@ -26,7 +26,7 @@ def _stopped_after(server: Server, seconds: float) -> threading.Thread:
 
 
 def _ask_until_closed(address: tuple[str, int], seen: bool) -> tuple[int, bool]:
-    """Return how many requests were answered, and whether the last one that was sent was not."""
+    """Return the number of answered requests, and whether the last one sent got no answer."""
     answered = 0
     with closing(HTTPConnection(*address, timeout=20)) as connection:
         connection.connect()
@@ -62,7 +62,7 @@ def test_requests_one_after_another_are_all_answered(workers: int) -> None:
     assert [lost for _, lost in found] == [False] * 8
 
 
-def test_what_computes_is_finished() -> None:
+def test_running_batches_finish() -> None:
     body, kind = form(*[("image", encode(on_paper(ink("7", 300))), "a.png")] * 30)
     with running(GRACE_SECONDS=15) as server:
         server.wait_for("/readyz")
@@ -76,7 +76,7 @@ def test_what_computes_is_finished() -> None:
     assert [answer.status if answer else None for answer in answers] == [200] * 4
 
 
-def test_what_has_begun_may_end() -> None:
+def test_a_half_sent_request_may_finish() -> None:
     with running(GRACE_SECONDS=10) as server:
         server.wait_for("/readyz")
         sent = head("POST", "/predict", *PNG, f"Content-Length: {len(seven())}") + seven()[:50]

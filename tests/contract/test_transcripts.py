@@ -10,11 +10,11 @@ ENTRIES = golden()
 
 
 @pytest.mark.parametrize("name", ENTRIES)
-def test_the_answer_is_the_one_on_record(live: Servers, name: str) -> None:
+def test_answer_matches_the_record(live: Servers, name: str) -> None:
     assert mismatches(ENTRIES[name], answered(live, exchange_of(name, ENTRIES[name]))) == []
 
 
-def test_the_record_is_of_these_exchanges() -> None:
+def test_record_is_complete_and_current() -> None:
     found = {exchange.name: (exchange.sent, exchange.settings, exchange.changed) for exchange in exchanges()}
     on_record = {name: exchange_of(name, entry) for name, entry in ENTRIES.items()}
     assert found == {

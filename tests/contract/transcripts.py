@@ -3,7 +3,7 @@
     python -m tests.contract.transcripts            list differences of a live server
     python -m tests.contract.transcripts --record   update the file
 
-What varies between runs is left out: identifiers, the served version, sentences.
+Left out is what varies between runs: identifiers, the served version, the wording of messages.
 """
 
 import argparse
@@ -22,14 +22,14 @@ GOLDEN = Path(__file__).with_name("transcripts.json")
 _AFTERWARDS = b"GET /livez HTTP/1.1\r\nHost: digits.test\r\nConnection: close\r\n\r\n"
 _RUN = re.compile(rb"(.)\1{299,}", re.DOTALL)
 
-# Other headers may be allowed and shown beside those that are on record.
+# These lists may contain more than is recorded.
 MAY_GROW = ("Access-Control-Allow-Headers", "Access-Control-Expose-Headers")
 
 Entry = dict[str, Any]
 
 
 def send(address: Address, sent: bytes, methods: tuple[str, ...]) -> tuple[list[Received], bool]:
-    """Send bytes; return the answers, one for each method unless the connection ends, and whether it was kept."""
+    """Send bytes; return one answer per method, fewer if the connection ends, and whether it was kept open."""
     with connect(address, sent) as connection:
         stream = Stream(connection)
         answers = [answer for method in methods if (answer := stream.answer(method))]
@@ -42,7 +42,7 @@ def send(address: Address, sent: bytes, methods: tuple[str, ...]) -> tuple[list[
 
 
 def answered(live: Servers, exchange: Exchange) -> Entry:
-    """Return what a live server answers, in the form that is on record."""
+    """Return a live server's answer in recorded form."""
     sent = exchange.sent.replace(VERSION.encode(), live.version.encode())
     methods = exchange.methods or (sent.split(b" ", 1)[0].decode(),)
     answers, kept = send(live.address(exchange.settings), sent, methods)
@@ -53,7 +53,7 @@ def answered(live: Servers, exchange: Exchange) -> Entry:
 
 
 def mismatches(entry: Entry, found: Entry) -> list[str]:
-    """Return how what is answered differs from an entry; of one that is `changed`, only what it says has to be so."""
+    """Return the differences between an answer and its entry; of a `changed` entry only the given parts count."""
     expected = entry["answers"]
     if len(expected) != len(found["answers"]):
         return [f"{len(found['answers'])} answers, not {len(expected)}: {found}"]
@@ -82,7 +82,7 @@ def _differing(right: Entry, answer: Entry, *, exact: bool) -> list[str]:
 
 
 def entry_of(exchange: Exchange, found: Entry) -> Entry:
-    """Return the entry for what was found, or for what is right where that is something else."""
+    """Return the entry of an answer, or of the right answer if they differ."""
     entry: Entry = {"settings": exchange.settings, "sent": pieces(exchange.sent)}
     if exchange.methods:
         entry["methods"] = list(exchange.methods)
@@ -99,7 +99,7 @@ def entry_of(exchange: Exchange, found: Entry) -> Entry:
 
 
 def pieces(sent: bytes) -> list[Entry]:
-    """Return a request as texts, base64 where it is no text, bytes that are repeated, and the start of `NOISE`."""
+    """Return a request in pieces: text, base64, repeated bytes, and the start of `NOISE`."""
     found: list[Entry] = []
     place = sent.find(NOISE[:64])
     if place >= 0:
@@ -115,7 +115,7 @@ def pieces(sent: bytes) -> list[Entry]:
 
 
 def _pieces(content: bytes) -> list[Entry]:
-    """Return what stands between repeated bytes: the lines that are text, and the rest."""
+    """Return the pieces between repeated bytes: the lines of text, and the rest as base64."""
     text = re.match(rb"([ -~\t]*\r\n)*", content)
     lines = text[0] if text else b""
     rest = content[len(lines) :]
@@ -126,7 +126,7 @@ def _pieces(content: bytes) -> list[Entry]:
 
 
 def bytes_of(sent: list[Entry]) -> bytes:
-    """Return the request of which these are the pieces."""
+    """Return the request made of these pieces."""
     return b"".join(map(_bytes_of, sent))
 
 
@@ -139,7 +139,7 @@ def _bytes_of(piece: Entry) -> bytes:
 
 
 def golden() -> dict[str, Entry]:
-    """Return the entries that are on record, by name."""
+    """Return the recorded entries by name."""
     entries: dict[str, Entry] = json.loads(GOLDEN.read_text(encoding="utf-8"))
     return entries
 
@@ -150,7 +150,7 @@ def exchange_of(name: str, entry: Entry) -> Exchange:
 
 
 def written(entries: dict[str, Entry]) -> str:
-    """Return the file: each entry with its request and each answer on a line of their own."""
+    """Return the content of the file: each request and each answer on its own line."""
     texts = []
     for name, entry in entries.items():
         parts = [f"  {json.dumps(key)}: {_value(value)}" for key, value in entry.items()]
@@ -165,7 +165,7 @@ def _value(value: Any) -> str:
 
 
 def main() -> None:
-    """Ask a live server; list what differs, or write the file."""
+    """Ask a live server; list the differences, or write the file."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--record", action="store_true", help="write the file")
     record = parser.parse_args().record

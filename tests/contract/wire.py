@@ -1,4 +1,4 @@
-"""Bytes on a connection, and the answers that come back on it."""
+"""Raw connections, and the answers read from them."""
 
 import io
 import json
@@ -12,14 +12,14 @@ SECONDS = 5
 
 
 class Received(NamedTuple):
-    """An answer as it came."""
+    """An answer as received."""
 
     status: int
     headers: list[tuple[str, str]]
     body: bytes
 
     def code(self) -> str:
-        """Return the code of an error that has our shape."""
+        """Return the code of an error, and check its shape."""
         fields: dict[str, Any] = json.loads(self.body)
         assert set(fields) == {"error", "code"}, fields
         assert self.status >= 400
@@ -27,20 +27,20 @@ class Received(NamedTuple):
 
 
 class Stream(io.BufferedReader):
-    """The bytes of a connection, which one answer after another is read from."""
+    """A connection from which answers are read one after another."""
 
     def __init__(self, connection: socket.socket) -> None:
         super().__init__(socket.SocketIO(connection, "r"), 1 << 16)
 
     def makefile(self, _mode: str) -> "Stream":
-        """Return itself: an answer takes this for its connection."""
+        """Return itself: `HTTPResponse` takes this for its socket."""
         return self
 
     def close(self) -> None:
-        """Stay open: an answer that is read closes what it was read from."""
+        """Do nothing: `HTTPResponse` closes its file after each answer."""
 
     def answer(self, method: str = "POST") -> Received | None:
-        """Return the next answer, None where the connection ends or nothing comes in time."""
+        """Return the next answer, None if the connection ends or times out."""
         response = HTTPResponse(self, method=method)  # type: ignore[arg-type]
         try:
             response.begin()
@@ -50,7 +50,7 @@ class Stream(io.BufferedReader):
 
 
 def connect(address: Address, sent: bytes = b"", seconds: float = SECONDS) -> socket.socket:
-    """Return a connection on which these bytes have been sent."""
+    """Return a new connection after sending these bytes."""
     connection = socket.create_connection(address, timeout=seconds)
     connection.sendall(sent)
     return connection

@@ -97,11 +97,11 @@ def server(provider: Provider, tmp_path_factory: pytest.TempPathFactory) -> Iter
         yield started
 
 
-def test_the_service_says_what_it_runs_on(server: Server, provider: Provider) -> None:
+def test_the_service_reports_its_provider(server: Server, provider: Provider) -> None:
     assert server.wait_for("/readyz")["provider"] == provider
 
 
-def test_those_who_share_a_run_get_their_own_answers(server: Server, pictures: Any) -> None:
+def test_requests_sharing_a_run_get_their_own_answers(server: Server, pictures: Any) -> None:
     answers = crowd.ask(server, pictures)
     crowd.check(answers, pictures, {"1": Engine.open(factory.model())}, tolerance=TOLERANCE)
     assert crowd.pictures_a_run(server) > 2, "nothing was shared"
@@ -117,9 +117,7 @@ def test_the_options_are_in_effect(model: bytes, provider: Provider) -> None:
 
 
 @cuda
-def test_the_memory_limit_holds_and_what_fits_is_answered_after_it(
-    model: bytes, cpu: Engine, provider: Provider
-) -> None:
+def test_the_memory_limit_holds_and_the_service_recovers(model: bytes, cpu: Engine, provider: Provider) -> None:
     engine = Engine.open(model, provider=provider, gpu_memory_mb=64)
     with pytest.raises(ProviderError, match="DIGITS_GPU_MEMORY_MB"):
         engine.warm_up(1 << 16)  # 200 MB of pixels as float32 alone
@@ -128,7 +126,7 @@ def test_the_memory_limit_holds_and_what_fits_is_answered_after_it(
 
 
 @cuda
-def test_auto_takes_the_gpu_which_runs_float32_and_settings_give_it_one_process(provider: Provider) -> None:
+def test_auto_uses_the_gpu_with_float32_and_one_process(provider: Provider) -> None:
     found = open_version(NEWEST, Manifest.read(NEWEST), provider="auto", max_batch=256)
     assert (found.provider, found.file) == (provider, FLOAT32_FILE)
     assert Settings.from_environ({}).workers == 1

@@ -107,7 +107,7 @@ class InterruptInEpochThree(keras.callbacks.Callback):  # type: ignore[misc]
 
 
 @pytest.mark.parametrize("chosen", ["cpu", gpu])
-def test_a_run_goes_on_as_it_would_have_gone(chosen: Device, tmp_path: Path) -> None:
+def test_a_resumed_run_continues_exactly(chosen: Device, tmp_path: Path) -> None:
     whole = train(tmp_path / "whole", chosen)
     with pytest.raises(KeyboardInterrupt):
         train(tmp_path / "halves", chosen, callbacks=[InterruptInEpochThree()])
@@ -119,7 +119,7 @@ def test_a_run_goes_on_as_it_would_have_gone(chosen: Device, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("chosen", ["cpu", gpu])
-def test_images_lie_where_the_training_is(chosen: Device) -> None:
+def test_images_share_a_device_with_the_training(chosen: Device) -> None:
     """If a variable were on the host, each step would copy from there."""
     with device.strategy(chosen).scope():
         images = loop.place(drawn.mnist().train_images, targets(drawn.mnist().train_labels))

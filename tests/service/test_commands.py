@@ -46,7 +46,7 @@ def test_a_table(models_dir: Path, pictures: list[str]) -> None:
     assert all(0.9 <= float(row[2]) <= 1 and row[3] == "yes" for row in rows)
 
 
-def test_json_is_what_a_batch_is_answered_with(models_dir: Path, pictures: list[str]) -> None:
+def test_json_equals_the_answer_to_a_batch(models_dir: Path, pictures: list[str]) -> None:
     result = run("predict", "--json", *pictures, MODELS_DIR=models_dir)
     assert (result.returncode, result.stderr) == (0, b"")
     client = door.client_for(Settings(models_dir=models_dir, provider="cpu"))
@@ -79,7 +79,7 @@ def test_stdin(models_dir: Path) -> None:
     assert (result.returncode, lines(result.stdout)[1][:2]) == (0, ["-", "5"])
 
 
-def test_what_cannot_be_read_is_told_and_the_rest_is_answered(
+def test_unreadable_files_are_reported_and_the_rest_answered(
     models_dir: Path, pictures: list[str], tmp_path: Path
 ) -> None:
     (tmp_path / "blank.png").write_bytes(drawing.encode(drawing.digit(1, ink=255)))
@@ -98,7 +98,7 @@ def test_what_cannot_be_read_is_told_and_the_rest_is_answered(
     assert "Is a directory" in told[-1]
 
 
-def test_the_table_leaves_out_what_stderr_tells(models_dir: Path, pictures: list[str]) -> None:
+def test_errors_go_to_stderr_and_not_into_the_table(models_dir: Path, pictures: list[str]) -> None:
     result = run("predict", "/none.png", *pictures, MODELS_DIR=models_dir)
     assert result.returncode == 1
     assert [row[1] for row in lines(result.stdout)[1:]] == ["3", "7"]
@@ -108,7 +108,7 @@ def test_the_table_leaves_out_what_stderr_tells(models_dir: Path, pictures: list
 
 
 @pytest.mark.parametrize("arguments", [("predict",), ("predict", "--xml", "x"), ("learn",)])
-def test_arguments_that_there_are_not(arguments: tuple[str, ...]) -> None:
+def test_unknown_arguments(arguments: tuple[str, ...]) -> None:
     result = run(*arguments)
     assert (result.returncode, result.stdout) == (2, b"")
     assert len(result.stderr.splitlines()) == 1
@@ -145,7 +145,7 @@ def test_versions(tmp_path: Path) -> None:
     assert sound["bytes"] == sum(path.stat().st_size for path in (tmp_path / "mnist-dmlp" / "2").iterdir())
 
 
-def test_a_pinned_version_that_is_refused_serves_nothing(models_dir: Path) -> None:
+def test_a_rejected_pinned_version_serves_nothing(models_dir: Path) -> None:
     factory.publish(models_dir, 2, content=b"no model")
     result = run("models", MODELS_DIR=models_dir, MODEL_VERSION=2)
     assert result.returncode == 1
@@ -153,7 +153,7 @@ def test_a_pinned_version_that_is_refused_serves_nothing(models_dir: Path) -> No
     assert result.stderr.decode().startswith("Version 2 is refused. ONNX Runtime cannot load the model")
 
 
-def test_a_reader_that_goes_away_is_no_error_of_ours(models_dir: Path, pictures: list[str]) -> None:
+def test_a_closed_pipe_is_not_an_error(models_dir: Path, pictures: list[str]) -> None:
     environ = {**os.environ, "DIGITS_MODELS_DIR": str(models_dir), "DIGITS_PROVIDER": "cpu"}
     command = [sys.executable, "-m", "service", "predict", *pictures * 50]
     with subprocess.Popen(command, cwd=ROOT, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
@@ -211,7 +211,7 @@ def test_corrections_are_listed_and_deleted(models_dir: Path, tmp_path: Path) ->
     assert run("corrections", **given).stdout == b""
 
 
-def test_corrections_that_are_not_kept(models_dir: Path) -> None:
+def test_corrections_command_without_a_directory(models_dir: Path) -> None:
     result = run("corrections", MODELS_DIR=models_dir)
     assert (result.returncode, result.stdout) == (1, b"")
     assert b"DIGITS_CORRECTIONS_DIR" in result.stderr

@@ -30,7 +30,7 @@ def files(kept: Corrections) -> list[str]:
     return sorted(path.name for path in kept.directory.iterdir() if path.name != ".lock")
 
 
-def test_what_is_kept_is_read_back_the_oldest_first(kept: Corrections) -> None:
+def test_corrections_are_listed_oldest_first(kept: Corrections) -> None:
     told = [correction(b"one", 1), correction(b"two", 2)]
     names = [kept.keep(each) for each in told]
     for age, name in enumerate(names):
@@ -39,20 +39,20 @@ def test_what_is_kept_is_read_back_the_oldest_first(kept: Corrections) -> None:
     assert Corrections(kept.directory / "none", 1, 1).delete("a") is False
 
 
-def test_a_picture_is_kept_once_with_the_digit_that_was_told_last(kept: Corrections) -> None:
+def test_a_picture_is_kept_once_with_the_latest_digit(kept: Corrections) -> None:
     assert kept.keep(correction(digit=1)) == kept.keep(correction(digit=7))
     [(_, found)] = kept.listed()
     assert isinstance(found, Correction)
     assert found.digit == 7
 
 
-def test_suspect_is_what_contradicts_a_certain_answer() -> None:
+def test_contradicting_a_certain_answer_is_suspect() -> None:
     assert correction().suspect
     assert not correction(digit=1).suspect
     assert not msgspec.structs.replace(correction(), certain=False).suspect
 
 
-def test_no_more_are_kept_than_allowed_and_what_is_there_may_change(kept: Corrections) -> None:
+def test_limits_hold_and_existing_corrections_may_change(kept: Corrections) -> None:
     names = [kept.keep(correction(b"%d" % number)) for number in range(3)]
     before = files(kept)
     with pytest.raises(InsufficientStorage, match="DIGITS_CORRECTIONS_MAX"):
@@ -91,7 +91,7 @@ def test_a_full_disk_leaves_nothing_half_written(
     kept.keep(correction(b"another"))
 
 
-def test_what_a_killed_process_left_is_no_correction_and_is_written_over(kept: Corrections) -> None:
+def test_leftovers_of_a_killed_process_are_ignored_and_overwritten(kept: Corrections) -> None:
     kept.keep(correction())
     (kept.directory / ".unfinished").write_bytes(b"{half")
     assert len(list(kept.listed())) == 1
@@ -114,7 +114,7 @@ def test_deleting_stays_in_the_directory(kept: Corrections, name: str) -> None:
     assert not kept.delete(name)
 
 
-def test_many_processes_keep_no_more_than_allowed_together(kept: Corrections) -> None:
+def test_many_processes_together_keep_the_limit(kept: Corrections) -> None:
     program = f"""
 import sys
 from pathlib import Path

@@ -50,7 +50,7 @@ def test_a_bad_setting_is_one_line_and_status_2(variable: str, value: str, allow
     assert allowed in line
 
 
-def test_settings_that_are_no_more_are_a_line_each_and_the_rest_goes_on(tmp_path: Path) -> None:
+def test_removed_settings_give_a_warning_each(tmp_path: Path) -> None:
     given = {"DIGITS_BATCH_WINDOW_US": "200", "DIGITS_MAX_IN_FLIGHT": "16", "DIGITS_MODELS_DIR": str(tmp_path)}
     result = start("models", **given)
     window, in_flight, no_model = result.stderr.splitlines()
@@ -94,7 +94,7 @@ def test_address(bind: str, refusal: str) -> None:
 
 
 @pytest.mark.parametrize("command", [[], ["predict", "docs/seven.png"], ["models"]])
-def test_a_python_without_the_packages_is_told_in_one_line_which_has_them(command: list[str]) -> None:
+def test_missing_packages_are_one_line(command: list[str]) -> None:
     result = subprocess.run(
         [sys.executable, "-S", "-m", "service", *command], cwd=ROOT, capture_output=True, text=True, check=False
     )

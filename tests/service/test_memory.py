@@ -59,6 +59,6 @@ def test_a_thread_keeps_no_large_buffers() -> None:
 
 
 @glibc
-def test_memory_that_was_freed_goes_back() -> None:
+def test_freed_memory_is_returned() -> None:
     done = subprocess.run([sys.executable, "-c", PROGRAM], cwd=ROOT, capture_output=True, text=True, check=True)
     assert int(done.stdout) > 40_000  # kB, of 80 MB

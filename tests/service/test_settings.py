@@ -69,14 +69,14 @@ def test_a_variable_sets_its_setting(variable: str, text: str, value: Any) -> No
         ("ROOT_PATH", "/ml/digits?"),
     ],
 )
-def test_a_bad_value_is_named_with_what_is_allowed(variable: str, text: str) -> None:
+def test_the_error_names_a_bad_value_and_what_is_allowed(variable: str, text: str) -> None:
     allowed = {name: allowed for name, _, allowed, _ in table()}[f"DIGITS_{variable}"]
     with pytest.raises(SettingsError) as raised:
         Settings.from_environ({f"DIGITS_{variable}": text})
     assert str(raised.value) == f"DIGITS_{variable}={text!r} is not allowed: {allowed}."
 
 
-def test_a_misspelt_variable_is_refused_and_others_are_left_alone() -> None:
+def test_a_misspelt_variable_is_rejected() -> None:
     with pytest.raises(SettingsError, match="DIGITS_WORKER is no setting"):
         Settings.from_environ({"DIGITS_WORKER": "2"})
     assert Settings.from_environ({"WORKERS": "two", "PATH": "/bin"}) == Settings()
@@ -88,7 +88,7 @@ def test_a_balancer_closes_an_idle_connection_before_the_service_does() -> None:
 
 @pytest.mark.parametrize("name", ["DIGITS_BATCH_WINDOW_US", "DIGITS_MAX_IN_FLIGHT"])
 @pytest.mark.parametrize("text", ["0", "200", "whatever it was"])
-def test_a_setting_that_is_no_more_is_told_and_stops_nothing(name: str, text: str) -> None:
+def test_a_removed_setting_gives_a_warning(name: str, text: str) -> None:
     assert Settings.from_environ({name: text}) == Settings()
     [sentence] = former({name: text, "DIGITS_WORKERS": "2"})
     assert sentence.startswith(f"{name} is no setting any more: ")
@@ -128,12 +128,12 @@ def test_links_to_services_and_containers_are_passed_over(name: str, link: str) 
         ("DIGITS_NAME", "mine"),
     ],
 )
-def test_what_has_only_the_name_of_such_a_link_is_refused(variable: str, value: str) -> None:
+def test_a_lookalike_link_is_rejected(variable: str, value: str) -> None:
     with pytest.raises(SettingsError, match=f"{variable} is no setting"):
         Settings.from_environ({variable: value})
 
 
-def test_a_gpu_gets_one_process_with_more_threads_unless_the_variables_say_otherwise() -> None:
+def test_a_gpu_defaults_to_one_process_with_more_threads() -> None:
     found = Settings.from_environ({"DIGITS_PROVIDER": "cuda"})
     assert (found.workers, found.threads, found.queue_seconds) == (1, 16, 2)
     found = Settings.from_environ({"DIGITS_PROVIDER": "cuda", "DIGITS_WORKERS": "3", "DIGITS_THREADS": "5"})
@@ -142,9 +142,7 @@ def test_a_gpu_gets_one_process_with_more_threads_unless_the_variables_say_other
 
 
 @pytest.mark.parametrize("there", [True, False])
-def test_auto_expects_cuda_where_there_is_a_gpu_and_what_runs_on_it(
-    there: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_auto_expects_cuda_if_there_is_a_gpu(there: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "nvidiactl").touch()  # which the driver makes for itself
     if there:
         (tmp_path / "nvidia3").touch()

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from training.fitting import fit
 
 HERE = Path(__file__).parent
-#: What computes with TensorFlow: it is no part of `make test`, and not read where that is not installed.
+#: These use TensorFlow: not part of `make test`, and not imported if it is not installed.
 WITH_TENSORFLOW = {
     HERE / name
     for name in (
@@ -97,7 +97,7 @@ def trained(run: Run, data: Mnist, recipe: Recipe) -> fit.Fitted:
 def exported(trained: fit.Fitted, data: Mnist, recipe: Recipe) -> Exported:
     from training.release import export
 
-    temperature = 1.5  # any but 1, which would hide a graph without it
+    temperature = 1.5  # not 1, which would hide a missing temperature
     float32 = export.export_float32(trained.model, temperature, recipe)
     return Exported(trained.model, temperature, float32, export.export_int8(float32, data.train_images))
 

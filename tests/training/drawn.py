@@ -12,7 +12,7 @@ from training.data import idx
 from training.data.mnist import MNIST_SHA256, Bytes, Mnist
 from training.recipe import Deformation, Mixture, Recipe
 
-#: Learns the drawn digits in seconds.
+#: A recipe that learns the drawn digits in seconds.
 RECIPE = Recipe(
     name="tiny",
     summary="a small network for drawn digits",
@@ -24,7 +24,7 @@ RECIPE = Recipe(
     deformation=Deformation(rotation_degrees=5, scale=0.05, shear=0.05, translation_pixels=0.5, elastic_alpha=8),
     accuracy_floor=0.5,
 )
-#: The same with a pool of pictures mixed in.
+#: The same with a pool.
 MIXED = replace(RECIPE, mixture=Mixture(share=0.5, renderings=160, forms=640, outliers=40, held_out=40))
 
 

@@ -15,11 +15,12 @@ from training.options import Options
 
 
 def options(directory: Path, **changes: Any) -> Options:
-    """Return what a pipeline is told to train on a CPU in `directory`, with `changes`."""
+    """Return the options of a CPU training in `directory`, with `changes`."""
     given = Options(
         name=MODEL_NAME,
         epochs=drawn.RECIPE.epochs,
         seed=1,
+        pool_seed=1,
         device="cpu",
         mixed_precision=False,
         models=directory / "models",
@@ -32,9 +33,9 @@ def options(directory: Path, **changes: Any) -> Options:
 
 @contextmanager
 def interrupted(after: int, within: str | None = None) -> Iterator[None]:
-    """Press Ctrl-C when a training has saved its epoch of that number, and see that it ends by that.
+    """Press Ctrl-C once a training has saved this epoch, and check that it stops.
 
-    `within` is the name of the run's directory, where only that run's epochs are meant.
+    `within` limits this to the run in the directory of that name.
     """
     save = Run.save
 

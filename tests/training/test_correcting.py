@@ -1,4 +1,4 @@
-"""The whole loop without containers: a hand is misread, people correct it, a fine-tuning learns it, it is served."""
+"""The whole loop without containers: a hand is misread, corrected, learnt by fine-tuning, and served."""
 
 import shutil
 from pathlib import Path
@@ -24,7 +24,7 @@ def errors(client: Client, pictures: list[tuple[bytes, int]]) -> int:
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_what_people_correct_is_learnt(tmp_path: Path, mnist_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_corrections_are_learnt(tmp_path: Path, mnist_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
     models, corrections = tmp_path / "models", tmp_path / "corrections"
     shutil.copytree(ROOT / "models", models)
     newest = max(int(path.name) for path in (models / MODEL_NAME).iterdir() if path.name.isdecimal())

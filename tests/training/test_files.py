@@ -18,7 +18,7 @@ def test_a_file_is_replaced_in_one_step(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_what_cannot_be_written_leaves_the_old_file_and_names_it(tmp_path: Path) -> None:
+def test_a_failed_write_keeps_the_old_file_and_names_it(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_text("before")
 

@@ -11,7 +11,7 @@ TRAINING = Path(__file__).parent.parent.parent / "training"
 
 
 def imported(path: Path) -> set[str]:
-    """Return the modules that a file names in its import statements, wherever they stand."""
+    """Return the modules in all import statements of a file, nested ones included."""
     modules = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
@@ -22,14 +22,14 @@ def imported(path: Path) -> set[str]:
     return modules
 
 
-def test_training_takes_five_modules_of_the_service_at_most() -> None:
+def test_training_imports_at_most_five_modules_of_the_service() -> None:
     files = list(TRAINING.rglob("*.py"))
     taken = {module for path in files for module in imported(path) if module.partition(".")[0] == "service"}
     assert taken, "nothing was read"
     assert taken <= {"service", *ALLOWED}
 
 
-#: In the order in which data flows: each imports from those before it, and from the modules beside them.
+#: In the order of the data flow: each imports only from those before it and from the shared modules.
 LAYERS = ("data", "synthesis", "model", "fitting", "release", "lessons")
 BESIDE = {"errors", "files", "interrupt", "options", "progress", "recipe", "recipes"}
 
@@ -42,7 +42,7 @@ def test_no_import_runs_back_up() -> None:
             assert own <= allowed, f"{path.name} of {layer} imports {own - allowed}"
 
 
-def test_what_stands_beside_the_layers_imports_none_of_them() -> None:
+def test_shared_modules_import_no_layer() -> None:
     for name in BESIDE:
         own = {module.split(".")[1] for module in imported(TRAINING / f"{name}.py") if module.startswith("training.")}
         assert own <= BESIDE, name

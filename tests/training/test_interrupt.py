@@ -13,17 +13,17 @@ import pytest
 
 from tests.server import ROOT
 
-LINE = "training: interrupted; --resume goes on from the last whole epoch.\n"
+LINE = "training: interrupted; --resume continues from the last complete epoch.\n"
 MOST_SECONDS = 2.0
 
-# One call into C, as an epoch is, a quantisation or a prediction: Python sees no signal until it returns.
+# One call into C, like an epoch, a quantisation or a prediction: Python handles no signal until it returns.
 BUSY = """hashlib.pbkdf2_hmac("sha256", b"a password", b"salt", 10**9)"""
 PATIENT = "time.sleep(60)"
 PROGRAM = """
 import hashlib, sys, time
 from training import interrupt
 try:
-    with interrupt.prompt("training: interrupted; --resume goes on from the last whole epoch."):
+    with interrupt.prompt("training: interrupted; --resume continues from the last complete epoch."):
         print("at work", flush=True)
         {work}
 except KeyboardInterrupt:
@@ -43,7 +43,7 @@ def running(*arguments: str) -> Iterator[subprocess.Popen[str]]:
 
 
 def check_ends(process: "subprocess.Popen[str]") -> None:
-    """Press Ctrl-C and see that the line comes and the process ends."""
+    """Press Ctrl-C and check that the line is printed and the process ends."""
     started = time.monotonic()
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=20)
@@ -55,7 +55,7 @@ def check_ends(process: "subprocess.Popen[str]") -> None:
 
 
 @pytest.mark.parametrize("work", [BUSY, PATIENT])
-def test_it_ends_whether_python_sees_the_signal_or_not(work: str) -> None:
+def test_ctrl_c_ends_training_even_inside_c_code(work: str) -> None:
     with running("-c", PROGRAM.format(work=work)) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "at work\n"
@@ -72,7 +72,7 @@ def wait_until(true: Callable[[], bool]) -> None:
 @pytest.mark.tensorflow
 @pytest.mark.timed
 @pytest.mark.parametrize("stage", ["pictures", "training"])
-def test_a_stage_ends_and_what_it_made_is_kept(tmp_path: Path, mnist_dir: Path, stage: str) -> None:
+def test_interrupted_stages_keep_their_results(tmp_path: Path, mnist_dir: Path, stage: str) -> None:
     recipe = {"pictures": "dmlp-relu-glorot", "training": "dmlp-augmented"}[stage]
     arguments = ["--recipe", recipe, "--data", str(mnist_dir), "--device", "cpu"]
     arguments += ["--models", str(tmp_path / "models"), "--run-dir", str(tmp_path / "run")]

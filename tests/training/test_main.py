@@ -27,7 +27,7 @@ def run(*arguments: object, **environment: str) -> subprocess.CompletedProcess[s
     return subprocess.run(command, cwd=ROOT, env=os.environ | environment, capture_output=True, text=True, check=False)
 
 
-def test_help_names_the_options_and_the_recipes(capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_lists_options_and_recipes(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main(["--help"])
     assert caught.value.code == 0
@@ -60,7 +60,7 @@ def test_a_bad_option_is_named(capsys: pytest.CaptureFixture[str], option: str, 
     assert "_" not in last, "names of functions are no words for users"
 
 
-def test_an_unknown_recipe_is_answered_with_the_known_ones(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_error_for_an_unknown_recipe_lists_known_ones(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--recipe", "best"]) == 1
     line = capsys.readouterr().err
     assert line.count("\n") == 1
@@ -71,13 +71,13 @@ def test_missing_data_gets_one_line_before_tensorflow_starts(tmp_path: Path) -> 
     result = run("--data", tmp_path / "nowhere")
     assert result.returncode == 1
     assert result.stdout == ""
-    assert result.stderr.startswith(f"training: {tmp_path / 'nowhere'} is no directory")
+    assert result.stderr.startswith(f"training: {tmp_path / 'nowhere'} is not a directory")
     assert result.stderr.count("\n") == 1
 
 
 @pytest.mark.tensorflow
 def test_offline_without_data_gets_one_line(tmp_path: Path) -> None:
-    closed = "http://127.0.0.1:9"  # a proxy that is not there: as good as no network
+    closed = "http://127.0.0.1:9"  # no proxy listens there: the same as no network
     result = run(KERAS_HOME=str(tmp_path), https_proxy=closed, HTTPS_PROXY=closed, no_proxy="", NO_PROXY="")
     assert result.returncode == 1
     assert "Traceback" not in result.stderr
@@ -88,7 +88,7 @@ def test_offline_without_data_gets_one_line(tmp_path: Path) -> None:
 @pytest.mark.tensorflow
 @pytest.mark.timeout(900)
 def test_interrupted_resumed_published_and_served(tmp_path: Path, mnist_dir: Path) -> None:
-    """The way of a user, on the real MNIST, from the command to an answer over HTTP."""
+    """A user's steps on the real MNIST, from the command to an answer over HTTP."""
     arguments = ["--recipe", "smoke", "--epochs", "2", "--data", mnist_dir]
     arguments += ["--models", tmp_path / "models", "--run-dir", tmp_path / "run", "--device", "cpu"]
     command = [sys.executable, "-m", "training", *map(str, arguments)]

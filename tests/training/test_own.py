@@ -1,4 +1,4 @@
-"""The user's own digits through the pipeline: learnt from the newest version on, judged, and MNIST held."""
+"""Own digits through the pipeline: learnt from the newest version, evaluated, with MNIST's accuracy kept."""
 
 import json
 import subprocess
@@ -39,7 +39,7 @@ FINE_TUNE = replace(
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory, data: Mnist) -> Path:
-    """A models directory with a version that was trained on the drawn digits."""
+    """A models directory with a version trained on the drawn digits."""
     directory = tmp_path_factory.mktemp("before")
     pipeline.run(drawn.RECIPE, data, options(directory))
     return directory / "models"
@@ -53,7 +53,7 @@ def before(models: Path) -> Published:
 
 
 def hand(count: int, *, seed: int) -> Share:
-    """Return ones of a hand that writes them as an A, which nobody has seen before."""
+    """Return ones of a hand that writes them like an A, a form in no other data."""
     random = np.random.default_rng(seed)
     images = np.stack([drawn._draw("A", random) for _ in range(count)])
     return Share(images, np.ones(count, np.uint8), [f"{seed}/{number}.png" for number in range(count)])
@@ -66,7 +66,7 @@ def own(before: Published) -> Own:
 
 @pytest.fixture
 def here(tmp_path: Path, models: Path) -> Path:
-    """A directory with the version in it, to publish into."""
+    """A copy of the models directory to publish into."""
     (tmp_path / "models" / MODEL_NAME).mkdir(parents=True)
     (tmp_path / "models" / MODEL_NAME / "1").symlink_to(models / MODEL_NAME / "1")
     return tmp_path
@@ -83,7 +83,7 @@ def test_a_graph_that_is_read_back_gives_the_same_answers(before: Published, dat
     np.testing.assert_allclose(answers, before.engine.run(data.test_images), atol=1e-6)
 
 
-def test_so_does_the_published_one(data: Mnist) -> None:
+def test_the_published_model_is_read_back_exactly(data: Mnist) -> None:
     found = published.newest(Path("models") / MODEL_NAME)
     assert found
     model = read_back(found.graph, with_network_of(recipes.find("fine-tune"), found.manifest.recipe))
@@ -91,7 +91,7 @@ def test_so_does_the_published_one(data: Mnist) -> None:
     np.testing.assert_allclose(answers, found.engine.run(data.test_images), atol=1e-6)
 
 
-def test_the_newest_whole_version_is_taken(here: Path) -> None:
+def test_the_newest_complete_version_is_used(here: Path) -> None:
     (here / "models" / MODEL_NAME / "2").mkdir()
     found = published.newest(here / "models" / MODEL_NAME)
     assert found
@@ -105,7 +105,7 @@ def test_another_network_cannot_be_read_back(before: Published, other: dict[str,
         with_network_of(FINE_TUNE, {**before.manifest.recipe, **other})
 
 
-def test_a_graph_of_another_size_is_told(before: Published) -> None:
+def test_a_graph_of_another_size_is_reported(before: Published) -> None:
     with pytest.raises(TrainingError, match="cannot be read back"):
         read_back(before.graph, replace(FINE_TUNE, hidden=(64, 33)))
 
@@ -135,7 +135,7 @@ def test_fine_tuning_learns_the_hand_and_keeps_mnist(
     assert "own digits, held out: before" in capsys.readouterr().out
 
 
-def test_where_mnist_suffers_nothing_is_published_unless_told_to(here: Path, data: Mnist, before: Published) -> None:
+def test_the_gate_stops_publication_unless_forced(here: Path, data: Mnist, before: Published) -> None:
     wrong = Share(data.train_images[:300], (data.train_labels[:300] + 1) % 10, [str(number) for number in range(300)])
     poison = Own(wrong, hand(5, seed=3), [], {}, [], "poison", before=before)
     recipe = tuned(replace(FINE_TUNE, own_share=0.8, accuracy_floor=0.0), before)
@@ -143,13 +143,13 @@ def test_where_mnist_suffers_nothing_is_published_unless_told_to(here: Path, dat
     with pytest.raises(VerificationError, match=r"cost MNIST .* points: .* --force"):
         pipeline.run(recipe, replace(data, own=poison), told)
     assert not (here / "models" / MODEL_NAME / "2").exists()
-    with pytest.raises(VerificationError):  # such a run may start again without a word
+    with pytest.raises(VerificationError):  # such a run may start again without a message
         pipeline.run(recipe, replace(data, own=poison), told)
     resumed = replace(told, resume=True, force=True)
     assert pipeline.run(recipe, replace(data, own=poison), resumed) == "2"
 
 
-def test_other_digits_are_another_run(here: Path, data: Mnist, own: Own, before: Published) -> None:
+def test_other_own_digits_are_another_run(here: Path, data: Mnist, own: Own, before: Published) -> None:
     recipe = tuned(FINE_TUNE, before)
     with interrupted(after=1):
         pipeline.run(recipe, replace(data, own=own), options(here, epochs=2))
@@ -158,7 +158,7 @@ def test_other_digits_are_another_run(here: Path, data: Mnist, own: Own, before:
         pipeline.run(recipe, replace(data, own=other), options(here, epochs=2, resume=True))
 
 
-def test_any_recipe_learns_them_and_without_a_version_before(tmp_path: Path, data: Mnist, own: Own) -> None:
+def test_any_recipe_learns_own_digits_even_without_a_previous_version(tmp_path: Path, data: Mnist, own: Own) -> None:
     recipe = replace(drawn.RECIPE, own_share=0.2, epochs=3)
     number = pipeline.run(recipe, replace(data, own=replace(own, before=None)), options(tmp_path, epochs=3))
     found = Manifest.read(tmp_path / "models" / MODEL_NAME / str(number)).metrics["own"]
@@ -166,7 +166,7 @@ def test_any_recipe_learns_them_and_without_a_version_before(tmp_path: Path, dat
     assert found["own_held_out"]["after"] < 10
 
 
-def test_what_is_rejected_is_listed_in_the_run(
+def test_rejected_entries_are_listed_in_the_run(
     tmp_path: Path, data: Mnist, own: Own, capsys: pytest.CaptureFixture[str]
 ) -> None:
     from training.data.own.entries import Rejected
@@ -215,7 +215,7 @@ def test_the_sheet_shows_what_contradicts_a_certain_answer(tmp_path: Path, data:
     assert review.write(tmp_path / "sheet.png", honest, before) == 0
     assert not (tmp_path / "sheet.png").exists()
     count = review.write(tmp_path / "sheet.png", doubted, before)
-    assert count in (3, 4)  # the one of the hand may be read for certain too
+    assert count in (3, 4)  # the one of the hand may be read as certain too
     with Image.open(tmp_path / "sheet.png") as sheet:
         assert sheet.width > count * 100
 
@@ -246,7 +246,7 @@ def test_the_command_reviews(tmp_path: Path, models: Path, capsys: pytest.Captur
         (["--extra", "/nowhere", "--review", "sheet.png"], "published version"),
     ],
 )
-def test_what_is_missing_is_said_before_anything_is_trained(
+def test_missing_files_are_reported_before_training(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], said: str
 ) -> None:
     assert main([*arguments, "--models", str(tmp_path)]) == 1

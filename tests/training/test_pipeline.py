@@ -13,7 +13,7 @@ from tests.training.running import interrupted, options
 from training import pipeline
 from training.data.mnist import Mnist
 from training.errors import RunError, TrainingError, VerificationError
-from training.recipe import Recipe
+from training.recipe import Mixture, Recipe
 from training.release import report
 
 pytestmark = pytest.mark.usefixtures("precision_policy")
@@ -38,14 +38,17 @@ def test_a_finished_run_that_is_resumed_publishes_nothing(
         last = capsys.readouterr().out.splitlines()[-1]
         assert last.startswith("[publish  ] nothing is left to do")
         assert last.endswith("was published as version 1")
-        shutil.rmtree(tmp_path / "models" / MODEL_NAME / "1", ignore_errors=True)  # and nothing if it was deleted
+        shutil.rmtree(tmp_path / "models" / MODEL_NAME / "1", ignore_errors=True)  # nothing if it was deleted
         assert published(tmp_path) == []
 
 
-def test_of_several_seeds_the_median_is_published_and_the_card_has_all(tmp_path: Path, data: Mnist) -> None:
-    short = replace(drawn.RECIPE, epochs=1, accuracy_floor=0)
+def test_the_median_of_several_seeds_is_published(tmp_path: Path, data: Mnist) -> None:
+    mixture = Mixture(renderings=20, forms=10, outliers=10, held_out=20)
+    short = replace(drawn.RECIPE, epochs=1, accuracy_floor=0, mixture=mixture)
     with interrupted(after=1, within="seed-2"):
         pipeline.run(short, data, options(tmp_path, epochs=1, seeds=3))
+    (pool,) = (tmp_path / "pools").iterdir()
+    assert pool.name.startswith("seed1-"), "one pool serves all seeds"
     number = pipeline.run(short, data, options(tmp_path, epochs=1, seeds=3, resume=True))
     version = tmp_path / "models" / MODEL_NAME / str(number)
     metrics = Manifest.read(version).metrics
@@ -67,9 +70,7 @@ def test_of_several_seeds_the_median_is_published_and_the_card_has_all(tmp_path:
         pipeline.run(short, data, options(tmp_path, epochs=1, seeds=2, resume=True))
 
 
-def test_each_stage_says_what_it_did(
-    tmp_path: Path, data: Mnist, recipe: Recipe, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_each_stage_reports(tmp_path: Path, data: Mnist, recipe: Recipe, capsys: pytest.CaptureFixture[str]) -> None:
     pipeline.run(replace(recipe, epochs=1, accuracy_floor=0), data, options(tmp_path, epochs=1))
     said = capsys.readouterr().out
     stages = dict.fromkeys(re.findall(r"^\[(\w+) *\]", said, re.MULTILINE))
@@ -102,7 +103,7 @@ def test_under_the_floor_nothing_is_published(tmp_path: Path, data: Mnist, recip
     assert published(tmp_path) == []
 
 
-def test_what_could_not_be_written_is_published_by_resuming(
+def test_resuming_publishes_after_a_failed_write(
     tmp_path: Path, data: Mnist, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def disk_full(*_arguments: object) -> None:

@@ -1,4 +1,4 @@
-"""What a small real training publishes; it is part of `make test` where TensorFlow is installed."""
+"""A version published by a small real training; part of `make test` if TensorFlow is installed."""
 
 import hashlib
 import json
@@ -35,7 +35,7 @@ def recipe() -> Recipe:
 
 @pytest.fixture(scope="module")
 def version(tmp_path_factory: pytest.TempPathFactory, data: Mnist, recipe: Recipe, pipeline: ModuleType) -> Path:
-    """The directory of a version that the whole pipeline published."""
+    """The directory of a version published by the whole pipeline."""
     directory = tmp_path_factory.mktemp("pipeline")
     number = pipeline.run(recipe, data, options(directory))
     return directory / "models" / MODEL_NAME / number
@@ -52,7 +52,7 @@ def test_the_first_version_is_1_and_the_next_2(
     directory = version.parents[2]
     assert version.name == "1"
     before = {path: path.read_bytes() for path in version.iterdir()}
-    number = pipeline.run(recipe, data, options(directory))  # the run was published, so another may start in its place
+    number = pipeline.run(recipe, data, options(directory))  # a published run may be replaced
     assert number == "2"
     assert sorted(path.name for path in version.parent.iterdir() if path.is_dir()) == ["1", "2"]
     assert (version.parent / "config.pbtxt").read_text() == triton.config(MODEL_NAME)

@@ -8,7 +8,7 @@ from training.errors import TrainingError
 from training.recipe import PUBLISHED, Deformation, Mixture, Recipe
 
 
-def test_the_default_is_the_network_that_is_published() -> None:
+def test_the_default_is_the_published_network() -> None:
     recipe = recipes.find(recipes.DEFAULT)
     assert recipe.hidden == (1024, 512, 512, 512)
     assert (recipe.activation, recipe.kernel_initializer, recipe.bias_initializer) == (
@@ -24,7 +24,7 @@ def test_find_returns_the_recipe_of_that_name(name: str) -> None:
     assert recipes.find(name).name == name
 
 
-def test_unknown_name_is_answered_with_the_known_ones() -> None:
+def test_the_error_for_an_unknown_name_lists_known_ones() -> None:
     with pytest.raises(TrainingError) as caught:
         recipes.find("best")
     assert "'best'" in str(caught.value)
@@ -54,7 +54,7 @@ def test_a_lesson_is_published_under_its_own_name() -> None:
     assert all(recipe.model_name == recipe.name != MODEL_NAME for recipe in lessons)
 
 
-def test_each_lesson_stands_in_a_comparison_and_each_comparison_has_known_recipes() -> None:
+def test_each_lesson_is_compared_and_comparisons_name_known_recipes() -> None:
     compared = {name for names in recipes.COMPARISONS.values() for name in names}
     teachers = {recipe.teacher for recipe in recipes.RECIPES.values()}
     assert compared == {recipe.name for recipe in recipes.RECIPES.values() if recipe.lesson} - teachers
@@ -67,7 +67,7 @@ def test_a_teacher_is_a_recipe_and_learns_the_same_mixture() -> None:
         assert recipes.find(str(recipe.teacher)).mixture == recipe.mixture
 
 
-def test_what_a_recipe_starts_from_is_one_of_the_same_network() -> None:
+def test_a_recipe_starts_from_the_same_network() -> None:
     started = [recipe for recipe in recipes.RECIPES.values() if recipe.start not in (None, PUBLISHED)]
     assert started
     for recipe in started:
@@ -75,7 +75,7 @@ def test_what_a_recipe_starts_from_is_one_of_the_same_network() -> None:
         assert (first.hidden, first.activation) == (recipe.hidden, recipe.activation)
         before, after = first.mixture, recipe.mixture
         assert (before is None) == (after is None)
-        if before and after:  # its pictures are begun with, so it has no more of any kind
+        if before and after:  # its pool starts with the first recipe's pictures
             assert before.share == after.share
             assert before.held_out == after.held_out
             assert before.renderings <= after.renderings
@@ -83,6 +83,6 @@ def test_what_a_recipe_starts_from_is_one_of_the_same_network() -> None:
             assert before.outliers <= after.outliers
 
 
-def test_only_what_starts_from_the_same_weights_has_branches() -> None:
-    """The mean of networks that have nothing in common is none."""
+def test_branches_require_common_starting_weights() -> None:
+    """Averaging the weights of unrelated networks makes no sense."""
     assert all(recipe.start for recipe in recipes.RECIPES.values() if recipe.branches > 1)

@@ -56,7 +56,7 @@ def parse(source: str, content: bytes, magic: int, *, side: int | None = None) -
     header = 4 + 4 * dimensions
     if len(content) < header or int.from_bytes(content[:4], "big") != magic:
         raise DatasetError(
-            f"{source} is no IDX file of {'images' if magic == IMAGES else 'labels'}: it starts with "
+            f"{source} is not an IDX file of {'images' if magic == IMAGES else 'labels'}: it starts with "
             f"{content[:4].hex() or 'nothing'}, expected {magic:08x}. Fetch it again."
         )
     shape = struct.unpack_from(f">{dimensions}I", content, 4)
@@ -64,7 +64,7 @@ def parse(source: str, content: bytes, magic: int, *, side: int | None = None) -
         raise DatasetError(f"{source} holds images of {shape[1]}x{shape[2]}, expected {side}x{side}. Fetch it again.")
     body = np.frombuffer(content, np.uint8, offset=header)
     if body.size != math.prod(shape):
-        raise DatasetError(f"{source} announces shape {shape} and holds {body.size} bytes of it. Fetch it again.")
+        raise DatasetError(f"{source} declares shape {shape} but has {body.size} bytes of data. Fetch it again.")
     return body.reshape(shape)
 
 

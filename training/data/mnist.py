@@ -82,7 +82,7 @@ def load(directory: Path | None = None, *, sha256: Mapping[str, str] = MNIST_SHA
 
 def _read_directory(directory: Path) -> dict[str, tuple[str, bytes]]:
     if not directory.is_dir():
-        raise DatasetError(f"{directory} is no directory: give --data the one that holds MNIST's four IDX files.")
+        raise DatasetError(f"{directory} is not a directory: give --data the directory with MNIST's four IDX files.")
     return {part: _read_file(directory, part) for part in MNIST_SHA256}
 
 

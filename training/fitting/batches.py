@@ -36,7 +36,7 @@ def order(recipe: Recipe, steps: Sequence[int], *, digits: int, pool: int, seed:
         ValueError: the recipe mixes in what there is none of.
     """
     if (recipe.pool_per_batch and not pool) or (recipe.own_per_batch and not own):
-        raise ValueError(f"recipe {recipe.name} mixes in a pool or own digits, and none are given")
+        raise ValueError(f"recipe {recipe.name} needs a pool or own digits, but none are given")
     streams = (
         (0, digits, digits_per_batch(recipe), _DIGITS),
         (digits, pool, recipe.pool_per_batch, _POOL),

@@ -115,7 +115,7 @@ def _train_first(after: Recipe, data: Mnist, strategy: Any, options: Options) ->
 def _published(after: Recipe, data: Mnist, options: Options) -> Learnt:
     """Return the newest published version as if it had been trained here."""
     if data.own is None or data.own.before is None:
-        raise TrainingError(f"Recipe {after.name} starts from a published version, and there is none to start from.")
+        raise TrainingError(f"Recipe {after.name} starts from a published version, but there is none.")
     model = read_back(data.own.before.graph, after)
     return Learnt(after, options.seed, fit.Fitted(model, []), None)
 
@@ -131,7 +131,7 @@ def _pool(recipe: Recipe, data: Mnist, options: Options) -> pool.Pool | None:
             quarters = 4 * done // total
             say("pool", f"{done:,} of {total:,} pictures")
 
-    made = pool.open_or_make(options.pools, recipe.mixture, data, seed=options.seed, progress=progress)
+    made = pool.open_or_make(options.pools, recipe.mixture, data, seed=options.pool_seed, progress=progress)
     counts = ", ".join(f"{len(made.parts[kind].labels):,} {kind}" for kind in TRAINING)
     refused = sum(part.refused for part in made.parts.values())
     say("pool", f"{counts}; {refused:,} that the service would refuse are left out; ready in {made.seconds:.0f} s")

@@ -46,7 +46,7 @@ class Run:
     ) -> "Run":
         """Open the run in `directory`: the interrupted one if `resume`, else a new one.
 
-        What starts from a published version is short, and takes the place of one that was not finished.
+        A recipe that starts from a published version is short; it replaces an unfinished run.
         """
         identity = {
             "recipe": recipe.to_dict(),
@@ -63,8 +63,7 @@ class Run:
             run._check_same(found)
         elif found is not None and not found.get(_FINISHED) and run.weights.exists() and recipe.start != PUBLISHED:
             raise RunError(
-                f"{directory} holds a run that was not finished: go on with --resume, "
-                "or name another --run-dir, or delete it."
+                f"{directory} holds an unfinished run: continue with --resume, or give another --run-dir, or delete it."
             )
         else:
             run._start()
@@ -136,7 +135,7 @@ class Run:
         path = self.directory / _IDENTITY
         found = _read_json(path)
         if found is not None and not isinstance(found, dict):
-            raise _unreadable(path, ValueError("it is no JSON object"))
+            raise _unreadable(path, ValueError("it is not a JSON object"))
         return found
 
     def _start(self) -> None:
@@ -153,7 +152,7 @@ class Run:
         if differing:
             raise RunError(
                 f"{self.directory} holds a run with another {' and '.join(differing)}: resume it with the options "
-                "that it was started with, or name another --run-dir."
+                "that it was started with, or give another --run-dir."
             )
 
 

@@ -81,7 +81,7 @@ def _read_or_train(recipe: Recipe, data: Mnist, options: Options, seed: int, str
     if differing:
         raise RunError(
             f"{path} was made with another {' and '.join(differing)}: "
-            "name another --run-dir, or delete it to train that recipe again."
+            "give another --run-dir, or delete it to train that recipe again."
         )
     return found
 
@@ -90,7 +90,7 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(found, dict):
-            raise ValueError("it is no JSON object")
+            raise ValueError("it is not a JSON object")
         return found
     except (OSError, ValueError) as error:
         raise RunError(f"{path} cannot be read ({first_line(error)}): delete it to train that recipe again.") from error

@@ -23,7 +23,7 @@ def read_back(graph: bytes, recipe: Recipe) -> Any:
     found = _weights(onnx.load_from_string(graph))
     if [each.shape for each in found] != [each.shape for each in model.get_weights()]:
         raise TrainingError(
-            "The newest version's graph is not the network that its manifest tells of, so it cannot be read back: "
+            "The newest version's graph is not the network of its manifest, so it cannot be read back: "
             "train with another recipe."
         )
     model.set_weights(found)

@@ -59,7 +59,7 @@ def _watch(makers: Sequence[Any], errors: Any, look: Callable[[], None]) -> None
             raise errors.get()
         if any(maker.exitcode != 0 for maker in ended):
             raise TrainingError(
-                "A process that made pictures was killed: free some memory and start again; what was made is kept."
+                "A process that made pictures was killed: free some memory and start again; finished pictures are kept."
             )
         running = [maker for maker in running if maker not in ended]
         look()

@@ -32,7 +32,7 @@ def basic(password: str) -> str:
     return "Basic " + b64encode(f"anybody:{password}".encode()).decode()
 
 
-def test_all_but_health_is_closed_to_who_has_no_key(locked: Client, app: Flask) -> None:
+def test_only_health_is_open_without_a_key(locked: Client, app: Flask) -> None:
     health = {"/livez", "/readyz", "/v2/health/live", "/v2/health/ready"}
     for rule in app.url_map.iter_rules():
         method = "POST" if "POST" in (rule.methods or ()) else "GET"
@@ -79,7 +79,7 @@ def test_nothing_else_does(locked: Client, headers: dict[str, str]) -> None:
     assert schemes == ["Basic", "Bearer"]
 
 
-def test_flask_alone_which_demands_no_key_does_not_start_where_keys_are_set(
+def test_flask_alone_does_not_start_if_keys_are_set(
     tmp_path: Path, models_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "keys").write_text(KEY)

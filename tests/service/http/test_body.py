@@ -21,7 +21,7 @@ def test_each_encoding_is_unpacked(content: bytes, encoding: str) -> None:
 
 
 @pytest.mark.parametrize("window", [9, 12, 15, -9, -15])
-def test_deflate_is_unpacked_with_the_head_that_the_standard_demands_and_without(window: int) -> None:
+def test_deflate_is_decompressed_with_and_without_zlib_header(window: int) -> None:
     packing = zlib.compressobj(wbits=window)
     packed = packing.compress(drawing.png(5)) + packing.flush()
     assert unpacked(packed, "deflate", 10_000) == drawing.png(5)
@@ -44,13 +44,13 @@ PACKED = gzip.compress(b"a body of some length" * 10)
     [b"", b"abc", PACKED[:5], PACKED[:-1], PACKED[:-8], PACKED + b"x", PACKED + PACKED, PACKED[:20] + PACKED[21:]],
     ids=["nothing", "no gzip", "a head cut off", "a byte less", "no checksum", "a byte more", "twice", "damaged"],
 )
-def test_a_body_that_is_not_what_it_says(body: bytes) -> None:
+def test_a_body_that_contradicts_its_content_encoding(body: bytes) -> None:
     with pytest.raises(MalformedRequest):
         unpacked(body, "gzip", 1 << 20)
 
 
 @pytest.mark.parametrize("pack", [gzip.compress, zlib.compress], ids=["gzip", "deflate"])
-def test_a_bomb_costs_no_more_than_is_allowed(pack: Any) -> None:
+def test_a_decompression_bomb_stays_within_the_limit(pack: Any) -> None:
     bomb = pack(bytes(200 << 20))
     assert len(bomb) < 1 << 20
     tracemalloc.start()

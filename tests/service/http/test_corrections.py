@@ -70,14 +70,14 @@ def test_a_picture_is_kept_as_it_was_sent(client: Client, settings: Settings, fo
 
 
 @pytest.mark.parametrize("case", BAD)
-def test_what_is_no_correction_is_refused_and_not_kept(client: Client, settings: Settings, case: str) -> None:
+def test_an_invalid_correction_is_rejected_and_not_kept(client: Client, settings: Settings, case: str) -> None:
     given, status, code = BAD[case]
     response = client.post("/corrections", **given)
     assert (response.status_code, response.get_json()["code"]) == (status, code or "malformed_request")
     assert kept(settings) == []
 
 
-def test_a_picture_that_predict_refuses_is_refused_alike(client: Client, settings: Settings) -> None:
+def test_corrections_reject_the_pictures_that_predict_rejects(client: Client, settings: Settings) -> None:
     blank = drawing.encode(drawing.digit(1, ink=255))
     answers = [client.post(path, data=blank, content_type="image/png") for path in ("/corrections?digit=1", "/predict")]
     assert [answer.status_code for answer in answers] == [422, 422]
@@ -109,7 +109,7 @@ def test_metrics_count_by_answered_and_corrected_digit(client: Client) -> None:
     ]
 
 
-def test_the_index_and_the_page_say_that_it_is_on(client: Client) -> None:
+def test_index_and_page_say_that_corrections_are_on(client: Client) -> None:
     assert "POST /corrections" in client.get("/").get_json()["routes"]
     page = client.get("/", headers={"Accept": "text/html"})
     assert "<body data-corrections>" in page.text
@@ -130,7 +130,7 @@ def test_without_a_directory_nothing_is_kept_and_the_answer_says_how_it_would_be
     assert not (tmp_path / "corrections").exists()
 
 
-def test_with_keys_set_it_demands_one(settings: Settings, tmp_path: Path) -> None:
+def test_corrections_require_a_key_if_keys_are_set(settings: Settings, tmp_path: Path) -> None:
     keys = tmp_path / "keys"
     keys.write_text("0123456789abcdef")
     environ = {"MODELS_DIR": settings.models_dir, "API_KEY_FILE": keys, "CORRECTIONS_DIR": settings.corrections_dir}

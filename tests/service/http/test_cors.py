@@ -20,12 +20,12 @@ def allowed(client: Client, origin: str, method: str = "GET") -> str | None:
     return client.open("/predict", method=method, headers={"Origin": origin}).headers.get("Access-Control-Allow-Origin")
 
 
-def test_nobody_by_default(client: Client) -> None:
+def test_no_origin_is_allowed_by_default(client: Client) -> None:
     assert allowed(client, SITE) is None
     assert allowed(client, SITE, "OPTIONS") is None
 
 
-def test_who_is_named_and_nobody_else(settings: Settings) -> None:
+def test_only_listed_origins_are_allowed(settings: Settings) -> None:
     client = client_of(settings, SITE, "http://localhost:3000")
     assert allowed(client, SITE) == SITE
     assert allowed(client, "http://localhost:3000") == "http://localhost:3000"
@@ -37,7 +37,7 @@ def test_who_is_named_and_nobody_else(settings: Settings) -> None:
     assert not [name for name, _ in other if name.startswith("Access-Control")]
 
 
-def test_anybody_where_that_is_said(settings: Settings) -> None:
+def test_a_star_allows_every_origin(settings: Settings) -> None:
     client = client_of(settings, "*")
     assert allowed(client, SITE) == "*"
     assert "Access-Control-Allow-Credentials" not in client.get("/livez", headers={"Origin": SITE}).headers
@@ -50,7 +50,7 @@ def test_a_refusal_can_be_read_there_too(settings: Settings) -> None:
     assert "Retry-After" in response.headers["Access-Control-Expose-Headers"]
 
 
-def test_a_browser_that_asks_first_is_answered_without_a_key(settings: Settings) -> None:
+def test_a_preflight_needs_no_key(settings: Settings) -> None:
     client = door.client_for(replace(settings, cors_origins=(SITE,), api_key_file=(b"digest",)))
     response = client.options("/predict", headers={"Origin": SITE, "Access-Control-Request-Method": "POST"})
     assert response.status_code == 200
@@ -61,7 +61,7 @@ def test_a_browser_that_asks_first_is_answered_without_a_key(settings: Settings)
 
 
 @pytest.mark.parametrize("text", ["example.org", "https://example.org/", "https://EXAMPLE.org", "ftp://a", "https://"])
-def test_what_is_no_origin_stops_the_start(text: str) -> None:
+def test_an_invalid_origin_stops_the_start(text: str) -> None:
     with pytest.raises(SettingsError, match="DIGITS_CORS_ORIGINS="):
         Settings.from_environ({"DIGITS_CORS_ORIGINS": text})
 

@@ -44,7 +44,7 @@ def test_each_route_refuses_each_other_method(app: Flask, client: Client) -> Non
             assert set(response.headers["Allow"].split(", ")) == methods
 
 
-def test_each_route_that_takes_a_body_refuses_garbage_and_excess(app: Flask, client: Client) -> None:
+def test_each_route_with_a_body_rejects_garbage_and_excess(app: Flask, client: Client) -> None:
     for path, methods in routes(app):
         for body in (b"", b"garbage", bytes(2 << 20)):
             nothing_wanted = path == "/v2/repository/index" and not body  # Triton's client sends none
@@ -62,7 +62,7 @@ def test_each_route_refuses_a_body_in_another_encoding(app: Flask, door_client: 
         assert "Content-Encoding" in response.get_json()["error"]
 
 
-def test_identity_is_no_compression(client: Client) -> None:
+def test_identity_encoding_is_accepted(client: Client) -> None:
     response = client.post(
         "/predict", data=drawing.png(), content_type="image/png", headers={"Content-Encoding": "Identity"}
     )
@@ -87,20 +87,20 @@ def raising(app: Flask, error: Any) -> Client:
 
 
 @pytest.mark.parametrize("status", sorted(default_exceptions))
-def test_whatever_werkzeug_raises(app: Flask, status: int) -> None:
+def test_werkzeug_errors_have_our_shape(app: Flask, status: int) -> None:
     response = raising(app, status).get("/raise")
     assert_shape(response)
     assert response.status_code == status
 
 
 @pytest.mark.parametrize("kind", LEAVES)
-def test_whatever_we_raise(app: Flask, kind: type[DigitsError]) -> None:
+def test_our_errors_have_our_shape(app: Flask, kind: type[DigitsError]) -> None:
     response = raising(app, kind("Send something else.")).get("/raise")
     assert response.status_code == kind.status
     assert response.get_json() == {"error": "Send something else.", "code": kind.code}
 
 
-def test_a_defect_is_logged_and_not_told(app: Flask, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_defect_is_logged_but_not_disclosed(app: Flask, caplog: pytest.LogCaptureFixture) -> None:
     response = raising(app, RuntimeError("secret path")).get("/raise")
     assert_shape(response)
     assert (response.status_code, response.get_json()["code"]) == (500, "internal_error")
@@ -123,7 +123,7 @@ def test_headers_of_an_http_error_are_kept(app: Flask) -> None:
     assert response.headers["Retry-After"] == "3"
 
 
-def test_a_redirect_is_no_error(app: Flask) -> None:
+def test_a_redirect_is_not_an_error(app: Flask) -> None:
     app.add_url_rule("/folder/", view_func=lambda: "here", endpoint="folder")
     response = app.test_client().get("/folder")
     assert (response.status_code, response.headers["Location"]) == (308, "http://localhost/folder/")

@@ -45,7 +45,7 @@ def test_a_file_is_read_to_the_byte(content: bytes) -> None:
     "head", ["", "Content-Type: image/png\r\n", "Content-Type: text/plain\r\nContent-Length: 3\r\n"]
 )
 @pytest.mark.parametrize("filename", ["a.png", "", "ü.png", "a b;c.png"])
-def test_the_bytes_tell_and_not_what_is_said_of_them(head: str, filename: str) -> None:
+def test_the_bytes_decide_and_not_the_declared_type(head: str, filename: str) -> None:
     assert read(field("image", b"abc", filename, head) + END) == ({}, [b"abc"])
 
 
@@ -91,7 +91,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize(("body", "content_type", "said"), BROKEN.values(), ids=BROKEN)
-def test_a_broken_form_is_told_what_is_wrong_with_it(body: bytes, content_type: str, said: str) -> None:
+def test_the_error_for_a_broken_form_says_what_is_wrong(body: bytes, content_type: str, said: str) -> None:
     with pytest.raises(MalformedRequest, match=re.escape(said)) as caught:
         read(body, content_type)
     assert str(caught.value).endswith(".")
@@ -107,7 +107,7 @@ def test_each_route_says_the_same(client: Client, route: str, body: bytes, conte
 
 
 @pytest.mark.parametrize("place", range(1, len(WHOLE), 97))
-def test_a_form_that_is_cut_off_anywhere_is_never_taken_for_a_picture(place: int) -> None:
+def test_a_truncated_form_is_never_read_as_a_picture(place: int) -> None:
     with pytest.raises(MalformedRequest):
         read(WHOLE[:place])
 
@@ -119,7 +119,7 @@ def test_more_files_than_allowed() -> None:
 
 
 @pytest.mark.parametrize("name", ["image", "top_k", "x"])
-def test_a_form_of_very_many_fields_is_not_read_to_its_end(name: str) -> None:
+def test_parsing_stops_after_too_many_fields(name: str) -> None:
     body = b"".join(field(name, b"", None if name != "image" else "a") for _ in range(10_000)) + END
     with pytest.raises(TooLarge, match="fields: send fewer"):
         read(body)
@@ -159,7 +159,7 @@ def test_the_common_form_is_read_as_the_parser_reads_it(monkeypatch: pytest.Monk
                 assert forms.fields_of(asked, "image", ()) == ({}, [content])
 
 
-def test_a_batch_of_one_is_bounded_too(settings: Settings) -> None:
+def test_max_batch_of_one_also_limits_forms(settings: Settings) -> None:
     content, headers = multipart([("image", drawing.png(4))] * 2)
     one = Request(content, {"content-type": headers["Content-Type"]})
     with pytest.raises(TooLarge, match="There are 2 pictures, 1 are allowed"):

@@ -66,7 +66,7 @@ def test_json(capsys: pytest.CaptureFixture[str]) -> None:
     }
 
 
-def test_the_code_of_a_refusal_is_logged(capsys: pytest.CaptureFixture[str]) -> None:
+def test_error_codes_are_logged(capsys: pytest.CaptureFixture[str]) -> None:
     assert json.loads(logged(capsys, "json", status=422, code="no_digit"))["code"] == "no_digit"
 
 
@@ -102,7 +102,7 @@ def test_a_request_is_a_line_without_its_query_or_its_picture(
         (1, None, "127.0.0.1"),
     ],
 )
-def test_who_asked_is_whom_the_trusted_proxies_name(
+def test_the_client_address_comes_from_trusted_proxies(
     settings: Settings, capsys: pytest.CaptureFixture[str], trusted: int, forwarded: str | None, remote: str
 ) -> None:
     logs.configure(Settings(log_format="json"))
@@ -164,7 +164,7 @@ def test_a_line_names_the_request_during_which_it_was_written(capsys: pytest.Cap
 
 
 @pytest.mark.parametrize("wanted", ["a", "A-1_b.2", "x" * 128])
-def test_a_sane_request_id_is_taken(door_client: Client, wanted: str) -> None:
+def test_a_valid_request_id_is_kept(door_client: Client, wanted: str) -> None:
     assert door_client.get("/livez", headers={"X-Request-ID": wanted}).headers.getlist("X-Request-ID") == [wanted]
 
 
@@ -176,7 +176,7 @@ def test_another_is_replaced(door_client: Client, wanted: str) -> None:
     assert re.fullmatch(r"[0-9a-f]{24}", given)
 
 
-def test_each_request_has_a_name_of_its_own(door_client: Client, settings: Settings) -> None:
+def test_each_request_gets_its_own_id(door_client: Client, settings: Settings) -> None:
     other = door.client_for(settings)
     names = {asked.get("/livez").headers["X-Request-ID"] for asked in (door_client, other) for _ in range(50)}
     assert len(names) == 100

@@ -87,7 +87,7 @@ def send(client: Client, content: bytes = b"", path: str = "/predict", **options
     return client.post(path, data=content or drawing.png(), content_type="image/png", **options).status_code
 
 
-def test_everything_stands_there_from_the_start(client: Client) -> None:
+def test_all_series_exist_from_the_start(client: Client) -> None:
     client.get("/nothing")
     text = client.get("/metrics").get_data(as_text=True)
     families = {family.name: family for family in text_families(text)}
@@ -162,7 +162,7 @@ def test_an_uncertain_answer(tmp_path: Path) -> None:
     assert of(scraped(client), "digits_predictions_total", digit="7", certain="false") == 1
 
 
-def test_a_batch_with_one_that_is_refused(client: Client) -> None:
+def test_a_batch_with_one_error(client: Client) -> None:
     body, headers = multipart([("image", content) for content in (drawing.png(3), b"no picture", b"")])
     assert client.post("/predict/batch", data=body, headers=headers).status_code == 200
     samples = scraped(client)
@@ -204,7 +204,7 @@ def test_refusals(client: Client, ask: Callable[[Client], Any], labels: dict[str
     assert of(samples, "digits_stage_seconds_count", stage="total") == 0
 
 
-def test_what_clients_choose_makes_no_time_series(client: Client) -> None:
+def test_client_input_creates_no_time_series(client: Client) -> None:
     scraped(client)
     client.get("/first")
     once = scraped(client)
@@ -278,9 +278,7 @@ def test_loads_of_models(tmp_path: Path) -> None:
     assert infos == [{"name": "mnist-dmlp", "version": "2", "provider": "cpu", "file": "model.onnx"}]
 
 
-def test_two_workers_that_serve_one_version_say_so_once(
-    models_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_two_workers_report_one_version_once(models_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(values, "ValueClass", values.ValueClass)
     monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", "")
     settings = Settings(models_dir=models_dir, provider="cpu")
@@ -293,7 +291,7 @@ def test_two_workers_that_serve_one_version_say_so_once(
         assert of(samples, "digits_workers_ready") == of(samples, "digits_workers") == 2
 
 
-def test_open_metrics_for_who_asks_for_it(client: Client) -> None:
+def test_openmetrics_format_on_request(client: Client) -> None:
     send(client)
     accept = "application/openmetrics-text; version=1.0.0, text/plain; version=0.0.4; q=0.5"
     response = client.get("/metrics", headers={"Accept": accept})
@@ -345,7 +343,7 @@ def predict(server: Server, times: int) -> None:
         assert status == 200
 
 
-def test_workers_count_as_one_whoever_is_asked(server: Server) -> None:
+def test_metrics_of_all_workers_from_any_worker(server: Server) -> None:
     predict(server, 40)
     answered: dict[str, str] = {"route": "/predict", "status": "200"}
     eventually(server, lambda samples: of(samples, "digits_requests_total", **answered) == 40)
@@ -356,7 +354,7 @@ def test_workers_count_as_one_whoever_is_asked(server: Server) -> None:
         assert of(samples, "digits_workers") == of(samples, "digits_worker_starts_total") == 2
 
 
-def test_a_worker_that_is_killed_leaves_its_counts_and_takes_its_gauges(server: Server) -> None:
+def test_a_killed_worker_keeps_its_counts_but_not_its_gauges(server: Server) -> None:
     predict(server, 30)
     eventually(server, lambda samples: of(samples, "digits_predictions_total") == 30)
     with ExitStack() as held:
@@ -385,14 +383,14 @@ def test_a_reload_of_the_workers_loses_no_count(server: Server) -> None:
     assert of(samples, "digits_model_info") == 1
 
 
-def test_after_a_new_version_only_that_one_stands_there(server: Server, tmp_path: Path) -> None:
+def test_only_the_served_version_is_reported(server: Server, tmp_path: Path) -> None:
     factory.publish(tmp_path, 2)
     samples = eventually(server, lambda samples: of(samples, "digits_model_loads_total", result="success") == 4)
     infos = [dict(labels)["version"] for name, labels in samples if name == "digits_model_info"]
     assert infos == ["2"]
 
 
-def test_what_never_reaches_the_application_is_counted(server: Server) -> None:
+def test_requests_rejected_by_the_parser_are_counted(server: Server) -> None:
     with closing(server.connect()) as connection:
         connection.request("GET", "/", headers={"Expect": "a miracle"})
         response = connection.getresponse()

@@ -74,7 +74,7 @@ def test_lines_from_top_to_bottom(client: Client) -> None:
 
 
 @pytest.mark.parametrize("character", [",", "-"])
-def test_what_is_no_digit_is_named(client: Client, character: str) -> None:
+def test_skipped_marks_are_listed(client: Client, character: str) -> None:
     answer = post(client, drawing.number(f"48{character}52")).get_json()
     assert answer["number"] == "4852"
     [skipped] = answer["skipped"]
@@ -116,7 +116,7 @@ def test_32_digits_are_read(client: Client) -> None:
     assert post(client, drawing.number(*lines, size=40)).get_json()["lines"] == lines
 
 
-def test_candidates_are_one_run_and_answers_alone_are_counted(
+def test_candidates_are_one_run_but_only_answers_are_counted(
     here: Service, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert here.store.serving
@@ -138,5 +138,5 @@ def test_predict_names_the_route(client: Client) -> None:
     assert "/predict/number" in response.get_json()["error"]
 
 
-def test_one_digit_is_a_number_too(client: Client) -> None:
+def test_one_digit_is_a_number(client: Client) -> None:
     assert post(client, (ROOT / "docs" / "seven.png").read_bytes()).get_json()["number"] == "7"

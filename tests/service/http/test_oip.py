@@ -130,7 +130,7 @@ def test_answer(client: Client, engine: Any, path: str) -> None:
     assert probabilities(response).argmax(axis=1).tolist() == [3, 8]
 
 
-def test_no_id_is_made_up(client: Client) -> None:
+def test_without_an_id_none_is_returned(client: Client) -> None:
     """A client that writes every field sends null for those that it does not use."""
     fields = {"id": None, "parameters": None, "outputs": None, "inputs": [tensor(digits(1), parameters=None)]}
     assert "id" not in client.post(INFER, json=fields).get_json()
@@ -138,7 +138,7 @@ def test_no_id_is_made_up(client: Client) -> None:
 
 @pytest.mark.parametrize("id_", ["", "ä☃", "\U0001f600", "x" * 10_000])
 @pytest.mark.parametrize("as_binary", [False, True])
-def test_id_comes_back_as_it_was(client: Client, id_: str, as_binary: bool) -> None:
+def test_id_is_returned_unchanged(client: Client, id_: str, as_binary: bool) -> None:
     fields = {"id": id_, "inputs": [tensor(digits(1))], "parameters": {"binary_data_output": as_binary}}
     response = client.post(INFER, data=json.dumps(fields))
     probabilities(response)
@@ -189,7 +189,7 @@ def test_each_level_divided_by_255_is_that_level(client: Client, engine: Any) ->
     np.testing.assert_array_equal(probabilities(client.post(INFER, data=body, headers=header)), engine.run(images))
 
 
-def test_whole_numbers_are_floats_too(client: Client, engine: Any) -> None:
+def test_integers_are_valid_floats(client: Client, engine: Any) -> None:
     images = tensor(np.zeros((1, 28, 28)), "FP32", data=[0, 1] * 392)
     expected = engine.run(np.resize(np.array([0, 255], np.uint8), (1, 28, 28)))
     np.testing.assert_array_equal(probabilities(client.post(INFER, json={"inputs": [images]})), expected)
@@ -227,7 +227,7 @@ def test_pictures_are_read_as_predict_reads_them(client: Client) -> None:
         (drawing.encode(Image.new("RGB", (1001, 1000))), 413, "too_large"),
     ],
 )
-def test_a_picture_that_cannot_be_read_is_named(client: Client, bad: bytes, status: int, code: str) -> None:
+def test_the_error_names_the_unreadable_picture(client: Client, bad: bytes, status: int, code: str) -> None:
     body, header = binary(packed(drawing.png(), bad), [2], "BYTES")
     texts = [base64.b64encode(file).decode() for file in (drawing.png(), bad)]
     in_json = {"name": "images", "shape": [2], "datatype": "BYTES", "data": texts}
@@ -256,7 +256,7 @@ def test_parameters_say_how_the_output_comes(
     np.testing.assert_array_equal(probabilities(response), engine.run(digits(6)))
 
 
-def test_no_outputs_are_all_outputs(client: Client) -> None:
+def test_empty_outputs_mean_all_outputs(client: Client) -> None:
     assert probabilities(client.post(INFER, json={"inputs": [tensor(digits(6))], "outputs": []})).shape == (1, 10)
 
 
@@ -404,7 +404,7 @@ def test_no_message(client: Client, text: bytes) -> None:
     assert refusal(client.post(INFER, data=text))[:2] == (400, "malformed_request")
 
 
-def test_what_a_refusal_repeats_is_short(client: Client) -> None:
+def test_errors_quote_little_of_the_request(client: Client) -> None:
     for message in ({"inputs": [["x" * 1000] * 10] * 10}, with_input(shape=[10**4000, 28, 28])):
         status, _, sentence = refusal(client.post(INFER, json=message))
         assert status in (400, 413)
@@ -443,7 +443,7 @@ def test_bad_binary(client: Client, body: bytes, header: dict[str, str], said: s
 
 
 @pytest.mark.parametrize(("size", "actual"), [(784, 700), (700, 784), (-784, 784), (10**30, 784), (784, 0)])
-def test_binary_data_of_another_size_than_it_says(client: Client, size: int, actual: int) -> None:
+def test_binary_data_shorter_or_longer_than_declared(client: Client, size: int, actual: int) -> None:
     image = {"name": "images", "shape": [1, 28, 28], "datatype": "UINT8", "parameters": {"binary_data_size": size}}
     text = json.dumps({"inputs": [image]}).encode()
     response = client.post(INFER, data=text + bytes(actual), headers={LENGTH: str(len(text))})
@@ -451,7 +451,7 @@ def test_binary_data_of_another_size_than_it_says(client: Client, size: int, act
     assert f"{actual} bytes follow the JSON" in refusal(response)[2]
 
 
-def test_binary_data_that_nobody_asked_for(client: Client) -> None:
+def test_undeclared_binary_data(client: Client) -> None:
     text = json.dumps(with_input()).encode()
     response = client.post(INFER, data=text + b"more", headers={LENGTH: str(len(text))})
     assert "4 bytes follow the JSON" in refusal(response)[2]
@@ -487,7 +487,7 @@ def test_another_model_or_version(client: Client, path: str) -> None:
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_a_version_that_is_there_and_does_not_serve(settings: Settings, path: str) -> None:
+def test_a_version_that_exists_but_is_not_served(settings: Settings, path: str) -> None:
     factory.publish(settings.models_dir, 2)
     factory.publish(settings.models_dir, 3, content=b"no model")
     client = door.client_for(settings)
@@ -547,7 +547,7 @@ def test_repository_index_of_a_pinned_version(settings: Settings) -> None:
     assert index(client) == [("2", "UNAVAILABLE", "DIGITS_MODEL_VERSION=1 is served."), ("1", "READY", "")]
 
 
-def test_repository_index_of_what_serves_without_its_files(client: Client, settings: Settings) -> None:
+def test_repository_index_lists_a_served_version_without_files(client: Client, settings: Settings) -> None:
     import shutil
 
     shutil.rmtree(settings.models_dir)
@@ -565,7 +565,7 @@ def test_nothing_loads_or_unloads_at_a_clients_word(client: Client, path: str) -
     assert client.get("/readyz").status_code == 200
 
 
-def test_the_reasons_in_the_index_name_no_directory_of_the_server(models_dir: Path, settings: Settings) -> None:
+def test_index_reasons_disclose_no_server_path(models_dir: Path, settings: Settings) -> None:
     (factory.publish(models_dir, 2) / "manifest.json").unlink()
     factory.publish(models_dir, 3, edit=lambda fields: fields.update(version="4"))
     rows = door.client_for(settings).post("/v2/repository/index").get_json()

@@ -64,13 +64,13 @@ def test_it_is_valid_openapi_3_1(document: Document) -> None:
     schemathesis.openapi.from_dict(document).validate()
 
 
-def test_a_document_that_is_not_would_be_refused(document: Document) -> None:
+def test_an_invalid_document_would_be_rejected(document: Document) -> None:
     del document["paths"]["/predict"]["post"]["responses"]["200"]["description"]
     with pytest.raises(Exception, match="description"):
         schemathesis.openapi.from_dict(document).validate()
 
 
-def test_every_route_is_in_it_and_no_other(app: Flask, document: Document) -> None:
+def test_document_lists_exactly_the_routes(app: Flask, document: Document) -> None:
     routes = {
         (re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule), method.lower())
         for rule in app.url_map.iter_rules()
@@ -87,7 +87,7 @@ def test_every_code_is_in_it(document: Document) -> None:
     assert {code for code in known if f"`{code}`" not in document["info"]["description"]} == set()
 
 
-def test_each_code_stands_under_its_status(document: Document) -> None:
+def test_each_code_is_under_its_status(document: Document) -> None:
     statuses = {kind.code: kind.status for kind in [DigitsError, *errors.RequestError.__subclasses__()]}
     for _, _, operation in operations(document):
         for status, response in operation["responses"].items():
@@ -96,13 +96,13 @@ def test_each_code_stands_under_its_status(document: Document) -> None:
 
 
 @pytest.mark.parametrize("path", PREDICTING)
-def test_what_predicts_may_be_too_busy(document: Document, path: str) -> None:
+def test_prediction_routes_may_answer_too_busy(document: Document, path: str) -> None:
     busy = document["paths"][path]["post"]["responses"]["429"]
     assert codes(document, busy) == ["too_busy"]
     assert "Retry-After" in document["components"]["responses"]["too_busy"]["headers"]
 
 
-def test_each_operation_has_a_name_of_its_own_and_a_summary_of_its_function(document: Document) -> None:
+def test_each_operation_has_a_unique_id_and_its_docstrings_summary(document: Document) -> None:
     found = [operation for _, _, operation in operations(document)]
     assert len({operation["operationId"] for operation in found}) == len(found)
     assert all(re.fullmatch(r"[A-Z].{10,}[^.\s]", operation["summary"]) for operation in found)
@@ -137,7 +137,7 @@ def test_limits_are_those_of_the_settings(tmp_path: Path) -> None:
     assert (top_k["minimum"], top_k["maximum"]) == (1, len(LABELS))
 
 
-def test_where_keys_are_set_it_says_who_has_to_show_one(tmp_path: Path) -> None:
+def test_document_says_which_routes_require_a_key(tmp_path: Path) -> None:
     keys = tmp_path / "keys"
     keys.write_text("0123456789abcdef")
     settings = Settings.from_environ({"DIGITS_MODELS_DIR": str(tmp_path), "DIGITS_API_KEY_FILE": str(keys)})
@@ -173,7 +173,7 @@ class _References(HTMLParser):
         self.inline += [tag] if tag == "style" or (tag == "script" and "src" not in given) else []
 
 
-def test_page_has_nothing_inline_and_refers_to_what_is_served_here(client: Client) -> None:
+def test_docs_page_has_no_inline_code_and_only_local_links(client: Client) -> None:
     page = client.get("/docs", buffered=True)
     assert page.mimetype == "text/html"
     parser = _References()
@@ -184,7 +184,7 @@ def test_page_has_nothing_inline_and_refers_to_what_is_served_here(client: Clien
 
 
 @pytest.mark.parametrize("path", ["/docs", "/openapi.json", *(f"/docs/{name}" for name in ASSETS)])
-def test_it_has_the_policy_of_the_page(client: Client, path: str) -> None:
+def test_docs_page_has_the_content_security_policy(client: Client, path: str) -> None:
     of_the_page = client.get("/", headers={"Accept": "text/html"}, buffered=True).headers["Content-Security-Policy"]
     assert client.get(path, buffered=True).headers["Content-Security-Policy"] == of_the_page
     assert "unsafe" not in of_the_page
@@ -201,7 +201,7 @@ def test_our_files_name_no_other_host() -> None:
     assert not any("//" in re.sub(r"^// .*$", "", text, flags=re.MULTILINE) for text in texts)
 
 
-def test_what_it_says_of_each_error_is_what_the_code_says(document: Document) -> None:
+def test_error_descriptions_match_the_code(document: Document) -> None:
     kinds = {kind.code: kind for kind in errors.kinds()}
     for name, response in document["components"]["responses"].items():
         met = [kinds[code] for code in codes(document, {"$ref": f"/{name}"})]

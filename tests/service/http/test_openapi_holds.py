@@ -202,7 +202,7 @@ def session() -> Iterator[requests.Session]:
         yield kept
 
 
-def test_what_is_tested_is_what_is_served(address: str, session: requests.Session) -> None:
+def test_tested_document_is_the_served_one(address: str, session: requests.Session) -> None:
     assert session.get(f"{address}/openapi.json").json() == DOCUMENT
 
 

@@ -30,7 +30,7 @@ def test_without_a_model_it_lives_and_is_not_ready(tmp_path: Path) -> None:
     assert "python -m training" in response.get_json()["error"]
 
 
-def test_the_reason_of_a_refusal_is_told(tmp_path: Path) -> None:
+def test_readyz_gives_the_reason_for_a_rejected_version(tmp_path: Path) -> None:
     factory.publish(tmp_path, content=factory.model(contract="9"))
     client = door.client_for(Settings(models_dir=tmp_path))
     assert "contract version" in client.get("/readyz").get_json()["error"]

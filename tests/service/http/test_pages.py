@@ -29,7 +29,7 @@ TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".s
         ("application/json, text/html;q=0.5", "application/json"),
     ],
 )
-def test_who_names_html_gets_the_page(client: Client, accept: str | None, mimetype: str) -> None:
+def test_accept_html_gets_the_page(client: Client, accept: str | None, mimetype: str) -> None:
     response = client.get("/", headers={"Accept": accept} if accept else {}, buffered=True)
     assert (response.status_code, response.mimetype) == (200, mimetype)
     assert response.vary.as_set() == {"accept"}

@@ -166,7 +166,7 @@ def test_bad_options_in_a_body(client: Client, route: str, values: dict[str, Any
 
 @pytest.mark.parametrize("route", ["/predict", "/predict/batch"])
 @pytest.mark.parametrize("query", ["topk=3", "Seen=true", "top_k=3&x=1", "=", "image=x"])
-def test_a_parameter_that_there_is_not_is_named(client: Client, route: str, query: str) -> None:
+def test_the_error_names_an_unknown_parameter(client: Client, route: str, query: str) -> None:
     response = client.post(f"{route}?{query}", data={"image": file(drawing.png())})
     unknown = next(part.partition("=")[0] for part in query.split("&") if not part.startswith("top_k"))
     assert (response.status_code, response.get_json()["code"]) == (400, "malformed_request")
@@ -176,7 +176,7 @@ def test_a_parameter_that_there_is_not_is_named(client: Client, route: str, quer
 
 @pytest.mark.parametrize("name", ["Image", "IMAGE", "image ", "topk", "comment", "file", ""])
 @pytest.mark.parametrize("route", ["/predict", "/predict/batch"])
-def test_a_field_that_there_is_not_is_named(client: Client, route: str, name: str) -> None:
+def test_the_error_names_an_unknown_field(client: Client, route: str, name: str) -> None:
     """The same by every way: alone or beside the picture, in a form or in JSON, as a file or as a text."""
     good = "image" if route == "/predict" else "images"
     value: Any = base64_of(drawing.png())
@@ -219,7 +219,7 @@ AS_TEXT = {
 
 
 @pytest.mark.parametrize("text", AS_TEXT.values(), ids=AS_TEXT)
-def test_base64_is_read_as_it_was_meant(text: str) -> None:
+def test_base64_variants_are_accepted(text: str) -> None:
     assert "+" in TEXT
     assert "/" in TEXT
     assert picture_in(text) == PICTURE
@@ -252,7 +252,7 @@ BAD_TEXTS = [
 
 
 @pytest.mark.parametrize(("text", "said"), BAD_TEXTS)
-def test_base64_that_is_none(text: Any, said: str) -> None:
+def test_invalid_base64(text: Any, said: str) -> None:
     with pytest.raises(MalformedRequest, match=said) as caught:
         picture_in(text)
     assert len(str(caught.value)) < 200
@@ -269,7 +269,7 @@ def test_a_urlencoded_form(client: Client, quoted: bool) -> None:
 
 @pytest.mark.parametrize("side", [28, 320, 1000])
 @pytest.mark.parametrize("query", ["", "?seen=true", "?top_k=3"])
-def test_one_answer_whatever_the_size(client: Client, side: int, query: str) -> None:
+def test_answer_is_independent_of_size(client: Client, side: int, query: str) -> None:
     """A form with a photograph of some 300 KB was 413 with options, and 200 without."""
     digit = (
         np.asarray(drawing.digit(4, side=side, size=side * 3 // 4))
@@ -322,13 +322,13 @@ def test_bad_upload(client: Client, request_: dict[str, Any], status: int, code:
     assert (response.status_code, response.get_json()["code"]) == (status, code)
 
 
-def test_an_unsupported_type_is_told_what_is_supported(client: Client) -> None:
+def test_the_error_for_an_unsupported_type_lists_supported_types(client: Client) -> None:
     message = post(client, drawing.png(), content_type="text/csv").get_json()["error"]
     assert "'text/csv'" in message
     assert all(form in message for form in ("multipart/form-data", "image/*", "application/json"))
 
 
-def test_two_pictures_are_one_too_many(client: Client) -> None:
+def test_two_pictures_are_rejected(client: Client) -> None:
     response = client.post("/predict", data={"image": [file(drawing.png(1)), file(drawing.png(2))]})
     assert (response.status_code, response.get_json()["code"]) == (400, "malformed_request")
     assert "/predict/batch" in response.get_json()["error"]
@@ -363,7 +363,7 @@ def test_an_error_in_one_leaves_the_others_answered(client: Client) -> None:
     assert all(set(error) == {"error", "code"} for error in errors)
 
 
-def test_batch_of_nothing_but_errors(client: Client) -> None:
+def test_batch_of_errors_only(client: Client) -> None:
     response = client.post("/predict/batch", json={"images": [None]})
     assert (response.status_code, response.get_json()["predictions"][0]["code"]) == (200, "malformed_request")
 
@@ -415,7 +415,7 @@ def test_json_is_plain_json(client: Client) -> None:
     json.loads(post(client, drawing.png()).data, parse_constant=pytest.fail)
 
 
-def test_an_uncertain_picture_gets_a_second_look_whichever_way_it_comes(tmp_path: Path) -> None:
+def test_an_uncertain_picture_gets_a_second_look_in_every_form(tmp_path: Path) -> None:
     blurred = factory.at_temperature(9)
     factory.publish(tmp_path, content=blurred, promised=blurred, certain_from=1.0)
     here = open_service(Settings(models_dir=tmp_path, provider="cpu"))

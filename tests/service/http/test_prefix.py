@@ -34,7 +34,7 @@ def test_every_route_works(settings: Settings, prefix: str, taken_off: bool) -> 
 
 @pytest.mark.parametrize("address", ["/ml/digits", "/ml/digits/", "/ml/digits/docs"])
 @pytest.mark.parametrize("taken_off", [True, False])
-def test_what_a_page_refers_to_is_below_the_prefix(settings: Settings, address: str, taken_off: bool) -> None:
+def test_links_of_a_page_are_below_the_prefix(settings: Settings, address: str, taken_off: bool) -> None:
     client = client_with(settings, root_path="/ml/digits")
     asked = (address.removeprefix("/ml/digits") or "/") if taken_off else address
     page = client.get(asked, headers=HTML)

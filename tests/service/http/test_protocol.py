@@ -43,7 +43,7 @@ def test_a_silent_client_is_closed_without_a_word(server: Server) -> None:
         assert connection.recv(1) == b""
 
 
-def test_a_body_that_is_malformed_where_nobody_reads_it_gets_one_answer(server: Server) -> None:
+def test_a_malformed_unread_body_gets_one_answer(server: Server) -> None:
     sent = b"PUT /predict HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2: c0\r\nab\r\n0\r\n\r\n"
     with closing(connect(server, sent)) as connection:
         received = b"".join(iter(lambda: connection.recv(8192), b""))
@@ -55,7 +55,7 @@ def batch_of_large_pictures() -> tuple[bytes, dict[str, str]]:
     return multipart([("image", drawing.encode(drawing.digit(7, side=3000, size=2000)))] * 5)
 
 
-def test_what_would_wait_too_long_is_refused_in_time_and_small_pictures_go_between(server: Server) -> None:
+def test_long_waits_are_rejected_in_time_while_small_pictures_pass(server: Server) -> None:
     statuses: list[int] = []
 
     def ask() -> None:
@@ -89,7 +89,7 @@ def test_what_would_wait_too_long_is_refused_in_time_and_small_pictures_go_betwe
     assert server.request("POST", "/predict", large, content_type="image/png")[0] == 200
 
 
-def test_pictures_of_one_request_are_bounded_together(models: Path) -> None:
+def test_pixels_of_one_request_are_limited_in_total(models: Path) -> None:
     with running(MODELS_DIR=models, MAX_PIXELS=1_000_000) as server:
         server.wait_for("/readyz")
         picture = drawing.encode(drawing.digit(7, side=1800, size=1400))  # grey: 3.2 MB in memory
@@ -118,7 +118,7 @@ def test_sixty_four_threads_with_ten_pictures_each_are_all_answered(models: Path
             assert set().union(*pool.map(ask, range(64))) == {200}
 
 
-def test_what_unfinished_bodies_hold_together_is_bounded(models: Path) -> None:
+def test_unfinished_bodies_are_limited_in_total(models: Path) -> None:
     part = b"POST /predict HTTP/1.1\r\nHost: a\r\nContent-Type: image/png\r\nContent-Length: 1001\r\n\r\n" + bytes(1000)
     with running(MODELS_DIR=models, MAX_UPLOAD_BYTES=1024) as server, ExitStack() as stack:
         server.wait_for("/readyz")
@@ -144,7 +144,7 @@ def test_http_1_1_without_a_host(server: Server, path: str) -> None:
 
 
 @pytest.mark.slow
-def test_an_idle_connection_is_kept_as_long_as_it_is_said(models: Path) -> None:
+def test_an_idle_connection_is_kept_for_the_configured_time(models: Path) -> None:
     with running(MODELS_DIR=models, KEEPALIVE_SECONDS=1) as short, running(MODELS_DIR=models) as long:
         for server in (short, long):
             server.wait_for("/readyz")

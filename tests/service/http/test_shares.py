@@ -28,7 +28,7 @@ def test_a_worker_has_fewest_where_no_other_holds_fewer() -> None:
     assert shares.has_fewest(2)
 
 
-def test_a_worker_that_has_left_is_waited_for_by_none() -> None:
+def test_no_worker_waits_for_one_that_has_left() -> None:
     shares = Shares(2)
     shares.hold(0, 1)
     shares.hold(1, 0)
@@ -80,7 +80,7 @@ def test_each_worker_takes_its_share(server: Server) -> None:
         assert min(connected(server).values()) >= LEAST
 
 
-def test_the_others_take_what_a_worker_leaves_that_has_stopped(server: Server) -> None:
+def test_other_workers_take_the_connections_of_a_stopped_one(server: Server) -> None:
     stopped = server.workers()[1]
     os.kill(stopped, signal.SIGSTOP)
     try:
@@ -93,7 +93,7 @@ def test_the_others_take_what_a_worker_leaves_that_has_stopped(server: Server) -
         os.kill(stopped, signal.SIGCONT)
 
 
-def test_the_worker_that_replaces_another_takes_what_comes(server: Server) -> None:
+def test_a_replacement_worker_takes_new_connections(server: Server) -> None:
     with ExitStack() as stack:
         open_connections(server, stack, CONNECTIONS)
         victim = server.workers()[0]

@@ -25,14 +25,14 @@ def server(models: Path) -> Iterator[Server]:
         yield started
 
 
-def test_each_of_thousands_gets_the_answer_to_its_own_picture(server: Server) -> None:
+def test_thousands_of_requests_each_get_their_own_answer(server: Server) -> None:
     digits = crowd.pictures(3000, seed=1)
     answers = crowd.ask(server, digits)
     crowd.check(answers, digits, {"1": Engine.open(factory.model())}, tolerance=1e-6)
     assert crowd.pictures_a_run(server) > 2, "nothing was shared"
 
 
-def test_each_answer_is_of_the_version_that_it_names_while_another_is_taken(server: Server, models: Path) -> None:
+def test_answers_match_their_version_during_a_switch(server: Server, models: Path) -> None:
     other = factory.at_temperature(1.5)
     engines = {"1": Engine.open(factory.model()), "2": Engine.open(other)}
     seen: list[str] = []
@@ -48,7 +48,7 @@ def test_each_answer_is_of_the_version_that_it_names_while_another_is_taken(serv
     assert set(seen) == {"1", "2"}
 
 
-def test_nobody_is_left_waiting_when_it_ends(models: Path) -> None:
+def test_no_request_is_left_waiting_at_shutdown(models: Path) -> None:
     with running(MODELS_DIR=models) as server:
         server.wait_for("/readyz")
         digits = crowd.pictures(crowd.CLIENTS, seed=2)

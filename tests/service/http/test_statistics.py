@@ -48,7 +48,7 @@ def test_counts_are_of_images_runs_and_requests(door_client: Client) -> None:
     assert stats(door_client.get(f"{MODEL}/versions/1/stats").get_json())["inference_count"] == 4
 
 
-def test_another_model_or_version_has_none(client: Client) -> None:
+def test_another_model_or_version_has_no_statistics(client: Client) -> None:
     for path in ("/v2/models/other/stats", f"{MODEL}/versions/9/stats"):
         assert client.get(path).status_code == 404
 

@@ -79,7 +79,7 @@ def test_a_blank_and_a_single_1(datatype: str) -> None:
 
 @pytest.mark.parametrize("bad", [-1.0, 256.0, 254.5, -0.01, 1.5, float("nan"), float("inf"), float("-inf")])
 @pytest.mark.parametrize("datatype", FLOATS)
-def test_floats_that_are_neither(datatype: str, bad: float) -> None:
+def test_floats_outside_both_ranges(datatype: str, bad: float) -> None:
     values = np.zeros((1, 28, 28))
     values[0, 0, 0] = bad
     values[0, 1, 1] = 200  # beside a whole level
@@ -103,7 +103,7 @@ def test_whole_numbers_out_of_range(bad: int) -> None:
 
 @pytest.mark.parametrize("bad", [2**63, 2**64, 10**30, 0.5, 1.0, "1", True, None, [1], {}])
 @pytest.mark.parametrize("datatype", ["INT64", "UINT8"])
-def test_what_is_no_whole_number(datatype: str, bad: Any) -> None:
+def test_non_integers_are_rejected(datatype: str, bad: Any) -> None:
     with pytest.raises(MalformedRequest):
         images_in(in_json([0] * 783 + [bad], datatype, [1, 28, 28]))
 
@@ -120,7 +120,7 @@ def test_binary_data_has_the_size_of_its_datatype(datatype: str) -> None:
 @pytest.mark.parametrize(
     "datatype", ["BOOL", "INT8", "INT16", "INT32", "UINT16", "UINT32", "UINT64", "BF16", "uint8", ""]
 )
-def test_other_datatypes_are_told_which_there_are(client: Client, datatype: str) -> None:
+def test_the_error_for_other_datatypes_lists_supported_ones(client: Client, datatype: str) -> None:
     response = client.post(INFER, data=in_json(np.zeros((1, 28, 28)), datatype))
     assert (response.status_code, response.get_json()["code"]) == (400, "malformed_request")
     assert all(known in response.get_json()["error"] for known in (*DTYPES, "BYTES", "[N, 28, 28]", "[N, 1]"))
@@ -187,11 +187,11 @@ def test_binary_pictures_of_n_and_of_n_by_1(client: Client, shape: list[int]) ->
         ([2], [[TEXTS[0]], [TEXTS[1]]]),
     ],
 )
-def test_texts_that_do_not_fill_their_shape(client: Client, shape: list[int], data: list[Any]) -> None:
+def test_text_tensors_must_fill_their_shape(client: Client, shape: list[int], data: list[Any]) -> None:
     response = client.post(INFER, data=in_json(data, "BYTES", shape))
     assert (response.status_code, response.get_json()["code"]) == (400, "malformed_request")
 
 
-def test_what_is_built_by_hand_is_checked_too() -> None:
+def test_hand_built_requests_are_checked() -> None:
     with pytest.raises(MalformedRequest, match="either `data` or `binary_data_size`"):
         tensors.content(Input("images", [1, 28, 28], "UINT8"), memoryview(b""))

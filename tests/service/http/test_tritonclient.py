@@ -159,7 +159,7 @@ def test_many_at_once(triton: InferenceServerClient, engine: Engine) -> None:
 
 
 @pytest.mark.parametrize("algorithm", ["gzip", "deflate"])
-def test_an_answer_that_may_be_compressed(triton: InferenceServerClient, engine: Engine, algorithm: str) -> None:
+def test_an_answer_may_be_compressed(triton: InferenceServerClient, engine: Engine, algorithm: str) -> None:
     result = triton.infer(MODEL, images(digits(*LABELS)), response_compression_algorithm=algorithm)
     np.testing.assert_array_equal(result.as_numpy("probabilities"), engine.run(digits(*LABELS)))
 
@@ -214,7 +214,7 @@ def test_refusals(triton: InferenceServerClient, request_: dict[str, Any], statu
     assert said in caught.value.message()
 
 
-def test_no_model_is_loaded_at_a_clients_word(triton: InferenceServerClient) -> None:
+def test_clients_cannot_load_models(triton: InferenceServerClient) -> None:
     for change in (triton.load_model, triton.unload_model):
         with pytest.raises(InferenceServerException) as caught:
             change(MODEL)

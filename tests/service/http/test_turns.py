@@ -21,7 +21,7 @@ def done(work: Coroutine[Any, Any, Any]) -> Any:
     return asyncio.run(asyncio.wait_for(work, 20))
 
 
-def test_what_is_done_is_done_in_another_thread_with_what_belongs_to_the_request() -> None:
+def test_work_runs_in_a_thread_with_the_requests_context() -> None:
     async def work() -> tuple[Any, ...]:
         named.set("abc")
         return await Turns(1, 1).take(lambda *args: (threading.get_ident(), named.get(), args), 1, 2)
@@ -42,7 +42,7 @@ def test_an_error_is_the_callers_and_the_turn_is_free_again() -> None:
     assert done(work()) == "7"
 
 
-def test_so_many_at_a_time_in_the_order_of_their_coming() -> None:
+def test_limited_concurrency_in_order_of_arrival() -> None:
     running, most, order, lock = 0, 0, [], threading.Lock()
 
     def turn(number: int) -> None:
@@ -64,7 +64,7 @@ def test_so_many_at_a_time_in_the_order_of_their_coming() -> None:
     assert [number // 2 for number in order] == [place // 2 for place in range(20)]
 
 
-def test_who_would_wait_too_long_is_refused_in_that_time_and_the_others_are_not() -> None:
+def test_only_requests_that_wait_too_long_are_rejected() -> None:
     async def work() -> tuple[list[Any], float]:
         turns = Turns(1, 0.2)
         started = time.monotonic()
@@ -81,7 +81,7 @@ def test_who_would_wait_too_long_is_refused_in_that_time_and_the_others_are_not(
     assert 0.15 < waited < 0.5
 
 
-def test_who_cannot_be_in_time_is_refused_at_once() -> None:
+def test_a_request_that_cannot_be_in_time_is_rejected_at_once() -> None:
     async def work() -> None:
         turns = Turns(1, 0.3)
         await turns.take(time.sleep, 1.0)  # so long takes a turn
@@ -96,7 +96,7 @@ def test_who_cannot_be_in_time_is_refused_at_once() -> None:
     done(work())
 
 
-def test_who_is_patient_waits_as_long_as_it_takes() -> None:
+def test_without_a_limit_a_request_waits() -> None:
     async def work() -> list[Any]:
         turns = Turns(1, 0.05)
         first = asyncio.create_task(turns.take(time.sleep, 0.4))
@@ -110,7 +110,7 @@ def test_who_is_patient_waits_as_long_as_it_takes() -> None:
     assert isinstance(other, TooBusy)
 
 
-def test_who_leaves_while_it_waits_takes_no_turn() -> None:
+def test_a_cancelled_request_takes_no_turn() -> None:
     async def work() -> list[int]:
         turns, taken = Turns(1, 5), list[int]()
         first = asyncio.create_task(turns.take(time.sleep, 0.1))

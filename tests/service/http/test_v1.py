@@ -67,20 +67,20 @@ def test_an_answer_is_that_of_predict(client: Client) -> None:
         (7, "got `int`"),
     ],
 )
-def test_other_instances_are_refused_with_what_is_taken(client: Client, instances: Any, words: str) -> None:
+def test_the_error_for_invalid_instances_says_what_is_accepted(client: Client, instances: Any, words: str) -> None:
     answer = client.post(f"{MODEL}:predict", json={"instances": instances})
     assert (answer.status_code, answer.get_json()["code"]) == (400, "malformed_request")
     assert words in answer.get_json()["error"]
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b"{}", b'{"inputs": []}', b"[" * 5000, b"\xff"])
-def test_what_is_no_message_is_refused(client: Client, body: bytes) -> None:
+def test_an_invalid_message_is_rejected(client: Client, body: bytes) -> None:
     answer = client.post(f"{MODEL}:predict", data=body, content_type="application/json")
     assert (answer.status_code, answer.get_json()["code"]) == (400, "malformed_request")
     assert '{"instances": [...]}' in answer.get_json()["error"]
 
 
-def test_a_picture_that_cannot_be_read_refuses_all_and_is_named(client: Client) -> None:
+def test_one_unreadable_picture_rejects_the_request_and_is_named(client: Client) -> None:
     answer = predict(client, b64(3), {"b64": base64.b64encode(b"no picture").decode()})
     assert (answer.status_code, answer.get_json()["code"]) == (415, "unsupported_image")
     assert answer.get_json()["error"].startswith("instances[1]: ")

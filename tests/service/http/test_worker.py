@@ -44,7 +44,7 @@ def test_a_connection_is_kept(server: Server) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="threads have a priority of their own on Linux alone")
-def test_the_main_thread_goes_before_those_that_compute(models: Path) -> None:
+def test_the_main_thread_has_priority_over_computing_threads(models: Path) -> None:
     large = drawing.encode(drawing.digit(7, side=1200, size=600))
     with running(MODELS_DIR=models, THREADS=4) as server, ThreadPoolExecutor(4) as pool:
         server.wait_for("/readyz")
@@ -82,7 +82,7 @@ def test_too_large_by_its_own_account(server: Server) -> None:
     ("path", "content_type", "status"),
     [("/predict", "text/plain", 415), ("/predict?top_k=x", "image/png", 400), ("/nothing", "image/png", 404)],
 )
-def test_an_answer_reaches_a_client_that_still_sends(models: Path, path: str, content_type: str, status: int) -> None:
+def test_an_answer_reaches_a_client_still_sending(models: Path, path: str, content_type: str, status: int) -> None:
     with running(MODELS_DIR=models) as server:
         server.wait_for("/readyz")
         # More than the buffers of a socket hold, below and above the limit, which comes before everything else.
@@ -115,14 +115,14 @@ BAD_REQUESTS = [
 
 
 @pytest.mark.parametrize(("sent", "status"), BAD_REQUESTS)
-def test_what_gunicorn_refuses_has_our_shape(server: Server, sent: bytes, status: int) -> None:
+def test_errors_of_the_parser_have_our_shape(server: Server, sent: bytes, status: int) -> None:
     found, content_type, body = exchange(server, sent)
     assert (found, content_type) == (status, "application/json")
     assert set(json.loads(body)) == {"error", "code"}
     assert server.request("GET", "/livez")[0] == 200
 
 
-def test_log_is_a_line_of_json_a_request(server: Server) -> None:
+def test_log_is_one_json_line_per_request(server: Server) -> None:
     server.request("GET", "/nothing?image=secret")
     time.sleep(0.1)
     lines = [json.loads(line) for line in server.read_log().splitlines()]
@@ -152,7 +152,7 @@ def test_a_bad_model_does_not_stop_the_server(tmp_path: Path) -> None:
         assert server.read_log().count("is refused: ") == 1
 
 
-def test_a_version_is_taken_while_requests_are_answered(models: Path, tmp_path: Path) -> None:
+def test_a_version_is_loaded_under_load(models: Path, tmp_path: Path) -> None:
     shutil.copytree(models, tmp_path, dirs_exist_ok=True)
     with running(MODELS_DIR=tmp_path) as server:
         server.wait_for("/readyz")
@@ -177,7 +177,7 @@ def test_each_worker_ends_by_itself(models: Path) -> None:
     assert "was sent" not in log, "a signal, which is how gunicorn reports a crash"
 
 
-def test_a_worker_that_starts_can_be_told_to_stop(models: Path) -> None:
+def test_a_starting_worker_can_be_stopped(models: Path) -> None:
     with running(MODELS_DIR=models) as server:
         while not server.workers():
             assert server.process.poll() is None, server.read_log()
@@ -190,7 +190,7 @@ def test_a_worker_that_starts_can_be_told_to_stop(models: Path) -> None:
         server.wait_for("/readyz")  # another has taken its place
 
 
-def test_sigterm_finishes_what_was_begun(models: Path) -> None:
+def test_sigterm_finishes_running_requests(models: Path) -> None:
     with running(MODELS_DIR=models, GRACE_SECONDS=5) as server:
         server.wait_for("/readyz")
         content = drawing.png(9)
@@ -236,7 +236,7 @@ def test_a_worker_that_dies_is_replaced(models: Path) -> None:
         assert server.workers() != [worker]
 
 
-def test_a_worker_that_dies_comes_back_with_what_the_others_serve(models: Path, tmp_path: Path) -> None:
+def test_a_restarted_worker_serves_the_same_version(models: Path, tmp_path: Path) -> None:
     shutil.copytree(models, tmp_path, dirs_exist_ok=True)
     factory.publish(tmp_path, 2)
     factory.publish(tmp_path, 3, promised=factory.content_of(factory.untrained(1)))
@@ -252,7 +252,7 @@ def test_a_worker_that_dies_comes_back_with_what_the_others_serve(models: Path, 
                 assert server.wait_for("/readyz")["model"]["version"] == "2"
 
 
-def test_workers_that_die_while_versions_come_are_all_on_the_last(models: Path, tmp_path: Path) -> None:
+def test_workers_killed_during_publications_all_serve_the_last(models: Path, tmp_path: Path) -> None:
     shutil.copytree(models, tmp_path, dirs_exist_ok=True)
     with running(MODELS_DIR=tmp_path, WORKERS=2) as server:
         server.wait_for("/readyz")

@@ -40,7 +40,7 @@ def test_threads_may_share_an_engine() -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"no model", factory.model()[:200]])
-def test_what_is_no_onnx_is_refused(content: bytes) -> None:
+def test_a_file_that_is_not_onnx_is_rejected(content: bytes) -> None:
     with pytest.raises(ContractError, match="cannot load the model"):
         Engine.open(content)
 
@@ -57,7 +57,7 @@ def test_engine_opened_from_a_version(models_dir: Path) -> None:
     assert (engine.provider, engine.file) == ("cpu", "model.onnx")
 
 
-def test_cpu_takes_the_int8_graph_where_there_is_one(tmp_path: Path) -> None:
+def test_cpu_serves_int8_if_available(tmp_path: Path) -> None:
     def add_int8(fields: dict[str, Any]) -> None:
         record: FileRecord = fields["files"]["model.onnx"]
         fields["files"][INT8_FILE] = record
@@ -69,7 +69,7 @@ def test_cpu_takes_the_int8_graph_where_there_is_one(tmp_path: Path) -> None:
     assert open_version(directory, Manifest.read(directory), provider="cpu").file == INT8_FILE
 
 
-def test_self_test_tells_a_model_that_answers_differently(tmp_path: Path) -> None:
+def test_self_test_detects_different_answers(tmp_path: Path) -> None:
     def expect_otherwise(fields: dict[str, Any]) -> None:
         fields["self_test"].expected["model.onnx"][0][3] += 0.01
 
@@ -79,7 +79,7 @@ def test_self_test_tells_a_model_that_answers_differently(tmp_path: Path) -> Non
 
 
 @pytest.mark.skipif("CUDAExecutionProvider" in ort.get_available_providers(), reason="ONNX Runtime has CUDA here")
-def test_cuda_is_refused_where_it_is_not_and_auto_takes_the_cpu(models_dir: Path) -> None:
+def test_without_cuda_it_is_rejected_and_auto_uses_the_cpu(models_dir: Path) -> None:
     directory = models_dir / "mnist-dmlp" / "1"
     manifest = Manifest.read(directory)
     with pytest.raises(ProviderError, match="serve-cuda"):
@@ -105,7 +105,7 @@ def test_warming_up_runs_the_powers_of_two_and_the_most(most: int, sizes: list[i
     assert session.sizes == sizes
 
 
-def test_a_gpu_with_too_little_memory_is_no_provider() -> None:
+def test_a_gpu_with_too_little_memory_is_not_used() -> None:
     with pytest.raises(ProviderError, match=r"run 4 images at a time: raise DIGITS_GPU_MEMORY_MB, .* Out of memory\.$"):
         Engine(Remembering(largest=3), "cuda", "model.onnx").warm_up(8)
 
@@ -125,7 +125,7 @@ class Remembering:
         return [np.zeros((size, len(names) * 10), np.float32)]
 
 
-def test_what_cuda_says_is_told_without_where_it_was_said() -> None:
+def test_cuda_errors_are_reported_without_source_location() -> None:
     said = "provider.cc:154 CudaCall(ERRTYPE) CUDA failure 35: driver too old ; GPU=-1 ; hostname=h ; file=/a.cc ;\n"
     assert _reason(RuntimeError(said)) == "CUDA failure 35: driver too old"
     assert _reason(RuntimeError("It is no graph.\nmore")) == "It is no graph"

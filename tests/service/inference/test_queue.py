@@ -41,7 +41,7 @@ def answered(work: Coroutine[Any, Any, Any]) -> Any:
     return asyncio.run(asyncio.wait_for(work, 10))
 
 
-def test_what_comes_in_one_turn_of_the_loop_is_one_run() -> None:
+def test_requests_of_one_loop_iteration_share_a_run() -> None:
     compute = Recorder()
 
     async def work() -> list[Any]:
@@ -65,7 +65,7 @@ def test_pictures_come_first_in_a_run_and_everybody_gets_his_own() -> None:
     assert compute.pictures == [3]
 
 
-def test_nobody_waits_for_company() -> None:
+def test_a_single_request_does_not_wait() -> None:
     compute = Recorder()
 
     async def work() -> None:
@@ -92,7 +92,7 @@ def test_images_of_one_request_are_not_copied() -> None:
     answered(work())
 
 
-def test_a_run_has_no_more_than_most_and_each_request_stays_whole() -> None:
+def test_runs_are_limited_and_requests_are_not_split() -> None:
     compute = Recorder()
 
     async def work() -> list[Any]:
@@ -104,7 +104,7 @@ def test_a_run_has_no_more_than_most_and_each_request_stays_whole() -> None:
     assert [batch for _, batch in compute.runs] == [[0, 0, 0, 1], [2, 2], [3, 3, 3], [4] * 9, [5]]
 
 
-def test_a_swap_of_the_version_divides_no_request_and_mixes_none() -> None:
+def test_a_version_switch_neither_splits_nor_mixes_requests() -> None:
     compute = Recorder()
 
     async def work() -> list[Any]:
@@ -116,7 +116,7 @@ def test_a_swap_of_the_version_divides_no_request_and_mixes_none() -> None:
     assert compute.runs == [("old", [0, 0, 1, 1]), ("new", [2, 2]), ("old", [3, 3]), ("new", [4, 4, 5, 5])]
 
 
-def test_an_error_reaches_all_who_share_the_run_and_nobody_else() -> None:
+def test_an_error_reaches_exactly_the_requests_of_its_run() -> None:
     compute = Recorder()
 
     async def work() -> list[Any]:
@@ -132,7 +132,7 @@ def test_an_error_reaches_all_who_share_the_run_and_nobody_else() -> None:
     assert (levels(third), levels(fourth)) == ([2], [3])
 
 
-def test_who_has_gone_is_left_out() -> None:
+def test_cancelled_requests_are_not_run() -> None:
     compute = Recorder()
 
     async def work() -> None:
@@ -149,7 +149,7 @@ def test_who_has_gone_is_left_out() -> None:
     assert [batch for _, batch in compute.runs] == [[1, 3], [5]]
 
 
-def test_no_answer_is_anothers_whatever_comes_and_goes() -> None:
+def test_every_request_gets_its_own_answer_despite_cancellations() -> None:
     compute = Recorder()
     random = np.random.default_rng(1)
 
@@ -176,7 +176,7 @@ def gate() -> threading.Event:
     return threading.Event()
 
 
-def test_in_a_thread_the_next_batch_gathers_while_one_runs(gate: threading.Event) -> None:
+def test_in_a_thread_the_next_batch_collects_during_a_run(gate: threading.Event) -> None:
     compute, threads = Recorder(), set()
 
     def slow(model: str, batch: Images, pictures: int) -> Probabilities:
@@ -205,7 +205,7 @@ def test_in_a_thread_the_next_batch_gathers_while_one_runs(gate: threading.Event
     assert threading.main_thread() not in threads
 
 
-def test_an_error_in_a_thread_reaches_who_waits_and_the_queue_goes_on() -> None:
+def test_an_error_in_a_thread_is_raised_and_the_queue_continues() -> None:
     async def work() -> None:
         with ThreadPoolExecutor(1) as executor:
             queue = Queue(Recorder(), most=256, executor=executor)
@@ -216,7 +216,7 @@ def test_an_error_in_a_thread_reaches_who_waits_and_the_queue_goes_on() -> None:
     answered(work())
 
 
-def test_who_goes_while_its_run_is_under_way_takes_nobody_along(gate: threading.Event) -> None:
+def test_cancelling_during_a_run_cancels_no_other_request(gate: threading.Event) -> None:
     def slow(model: str, batch: Images, pictures: int) -> Probabilities:
         assert gate.wait(10)
         return Recorder()(model, batch, pictures)

@@ -19,14 +19,14 @@ def test_each_digit_is_there_as_often() -> None:
     assert np.bincount(labels).tolist() == [len(images) // 10] * 10
 
 
-def test_they_are_in_the_form_that_the_model_knows_and_all_different() -> None:
+def test_specimens_are_canonical_and_distinct() -> None:
     images, _ = specimens()
     assert all(map(in_mnist_form, images))
     assert len({image.tobytes() for image in images}) == len(images)
 
 
 @pytest.mark.parametrize("file", [FLOAT32_FILE, INT8_FILE])
-def test_the_published_model_reads_every_one(file: str) -> None:
+def test_the_published_model_reads_every_specimen(file: str) -> None:
     images, labels = specimens()
     probabilities = Engine.open((PUBLISHED / file).read_bytes()).run(images)
     assert probabilities.argmax(axis=1).tolist() == labels.tolist()

@@ -35,20 +35,20 @@ def test_pinned_version_serves(tmp_path: Path) -> None:
     assert version(store(tmp_path, model_version="1")) == "1"
 
 
-def test_pinned_version_that_is_not_there(models_dir: Path) -> None:
+def test_a_pinned_version_that_does_not_exist(models_dir: Path) -> None:
     found = store(models_dir, model_version="7")
     assert version(found) is None
     assert "no version 7" in found.reason
 
 
 @pytest.mark.parametrize("name", ["01", "0", "-1", "2.tmp", ".2", "two", "2 ", "٢", "2.0"])
-def test_other_names_are_no_versions(models_dir: Path, name: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_other_names_are_not_versions(models_dir: Path, name: str, caplog: pytest.LogCaptureFixture) -> None:
     shutil.copytree(models_dir / MODEL_NAME / "1", models_dir / MODEL_NAME / name)
     assert version(store(models_dir)) == "1"
     assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
 
 
-def test_a_file_is_no_version(models_dir: Path) -> None:
+def test_a_file_is_not_a_version(models_dir: Path) -> None:
     (models_dir / MODEL_NAME / "2").write_text("no directory")
     assert version(store(models_dir)) == "1"
 
@@ -123,7 +123,7 @@ def test_a_failed_self_test_is_a_refusal(tmp_path: Path, edit: Any) -> None:
     assert "Version 1 is refused" in store(tmp_path).reason
 
 
-def test_an_error_that_nobody_foresaw_does_not_stop_the_worker(models_dir: Path) -> None:
+def test_an_unexpected_error_does_not_stop_the_worker(models_dir: Path) -> None:
     def fail(*_: Any) -> Any:
         raise MemoryError("too large")
 
@@ -132,14 +132,14 @@ def test_an_error_that_nobody_foresaw_does_not_stop_the_worker(models_dir: Path)
     assert found.reason == "Version 1 is refused. MemoryError: too large"
 
 
-def test_a_published_version_is_taken(models_dir: Path) -> None:
+def test_a_published_version_is_loaded(models_dir: Path) -> None:
     found = store(models_dir)
     factory.publish(models_dir, 2)
     found.refresh()
     assert version(found) == "2"
 
 
-def test_what_serves_is_not_opened_again(models_dir: Path) -> None:
+def test_the_served_version_is_not_reopened(models_dir: Path) -> None:
     found = store(models_dir)
     before = found.serving
     found.refresh()
@@ -154,7 +154,7 @@ def test_a_version_serves_on_after_it_was_deleted(models_dir: Path) -> None:
     assert found.reason == ""
 
 
-def test_deleting_the_newest_goes_back_to_the_one_before(models_dir: Path) -> None:
+def test_deleting_the_newest_rolls_back(models_dir: Path) -> None:
     shutil.rmtree(factory.publish(models_dir, 2).rename(models_dir / "gone"))
     directory = factory.publish(models_dir, 2)
     found = store(models_dir)
@@ -163,7 +163,7 @@ def test_deleting_the_newest_goes_back_to_the_one_before(models_dir: Path) -> No
     assert version(found) == "1"
 
 
-def test_a_number_that_is_published_anew_is_taken(models_dir: Path) -> None:
+def test_a_republished_number_is_loaded(models_dir: Path) -> None:
     found = store(models_dir)
     before = found.serving
     shutil.rmtree(models_dir / MODEL_NAME / "1")
@@ -184,14 +184,14 @@ def test_a_refused_version_is_tried_again_once_it_changes(models_dir: Path) -> N
     assert version(found) == "2"
 
 
-def test_the_first_model_is_taken_when_it_comes(tmp_path: Path) -> None:
+def test_the_first_model_is_loaded_once_published(tmp_path: Path) -> None:
     found = store(tmp_path)
     factory.publish(tmp_path, 1)
     found.refresh()
     assert version(found) == "1"
 
 
-def test_no_reason_is_left_once_a_refused_version_serves(models_dir: Path) -> None:
+def test_reasons_are_cleared_once_a_rejected_version_serves(models_dir: Path) -> None:
     directory = factory.publish(models_dir, 2)
     content = (directory / FLOAT32_FILE).read_bytes()
     damage_model(directory)
@@ -205,7 +205,7 @@ def test_no_reason_is_left_once_a_refused_version_serves(models_dir: Path) -> No
     ]
 
 
-def test_a_reason_stands_as_long_as_the_files_that_it_is_about(models_dir: Path) -> None:
+def test_reasons_last_as_long_as_the_rejected_files(models_dir: Path) -> None:
     found = store(models_dir)
     directory = models_dir / MODEL_NAME / "1"
     sound = (directory / FLOAT32_FILE).rename(models_dir / "sound")

@@ -73,7 +73,7 @@ def _members() -> Any:
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_a_wrong_model_that_keeps_what_its_manifest_promises(models_dir: Path, name: str) -> None:
+def test_a_wrong_model_with_a_consistent_manifest_is_rejected(models_dir: Path, name: str) -> None:
     make, words = WRONG[name]
     factory.publish(models_dir, 2, promised=factory.content_of(make()))
     code, reason = refusal(models_dir)
@@ -104,10 +104,13 @@ def fields(directory: Path, **changes: Any) -> None:
 DAMAGED: dict[str, tuple[Callable[[Path], object], str]] = {
     "truncated": (lambda found: overwrite(found, factory.model()[:-1000]), "SHA-256"),
     "one bit flipped": (lambda found: overwrite(found, flipped(factory.model())), "SHA-256"),
-    "longer": (lambda found: overwrite(found, factory.model() + b"x"), "are the most"),
+    "longer": (lambda found: overwrite(found, factory.model() + b"x"), "are allowed"),
     "empty": (lambda found: overwrite(found, b""), "SHA-256"),
-    "a pipe": (make_pipe, "it is no file"),
-    "a directory": (lambda found: ((found / FLOAT32_FILE).unlink(), (found / FLOAT32_FILE).mkdir()), "it is no file"),
+    "a pipe": (make_pipe, "not a regular file"),
+    "a directory": (
+        lambda found: ((found / FLOAT32_FILE).unlink(), (found / FLOAT32_FILE).mkdir()),
+        "it is not a regular file",
+    ),
     "of another version": (lambda found: fields(found, version="3"), "stands in mnist-dmlp/2"),
     "of another model": (lambda found: fields(found, name="letters"), "letters/2"),
     "never certain of a number": (lambda found: fields(found, certain_from="0.9"), "certain_from"),
@@ -139,7 +142,7 @@ def test_a_damaged_version(models_dir: Path, name: str) -> None:
     assert words in reason
 
 
-def test_weights_outside_the_file_whose_hash_is_known(models_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_external_weights_are_rejected(models_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """ONNX Runtime would look for them in the working directory."""
     proto = factory.graph()
     onnx.external_data_helper.convert_model_to_external_data(proto, location="weights", size_threshold=0)
@@ -152,7 +155,7 @@ def test_weights_outside_the_file_whose_hash_is_known(models_dir: Path, monkeypa
     assert "external data" in reason.lower()
 
 
-def test_a_trained_model_that_says_enough_of_itself_serves(models_dir: Path) -> None:
+def test_a_trained_model_with_full_metadata_serves(models_dir: Path) -> None:
     def say(told: dict[str, Any]) -> None:
         told["recipe"] = {"accuracy_floor": 0.97}
         told["metrics"] = {"verified": {FLOAT32_FILE: {"test": {"errors": 300, "count": 10_000}}}}
@@ -164,7 +167,7 @@ def test_a_trained_model_that_says_enough_of_itself_serves(models_dir: Path) -> 
 
 
 @pytest.mark.parametrize(("seconds", "opened", "serves"), [(0.0, 2, True), (60.0, 1, False)])
-def test_what_may_have_passed_is_tried_again(
+def test_transient_failures_are_retried(
     models_dir: Path, monkeypatch: pytest.MonkeyPatch, seconds: float, opened: int, serves: bool
 ) -> None:
     errors: list[Exception] = [MemoryError("short for a moment")]

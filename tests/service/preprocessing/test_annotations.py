@@ -33,14 +33,14 @@ def around(mask: Mask, name: str) -> Mask:
 
 @LABELS
 @pytest.mark.parametrize("name", ["underline", "line to write on", "ring"])
-def test_what_is_drawn_around_a_digit_goes(label: int, name: str) -> None:
+def test_annotations_around_a_digit_are_removed(label: int, name: str) -> None:
     picture = np.maximum(strokes(label), around(strokes(label), name))
     alone = canonical_digit(255 - 200 * strokes(label))
     assert likeness(canonical_digit(255 - 200 * picture), alone) > 0.9
 
 
 @LABELS
-def test_digit_alone_is_left_as_it_is(label: int) -> None:
+def test_digit_alone_is_unchanged(label: int) -> None:
     assert without_annotations(strokes(label)) is not None
     np.testing.assert_array_equal(without_annotations(strokes(label)), strokes(label))
 

@@ -18,7 +18,7 @@ def contrast(height: float, noise: float = 0, seed: int = 1) -> Contrast:
 
 
 @pytest.mark.parametrize("height", [15, 60, 220])
-def test_usual_darkness_is_one(height: float) -> None:
+def test_usual_darkness_is_1(height: float) -> None:
     ink = to_ink(contrast(height), even=True)
     assert ink.amount[50, 50] == pytest.approx(1, abs=0.02)
     assert ink.contrast == pytest.approx(height, rel=0.1)
@@ -41,13 +41,13 @@ def test_traces_hold_what_is_too_faint_for_a_stroke() -> None:
     assert not ink.strokes[91:93].any()
 
 
-def test_paper_that_is_not_at_zero_is_brought_there() -> None:
+def test_paper_is_brought_to_zero() -> None:
     ink = to_ink(contrast(100) + np.float32(12), even=False)
     assert ink.amount[5, 5] == pytest.approx(0, abs=0.03)
 
 
 @pytest.mark.parametrize("levels", [contrast(0), contrast(5), contrast(0, noise=5), contrast(6, noise=4)])
-def test_nothing_that_stands_out_is_refused(levels: Contrast) -> None:
+def test_a_picture_without_contrast_is_rejected(levels: Contrast) -> None:
     with pytest.raises(NoDigit, match="blank or too faint"):
         to_ink(levels, even=True)
 

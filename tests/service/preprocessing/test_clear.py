@@ -20,7 +20,7 @@ def drawn(label: int, **options: float) -> Grey:
 
 @pytest.mark.parametrize("polarity", ["dark", "light"])
 @pytest.mark.parametrize("label", range(10))
-def test_short_way_gives_what_all_readings_give(label: int, polarity: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fast_path_agrees_with_all_readings(label: int, polarity: str, monkeypatch: pytest.MonkeyPatch) -> None:
     picture = drawn(label) if polarity == "dark" else 255 - drawn(label)
     ink = find_clear(picture)
     assert ink is not None
@@ -50,7 +50,7 @@ def test_any_size_of_picture(side: int) -> None:
     ],
     ids=["faint", "slope", "noise", "dust", "squares", "two", "table", "box", "panel", "blank"],
 )
-def test_what_leaves_a_doubt_is_left_to_the_readings(picture: Grey) -> None:
+def test_fast_path_declines_doubtful_pictures(picture: Grey) -> None:
     assert find_clear(picture) is None
 
 
@@ -82,7 +82,7 @@ def test_stroke_along_the_edge_is_kept(side: int, polarity: int) -> None:
 
 
 @pytest.mark.parametrize("sides", ["l", "lb", "tblr"])
-def test_dark_edge_of_a_scan_is_no_figure(sides: str) -> None:
+def test_dark_edge_of_a_scan_is_not_a_figure(sides: str) -> None:
     page = np.full((200, 160), 230, np.uint8)
     for side, part in {"t": np.s_[:12], "b": np.s_[-12:], "l": np.s_[:, :12], "r": np.s_[:, -12:]}.items():
         page[part] = 20 if side in sides else page[part]

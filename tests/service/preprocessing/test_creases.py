@@ -33,18 +33,18 @@ def test_straight_lines_from_edge_to_edge_are_folds(folds: tuple[Line, ...]) -> 
     assert only_folds(lines(*folds), RIM)
 
 
-def test_line_that_ends_within_the_paper_is_no_fold() -> None:
+def test_line_that_ends_within_the_paper_is_not_a_fold() -> None:
     assert not only_folds(lines(((0, 60), (150, 75))), RIM)
     assert not only_folds(lines(((40, 60), (150, 75)), ((90, 20), (95, 130))), RIM)
 
 
-def test_strokes_across_a_fold_are_no_fold() -> None:
+def test_strokes_across_a_fold_are_not_a_fold() -> None:
     strokes = lines(LEVEL)
     cv2.ellipse(strokes, (110, 80), (30, 50), 0, 0, 360, 1, 5)
     assert not only_folds(strokes, RIM)
 
 
-def test_lines_along_the_edge_are_no_folds() -> None:
+def test_lines_along_the_edge_are_not_folds() -> None:
     assert not only_folds(lines(((0, 2), (219, 2)), ((2, 0), (2, 159))), RIM)
 
 
@@ -71,19 +71,19 @@ FOLDS: tuple[Line, Line] = (((0, 140), (479, 190)), ((180, 0), (330, 359)))
 
 
 @pytest.mark.parametrize("count", [1, 2])
-def test_empty_page_with_folds_is_no_digit(count: int) -> None:
+def test_empty_page_with_folds_is_not_a_digit(count: int) -> None:
     page = scenes.page(np.zeros((scenes.HEIGHT, scenes.WIDTH))) * creased(*FOLDS[:count])
     with pytest.raises(NoDigit):
         canonical_digit(scenes.levels(page, 1))
 
 
 @pytest.mark.parametrize("label", range(10))
-def test_digit_on_a_folded_page_is_one(label: int) -> None:
+def test_digit_on_a_folded_page_is_found(label: int) -> None:
     canonical_digit(scenes.levels(scenes.page(scenes.ink(label)) * creased(*FOLDS), 1))
 
 
 @pytest.mark.parametrize("label", [1, 4, 7])
-def test_digit_that_is_cut_out_along_its_ends_is_no_fold(label: int) -> None:
+def test_tightly_cropped_digit_is_not_a_fold(label: int) -> None:
     picture = np.asarray(drawing.digit(label, ink=100, paper=180))
     ink = picture < 140
     canonical_digit(picture[np.ix_(ink.any(axis=1), ink.any(axis=0))])

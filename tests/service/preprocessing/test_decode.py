@@ -69,7 +69,7 @@ def test_sixteen_bits_are_scaled_and_not_clipped() -> None:
 
 @pytest.mark.parametrize("bits", [8, 10, 12, 14, 16])
 @pytest.mark.parametrize("side", [60, 1900])
-def test_sixteen_bits_of_which_few_are_used(bits: int, side: int) -> None:
+def test_sixteen_bits_with_few_used(bits: int, side: int) -> None:
     levels = np.asarray(drawing.digit(7, side=side, size=side // 2)).astype(np.uint16)
     content = drawing.encode(Image.fromarray((levels / 255.0 * (2**bits - 1)).round().astype(np.uint16)))
     assert np.abs(read(content) - read(drawing.encode(Image.fromarray(levels.astype(np.uint8))))).max() <= 1
@@ -191,7 +191,7 @@ def test_mpo_of_a_telephone() -> None:
     "content",
     [b"", b"hello", b"<html>a</html>", b"PK\3\4" + bytes(40), b"\0" * 1000, b"BM", b"BMW, in text", b"P5 1 1 255 a"],
 )
-def test_what_is_no_picture_is_not_supported(content: bytes) -> None:
+def test_other_files_are_unsupported(content: bytes) -> None:
     with pytest.raises(UnsupportedImage, match="PNG, JPEG, GIF, BMP, WebP, HEIC, AVIF or TIFF"):
         read(content)
 
@@ -205,13 +205,13 @@ def test_what_is_no_picture_is_not_supported(content: bytes) -> None:
         (b"\xff\x0a\0\0", "JPEG XL"),
     ],
 )
-def test_formats_that_people_send_are_refused_by_name(content: bytes, name: str) -> None:
+def test_common_unsupported_formats_are_named(content: bytes, name: str) -> None:
     with pytest.raises(UnsupportedImage, match=f"^{name}.* JPEG or PNG"):
         read(content)
 
 
 @pytest.mark.parametrize("format", ["ICO", "PPM", "TGA", "PCX"])
-def test_formats_that_are_not_on_the_list(format: str) -> None:
+def test_other_formats_are_rejected(format: str) -> None:
     with pytest.raises(UnsupportedImage):
         read(drawing.encode(colourful(), format))
 
@@ -242,7 +242,7 @@ def test_damaged_bytes_raise_nothing_but_our_errors(format: str) -> None:
 
 
 @pytest.mark.parametrize("format", ["PNG", "JPEG", "GIF", "BMP", "WEBP"])
-def test_size_is_told_by_the_head(format: str) -> None:
+def test_size_is_read_from_the_header(format: str) -> None:
     content = drawing.encode(colourful(), format)
     assert still(content)[2:4] == (64, 48)
     with pytest.raises(UnsupportedImage):
@@ -302,7 +302,7 @@ def test_a_frame_larger_than_the_screen_of_a_gif_counts_for_the_size() -> None:
         decode(bytes(gif), max_pixels=100)
 
 
-def test_text_of_a_usual_size_is_no_hindrance() -> None:
+def test_text_chunks_of_usual_size_are_accepted() -> None:
     info = PngImagePlugin.PngInfo()
     info.add_text("Comment", "drawn by a test", zip=True)
     assert read(drawing.encode(drawing.digit(3), pnginfo=info)).shape == (120, 120)
@@ -322,21 +322,21 @@ def test_progressive_jpeg_without_a_scan_is_refused() -> None:
 
 
 @pytest.mark.parametrize("bits", [8, 10, 12, 16])
-def test_colours_of_16_bits_of_which_few_are_used(bits: int) -> None:
+def test_sixteen_bit_colours_with_few_bits_used(bits: int) -> None:
     levels = np.asarray(drawing.digit(7).convert("RGB"))
     spread = (levels / 255 * (2**bits - 1)).round().astype(np.uint16)
     png = cv2.imencode(".png", spread)[1].tobytes()
     assert np.abs(read(png).astype(int) - read(drawing.png(7))).max() <= 1
 
 
-def test_jpeg_cut_off_in_its_last_rows_is_what_is_there() -> None:
+def test_jpeg_truncated_in_its_last_rows_is_read() -> None:
     content = drawing.encode(noise().resize((320, 320)), "JPEG")
     whole, cut = read(content), read(content[: -len(content) // 20])
     assert 0.9 * len(whole) <= len(cut) < len(whole)
     np.testing.assert_array_equal(cut, whole[: len(cut)])
 
 
-def test_png_without_the_last_bytes_that_hold_no_pixels() -> None:
+def test_png_truncated_after_its_pixels_is_read() -> None:
     rows = b"".join(b"\0" + row.tobytes() for row in np.asarray(colourful().convert("L")))
     content = raw_png(64, 48, 8, 0, rows)
     for missing in (12, 14, 16):

@@ -101,7 +101,7 @@ def test_bitmap_of_sixteen_bits() -> None:
     assert np.abs(read(bitmap) - luma((steps * 255 / 31).astype(np.float64))).max() <= 2
 
 
-def test_bitmap_of_run_lengths() -> None:
+def test_rle_bitmap() -> None:
     head = struct.pack("<IiiHHIIiiII", 40, 8, 8, 1, 8, 1, 0, 0, 0, 256, 0)
     palette = np.repeat(np.arange(256, dtype=np.uint8)[:, None], 4, axis=1).tobytes()
     runs = b"".join(bytes([3, 10 * row, 5, 200, 0, 0]) for row in range(8)) + b"\0\1"
@@ -285,7 +285,7 @@ def inked(ink: tuple[int, int, int], paper: tuple[int, int, int], side: int = 12
     ],
 )
 @pytest.mark.parametrize("format", ["PNG", "JPEG", "WEBP"])
-def test_ink_that_only_its_colour_tells_from_the_paper_is_shown(
+def test_ink_of_equal_luma_is_separated_by_colour(
     format: str, ink: tuple[int, int, int], paper: tuple[int, int, int]
 ) -> None:
     pixels = read(drawing.encode(inked(ink, paper), format, quality=90))
@@ -295,13 +295,13 @@ def test_ink_that_only_its_colour_tells_from_the_paper_is_shown(
 
 @pytest.mark.parametrize("ink", [(0, 0, 160), (200, 30, 40), (0, 120, 60), (90, 90, 90)])
 @pytest.mark.parametrize("format", ["PNG", "JPEG", "WEBP"])
-def test_ink_that_the_luma_shows_is_read_by_its_luma(format: str, ink: tuple[int, int, int]) -> None:
+def test_ink_with_luma_contrast_uses_luma(format: str, ink: tuple[int, int, int]) -> None:
     image = inked(ink, (250, 248, 240))
     pixels = read(drawing.encode(image, format, quality=95))
     assert np.abs(pixels - luma(np.asarray(image))).mean() < 2
 
 
-def test_noise_of_blank_paper_is_no_colour() -> None:
+def test_noise_of_blank_paper_is_not_colour() -> None:
     noise = np.random.default_rng(7).normal((200, 195, 180), 12, (300, 300, 3)).clip(0, 255).astype(np.uint8)
     image = Image.fromarray(noise)
     np.testing.assert_array_equal(read(drawing.encode(image)), np.asarray(image.convert("L")))

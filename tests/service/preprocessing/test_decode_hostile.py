@@ -192,7 +192,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return dict(json.loads(result.stdout))
 
 
-def test_each_refusal_is_the_right_one(measured: dict[str, Any]) -> None:
+def test_each_hostile_file_gets_the_right_error(measured: dict[str, Any]) -> None:
     expected = {name: answer for name, (_, answer) in refused().items()}
     assert {name: measured[name][0] for name in expected} == expected
 
@@ -201,7 +201,7 @@ def test_refusals_are_soon(measured: dict[str, Any]) -> None:
     assert {name: measured[name] for name in refused() if measured[name][1] > REFUSAL_SECONDS} == {}
 
 
-def test_what_is_allowed_is_read(measured: dict[str, Any]) -> None:
+def test_files_within_the_limits_are_read(measured: dict[str, Any]) -> None:
     assert {name: measured[name] for name in accepted() if measured[name][0] != "read"} == {}
 
 
@@ -234,7 +234,7 @@ def test_large_pictures_at_once_take_no_more_memory_than_one(tmp_path: Path) -> 
     ],
     ids=["PNG", "LA", "JPEG", "progressive", "GIF", "BMP", "WEBP", "lossless", "animated"],
 )
-def test_cut_off_at_every_byte_it_is_refused_or_whole(encode: Callable[[Image.Image], bytes]) -> None:
+def test_truncated_at_any_byte_a_file_is_rejected_or_read(encode: Callable[[Image.Image], bytes]) -> None:
     content = encode(Image.fromarray(np.random.default_rng(5).integers(0, 256, (20, 16), np.uint8)))
     whole = decode(content, max_pixels=LIMIT)
     for length in range(len(content)):
@@ -243,14 +243,14 @@ def test_cut_off_at_every_byte_it_is_refused_or_whole(encode: Callable[[Image.Im
 
 
 @pytest.mark.parametrize("format", ["PNG", "JPEG", "GIF", "BMP", "WEBP"])
-def test_what_follows_the_picture_is_not_looked_at(format: str) -> None:
+def test_bytes_after_the_picture_are_ignored(format: str) -> None:
     content = drawing.encode(colourful(), format)
     polyglot = content + b"PK\3\4 <html><script>alert(1)</script></html>" + drawing.png()
     np.testing.assert_array_equal(decode(polyglot, max_pixels=LIMIT), decode(content, max_pixels=LIMIT))
 
 
 @pytest.mark.parametrize("format", ["PNG", "JPEG", "GIF", "BMP", "WEBP"])
-def test_any_change_of_the_head_is_read_or_refused(format: str) -> None:
+def test_a_mutated_header_is_read_or_rejected(format: str) -> None:
     content = drawing.encode(colourful(), format)
     for position in range(min(len(content), 120)):
         for value in (0x00, 0x7F, 0xFF):

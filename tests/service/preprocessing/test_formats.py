@@ -41,7 +41,7 @@ def test_size_is_that_of_the_picture(format: str) -> None:
 
 
 @pytest.mark.parametrize("format", FORMATS)
-def test_what_is_kept_decodes_to_the_same_pixels(format: str) -> None:
+def test_stripped_files_decode_to_the_same_pixels(format: str) -> None:
     content = drawing.encode(colourful(), format)
     kept = still(content).content
     np.testing.assert_array_equal(Image.open(BytesIO(kept)), Image.open(BytesIO(content)))
@@ -86,7 +86,7 @@ def test_a_head_without_end_is_refused(content: bytes) -> None:
         still(content)
 
 
-def test_a_progressive_jpeg_of_very_many_scans_is_refused() -> None:
+def test_a_progressive_jpeg_with_too_many_scans_is_rejected() -> None:
     content = drawing.encode(colourful(), "JPEG", progressive=True)
     assert still(content).pixel_bytes == 3  # two bytes a coefficient, 4:2:0
     last = content.rindex(b"\xff\xda")
@@ -116,7 +116,7 @@ def test_lossless_jpeg_is_refused_with_a_remedy() -> None:
         still(bytes(content))
 
 
-def test_a_large_bitmap_of_run_lengths_is_refused() -> None:
+def test_a_large_rle_bitmap_is_rejected() -> None:
     content = bytearray(drawing.encode(Image.new("L", (500, 500)), "BMP"))
     content[30:34] = struct.pack("<I", 1)
     with pytest.raises(TooLarge, match="PNG"):

@@ -25,18 +25,18 @@ def three() -> Mask:
 
 
 @pytest.mark.parametrize("thickness", [1, 3, 7])
-def test_a_box_goes_and_what_is_written_into_it_stays(thickness: int) -> None:
+def test_a_box_is_removed_and_its_content_stays(thickness: int) -> None:
     np.testing.assert_array_equal(without_frames(box(30, 25, 90, 100, thickness=thickness) | three()), three())
 
 
 @pytest.mark.parametrize(
     "bounds", [(-20, 25, 90, 100), (30, -20, 90, 100), (30, 25, 150, 100), (30, 25, 90, 150), (-20, -20, 90, 100)]
 )
-def test_a_box_that_the_picture_cuts_is_one_too(bounds: tuple[int, int, int, int]) -> None:
+def test_a_box_cut_by_the_picture_is_removed(bounds: tuple[int, int, int, int]) -> None:
     np.testing.assert_array_equal(without_frames(box(*bounds) | three()), three())
 
 
-def test_a_box_whose_side_is_lost_in_the_border_is_one_too() -> None:
+def test_a_box_merged_with_the_border_is_removed() -> None:
     lost = box(-20, 25, 90, 100)
     lost[:, :3] = 0
     np.testing.assert_array_equal(without_frames(lost | three()), three())
@@ -67,26 +67,26 @@ def test_an_angular_8_stays() -> None:
     np.testing.assert_array_equal(without_frames(eight), eight)
 
 
-def test_a_ring_is_no_box() -> None:
+def test_a_ring_is_not_a_box() -> None:
     ring = three()
     cv2.circle(ring, (60, 60), 45, 1, 4)
     np.testing.assert_array_equal(without_frames(ring), ring)
 
 
 @pytest.mark.parametrize("thickness", [16, 24])
-def test_a_bold_0_with_long_sides_is_no_box(thickness: int) -> None:
+def test_a_bold_0_with_long_sides_is_not_a_box(thickness: int) -> None:
     zero = np.zeros((SIDE, SIDE), np.uint8)
     cv2.ellipse(zero, (60, 60), (40, 52), 0, 0, 360, 1, thickness)
     np.testing.assert_array_equal(without_frames(zero), zero)
 
 
-def test_a_small_box_is_left_to_others() -> None:
+def test_a_small_box_is_unchanged() -> None:
     small = box(10, 10, 24, 24)
     small[16, 16] = 1
     np.testing.assert_array_equal(without_frames(small), small)
 
 
-def test_nothing_comes_of_nothing() -> None:
+def test_no_ink_stays_no_ink() -> None:
     assert not without_frames(np.zeros((SIDE, SIDE), np.uint8)).any()
 
 

@@ -35,7 +35,7 @@ def test_upright_smaller_and_larger(label: int, slant: float) -> None:
 
 
 @pytest.mark.parametrize("row", [None, 14])
-def test_what_has_no_slant_keeps_its_form(row: int | None) -> None:
+def test_an_upright_digit_is_not_sheared(row: int | None) -> None:
     digit = np.zeros((28, 28), np.uint8)
     if row is not None:
         digit[row, 9:20] = 255

@@ -51,7 +51,7 @@ def test_form_is_that_of_mnist(label: int) -> None:
 
 
 @pytest.mark.parametrize("label", range(10))
-def test_canonical_form_comes_back_as_it_is(label: int) -> None:
+def test_canonical_form_is_unchanged(label: int) -> None:
     digit = canonical_digit(grey(drawing.digit(label)))
     np.testing.assert_array_equal(canonical_digit(digit), digit)
     np.testing.assert_array_equal(canonical_digit(255 - digit), digit)
@@ -84,7 +84,7 @@ def test_contrast_does_not_matter(ink: int, paper: int) -> None:
     assert difference(faint, canonical_digit(grey(drawing.digit(8)))) < 3
 
 
-def test_noise_of_the_paper_does_not_matter() -> None:
+def test_paper_noise_does_not_matter() -> None:
     noise = np.random.default_rng(1).normal(0, 12, (120, 120))
     noisy = np.clip(grey(drawing.digit(2, ink=60, paper=190)) + noise, 0, 255).astype(np.uint8)
     assert difference(canonical_digit(noisy), canonical_digit(grey(drawing.digit(2)))) < 4
@@ -129,7 +129,7 @@ def test_speck() -> None:
 
 
 @pytest.mark.parametrize("shape", [(1, 3), (3, 1), (2, 2), (7, 2000), (2000, 7), (28, 28), (50, 50)])
-def test_any_picture_gives_a_digit_or_none(shape: tuple[int, int]) -> None:
+def test_any_picture_gives_a_digit_or_no_digit(shape: tuple[int, int]) -> None:
     for seed in range(20):
         picture = np.random.default_rng(seed).integers(0, 256, shape, np.uint8)
         try:
@@ -139,7 +139,7 @@ def test_any_picture_gives_a_digit_or_none(shape: tuple[int, int]) -> None:
         assert (digit.shape, digit.dtype) == ((28, 28), np.uint8)
 
 
-def test_input_is_left_alone() -> None:
+def test_input_is_not_modified() -> None:
     picture = grey(drawing.digit(6)).copy()
     canonical_digit(picture)
     np.testing.assert_array_equal(picture, grey(drawing.digit(6)))
@@ -208,7 +208,7 @@ def test_magnified_bitmap_is_the_bitmap() -> None:
 
 
 @pytest.mark.parametrize("side", [8, 12, 16, 40, 100])
-def test_small_noise_is_no_bitmap_of_a_digit(side: int) -> None:
+def test_small_noise_is_not_a_digit(side: int) -> None:
     for seed in range(20):
         with pytest.raises(NoDigit):
             canonical_digit(np.random.default_rng(seed).integers(0, 256, (side, side), np.uint8))
@@ -326,7 +326,7 @@ def test_ruled_paper_with_nothing_on_it(noise: float) -> None:
         canonical_digit((paper + np.random.default_rng(3).normal(0, noise, paper.shape)).astype(np.uint8))
 
 
-def test_filled_disc_is_no_digit() -> None:
+def test_filled_disc_is_not_a_digit() -> None:
     image = Image.new("L", (200, 200), 255)
     ImageDraw.Draw(image).ellipse((50, 50, 150, 150), fill=0)
     with pytest.raises(NoDigit):
@@ -343,7 +343,7 @@ def line_drawing(side: int) -> npt.NDArray[np.uint8]:
 
 @pytest.mark.parametrize("side", [16, 24, 32])
 @pytest.mark.parametrize("times", [1, 5])
-def test_a_line_of_one_pixel_is_no_noise(side: int, times: int) -> None:
+def test_a_one_pixel_line_is_not_noise(side: int, times: int) -> None:
     bitmap = np.kron(line_drawing(side), np.ones((times, times), np.uint8))
     for polarity in (bitmap, 255 - bitmap):
         assert np.count_nonzero(canonical_digit(polarity)) > 60
@@ -364,7 +364,7 @@ def test_a_bold_bar_in_a_bitmap_is_a_1() -> None:
     assert np.count_nonzero(canonical_digit(bar)) > 60
 
 
-def test_a_square_in_a_bitmap_is_no_digit() -> None:
+def test_a_square_in_a_bitmap_is_not_a_digit() -> None:
     square = np.zeros((32, 32), np.uint8)
     square[6:26, 6:26] = 255
     with pytest.raises(NoDigit):
@@ -381,7 +381,7 @@ def test_small_bitmap_in_dim_and_uneven_light(label: int) -> None:
 
 
 @pytest.mark.parametrize("turned", [False, True])
-def test_bars_of_a_letterbox_are_no_ink(turned: bool) -> None:
+def test_letterbox_bars_are_not_ink(turned: bool) -> None:
     bitmap = np.pad(255 - scenes.bitmap(scenes.ink(4, stroke=0.08), 16), 2, constant_values=255)
     barred = np.pad(bitmap, ((4, 4), (0, 0)))
     alone = canonical_digit(bitmap.T if turned else bitmap)
@@ -390,7 +390,7 @@ def test_bars_of_a_letterbox_are_no_ink(turned: bool) -> None:
 
 
 @pytest.mark.parametrize("share", [0.0, 0.08])
-def test_a_line_with_gaps_is_no_noise(share: float) -> None:
+def test_a_line_with_gaps_is_not_noise(share: float) -> None:
     line = line_drawing(28)
     line[np.random.default_rng(2).random(line.shape) < share] = 0
     for polarity in (line, 255 - line):

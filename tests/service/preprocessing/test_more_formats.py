@@ -45,7 +45,7 @@ def far(found: Any, wanted: Image.Image) -> float:
 
 @pytest.mark.parametrize("format", ["HEIF", "AVIF", "TIFF"])
 @pytest.mark.parametrize("mode", ["RGB", "L", "RGBA"])
-def test_the_picture_is_the_one_that_was_written(format: str, mode: str) -> None:
+def test_decoded_picture_is_the_written_one(format: str, mode: str) -> None:
     assert far(read(encode(seven(mode), format)), seven()) < 3
     assert canonical_digit(read(encode(seven(mode), format))).shape == (28, 28)
 
@@ -83,13 +83,13 @@ def test_other_compressions_are_refused_by_name(compression: str) -> None:
 
 
 @pytest.mark.parametrize("mode", ["F", "I"])
-def test_levels_that_are_not_whole_or_too_wide_are_refused(mode: str) -> None:
+def test_float_and_too_wide_levels_are_rejected(mode: str) -> None:
     with pytest.raises(UnreadableImage, match="up to 16 bits"):
         read(encode(seven("L").convert(mode), "TIFF"))
 
 
 @pytest.mark.parametrize("format", ["HEIF", "AVIF", "TIFF"])
-def test_a_file_that_is_cut_off_or_damaged_is_refused_by_ours(format: str) -> None:
+def test_truncated_and_damaged_files_are_rejected(format: str) -> None:
     content = encode(seven(), format)
     for length in (16, 40, 120, len(content) // 2, len(content) - len(content) // 8):
         with pytest.raises(UnreadableImage):
@@ -122,7 +122,7 @@ def test_a_tiff_that_claims_any_size(width: int, height: int) -> None:
         read(tiff(entries))
 
 
-def test_tags_that_all_refer_to_the_same_bytes_are_not_read() -> None:
+def test_tags_sharing_the_same_bytes_are_not_read() -> None:
     page = [(256, 4, 1, 28), (257, 4, 1, 28), (258, 3, 1, 8), (259, 3, 1, 1), (262, 3, 1, 1), (273, 4, 1, 8)]
     page += [(277, 3, 1, 1), (278, 4, 1, 28), (279, 4, 1, 784)]
     notes = [(tag, 1, 4 << 20, 8) for tag in range(30000, 50000)]
@@ -139,7 +139,7 @@ def tiff(entries: list[tuple[int, int, int, int]], data: bytes = bytes(2000)) ->
 
 
 @pytest.mark.parametrize("format", ["HEIF", "AVIF"])
-def test_items_that_all_refer_to_the_same_bytes_are_refused(format: str) -> None:
+def test_items_sharing_the_same_bytes_are_rejected(format: str) -> None:
     exif = Image.Exif()
     exif[270] = "note" * 1000
     content = encode(seven(), format, exif=exif)
@@ -158,6 +158,6 @@ def test_items_that_all_refer_to_the_same_bytes_are_refused(format: str) -> None
 
 
 @pytest.mark.parametrize("brand", [b"isom", b"mp42", b"qt  ", b"crx ", b"M4A "])
-def test_other_files_in_boxes_are_no_pictures(brand: bytes) -> None:
+def test_other_iso_media_files_are_rejected(brand: bytes) -> None:
     with pytest.raises(UnsupportedImage, match="HEIC, AVIF or TIFF"):
         read(b"\0\0\0\x14ftyp" + brand + bytes(2000))

@@ -37,13 +37,13 @@ def test_box_drawn_around_a_digit_counts_as_its_sheet() -> None:
 
 @DIGITS
 @pytest.mark.parametrize("depth", [0.0, 0.6])
-def test_part_of_a_page_is_not_a_whole_sheet(label: int, depth: float) -> None:
+def test_part_of_a_page_is_not_a_sheet(label: int, depth: float) -> None:
     for light in (scenes.slope(depth, 2.0), scenes.shadow(depth, 0.2, 0.3)):
         found = find_sheet(scenes.levels(scenes.page(scenes.ink(label)) * light, 2))
         assert found is None or not found.whole
 
 
-def test_bar_is_no_sheet() -> None:
+def test_bar_is_not_a_sheet() -> None:
     picture = np.full((200, 100), 255, np.uint8)
     picture[20:180, 35:65] = 0
     assert find_sheet(picture) is None
@@ -69,7 +69,7 @@ def test_panels_are_areas_with_straight_sides() -> None:
     assert not is_panel(disc)
 
 
-def test_filled_up_goes_on_at_the_level_nearby() -> None:
+def test_filled_area_continues_the_level_nearby() -> None:
     slope = np.tile(np.linspace(50, 250, 100), (80, 1)).astype(np.uint8)
     inside = np.zeros_like(slope)
     inside[20:60, 10:90] = 1
@@ -98,7 +98,7 @@ def test_sheet_in_a_hard_shadow_is_found_by_its_outline(label: int, angle: float
 
 
 @DIGITS
-def test_no_outlined_sheet_where_there_is_no_other_ground(label: int) -> None:
+def test_no_outlined_sheet_without_other_ground(label: int) -> None:
     page = scenes.page(scenes.ink(label))
     for light in (scenes.slope(0.6, 2.0), scenes.shadow(0.6, 0.2, 0.3)):
         assert find_outlined_sheet(scenes.levels(page * light, 2)) is None

@@ -43,7 +43,7 @@ def test_lines_go_and_strokes_stay(squared: bool, thickness: int, slant: int) ->
     assert share_kept(cleaned, lines & (1 - cv2.dilate(strokes, np.ones((9, 9), np.uint8)))) < 0.05
 
 
-def test_lines_that_are_fainter_than_strokes_are_seen_in_the_traces() -> None:
+def test_lines_fainter_than_strokes_are_found_in_the_traces() -> None:
     lines, strokes = ruled(), written()
     faint = lines.copy()
     faint[:, ::3] = 0  # above the threshold of strokes only here and there
@@ -51,11 +51,11 @@ def test_lines_that_are_fainter_than_strokes_are_seen_in_the_traces() -> None:
     assert share_kept(cleaned, faint & (1 - cv2.dilate(strokes, np.ones((9, 9), np.uint8)))) < 0.05
 
 
-def test_paper_without_lines_is_left_as_it_is() -> None:
+def test_paper_without_lines_is_unchanged() -> None:
     np.testing.assert_array_equal(without_lines(written(), written()), written())
 
 
-def test_level_strokes_of_a_digit_are_no_lines() -> None:
+def test_level_strokes_of_a_digit_are_not_lines() -> None:
     seven = blank()
     cv2.line(seven, (80, 50), (170, 50), 1, 3)
     cv2.line(seven, (170, 50), (120, 160), 1, 3)
@@ -68,7 +68,7 @@ def test_one_line_alone_may_be_a_digit() -> None:
     np.testing.assert_array_equal(without_lines(one, one), one)
 
 
-def test_foot_of_a_2_between_two_lines_is_no_third_one() -> None:
+def test_foot_of_a_2_between_two_lines_is_not_a_line() -> None:
     two, lines = blank(), blank()
     cv2.polylines(two, [np.array([(40, 60), (150, 60), (60, 150), (225, 148)])], False, 1, 4)
     lines[20:23] = lines[180:183] = 1

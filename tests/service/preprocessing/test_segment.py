@@ -53,7 +53,7 @@ def test_parts_of_a_digit_stay_together(strokes: tuple[Line, ...]) -> None:
     assert figure.box.longer == pytest.approx(max(np.ptp([y for line in strokes for _, y in line]), 1) + 9, abs=4)
 
 
-def test_figures_of_about_the_same_size_are_several() -> None:
+def test_figures_of_similar_size_are_several_digits() -> None:
     assert found(picture(((60, 60), (60, 140)), ((150, 60), (190, 60), (165, 140)))).several
 
 
@@ -65,7 +65,7 @@ def test_specks_are_not_joined_and_not_several() -> None:
     assert not found(grey).several
 
 
-def test_what_lies_along_the_rim_is_not_joined_to_what_does_not() -> None:
+def test_pieces_along_the_rim_are_not_joined_to_others() -> None:
     grey = picture(*FOUR)
     cv2.ellipse(grey, (150, 199), (40, 32), 0, 0, 360, 30, -1)
     assert found(grey).box == found(picture(*FOUR)).box
@@ -128,7 +128,7 @@ def test_ink_is_cut_to_the_figure() -> None:
     assert figure.ink[0].max() < 0.9
 
 
-def test_nothing_but_a_level_bar_specks_or_a_blot_is_no_figure() -> None:
+def test_bars_specks_and_blots_are_not_figures() -> None:
     specks = picture()
     for row, column in np.random.default_rng(1).integers(2, 198, (80, 2)):
         cv2.circle(specks, (int(column), int(row)), 1, 30, -1)

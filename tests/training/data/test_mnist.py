@@ -18,7 +18,7 @@ FILES = {part: f"{part}-idx{3 if part.endswith('images') else 1}-ubyte" for part
 
 
 def stamped_images(count: int, side: int = 28) -> Bytes:
-    """Return images that hold their own number, so that a test can tell which one it sees."""
+    """Return images that contain their own index, so that tests can identify them."""
     images = np.zeros((count, side, side), np.uint8)
     images[:, 0, 0], images[:, 0, 1] = np.divmod(np.arange(count), 256)
     return images
@@ -88,7 +88,7 @@ def damage_gzip(directory: Path) -> None:
 
 
 def replace(part: str, content: bytes, *, suffix: str = "") -> Callable[[Path], None]:
-    """Return what puts `content` in the place of a part's file."""
+    """Return a function that replaces the file of a part by `content`."""
 
     def change(directory: Path) -> None:
         (directory / (FILES[part] + ".gz")).unlink()
@@ -104,7 +104,7 @@ def other_pixel(part: str) -> bytes:
 
 
 BAD = {
-    "directory is missing": (shutil.rmtree, ["is no directory", "give --data"]),
+    "directory is missing": (shutil.rmtree, ["is not a directory", "give --data"]),
     "file is missing": (
         lambda directory: (directory / (FILES["t10k-labels"] + ".gz")).unlink(),
         [FILES["t10k-labels"], "is missing", "put MNIST's four IDX files there"],
@@ -143,7 +143,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("case", BAD)
-def test_bad_data_gets_one_line_that_names_file_finding_and_remedy(tmp_path: Path, case: str) -> None:
+def test_bad_data_gets_one_line_with_file_cause_and_remedy(tmp_path: Path, case: str) -> None:
     spoil, expected = BAD[case]
     write(tmp_path)
     spoil(tmp_path)
@@ -202,7 +202,7 @@ def test_real_mnist(mnist_dir: Path) -> None:
     assert loaded.train_images.shape == (55_000, 28, 28)
     assert loaded.validation_images.shape == (5_000, 28, 28)
     assert loaded.test_images.shape == (10_000, 28, 28)
-    # as published on the site of MNIST: the first training labels are 5, 0, 4, the first test label is 7
+    # from MNIST's site: the training labels start with 5, 0, 4, the test labels with 7
     assert loaded.train_labels[:3].tolist() == [5, 0, 4]
     assert loaded.test_labels[0] == 7
     assert np.bincount(loaded.test_labels).tolist() == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]

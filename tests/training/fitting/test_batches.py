@@ -72,11 +72,11 @@ def test_the_pool_is_shuffled_by_itself_and_shown_in_full() -> None:
 
 
 def test_a_recipe_with_a_mixture_needs_its_pool() -> None:
-    with pytest.raises(ValueError, match="mixes in a pool"):
+    with pytest.raises(ValueError, match="needs a pool"):
         order(MIXED, range(1))
 
 
-def test_own_digits_stand_at_the_end_of_each_batch_and_change_no_other_stream() -> None:
+def test_own_digits_end_each_batch_and_change_no_other_stream() -> None:
     own = replace(MIXED, own_share=0.2)
     found = order(own, range(20), pool=50, own=7)
     assert found.shape == (20, 10)

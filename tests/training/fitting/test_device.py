@@ -49,7 +49,7 @@ def no_gpu() -> None:
 
 
 @pytest.mark.usefixtures("no_gpu")
-def test_a_gpu_that_is_demanded_must_be_there() -> None:
+def test_a_required_gpu_must_exist() -> None:
     with pytest.raises(DeviceError) as caught:
         device.strategy("gpu")
     assert "\n" not in str(caught.value)
@@ -58,7 +58,7 @@ def test_a_gpu_that_is_demanded_must_be_there() -> None:
 
 
 @pytest.mark.usefixtures("no_gpu")
-def test_auto_takes_the_cpu_where_there_is_no_gpu() -> None:
+def test_auto_uses_the_cpu_without_a_gpu() -> None:
     assert device.describe(device.strategy("auto")) == "CPU"
 
 
@@ -69,13 +69,13 @@ def test_cpu_places_variables_there() -> None:
         assert "CPU:0" in tf.Variable(1.0).device
 
 
-@pytest.mark.parametrize(("mixed", "policy"), [(True, "mixed_float16"), (False, "float32")])
+@pytest.mark.parametrize(("mixed", "policy"), [(True, "mixed_bfloat16"), (False, "float32")])
 def test_strategy_sets_the_precision_of_layers_to_come(mixed: bool, policy: str) -> None:
     device.strategy("cpu", mixed_precision=mixed)
     assert keras.layers.Dense(1).dtype_policy.name == policy
 
 
-def test_memory_that_is_full_gets_one_line() -> None:
+def test_out_of_memory_gets_one_line() -> None:
     with pytest.raises(DeviceError, match="too little memory") as caught, device.failures_explained():
         tf.zeros([1 << 20, 1 << 20, 64])  # 256 TiB
     assert "\n" not in str(caught.value)
@@ -83,7 +83,7 @@ def test_memory_that_is_full_gets_one_line() -> None:
     assert "--resume" in str(caught.value)
 
 
-def test_another_failure_of_tensorflow_gets_one_line() -> None:
+def test_other_tensorflow_errors_are_one_line() -> None:
     with pytest.raises(DeviceError, match="TensorFlow failed") as caught, device.failures_explained():
         tf.linalg.inv(tf.zeros([2, 2]))
     assert "\n" not in str(caught.value)
@@ -102,7 +102,7 @@ def test_memory_growth_is_set_before_tensorflow_starts() -> None:
     assert found.stdout.split() == ["true", "False"]
 
 
-def test_a_strategy_can_be_made_whatever_ran_before() -> None:
+def test_a_strategy_can_be_created_after_other_tensorflow_code() -> None:
     tf.constant(1.0) + 1  # TensorFlow's context exists, and devices cannot be configured any more
     with device.strategy("auto").scope():
         tf.Variable(1.0).assign_add(1)

@@ -22,7 +22,7 @@ from training.synthesis.pictures import Part
 
 pytestmark = pytest.mark.usefixtures("precision_policy")
 
-# The epoch's history is written, its checkpoint is not: the kill from which going on is hardest.
+# After the epoch's history is written and before its checkpoint: the hardest moment to resume from.
 _KILLED_IN_EPOCH_TWO = """
 import os, signal, sys
 from pathlib import Path
@@ -164,39 +164,39 @@ def test_a_finished_run_resumes_without_training(run: Run, trained: fit.Fitted) 
     ],
 )
 @pytest.mark.usefixtures("trained")
-def test_resume_refuses_another_run(run: Run, options: Any, named: str) -> None:
+def test_resume_rejects_another_run(run: Run, options: Any, named: str) -> None:
     with pytest.raises(RunError, match=f"another {named}: "):
         start(run.directory, resume=True, **options)
 
 
-def test_resume_refuses_a_directory_without_a_run(tmp_path: Path) -> None:
+def test_resume_rejects_a_directory_without_a_run(tmp_path: Path) -> None:
     with pytest.raises(RunError, match="holds no run to resume"):
         start(tmp_path, resume=True)
 
 
 @pytest.mark.usefixtures("trained")
-def test_a_run_that_is_not_finished_is_not_overwritten(run: Run) -> None:
+def test_an_unfinished_run_is_not_overwritten(run: Run) -> None:
     before = run.weights.read_bytes()
     with pytest.raises(RunError, match="--resume"):
         start(run.directory)
     assert run.weights.read_bytes() == before
 
 
-def test_a_run_that_was_published_makes_room(tmp_path: Path) -> None:
+def test_a_published_run_is_replaced(tmp_path: Path) -> None:
     run = start(tmp_path)
     run.weights.write_bytes(b"")
     run.mark_finished("published as version 1")
     assert not start(tmp_path).weights.exists()
 
 
-def test_a_run_that_never_finished_an_epoch_makes_room(tmp_path: Path) -> None:
+def test_a_run_without_a_finished_epoch_is_replaced(tmp_path: Path) -> None:
     start(tmp_path)
     start(tmp_path, seed=2)
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"7", b"\xff\xfe"])
 @pytest.mark.parametrize("resume", [True, False])
-def test_a_damaged_record_of_the_run_is_said_to_be(tmp_path: Path, content: bytes, resume: bool) -> None:
+def test_a_damaged_run_record_is_reported(tmp_path: Path, content: bytes, resume: bool) -> None:
     (tmp_path / "run.json").write_bytes(content)
     with pytest.raises(RunError) as caught:
         start(tmp_path, resume=resume)
@@ -215,8 +215,8 @@ def test_a_full_disk_leaves_the_last_checkpoint(interrupted: Run) -> None:
     assert [entry["epoch"] for entry in train(start(interrupted.directory, resume=True)).history] == [1, 2, 3, 4]
 
 
-@pytest.mark.parametrize("kept", [0, 7, 0.99])  # a share, or a number of bytes
-def test_a_damaged_checkpoint_is_said_to_be(interrupted: Run, kept: float) -> None:
+@pytest.mark.parametrize("kept", [0, 7, 0.99])  # share, or number of bytes
+def test_a_damaged_checkpoint_is_reported(interrupted: Run, kept: float) -> None:
     content = interrupted.weights.read_bytes()
     interrupted.weights.write_bytes(content[: int(kept if kept > 1 else kept * len(content))])
     with pytest.raises(RunError) as caught:
@@ -226,13 +226,13 @@ def test_a_damaged_checkpoint_is_said_to_be(interrupted: Run, kept: float) -> No
     assert "delete the run directory" in str(caught.value)
 
 
-@pytest.mark.parametrize("batch_size", [33, 20])  # 45 and 75 steps, which 32 does not divide
+@pytest.mark.parametrize("batch_size", [33, 20])  # 45 and 75 steps, not multiples of 32
 def test_an_epoch_has_as_many_steps_as_it_should(tmp_path: Path, batch_size: int) -> None:
     recipe = replace(drawn.RECIPE, batch_size=batch_size, hidden=(8,), deformation=None)
     run = start(tmp_path, recipe=recipe, epochs=2)
     train(run, recipe, epochs=2)
     with np.load(run.weights) as checkpoint:
-        first_of_the_optimizer = "4"  # after two kernels and two biases: its count of steps
+        first_of_the_optimizer = "4"  # after two kernels and two biases: the optimizer's step count
         assert checkpoint[first_of_the_optimizer] == 2 * (1_500 // batch_size)
 
 
@@ -245,8 +245,8 @@ def test_mixed_precision_trains_and_resumes_a_model_that_computes_in_float32(tmp
     check_same_weights(resumed, whole)
 
 
-def test_the_epochs_behind_a_checkpoint_are_no_matter_of_the_optimizer(tmp_path: Path, recipe: Recipe) -> None:
-    """Mixed precision leaves out steps whose gradients overflow, so the optimizer counts fewer than there were."""
+def test_epochs_are_counted_independently_of_the_optimizer(tmp_path: Path, recipe: Recipe) -> None:
+    """Mixed precision skips steps whose gradients overflow, so the optimizer counts fewer steps."""
     device.strategy("cpu", mixed_precision=True)
     model = network.build(recipe)
     network.compile_for(model, recipe, steps_per_epoch=30, epochs=3)
@@ -261,7 +261,7 @@ def test_the_epochs_behind_a_checkpoint_are_no_matter_of_the_optimizer(tmp_path:
     assert json.loads((tmp_path / "history.json").read_text()) == [{"epoch": 1.0}, {"epoch": 2.0}]
 
 
-def test_dropout_goes_on_where_it_was(tmp_path: Path, recipe: Recipe) -> None:
+def test_dropout_resumes_exactly(tmp_path: Path, recipe: Recipe) -> None:
     recipe = replace(recipe, dropout=0.4, deformation=None)
     whole = train(start(tmp_path / "whole", recipe=recipe), recipe)
     interrupt(start(tmp_path / "parts", recipe=recipe), recipe=recipe)
@@ -277,7 +277,7 @@ def test_an_ensemble_resumes_to_the_same_answers(tmp_path: Path, recipe: Recipe,
     assert accuracy(whole.model, data) > 0.85
 
 
-def test_a_run_is_resumed_that_is_older_than_a_field_of_its_recipe(tmp_path: Path, recipe: Recipe) -> None:
+def test_a_run_older_than_a_recipe_field_resumes(tmp_path: Path, recipe: Recipe) -> None:
     start(tmp_path)
     path = tmp_path / "run.json"
     written = json.loads(path.read_text())

@@ -1,4 +1,4 @@
-"""The compiled loop against steps taken one by one."""
+"""The compiled loop against single steps."""
 
 from dataclasses import replace
 from typing import Any
@@ -20,7 +20,7 @@ from training.synthesis import augment
 pytestmark = pytest.mark.usefixtures("precision_policy")
 
 STEPS = 6
-PLAIN = replace(drawn.RECIPE, optimizer="sgd", learning_rate=0.1, deformation=None)  # Adam would blow rounding up
+PLAIN = replace(drawn.RECIPE, optimizer="sgd", learning_rate=0.1, deformation=None)  # Adam would amplify rounding
 DEFORMED = replace(PLAIN, deformation=drawn.RECIPE.deformation)
 DATA = drawn.mnist()
 ORDER = batches.order(drawn.RECIPE, range(STEPS), digits=len(DATA.train_labels), pool=0, seed=1)
@@ -40,7 +40,7 @@ def looped(
     pixels: Any = DATA.train_images,
     wanted: Any = None,
 ) -> tuple[Any, Any]:
-    """Return a model that was trained for one epoch of six steps, from step 6 on, and its figures."""
+    """Return a model after one epoch of six steps, starting at step 6, and its figures."""
     strategy = device.strategy("cpu")
     with strategy.scope():
         model = compiled(recipe)
@@ -51,7 +51,7 @@ def looped(
 
 
 def by_hand(recipe: Recipe) -> tuple[Any, list[float]]:
-    """Return the model that Keras' own steps make on the same batches, and their losses."""
+    """Return the model after Keras' own steps on the same batches, and their losses."""
     model, losses = compiled(recipe), []
     for number, chosen in enumerate(ORDER):
         pixels = DATA.train_images[chosen].astype(np.float32)
@@ -63,7 +63,7 @@ def by_hand(recipe: Recipe) -> tuple[Any, list[float]]:
 
 @pytest.mark.parametrize("xla", [False, True])
 @pytest.mark.parametrize("recipe", [DEFORMED, PLAIN], ids=["deformed", "plain"])
-def test_an_epoch_in_one_call_is_what_its_steps_are(recipe: Recipe, xla: bool) -> None:
+def test_an_epoch_in_one_call_equals_its_steps(recipe: Recipe, xla: bool) -> None:
     (found, figures), (expected, _) = looped(recipe, xla=xla), by_hand(recipe)
     for found_weight, expected_weight in zip(found.get_weights(), expected.get_weights(), strict=True):
         np.testing.assert_allclose(found_weight, expected_weight, atol=2e-4)
@@ -87,21 +87,21 @@ def test_the_loss_is_the_mean_over_the_steps() -> None:
 
 
 @pytest.mark.parametrize("xla", [False, True])
-def test_a_loss_that_is_no_number_names_its_step(xla: bool) -> None:
+def test_a_nan_loss_names_its_step(xla: bool) -> None:
     wanted = targets(DATA.train_labels)
-    wanted[ORDER[4][0]] = np.nan  # an epoch shows it once: in the fifth of the steps, which is step 10 of the run
+    wanted[ORDER[4][0]] = np.nan  # each epoch uses it once: in its fifth step, step 10 of the run
     with pytest.raises(TrainingError, match=r"not a finite number at step 10, in epoch 2\. Nothing was published"):
         looped(PLAIN, xla=xla, wanted=wanted)
 
 
-def test_weights_that_are_no_numbers_are_found_though_relu_hides_them() -> None:
+def test_nan_weights_are_found_even_behind_relu() -> None:
     pixels = DATA.train_images.astype(np.float16)
     pixels[:, 0, 0] = np.nan
     with pytest.raises(TrainingError, match=r"not finite numbers after epoch 2\. Nothing was published"):
         looped(PLAIN, pixels=pixels)
 
 
-def test_validation_is_keras_own_over_more_than_one_batch() -> None:
+def test_validation_equals_keras_over_several_batches() -> None:
     model = compiled()
     images, wanted = np.tile(DATA.validation_images, (4, 1, 1)), targets(np.tile(DATA.validation_labels, 4))
     figures = loop.Validation(model, images, wanted).judge()
@@ -111,7 +111,7 @@ def test_validation_is_keras_own_over_more_than_one_batch() -> None:
 
 
 def traced() -> list[Any]:
-    """Return all operations of an epoch's graph, as NodeDefs."""
+    """Return all operations of an epoch's graph as NodeDefs."""
     strategy = device.strategy("cpu")
     with strategy.scope():
         model = compiled()
@@ -122,15 +122,15 @@ def traced() -> list[Any]:
     return [*graph.node, *(node for function in graph.library.function for node in function.node_def)]
 
 
-def test_nothing_of_the_graph_needs_the_host_between_steps() -> None:
-    """Python functions, and iterators over data of the host, are what would stop a device."""
+def test_no_operation_of_the_graph_needs_the_host() -> None:
+    """Python functions and host iterators would make a device wait."""
     kinds = {node.op for node in traced()}
     assert any("While" in kind for kind in kinds)
     assert not {kind for kind in kinds if "PyFunc" in kind or "Iterator" in kind or "Dataset" in kind}
 
 
 def has_gpu_kernel(node: Any) -> bool:
-    """Tell whether this build of TensorFlow has a kernel of `node` and its types for a GPU."""
+    """Return whether this TensorFlow build has a GPU kernel for `node` and its types."""
     return any(
         kernel.device_type in ("GPU", "DEFAULT")
         and all(node.attr[rule.name].type in rule.allowed_values.list.type for rule in kernel.constraint)
@@ -139,7 +139,7 @@ def has_gpu_kernel(node: Any) -> bool:
 
 
 def test_a_gpu_has_a_kernel_for_each_operation() -> None:
-    """The wheel holds them, so no GPU is needed to see it. What had none would run on the host, in each step."""
+    """The wheel contains them, so no GPU is needed here. An operation without one would run on the host."""
     known = kernels.get_registered_kernels_for_op("MatMul").kernel
     if not any(kernel.device_type == "GPU" for kernel in known):
         pytest.skip("this build of TensorFlow has no GPU kernels")

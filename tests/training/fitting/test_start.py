@@ -28,11 +28,11 @@ AFTER = replace(drawn.RECIPE, name="tiny-after", start=drawn.RECIPE.name, epochs
 
 @pytest.fixture(autouse=True)
 def known(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What comes first stands in the table of recipes."""
+    """Put the first recipe into the table."""
     monkeypatch.setitem(recipes.RECIPES, drawn.RECIPE.name, drawn.RECIPE)  # type: ignore[arg-type]
 
 
-def test_it_goes_on_from_the_weights(tmp_path: Path, data: Mnist, trained: fit.Fitted) -> None:
+def test_training_starts_from_the_given_weights(tmp_path: Path, data: Mnist, trained: fit.Fitted) -> None:
     run = Run.open(tmp_path, AFTER, 1, 1, data, resume=False)
     learnt = fit.fit(AFTER, data, run, seed=1, epochs=1, strategy=device.strategy("cpu"), start=trained.model)
     moved = [
@@ -42,7 +42,7 @@ def test_it_goes_on_from_the_weights(tmp_path: Path, data: Mnist, trained: fit.F
     assert 0 < max(moved) < 1e-3
 
 
-def test_what_is_published_is_the_mean_of_before_and_after(tmp_path: Path, data: Mnist, trained: fit.Fitted) -> None:
+def test_published_weights_are_the_mean_of_before_and_after(tmp_path: Path, data: Mnist, trained: fit.Fitted) -> None:
     def learnt(share: float) -> list[Any]:
         recipe = replace(AFTER, learning_rate=1e-2, start_share=share)
         run = Run.open(tmp_path / str(share), recipe, 1, 1, data, resume=False)
@@ -78,7 +78,7 @@ def test_branches_learn_apart_and_become_one(
     assert "finished" in json.loads((tmp_path / "run" / "branch-1" / "run.json").read_text(encoding="utf-8"))
 
 
-def test_the_pipeline_trains_it_whole_and_says_so(tmp_path: Path, data: Mnist) -> None:
+def test_the_pipeline_trains_and_reports(tmp_path: Path, data: Mnist) -> None:
     number = pipeline.run(AFTER, data, options(tmp_path, epochs=AFTER.epochs))
     version = tmp_path / "models" / MODEL_NAME / number
     said = Manifest.read(version).metrics["start"]
@@ -89,14 +89,14 @@ def test_the_pipeline_trains_it_whole_and_says_so(tmp_path: Path, data: Mnist) -
 
 
 @pytest.mark.usefixtures("trained")
-def test_one_that_is_there_is_taken(tmp_path: Path, data: Mnist, run: Run) -> None:
+def test_an_existing_pool_is_reused(tmp_path: Path, data: Mnist, run: Run) -> None:
     before = run.weights.stat().st_mtime_ns
     pipeline.run(AFTER, data, options(tmp_path, epochs=AFTER.epochs, start=run.directory))
     assert run.weights.stat().st_mtime_ns == before
     assert not (tmp_path / "run" / "start").exists()
 
 
-def test_its_pictures_begin_with_those_learnt_before_and_calibrate_int8(
+def test_pictures_begin_with_those_learnt_before_and_calibrate_int8(
     tmp_path: Path, data: Mnist, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mixture = Mixture(renderings=20, forms=10, outliers=10, held_out=20)
@@ -120,14 +120,14 @@ def test_its_pictures_begin_with_those_learnt_before_and_calibrate_int8(
     np.testing.assert_array_equal(calibrated_on[0], found.training.images)
 
 
-def test_it_goes_on_where_it_was_cut_off(tmp_path: Path, data: Mnist) -> None:
+def test_an_interrupted_comparison_resumes(tmp_path: Path, data: Mnist) -> None:
     with interrupted(after=2):
         pipeline.run(AFTER, data, options(tmp_path, epochs=AFTER.epochs))
     assert pipeline.run(AFTER, data, options(tmp_path, epochs=AFTER.epochs, resume=True)) == "1"
 
 
 @pytest.mark.usefixtures("trained")
-def test_a_branch_goes_on_where_it_was_cut_off(tmp_path: Path, data: Mnist, run: Run) -> None:
+def test_a_branch_resumes_where_it_was_interrupted(tmp_path: Path, data: Mnist, run: Run) -> None:
     recipe = replace(AFTER, epochs=2, branches=2)
     main, branch = (Run(tmp_path / "run" / name, {}) for name in (".", "branch-1"))
     with interrupted(after=1, within="branch-1"):
@@ -140,7 +140,7 @@ def test_a_branch_goes_on_where_it_was_cut_off(tmp_path: Path, data: Mnist, run:
     assert (len(after), after[0]) == (2, second[0])
 
 
-def test_a_comparison_does_not_train_what_comes_first(tmp_path: Path, data: Mnist) -> None:
+def test_a_comparison_does_not_train_prerequisites(tmp_path: Path, data: Mnist) -> None:
     given = compare.Options(epochs=1, seeds=1, device="cpu", directory=tmp_path, report=tmp_path / "report")
     with pytest.raises(TrainingError, match="tiny-after needs tiny first"):
         compare.run([AFTER], data, given)

@@ -18,7 +18,7 @@ from training.fitting import fit
 from training.fitting.run import Run
 from training.lessons import compare, side_by_side
 
-pytestmark = [pytest.mark.usefixtures("precision_policy"), pytest.mark.timeout(900)]  # seven trainings to begin with
+pytestmark = [pytest.mark.usefixtures("precision_policy"), pytest.mark.timeout(900)]  # seven trainings at first
 
 NAMES = ("dmlp-relu", "dmlp-tanh-glorot", "dmlp-zeros")
 RECIPES = [replace(recipes.find(name), hidden=(32, 16), batch_size=50) for name in NAMES]
@@ -31,14 +31,14 @@ def options(directory: Path, **changes: Any) -> compare.Options:
 
 @pytest.fixture(scope="module")
 def blind() -> Mnist:
-    """The drawn digits without a test set: whoever reads one to compare has nothing to read."""
+    """The drawn digits without a test set, so that a comparison cannot use it."""
     data = drawn.mnist()
     return replace(data, test_images=data.test_images[:0], test_labels=data.test_labels[:0])
 
 
 @pytest.fixture(scope="module")
 def compared(tmp_path_factory: pytest.TempPathFactory, blind: Mnist) -> Path:
-    """The directory of a comparison that was cut off in its third training, and run again."""
+    """The directory of a comparison that was interrupted in its third training and resumed."""
     directory = tmp_path_factory.mktemp("compared")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(compare, "fit", CutOff(3))
@@ -52,7 +52,7 @@ def compared(tmp_path_factory: pytest.TempPathFactory, blind: Mnist) -> Path:
 
 
 class CutOff:
-    """The module `fit`, in which somebody presses Ctrl-C when the training of that number has ended an epoch."""
+    """The module `fit` with Ctrl-C after the first epoch of the training with this number."""
 
     Run = Run
 
@@ -82,7 +82,7 @@ def test_each_recipe_and_seed_leaves_a_file_and_nothing_else(compared: Path) -> 
     assert {path.name for path in (compared / "run").iterdir()} == names
 
 
-def test_a_record_has_what_was_seen(compared: Path) -> None:
+def test_a_record_holds_the_measurements(compared: Path) -> None:
     for record in records(compared):
         assert [entry["epoch"] for entry in record["history"]] == [1, 2]
         assert np.shape(record["gradients"]) == (3, 3)
@@ -91,7 +91,7 @@ def test_a_record_has_what_was_seen(compared: Path) -> None:
         assert record["weights"] > 784 * 32
 
 
-def test_the_table_says_what_the_records_say(compared: Path, report: str) -> None:
+def test_the_table_matches_the_records(compared: Path, report: str) -> None:
     found = [record for record in records(compared) if record["recipe"]["name"] == "dmlp-relu"]
     last = [100 * record["history"][-1]["val_accuracy"] for record in found]
     accuracy = f"{np.mean(last):.2f}% ({min(last):.2f} to {max(last):.2f})"
@@ -111,7 +111,7 @@ def test_recipes_stand_in_the_comparisons_that_have_two_of_them(report: str) -> 
     assert report.count("| `dmlp-tanh-glorot` |") == 1
 
 
-def test_every_plot_is_there_and_is_a_picture(compared: Path, report: str) -> None:
+def test_every_plot_is_a_picture(compared: Path, report: str) -> None:
     named = re.findall(r"!\[[^]]*\]\(([^)]*)\)", report)
     assert len(named) == 4
     for name in named:
@@ -129,21 +129,21 @@ def test_a_single_recipe_and_a_training_that_diverged_can_be_reported(tmp_path: 
 
 
 @pytest.mark.parametrize(("changes", "named"), [({"epochs": 3}, "epochs"), ({"hidden": (32, 17)}, "recipe")])
-def test_what_was_made_otherwise_is_not_taken(
+def test_a_pool_made_differently_is_not_reused(
     compared: Path, blind: Mnist, changes: dict[str, Any], named: str
 ) -> None:
     recipe = replace(RECIPES[0], hidden=changes.get("hidden", RECIPES[0].hidden))
-    with pytest.raises(RunError, match=f"another {named}: name another --run-dir"):
+    with pytest.raises(RunError, match=f"another {named}: give another --run-dir"):
         compare.run([recipe], blind, options(compared, epochs=changes.get("epochs", 2)))
 
 
-def test_other_words_or_another_floor_do_not_matter(compared: Path, blind: Mnist) -> None:
+def test_summary_and_floor_do_not_identify_a_run(compared: Path, blind: Mnist) -> None:
     recipe = replace(RECIPES[0], summary="in other words", accuracy_floor=0.5)
     compare.run([recipe], blind, options(compared, report=compared / "other"))
     assert "in other words" in (compared / "other" / side_by_side.REPORT_FILE).read_text()
 
 
-def test_what_is_older_than_a_field_of_its_recipe_is_taken(compared: Path, blind: Mnist) -> None:
+def test_records_older_than_a_recipe_field_are_reused(compared: Path, blind: Mnist) -> None:
     path = compared / "run" / "dmlp-relu-seed1.json"
     record = json.loads(path.read_text())
     del record["recipe"]["convolutions"]
@@ -158,14 +158,14 @@ def test_a_recipe_that_has_a_teacher_is_not_compared(tmp_path: Path, blind: Mnis
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff"])
-def test_a_damaged_record_is_said_to_be(tmp_path: Path, blind: Mnist, content: bytes) -> None:
+def test_a_damaged_record_is_reported(tmp_path: Path, blind: Mnist, content: bytes) -> None:
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "dmlp-relu-seed1.json").write_bytes(content)
     with pytest.raises(RunError, match=r"dmlp-relu-seed1\.json cannot be read .*: delete it"):
         compare.run(RECIPES, blind, options(tmp_path))
 
 
-def test_an_unknown_recipe_is_answered_with_the_known_ones(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_error_for_an_unknown_recipe_lists_known_ones(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["compare", "dmlp-relu", "best"]) == 1
     line = capsys.readouterr().err
     assert line.count("\n") == 1
@@ -181,7 +181,7 @@ def test_a_bad_command_is_explained(capsys: pytest.CaptureFixture[str], argument
     assert "python -m training compare" in capsys.readouterr().err
 
 
-def test_interrupted_on_the_command_line_it_says_how_to_go_on(
+def test_an_interrupted_command_says_how_to_resume(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     def interrupted(*_arguments: Any) -> None:

@@ -1,4 +1,4 @@
-"""A lesson produces a version with a card that the service's engine can open."""
+"""A lesson publishes a version that the service's engine opens, with a card."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -43,7 +43,7 @@ def test_a_lesson_is_verified_and_can_be_run(tmp_path: Path, name: str, epochs: 
     assert said in (version / "README.md").read_text(encoding="utf-8")
 
     manifest = Manifest.read(version)
-    engine = Engine.open(manifest.read_file(version, FLOAT32_FILE))  # so few drawn digits teach no one to read
+    engine = Engine.open(manifest.read_file(version, FLOAT32_FILE))  # too few digits to learn from
     engine.self_test(manifest)
     probabilities = engine.run(data.test_images)
     assert probabilities.shape == (300, 10)
@@ -55,7 +55,7 @@ def test_a_lesson_is_verified_and_can_be_run(tmp_path: Path, name: str, epochs: 
     assert verified[FLOAT32_FILE]["test"]["errors"] <= (1 - floor) * 300
 
 
-def test_a_service_refuses_a_lesson_that_has_learnt_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_service_rejects_an_untrained_lesson(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     models = publish(tmp_path, replace(recipes.find("dmlp-zeros"), **SMALL, accuracy_floor=0), 1)
     store = model_store(Settings(models_dir=models, model_name="dmlp-zeros", provider="cpu"))
     store.refresh()
@@ -64,7 +64,7 @@ def test_a_service_refuses_a_lesson_that_has_learnt_nothing(tmp_path: Path, caps
     assert f"a service will refuse this version: {FLOAT32_FILE}: it reads" in capsys.readouterr().out
 
 
-def test_a_service_takes_no_lesson_unasked(tmp_path: Path) -> None:
+def test_a_service_does_not_load_a_lesson_by_default(tmp_path: Path) -> None:
     models = publish(tmp_path, replace(recipes.find("dmlp-relu"), **SMALL, accuracy_floor=0), 1)
     store = model_store(Settings(models_dir=models, model_name=MODEL_NAME, provider="cpu"))
     store.refresh()

@@ -27,11 +27,11 @@ def test_the_gradient_of_one_layer_is_the_textbooks(data: Mnist) -> None:
     assert found == pytest.approx(np.linalg.norm(pixels.T @ error / 40), rel=1e-4)
 
 
-def test_units_that_answer_nothing_are_dead(data: Mnist) -> None:
+def test_units_without_output_are_dead(data: Mnist) -> None:
     model = network.build(replace(drawn.RECIPE, hidden=(5, 4)))
     first = probe.dense_layers(model)[0]
     kernel, bias = first.get_weights()
-    kernel[:, :3], bias[:3] = -1, 0  # no ink lifts them over zero
+    kernel[:, :3], bias[:3] = -1, 0  # no input activates them
     kernel[:, 3:], bias[3:] = 1, 0.5
     first.set_weights([kernel, bias])
     hidden, _, logits = probe.look(model, data.test_images[:30])

@@ -32,7 +32,7 @@ def teacher(tmp_path_factory: pytest.TempPathFactory) -> fit.Fitted:
 
 @pytest.fixture
 def known(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The teacher stands in the table of recipes."""
+    """Put the teacher into the table of recipes."""
     monkeypatch.setitem(recipes.RECIPES, TEACHER.name, TEACHER)  # type: ignore[arg-type]
 
 
@@ -57,7 +57,7 @@ def test_the_divergence_is_that_of_the_softened_probabilities() -> None:
     np.testing.assert_allclose(distill.divergence(pupil + 7, pupil, 3.0), 0, atol=1e-5)
 
 
-def test_a_pupil_has_the_weights_of_its_network_and_leaves_the_teacher_as_it_is(
+def test_a_student_has_its_networks_weights_and_leaves_the_teacher_unchanged(
     tmp_path: Path, teacher: fit.Fitted
 ) -> None:
     before = [weight.copy() for weight in teacher.model.get_weights()]
@@ -69,7 +69,7 @@ def test_a_pupil_has_the_weights_of_its_network_and_leaves_the_teacher_as_it_is(
         np.testing.assert_array_equal(found, expected)
 
 
-def test_a_pupil_learns_what_the_teacher_answers_and_not_the_labels(tmp_path: Path, teacher: fit.Fitted) -> None:
+def test_a_student_learns_the_teachers_answers_and_not_the_labels(tmp_path: Path, teacher: fit.Fitted) -> None:
     data = drawn.mnist()
     wrong = replace(data, train_labels=((data.train_labels + 1) % 10).astype(np.uint8))
     learnt = train(PUPIL, tmp_path, data=wrong, teacher=teacher.model)
@@ -79,7 +79,7 @@ def test_a_pupil_learns_what_the_teacher_answers_and_not_the_labels(tmp_path: Pa
     assert losses[-1] < losses[0] / 3
 
 
-def test_validation_goes_by_the_labels(tmp_path: Path, teacher: fit.Fitted) -> None:
+def test_validation_uses_the_labels(tmp_path: Path, teacher: fit.Fitted) -> None:
     data = drawn.mnist()
     learnt = train(PUPIL, tmp_path, teacher=teacher.model)
     expected = keras.losses.categorical_crossentropy(
@@ -88,7 +88,7 @@ def test_validation_goes_by_the_labels(tmp_path: Path, teacher: fit.Fitted) -> N
     assert learnt.history[-1]["val_loss"] == pytest.approx(float(np.mean(expected)), rel=1e-3)
 
 
-def test_a_pupil_goes_on_where_it_was(tmp_path: Path, teacher: fit.Fitted) -> None:
+def test_a_resumed_student_continues_exactly(tmp_path: Path, teacher: fit.Fitted) -> None:
     whole = train(PUPIL, tmp_path / "whole", teacher=teacher.model)
     with interrupted(after=2):
         train(PUPIL, tmp_path / "parts", teacher=teacher.model)
@@ -98,7 +98,7 @@ def test_a_pupil_goes_on_where_it_was(tmp_path: Path, teacher: fit.Fitted) -> No
 
 
 @pytest.mark.usefixtures("known")
-def test_the_pipeline_trains_the_teacher_first_and_says_so(tmp_path: Path, data: Mnist) -> None:
+def test_the_pipeline_trains_the_teacher_first(tmp_path: Path, data: Mnist) -> None:
     number = pipeline.run(replace(PUPIL, accuracy_floor=0), data, options(tmp_path))
     version = tmp_path / "models" / MODEL_NAME / number
     said = Manifest.read(version).metrics["teacher"]
@@ -112,9 +112,9 @@ def test_the_pipeline_trains_the_teacher_first_and_says_so(tmp_path: Path, data:
 
 
 @pytest.mark.usefixtures("known")
-def test_a_teacher_that_is_there_is_not_trained_again(tmp_path: Path, data: Mnist) -> None:
+def test_an_existing_teacher_is_not_trained_again(tmp_path: Path, data: Mnist) -> None:
     lax = replace(PUPIL, accuracy_floor=0)
-    pipeline.run(lax, data, options(tmp_path, epochs=1))  # so short a run has a teacher as short
+    pipeline.run(lax, data, options(tmp_path, epochs=1))  # a short run trains its teacher as briefly
     with pytest.raises(RunError, match="another epochs"):
         pipeline.run(lax, data, options(tmp_path, run_dir=tmp_path / "next", teacher=tmp_path / "run" / "teacher"))
     train(TEACHER, tmp_path / "teacher")
@@ -126,7 +126,7 @@ def test_a_teacher_that_is_there_is_not_trained_again(tmp_path: Path, data: Mnis
 
 
 @pytest.mark.usefixtures("known")
-def test_a_run_that_was_cut_off_while_its_teacher_learnt_goes_on(tmp_path: Path, data: Mnist) -> None:
+def test_a_run_interrupted_during_its_teachers_training_resumes(tmp_path: Path, data: Mnist) -> None:
     lax = replace(PUPIL, accuracy_floor=0)
     with interrupted(after=1):
         pipeline.run(lax, data, options(tmp_path))
@@ -135,7 +135,7 @@ def test_a_run_that_was_cut_off_while_its_teacher_learnt_goes_on(tmp_path: Path,
     assert pipeline.run(lax, data, options(tmp_path, resume=True)) == "1"
 
 
-def test_own_digits_are_learnt_by_their_labels_and_the_others_by_the_teachers_answers(teacher: fit.Fitted) -> None:
+def test_own_digits_are_learnt_by_label_and_others_from_the_teacher(teacher: fit.Fitted) -> None:
     images = drawn.mnist().train_images[:6].astype(np.float32)
     wanted = targets(np.array([3, 3, 3, 4, 4, 4], np.uint8))
     pupil = np.random.default_rng(3).normal(0, 3, (6, 10)).astype(np.float32)

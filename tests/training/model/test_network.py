@@ -18,12 +18,12 @@ DEFAULT = recipes.find(recipes.DEFAULT)
 
 
 def dense(model: Any) -> list[Any]:
-    """Return the layers with weights of a network that is one."""
+    """Return the layers with weights of a single network."""
     return [layer for layer in model.layers if isinstance(layer, keras.layers.Dense)]
 
 
 def train(recipe: Recipe, data: Mnist, *, steps: int, weights: Any = None) -> tuple[Any, Any]:
-    """Train `recipe` for so many batches, from `weights` if given; return the model, and its weights before."""
+    """Train `recipe` for `batches` batches, from `weights` if given; return the model and its initial weights."""
     keras.utils.set_random_seed(4)
     model = network.build(recipe)
     if weights is not None:
@@ -37,7 +37,7 @@ def train(recipe: Recipe, data: Mnist, *, steps: int, weights: Any = None) -> tu
 
 
 def learning_rates(recipe: Recipe, *, steps_per_epoch: int, epochs: int) -> list[float]:
-    """Return the learning rate of every step, and of the one after the last."""
+    """Return the learning rate of every step and of the one after the last."""
     model = network.build(replace(recipe, hidden=(4,)))
     network.compile_for(model, recipe, steps_per_epoch=steps_per_epoch, epochs=epochs)
     rates = []
@@ -86,6 +86,22 @@ def test_precision_can_differ_from_the_global_policy(recipe: Recipe) -> None:
     assert {weight.dtype for layer in mixed for weight in layer.weights} == {"float32"}
 
 
+@pytest.mark.parametrize("decay", [0.0, 0.1])
+def test_the_fused_adam_is_kerass_adam(data: Mnist, decay: float) -> None:
+    recipe = replace(DEFAULT, hidden=(16,), batch_size=32, weight_decay=decay)
+    fused, before = train(recipe, data, steps=5)
+    plain = network.build(recipe)
+    plain.set_weights(before)
+    optimizer = keras.optimizers.Adam(fused.optimizer._learning_rate, weight_decay=decay or None)
+    optimizer.exclude_from_weight_decay(var_names=["bias"])
+    plain.compile(optimizer=optimizer, loss=network.loss(recipe), jit_compile=False)
+    images, labels = data.train_images[:160].astype(np.float32), targets(data.train_labels[:160])
+    plain.fit(images, labels, batch_size=32, shuffle=False, verbose=0)
+    for ours, theirs, start in zip(fused.get_weights(), plain.get_weights(), before, strict=True):
+        assert np.abs(theirs - start).max() > 1e-4
+        np.testing.assert_allclose(ours, theirs, atol=1e-6)
+
+
 def test_learning_rate_climbs_linearly_then_falls_along_a_half_cosine() -> None:
     recipe = replace(DEFAULT, learning_rate=1e-3, warmup_epochs=2)
     expected = [1e-3 * step / 20 for step in range(20)]
@@ -117,7 +133,7 @@ def test_accuracy_counts_digits_alone() -> None:
         ("sigmoid-sgd", 784 * 256 + 256 + 256 * 256 + 256 + 256 * 10 + 10),
         ("relu-adam-3", 269_322),
         ("dmlp-tanh-uniform", 1_859_082),
-        ("dmlp-500", 1_149_010),  # the textbook's count
+        ("dmlp-500", 1_149_010),  # the textbook's number
         ("dmlp-linear", 1_859_082),
         ("dmlp-ensemble", 3 * 1_859_082),
     ],
@@ -166,10 +182,10 @@ def test_two_layers_of_one_recipe_start_from_different_numbers() -> None:
         ("dmlp-tanh-logits", np.tanh, lambda x: x),
         ("dmlp-leaky-relu", lambda x: np.where(x < 0, 0.01 * x, x), lambda x: x),
         ("dmlp-linear", lambda x: x, lambda x: x),
-        ("dmlp-dropout", lambda x: np.maximum(x, 0), lambda x: x),  # no unit is left out of an answer
+        ("dmlp-dropout", lambda x: np.maximum(x, 0), lambda x: x),  # inference drops no unit
     ],
 )
-def test_lessons_compute_what_they_say(name: str, hidden: Any, output: Any, data: Mnist) -> None:
+def test_lessons_compute_what_they_describe(name: str, hidden: Any, output: Any, data: Mnist) -> None:
     model = network.build(replace(recipes.find(name), hidden=(30, 20)))
     values = data.test_images[:20].reshape(20, 784).astype(np.float64) / 255
     for layer, activation in zip(dense(model), (hidden, hidden, output), strict=True):
@@ -197,7 +213,7 @@ def test_losses_are_those_of_their_formula(name: str) -> None:
     assert float(network.loss(recipes.find(name))(targets, outputs)) == pytest.approx(expected[name], rel=1e-5)
 
 
-def test_the_rate_of_a_lesson_stays() -> None:
+def test_a_lessons_learning_rate_is_constant() -> None:
     recipe = recipes.find("dmlp-momentum")
     assert learning_rates(recipe, steps_per_epoch=10, epochs=3) == pytest.approx([0.01] * 31)
 
@@ -263,7 +279,7 @@ def test_an_ensemble_answers_with_the_mean_of_probabilities(data: Mnist) -> None
     np.testing.assert_allclose(softmax(network.pooled(model).predict(images, verbose=0), axis=1), expected, atol=1e-6)
 
 
-def test_an_impossible_answer_of_an_ensemble_has_a_logarithm() -> None:
+def test_zero_probabilities_of_an_ensemble_have_a_finite_log() -> None:
     logits = np.zeros((1, 2, 10), np.float32)
     logits[..., 0] = 500
     assert np.isfinite(network.log_mean_probability(logits)).all()
@@ -283,5 +299,5 @@ def test_each_member_learns_as_it_would_alone(data: Mnist, loss: str) -> None:
 
 def test_accuracy_of_an_ensemble_is_that_of_its_mean() -> None:
     logits = np.zeros((1, 3, 10), np.float32)
-    logits[0, :2, 1], logits[0, 2, 7] = 1, 9  # two lean to 1, one is sure of 7
+    logits[0, :2, 1], logits[0, 2, 7] = 1, 9  # two slightly prefer 1, one is sure of 7
     assert [float(count) for count in network.count_right(np.eye(10)[[7]], logits)] == [1, 1]

@@ -20,7 +20,7 @@ from training.release.equalise import equalise
 
 @pytest.fixture
 def uneven(exported: Exported, recipe: Recipe) -> bytes:
-    """The trained network with one unit of its first layer 300 times as large as it was, and read as much less."""
+    """The trained network with one unit of its first layer scaled by 300, and its outgoing weights by 1/300."""
     model = network.build(recipe)
     weights = [weight.copy() for weight in exported.model.get_weights()]
     weights[0][:, 0] *= 300
@@ -37,7 +37,7 @@ def joined(graph: bytes, tmp_path: Any) -> Any:
     return onnx.load(path)
 
 
-def test_the_answers_stay(exported: Exported, data: Mnist, tmp_path: Any) -> None:
+def test_weight_equalisation_keeps_the_answers(exported: Exported, data: Mnist, tmp_path: Any) -> None:
     model = joined(exported.float32, tmp_path)
     before = [numpy_helper.to_array(constant) for constant in model.graph.initializer]
     equalise(model, data.train_images[:500])
@@ -64,7 +64,7 @@ def test_a_unit_far_above_the_others_costs_int8_nothing(
 
 
 @pytest.mark.parametrize("name", ["dmlp-tanh-glorot", "dmlp-zeros"])
-def test_what_no_factor_passes_or_never_answers_stays(data: Mnist, name: str, tmp_path: Any) -> None:
+def test_dead_and_unused_units_are_unchanged(data: Mnist, name: str, tmp_path: Any) -> None:
     recipe = find(name)
     model = joined(export.export_float32(network.build(recipe), 1.0, recipe), tmp_path)
     before = model.SerializeToString()

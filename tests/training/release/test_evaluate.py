@@ -10,7 +10,7 @@ LABELS = np.array([0, 1, 2, 2], np.uint8)
 
 
 def answers(*rows: tuple[int, float]) -> evaluate.Floats:
-    """Return a row for each (digit, confidence), the rest shared out evenly."""
+    """Return a row for each (digit, confidence), the rest distributed evenly."""
     found = np.empty((len(rows), 10))
     for row, (digit, confidence) in zip(found, rows, strict=True):
         row[:] = (1 - confidence) / 9

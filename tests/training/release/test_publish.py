@@ -15,8 +15,8 @@ from training.release import publish
 NAME = "model"
 FILES = ("model.onnx", "README.md", "manifest.json")
 
-# Writes a version whose files all say which version it is and who wrote it. With a number, dies as by `kill -9` at
-# that step: before that many-th call that touches the models directory.
+# Writes a version whose files all contain its number and writer. With a step number, it dies as by `kill -9` before
+# that call on the models directory.
 _PUBLISHER = """
 import os, signal, sys, time
 from pathlib import Path
@@ -44,7 +44,7 @@ print(publish.publish(models, NAME, writer(author)))
 
 
 def writer(author: str) -> Callable[[Path, str], None]:
-    """Return what writes a version whose every file says which version it is and who wrote it."""
+    """Return a function that writes a version whose files all contain its number and writer."""
 
     def write(directory: Path, version: str) -> None:
         for name in FILES:
@@ -59,7 +59,7 @@ def publisher(models: Path, author: str, *, die_at: int = 0, start_at: float = 0
 
 
 def versions(models: Path) -> list[str]:
-    """Return the versions that a reader sees, each checked to be whole."""
+    """Return the versions that a reader sees, after checking that each is complete."""
     found = [path for path in (models / NAME).iterdir() if not path.name.startswith(".")]
     for path in found:
         contents = {name: (path / name).read_text() for name in FILES}
@@ -101,13 +101,13 @@ def test_foreign_entries_are_left_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("occupy", [Path.mkdir, Path.touch, lambda path: path.symlink_to("nowhere")])
-def test_a_number_that_is_taken_by_anything_is_not_used(tmp_path: Path, occupy: Callable[[Path], None]) -> None:
+def test_an_existing_name_is_not_used_as_a_number(tmp_path: Path, occupy: Callable[[Path], None]) -> None:
     (tmp_path / NAME).mkdir()
     occupy(tmp_path / NAME / "4")
     assert publish.publish(tmp_path, NAME, writer("a")) == "5"
 
 
-def test_who_loses_the_race_for_a_number_takes_the_next(tmp_path: Path) -> None:
+def test_the_loser_of_a_race_takes_the_next_number(tmp_path: Path) -> None:
     seen = []
 
     def write(directory: Path, version: str) -> None:
@@ -176,7 +176,7 @@ def test_an_error_in_any_call_leaves_whole_versions_only(tmp_path: Path, owner: 
         published = None
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(*owner, fail)
-            with contextlib.suppress(OSError):  # whether it raises or not, what counts is what is left
+            with contextlib.suppress(OSError):  # it may raise or not; the files left behind count
                 published = publish.publish(tmp_path, NAME, writer("a"))
         assert len(versions(tmp_path)) == before + (published is not None)
         assert hidden(tmp_path) == []
@@ -202,7 +202,7 @@ def test_killed_at_any_step_leaves_whole_versions_only(tmp_path: Path) -> None:
     assert 0 < len(hidden(tmp_path)) < die_at
 
 
-def test_what_killed_publishers_left_goes_when_it_is_old(tmp_path: Path) -> None:
+def test_old_leftovers_of_killed_publishers_are_deleted(tmp_path: Path) -> None:
     for _ in range(2):
         publisher(tmp_path, "killed", die_at=7).communicate()
     old, young = (tmp_path / NAME / name for name in hidden(tmp_path))

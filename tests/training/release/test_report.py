@@ -20,7 +20,7 @@ def test_curves_are_a_picture(tmp_path: Path) -> None:
         assert (picture.format, picture.size) == ("PNG", (900, 350))
 
 
-def test_an_error_of_zero_is_no_obstacle(tmp_path: Path) -> None:
+def test_an_error_of_zero_is_accepted(tmp_path: Path) -> None:
     report.write_curves(tmp_path, history(val_accuracy=1.0))
     assert (tmp_path / report.CURVES_FILE).stat().st_size > 0
 
@@ -31,7 +31,7 @@ def test_tools_are_those_that_computed() -> None:
     assert {"python", "tensorflow", "keras", "tf2onnx", "onnx", "numpy"} < set(report.tools())
 
 
-def test_machine_says_how_many_processors_of_which_kind() -> None:
+def test_machine_description_names_the_processors() -> None:
     count, kind = report.machine().split(" x ", 1)
     assert int(count) >= 1
     assert kind

@@ -22,14 +22,14 @@ ONNX_TYPES = {schema.TYPE_UINT8: onnx.TensorProto.UINT8, schema.TYPE_FP32: onnx.
 
 
 def parsed(text: str) -> Any:
-    """Return the text as Triton's `ModelConfig`; a field that it does not know is an error."""
+    """Return the text as Triton's `ModelConfig`; unknown fields are an error."""
     return text_format.Parse(text, schema.ModelConfig())
 
 
 CONFIG = parsed(triton.config(MODEL_NAME))
 
 
-def test_what_is_in_the_repository_is_what_training_writes() -> None:
+def test_repository_files_are_those_that_training_writes() -> None:
     assert (PUBLISHED / triton.CONFIG_FILE).read_text(encoding="ascii") == triton.config(MODEL_NAME)
     assert (PUBLISHED / triton.LABELS_FILE).read_text(encoding="ascii") == triton.labels()
 
@@ -43,7 +43,7 @@ def test_names_the_directory_and_a_file_of_each_version() -> None:
 
 
 def signature(values: Any) -> list[tuple[str, int, list[int], bool]]:
-    """Return name, type and shape of each tensor of an ONNX graph, and whether its batch is free."""
+    """Return name, type and shape of each tensor of an ONNX graph, and whether its batch size is dynamic."""
     shapes = [[dim.dim_value for dim in value.type.tensor_type.shape.dim] for value in values]
     return [
         (value.name, value.type.tensor_type.elem_type, shape[1:], shape[0] == 0)
@@ -55,7 +55,7 @@ def signature(values: Any) -> list[tuple[str, int, list[int], bool]]:
     "path", [path for version in VERSIONS for path in version.glob("*.onnx")], ids=lambda p: p.name
 )
 def test_inputs_and_outputs_are_those_of_the_published_graphs(path: Path) -> None:
-    """Triton refuses a model whose file has other tensors than its configuration; the int8 file may stand in."""
+    """Triton rejects a model whose tensors differ from its configuration; the int8 file may replace the other."""
     graph = onnx.load(str(path)).graph
     for tensors, values in ((CONFIG.input, graph.input), (CONFIG.output, graph.output)):
         described = [(tensor.name, ONNX_TYPES[tensor.data_type], list(tensor.dims), True) for tensor in tensors]
@@ -71,7 +71,7 @@ def test_the_warm_up_is_a_request_that_the_graph_takes() -> None:
 
 
 def test_the_service_describes_the_same_model() -> None:
-    """But for the version policy: the service names the version that serves, Triton is told to take the newest."""
+    """Except for the version policy: the service names the served version, Triton is told to take the newest."""
     client = door.client_for(Settings(models_dir=PUBLISHED.parent, provider="cpu"))
     answer = client.get(f"/v2/models/{MODEL_NAME}/config").get_json()
     assert answer.pop("version_policy") == {"specific": {"versions": [int(VERSIONS[-1].name)]}}
@@ -99,7 +99,7 @@ def test_both_files_are_written_for_all_to_read(tmp_path: Path, umask: int) -> N
     assert parsed(written[triton.CONFIG_FILE].read_text()).name == "other"
 
 
-def test_what_somebody_changed_is_left_alone(tmp_path: Path) -> None:
+def test_edited_files_are_not_overwritten(tmp_path: Path) -> None:
     (tmp_path / triton.CONFIG_FILE).write_text("name: 'mine'")
     triton.write(tmp_path, MODEL_NAME)
     assert (tmp_path / triton.CONFIG_FILE).read_text() == "name: 'mine'"

@@ -63,11 +63,9 @@ def test_a_graph_of_another_temperature_is_refused(exported: Exported, data: Mni
         verified(exported, data, recipe, float32=other)
 
 
-def test_a_float32_graph_that_looks_at_its_neighbours_is_refused(
-    exported: Exported, data: Mnist, recipe: Recipe
-) -> None:
+def test_a_float32_graph_that_depends_on_the_batch_is_rejected(exported: Exported, data: Mnist, recipe: Recipe) -> None:
     zero = exported.probabilities(data.test_images)[:, 0]
-    # moves a probability by 5e-6: more than a batch may, less than the difference from Keras may be
+    # 5e-6: more than the batch may change a probability, less than the export may
     shift = np.eye(10, dtype=np.float32)[0] * exported.temperature * 5e-6 / float((zero * (1 - zero)).max())
 
     def neighbourly(images: Any, training: bool) -> Any:
@@ -78,12 +76,12 @@ def test_a_float32_graph_that_looks_at_its_neighbours_is_refused(
         verified(exported, data, recipe, float32=other)
 
 
-def test_a_model_under_the_floor_is_refused(exported: Exported, data: Mnist, recipe: Recipe) -> None:
+def test_a_model_under_the_floor_is_rejected(exported: Exported, data: Mnist, recipe: Recipe) -> None:
     with pytest.raises(VerificationError, match=r"under the floor of 99\.90% of recipe tiny"):
         verified(exported, data, replace(recipe, accuracy_floor=0.999))
 
 
-def test_an_int8_graph_that_reads_worse_is_left_out(exported: Exported, data: Mnist, recipe: Recipe) -> None:
+def test_a_less_accurate_int8_graph_is_left_out(exported: Exported, data: Mnist, recipe: Recipe) -> None:
     worse = export.export_float32(other_weights(exported, recipe, 0.1), exported.temperature, recipe)
     found = verified(exported, data, recipe, int8=export.export_int8(worse, data.train_images))
     assert found.left_out is not None
@@ -92,7 +90,7 @@ def test_an_int8_graph_that_reads_worse_is_left_out(exported: Exported, data: Mn
     assert set(found.figures) == {FLOAT32_FILE, INT8_FILE}, "its figures say why"
 
 
-def test_an_int8_graph_that_looks_at_its_neighbours_is_left_out(
+def test_an_int8_graph_that_depends_on_the_batch_is_left_out(
     exported: Exported, data: Mnist, recipe: Recipe, tmp_path: Path
 ) -> None:
     (tmp_path / "float32.onnx").write_bytes(exported.float32)
@@ -105,7 +103,7 @@ def test_an_int8_graph_that_looks_at_its_neighbours_is_left_out(
     assert "depend on their batch" in found.left_out
 
 
-def test_an_int8_graph_that_is_no_faster_is_left_out(exported: Exported, data: Mnist, recipe: Recipe) -> None:
+def test_a_slower_int8_graph_is_left_out(exported: Exported, data: Mnist, recipe: Recipe) -> None:
     ballast = keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(3_000), keras.layers.Dense(10)])
 
     def slower(images: Any, training: bool) -> Any:

@@ -4,7 +4,7 @@ from training import recipes
 from training.release import words
 
 
-def test_the_default_recipe_in_words() -> None:
+def test_description_of_the_default_recipe() -> None:
     recipe = recipes.find(recipes.DEFAULT)
     assert words.network(recipe, 1_859_082) == (
         "A plain multi-layer perceptron, 784-1024-512-512-512-10, relu, 1,859,082 weights."
@@ -32,6 +32,6 @@ def test_the_default_recipe_in_words() -> None:
         ("dmlp-zeros", "a lesson, to be compared with others, and not for use"),
     ],
 )
-def test_a_lesson_in_words(name: str, said: str) -> None:
+def test_description_of_a_lesson(name: str, said: str) -> None:
     recipe = recipes.find(name)
     assert said in words.network(recipe, 1) + words.output(recipe) + words.learning(recipe)

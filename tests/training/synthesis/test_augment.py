@@ -27,7 +27,7 @@ def identity_grid() -> npt.NDArray[np.float32]:
 
 
 def affine_maps(deformation: Deformation, count: int = 400) -> tuple[Floats, Floats]:
-    """Return the linear parts [N, 2, 2] and shifts [N, 2] of the maps that are drawn, by least squares."""
+    """Return the linear parts [N, 2, 2] and shifts [N, 2] of the drawn maps, by least squares."""
     grid = augment.affine_grid(count, SEED, deformation).numpy().astype(float)
     offsets = np.mgrid[:SIDE, :SIDE].reshape(2, -1) - CENTRE
     design = np.vstack([offsets, np.ones(SIDE * SIDE)]).T
@@ -77,7 +77,7 @@ def test_sample_reads_at_row_and_column() -> None:
     image = np.zeros((1, SIDE, SIDE), np.float32)
     image[0, 10, 20] = 200
     moved = augment.sample(image, identity_grid() + np.array([2, -3], np.float32).reshape(2, 1, 1, 1)).numpy()
-    assert moved[0, 8, 23] == 200  # what is read 2 rows below and 3 columns to the left
+    assert moved[0, 8, 23] == 200  # read 2 rows below and 3 columns to the left
     assert moved.sum() == 200
 
 
@@ -116,7 +116,7 @@ def test_shift_alone_shifts() -> None:
 @pytest.mark.parametrize("sigma", [3.0, 5.0, 8.0])
 def test_noise_basis_has_the_covariance_of_smoothed_noise(sigma: float) -> None:
     smooth = gaussian_filter1d(np.eye(SIDE), sigma, axis=0, mode="constant", truncate=(SIDE - 1) / sigma)
-    expected = smooth @ smooth.T / math.sqrt(3)  # twice this, once an axis, makes uniform noise's variance of 1/3
+    expected = smooth @ smooth.T / math.sqrt(3)  # one factor per axis; their product is uniform noise's variance, 1/3
     basis = augment.smooth_noise_basis(sigma)
     np.testing.assert_allclose(basis @ basis.T, expected, atol=2e-3 * expected.max())
 

@@ -14,7 +14,7 @@ RANDOM = np.random.default_rng
 
 @pytest.fixture(scope="module")
 def ink() -> Bytes:
-    """A neat 2 with strokes of a tenth of its height."""
+    """A neat 2, its strokes a tenth of its height wide."""
     hand = pen.Hand(0, 0, 0, 1, 0, 0, 0.1, 0, 1, None, 0)
     form = next(form for form in forms.FORMS if form.label == 2)
     return pen.draw(forms.lines(form, 0, RANDOM(1)), hand, RANDOM(1))
@@ -25,7 +25,7 @@ def inked(picture: Bytes) -> int:
 
 
 def whole(picture: Bytes) -> int:
-    """Return how many pixels the largest connected stroke has."""
+    """Return the number of pixels of the largest connected stroke."""
     _, pieces = cv2.connectedComponents((picture > 127).astype(np.uint8))
     return int(np.bincount(pieces.ravel())[1:].max())
 
@@ -70,7 +70,7 @@ def test_a_condition_gives_pictures_by_the_seed(ink: Bytes, condition: condition
 
 
 @pytest.mark.parametrize("condition", conditions.CONDITIONS, ids=lambda condition: condition.take.__name__)
-def test_what_the_service_sees_of_most_pictures_is_still_the_digit(ink: Bytes, condition: conditions.Condition) -> None:
+def test_preprocessing_keeps_the_digit_in_most_pictures(ink: Bytes, condition: conditions.Condition) -> None:
     wanted = canonical_digit(ink).astype(float)
     alike = [_likeness(wanted, condition.take(ink, RANDOM(seed))) for seed in range(30)]
     assert np.median(alike) > 0.6
@@ -110,7 +110,7 @@ def test_some_strokes_are_cut_off_at_the_border(ink: Bytes) -> None:
     assert 0.02 < np.mean(np.array(borders) > 0.5) < 0.15
 
 
-def test_light_only_takes_away() -> None:
+def test_light_only_darkens() -> None:
     for seed in SEEDS:
         bright = conditions.light((40, 60), RANDOM(seed))
         assert bright.shape == (40, 60)
@@ -124,7 +124,7 @@ def test_ruling_leaves_most_of_the_paper() -> None:
         assert lines.mean() < 0.4
 
 
-def test_seen_is_what_the_service_makes_of_it_or_nothing(ink: Bytes) -> None:
+def test_seen_is_the_services_input_or_nothing(ink: Bytes) -> None:
     answers = [conditions.seen(ink, RANDOM(seed)) for seed in SEEDS]
     assert sum(answer is not None for answer in answers) > len(SEEDS) / 2
     for seed, answer in zip(SEEDS, answers, strict=True):

@@ -19,7 +19,7 @@ def identify(form: Form) -> str:
 
 
 def placed(form: Form, stroke: int = 0) -> list[pen.Points]:
-    """Return the points of a stroke as a loose hand puts them, many times."""
+    """Return the points of a stroke as a loose hand places them, many times."""
     return [forms.place(form.strokes[stroke], 1.7, np.random.default_rng(seed)) for seed in range(PLACINGS)]
 
 
@@ -28,7 +28,7 @@ def holes(form: Form, seed: int) -> int:
     random = np.random.default_rng(seed)
     ink = pen.draw(forms.lines(form, 0.2, random), PLAIN, random)
     regions, _ = cv2.connectedComponents((ink < 128).astype(np.uint8), connectivity=4)
-    return regions - 2  # the ink itself, and what is around it
+    return regions - 2  # the ink itself and its surroundings
 
 
 def find(label: int, name: str) -> Form:
@@ -59,7 +59,7 @@ def test_every_drawing_has_ink_and_none_at_the_border() -> None:
     assert border.max() == 0
 
 
-def test_what_is_mistaken_for_one_another_is_drawn_most() -> None:
+def test_confusable_digits_are_drawn_most() -> None:
     labels = [forms.draw_one(np.random.default_rng([1, number]), side=28)[1] for number in range(900)]
     counts = np.bincount(labels, minlength=10)
     assert set(np.argsort(counts)[-4:]) == {1, 4, 7, 9}

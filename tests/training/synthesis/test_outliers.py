@@ -37,7 +37,7 @@ def test_every_listed_glyph_has_strokes_of_one_height(font: str) -> None:
 
 
 @pytest.mark.parametrize("doodle", outliers.DOODLES, ids=lambda doodle: doodle.__name__)
-def test_every_doodle_can_be_drawn_and_is_no_other_twice(doodle: outliers.Doodle) -> None:
+def test_every_doodle_is_drawn_and_distinct(doodle: outliers.Doodle) -> None:
     found = [doodle(np.random.default_rng(seed)) for seed in (1, 1, 2)]
     flat = [np.concatenate(strokes) for strokes in found]
     assert all(stroke.shape[1] == 2 and len(stroke) >= 2 for strokes in found for stroke in strokes)
@@ -46,7 +46,7 @@ def test_every_doodle_can_be_drawn_and_is_no_other_twice(doodle: outliers.Doodle
     assert pen.draw(found[0], pen.draw_hand(np.random.default_rng(1)), np.random.default_rng(1)).max() == 255
 
 
-def test_letters_like_a_digit_are_drawn_with_that_digit_and_are_no_outliers() -> None:
+def test_letters_resembling_a_digit_are_not_outliers() -> None:
     drawn = [outliers.draw_one_alike(np.random.default_rng(seed)) for seed in range(60)]
     assert {digit for _, digit in drawn} == set(outliers.LIKE_A_DIGIT.values())
     assert all(picture.max() == 255 and picture.shape == (pen.SIDE, pen.SIDE) for picture, _ in drawn)

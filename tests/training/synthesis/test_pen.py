@@ -13,7 +13,7 @@ RANDOM = np.random.default_rng
 
 
 def extent(ink: pen.Bytes) -> tuple[int, int]:
-    """Return the height and the width of what is at least half inked."""
+    """Return height and width of the pixels that are at least half inked."""
     rows, columns = np.flatnonzero((ink > 127).any(axis=1)), np.flatnonzero((ink > 127).any(axis=0))
     return int(np.ptp(rows)) + 1, int(np.ptp(columns)) + 1
 

@@ -54,13 +54,13 @@ def check_same(found: pool.Pool, expected: pool.Pool) -> None:
 
 
 def told_by(pools: Path, mixture: Mixture, data: Mnist, **options: Any) -> tuple[pool.Pool, list[tuple[int, int]]]:
-    """Return the pool, and what was told while it was made."""
+    """Return the pool and the messages while it was made."""
     told: list[tuple[int, int]] = []
     given = {"seed": 1, "progress": lambda *counts: told.append(counts)} | options
     return pool.open_or_make(pools, mixture, data, **given), told
 
 
-def test_a_pool_holds_what_the_mixture_says_less_what_is_refused(made: pool.Pool) -> None:
+def test_a_pool_holds_the_mixture_minus_rejected_pictures(made: pool.Pool) -> None:
     asked = dict(zip(KINDS, (320, 60, 60, 300, 30, 30, 0), strict=True))
     for kind, count in list(asked.items())[:-1]:
         part = made.parts[kind]
@@ -78,14 +78,14 @@ def test_labels_are_digits_and_outliers_have_none(made: pool.Pool) -> None:
         assert found == {NO_DIGIT} if kind.endswith("outliers") else found <= set(range(NO_DIGIT))
 
 
-def test_training_is_all_of_its_kinds(made: pool.Pool) -> None:
+def test_the_pool_contains_every_kind(made: pool.Pool) -> None:
     training = made.training
     assert len(training.images) == len(training.labels) == sum(len(made.parts[kind].labels) for kind in TRAINING)
     assert {0, NO_DIGIT} <= set(training.labels.tolist())
 
 
 def test_renderings_show_their_digits(made: pool.Pool, data: Mnist) -> None:
-    """The canonical form of a rendering is, as a rule, nearest to the digit of its label."""
+    """The canonical form of most renderings is nearest to the digit of its label."""
     means = np.stack([data.train_images[data.train_labels == label].mean(axis=0) for label in range(10)])
     part = made.parts["renderings"]
     unlike = ((part.images[:, None] / 255 - means[None] / 255) ** 2).sum(axis=(2, 3))
@@ -99,7 +99,7 @@ def test_the_number_of_processes_changes_nothing(tmp_path: Path, made: pool.Pool
     assert sorted(told) == told
 
 
-def test_a_second_run_makes_nothing(pools: Path, made: pool.Pool, data: Mnist) -> None:
+def test_a_second_run_makes_nothing_new(pools: Path, made: pool.Pool, data: Mnist) -> None:
     found, told = told_by(pools, MIXTURE, data)
     check_same(found, made)
     assert told == []
@@ -131,7 +131,7 @@ def test_the_name_depends_on_what_makes_it(
     assert told[-1] == (320, 320), "all is made again"
 
 
-def test_letters_like_a_digit_are_learnt_beside_the_others(pools: Path, made: pool.Pool, data: Mnist) -> None:
+def test_letters_resembling_a_digit_are_learnt_too(pools: Path, made: pool.Pool, data: Mnist) -> None:
     found = pool.open_or_make(pools, replace(MIXTURE, alike=40), data, seed=1)
     letters = found.parts[ALIKE]
     assert len(letters.labels) + letters.refused == 40
@@ -150,7 +150,7 @@ def test_training_and_validation_share_no_picture(made: pool.Pool) -> None:
         assert not first & second
 
 
-def test_what_makes_pictures_ends_with_a_training_that_is_killed_and_keeps_what_is_whole(tmp_path: Path) -> None:
+def test_pool_processes_end_with_a_killed_training(tmp_path: Path) -> None:
     program = tmp_path / "makes_many.py"
     program.write_text(MAKES_MANY)
     command = [sys.executable, str(program), str(tmp_path / "pools")]
@@ -179,7 +179,7 @@ def runs(process: int) -> bool:
     return state != "Z"
 
 
-def test_a_maker_that_is_killed_is_said_to_be(tmp_path: Path, data: Mnist, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_killed_pool_process_is_reported(tmp_path: Path, data: Mnist, monkeypatch: pytest.MonkeyPatch) -> None:
     watch = makers._watch
 
     def kill_one_and_watch(running: Any, *more: Any) -> None:
@@ -187,12 +187,12 @@ def test_a_maker_that_is_killed_is_said_to_be(tmp_path: Path, data: Mnist, monke
         watch(running, *more)
 
     monkeypatch.setattr(makers, "_watch", kill_one_and_watch)
-    with pytest.raises(TrainingError, match="was killed: free some memory and start again; what was made is kept"):
+    with pytest.raises(TrainingError, match="was killed: free some memory and start again; finished pictures are kept"):
         pool.open_or_make(tmp_path, MIXTURE, data, seed=1, processes=2)
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full, which is always full")
-def test_a_full_disk_is_said_to_be(tmp_path: Path, data: Mnist) -> None:
+def test_a_full_disk_is_reported(tmp_path: Path, data: Mnist) -> None:
     directory = store.Store.open(tmp_path, data, 1).directory
     (directory / f"new-{os.getpid()}-forms-000000-4.npz").symlink_to("/dev/full")
     with pytest.raises(OSError, match="No space left"):
@@ -200,7 +200,7 @@ def test_a_full_disk_is_said_to_be(tmp_path: Path, data: Mnist) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"no archive"])
-def test_a_damaged_file_is_said_to_be(tmp_path: Path, data: Mnist, content: bytes) -> None:
+def test_a_damaged_file_is_reported(tmp_path: Path, data: Mnist, content: bytes) -> None:
     pool.open_or_make(tmp_path, SMALL, data, seed=1)
     (path,) = tmp_path.glob("*/forms-000000-4.npz")
     path.write_bytes(content)

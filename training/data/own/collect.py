@@ -57,7 +57,7 @@ def collect(paths: Sequence[Path], mnist_images: Iterable[Bytes], answers: Answe
         why = f" The first: {rejected[0].source}: {rejected[0].reason}." if rejected else ""
         counts = "".join(f", {count:,} are {reason}" for reason, count in left_out.items() if count)
         raise DatasetError(
-            f"{', '.join(map(str, paths))}: there is no digit to learn ({len(rejected):,} are rejected{counts}).{why}"
+            f"{', '.join(map(str, paths))}: no digit to learn ({len(rejected):,} rejected{counts}).{why}"
         )
     learnt, held_out = _divided(digits)
     return Own(

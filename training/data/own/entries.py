@@ -72,7 +72,7 @@ def read_file(path: Path, most: int) -> bytes:
     """
     status = path.stat()
     if not stat.S_ISREG(status.st_mode):
-        raise ValueError("it is no file")
+        raise ValueError("it is not a regular file")
     if status.st_size > most:
-        raise ValueError(f"it has {status.st_size:,} bytes, {most:,} are the most")
+        raise ValueError(f"it has {status.st_size:,} bytes, at most {most:,} are allowed")
     return path.read_bytes()

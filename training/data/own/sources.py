@@ -32,7 +32,7 @@ def entries(path: Path) -> Found:
         return tables.entries(path)
     if idx.is_images(path):
         return arrays.idx_entries(path)
-    raise DatasetError(f"{path} is nothing that --extra reads: give it {FORMS}.")
+    raise DatasetError(f"{path} cannot be used with --extra: give {FORMS}.")
 
 
 def _in_directory(directory: Path) -> Found:

@@ -38,7 +38,7 @@ def entries(path: Path) -> Found:
                     f"label and {_PIXELS} pixels: correct it."
                 )
     except (UnicodeDecodeError, csv.Error) as error:
-        raise DatasetError(f"{path} is no table of comma-separated values ({error}): correct it.") from error
+        raise DatasetError(f"{path} is not a CSV file ({error}): correct it.") from error
 
 
 def _files(path: Path, first: list[str], rows: Iterator[list[str]]) -> Found:

@@ -35,7 +35,7 @@ def test_sure_digits_are_read() -> None:
     assert [digit.image for digit in number.digits] == [0, 1]
 
 
-def test_what_the_model_does_not_know_is_skipped() -> None:
+def test_unknown_pieces_are_skipped() -> None:
     spans = [span(1, 0, 1), span(2, 1, 2, left=40), span(3, 2, 3, left=80)]
     row = Row(spans, whole(spans), HEIGHT, {})
     number = read_number([row], answers((4, 0.999), (3, 0.15), (7, 0.999)))
@@ -54,14 +54,14 @@ def test_two_sure_parts_beat_a_doubtful_whole_and_lose_to_a_sure_one() -> None:
     assert best_paths(row, answers((8, 0.999), (6, 0.4), (3, 0.4)))[0].text == "8"
 
 
-def test_each_way_to_read_has_another_text() -> None:
+def test_readings_have_distinct_texts() -> None:
     spans = [span(1, 0, 1), span(2, 1, 2, left=40)]
     paths = best_paths(Row(spans, whole(spans), HEIGHT, {}), answers((4, 0.6), (2, 0.9)))
     assert len({path.text for path in paths}) == len(paths) > 1
     assert [path.score for path in paths] == sorted((path.score for path in paths), reverse=True)
 
 
-def test_doubt_in_one_digit_is_doubt_in_the_number() -> None:
+def test_one_uncertain_digit_makes_the_number_uncertain() -> None:
     spans = [span(1, 0, 1), span(2, 1, 2, left=40)]
     row = Row(spans, whole(spans), HEIGHT, {})
     sure, doubtful = (read_number([row], answers((4, 0.9999), (2, share))) for share in (0.9999, 0.7))
@@ -69,7 +69,7 @@ def test_doubt_in_one_digit_is_doubt_in_the_number() -> None:
     assert (sure.certain, doubtful.certain) == (True, False)
 
 
-def test_what_hardly_resembles_digits_is_no_number() -> None:
+def test_unlikely_digits_are_not_a_number() -> None:
     spans = [span(1, 0, 1), span(2, 1, 2, left=40)]
     number = read_number([Row(spans, whole(spans), HEIGHT, {})], answers((4, 0.6), (2, 0.6)))
     assert (number.lines, number.digits) == ([], [])

@@ -53,7 +53,7 @@ def test_boxes_of_a_larger_picture() -> None:
     assert figures(large)[0][0] == pytest.approx([3 * side for side in figures(found)[0][0]], abs=2)
 
 
-def test_cells_of_a_form_and_an_underline_go() -> None:
+def test_cells_of_a_form_and_an_underline_are_removed() -> None:
     image = drawing.number("4027", gap=40)
     plain = figures(segment(np.asarray(image)))
     draw = ImageDraw.Draw(image)
@@ -86,7 +86,7 @@ def test_nothing_to_read(picture: Grey) -> None:
         segment(picture)
 
 
-def test_lines_alone_are_no_digits() -> None:
+def test_lines_alone_are_not_digits() -> None:
     picture = np.full((900, 1200), 255, np.uint8)
     for row in (200, 420, 650):
         picture[row : row + 14, 200:1000] = 0

@@ -1,4 +1,4 @@
-"""Digits of the user's own: each form is read, what cannot be is told, each digit counts once, some are held out."""
+"""Own digits: every source is read, errors are reported, duplicates count once, some digits are held out."""
 
 import csv
 import gzip
@@ -32,7 +32,7 @@ def png(image: np.ndarray) -> bytes:
 
 @pytest.fixture(scope="module")
 def digits() -> tuple[np.ndarray, np.ndarray]:
-    """Printed digits in the canonical form, which every form of a source brings back, and their labels."""
+    """Printed digits in canonical form, which every source returns unchanged, and their labels."""
     images, labels = drawn.digits(COUNT, seed=5)
     return np.stack([canonical_digit(image) for image in images]), labels
 
@@ -114,7 +114,7 @@ def test_every_form_gives_the_same_digits(tmp_path: Path, digits: tuple[np.ndarr
     expected = {image.tobytes(): int(label) for image, label in zip(*digits, strict=True)}
     found = whole(own)
     assert len(own.learnt.labels) + len(own.held_out.labels) == len(expected)
-    if form == "folders":  # a dark digit on white is cut out anew
+    if form == "folders":  # a dark digit on white is cropped again
         assert sorted(found.values()) == sorted(expected.values())
     else:
         assert found == expected
@@ -123,7 +123,7 @@ def test_every_form_gives_the_same_digits(tmp_path: Path, digits: tuple[np.ndarr
     assert len(own.suspect) == (form == "corrections")
 
 
-def test_sets_that_are_stored_transposed_are_turned(tmp_path: Path, digits: tuple[np.ndarray, np.ndarray]) -> None:
+def test_transposed_data_sets_are_corrected(tmp_path: Path, digits: tuple[np.ndarray, np.ndarray]) -> None:
     images, labels = digits
     known = {image.tobytes(): label for image, label in zip(*digits, strict=True)}
 
@@ -137,7 +137,7 @@ def test_sets_that_are_stored_transposed_are_turned(tmp_path: Path, digits: tupl
     assert "stored transposed" in turned.notes[0]
 
 
-def test_a_digit_counts_once_and_one_with_two_labels_not_at_all(
+def test_duplicates_count_once_and_conflicting_labels_are_left_out(
     tmp_path: Path, digits: tuple[np.ndarray, np.ndarray]
 ) -> None:
     images, labels = digits
@@ -151,7 +151,7 @@ def test_a_digit_counts_once_and_one_with_two_labels_not_at_all(
     assert own.left_out["duplicates"] == COUNT - 1
 
 
-def test_what_is_mnists_own_is_left_out(tmp_path: Path, digits: tuple[np.ndarray, np.ndarray]) -> None:
+def test_mnists_own_digits_are_left_out(tmp_path: Path, digits: tuple[np.ndarray, np.ndarray]) -> None:
     images, labels = digits
     own = collect([as_kaggle_has_it(tmp_path / "train.csv", images, labels)], [images[:10], images[10:12]], None)
     assert own.left_out["MNIST's own"] == 12
@@ -160,9 +160,7 @@ def test_what_is_mnists_own_is_left_out(tmp_path: Path, digits: tuple[np.ndarray
         collect([tmp_path / "train.csv"], [images], None)
 
 
-def test_what_is_held_out_does_not_change_when_others_come(
-    tmp_path: Path, digits: tuple[np.ndarray, np.ndarray]
-) -> None:
+def test_held_out_digits_stay_held_out(tmp_path: Path, digits: tuple[np.ndarray, np.ndarray]) -> None:
     images, labels = digits
     few = collect([as_npz(tmp_path / "few.npz", images[:15], labels[:15])], [], None)
     all_ = collect([as_npz(tmp_path / "all.npz", images, labels)], [], None)
@@ -190,13 +188,13 @@ def test_a_writer_is_held_out_whole(tmp_path: Path, digits: tuple[np.ndarray, np
     assert not held & learnt
 
 
-def test_a_single_writer_is_divided(tmp_path: Path, digits: tuple[np.ndarray, np.ndarray]) -> None:
+def test_a_single_writers_digits_are_split(tmp_path: Path, digits: tuple[np.ndarray, np.ndarray]) -> None:
     own = collect([in_folders(tmp_path / "anna", *digits).parent], [], None)
     assert len(own.held_out.labels) > 0
     assert len(own.learnt.labels) > 0
 
 
-def test_what_cannot_be_learnt_is_told_with_the_reason(
+def test_rejected_entries_have_a_reason(
     tmp_path: Path, digits: tuple[np.ndarray, np.ndarray], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     directory = in_folders(tmp_path / "digits", *digits)
@@ -277,9 +275,7 @@ def test_a_source_without_a_digit_is_one_line(tmp_path: Path, case: str) -> None
     assert "\n" not in str(raised.value)
 
 
-def test_rows_of_a_table_that_are_wrong_are_told_by_their_line(
-    tmp_path: Path, digits: tuple[np.ndarray, np.ndarray]
-) -> None:
+def test_wrong_rows_are_reported_by_line(tmp_path: Path, digits: tuple[np.ndarray, np.ndarray]) -> None:
     path = as_kaggle_has_it(tmp_path / "train.csv", *digits)
     wrong = {"256": [*ROW[:-1], "256"], "-1": [*ROW[:-1], "-1"], "x": [*ROW[:-1], "x"], "783": ROW[:-1]}
     wrong |= {"label": ["11", *ROW[1:]], "blank": ROW}
@@ -293,7 +289,7 @@ def test_rows_of_a_table_that_are_wrong_are_told_by_their_line(
     assert len(whole(own)) == COUNT
 
 
-def test_a_table_does_not_lead_out_of_its_folder(tmp_path: Path, digits: tuple[np.ndarray, np.ndarray]) -> None:
+def test_csv_paths_cannot_leave_the_folder(tmp_path: Path, digits: tuple[np.ndarray, np.ndarray]) -> None:
     directory = with_labels(tmp_path / "inside", *digits)
     (tmp_path / "outside.png").write_bytes(png(digits[0][0]))
     with (directory / "labels.csv").open("a") as file:
