@@ -7,6 +7,10 @@
 #
 #   docker build -t digits-cuda --build-arg EXTRA=serve-cuda .
 #   docker build -t digits-training-cuda --build-arg EXTRA=train-cuda --target training .
+#
+# `--build-arg REVISION=$(git rev-parse HEAD)` puts the commit into the labels.
+
+ARG VERSION=0.2.0
 
 FROM python:3.13-slim AS base
 # Byte code is compiled into the image, because the root file system may be read-only. It holds hashes of the sources, not
@@ -50,9 +54,6 @@ COPY --chown=10001:10001 models models
 
 
 FROM runtime AS training
-LABEL org.opencontainers.image.title="digits-training" \
-      org.opencontainers.image.description="Trains and publishes the model of the handwritten-digit service" \
-      org.opencontainers.image.licenses="MIT"
 # Keras caches its downloads here, in the runs volume.
 ENV KERAS_HOME=/app/runs/keras
 COPY --from=training-environment /opt/venv /opt/venv
@@ -61,13 +62,18 @@ COPY training training
 RUN chmod -R a+rX service training && python -m compileall -q --invalidation-mode unchecked-hash service training
 USER 10001:10001
 ENTRYPOINT ["python", "-m", "training"]
+# Last, so that another commit rebuilds no layer.
+ARG VERSION
+ARG REVISION
+LABEL org.opencontainers.image.title="digits-training" \
+      org.opencontainers.image.description="Trains and publishes the model of the handwritten-digit service" \
+      org.opencontainers.image.licenses="MIT" \
+      org.opencontainers.image.version="$VERSION" \
+      org.opencontainers.image.revision="$REVISION"
 
 
 # The last stage, which `docker build .` builds by default.
 FROM runtime AS service
-LABEL org.opencontainers.image.title="digits" \
-      org.opencontainers.image.description="Reads handwritten digits over HTTP" \
-      org.opencontainers.image.licenses="MIT"
 ENV DIGITS_BIND=0.0.0.0:8000
 COPY --from=service-environment /opt/venv /opt/venv
 COPY service service
@@ -79,3 +85,10 @@ STOPSIGNAL SIGTERM
 # replaces unhealthy replicas and rolls back updates (deploy/swarm/). http.client ignores proxy settings, urllib does not.
 HEALTHCHECK --interval=5s --timeout=3s --start-period=10s --retries=3 CMD ["python", "-c", "import http.client, sys; server = http.client.HTTPConnection('127.0.0.1', 8000, timeout=2); server.request('GET', '/readyz'); sys.exit(server.getresponse().status != 200)"]
 CMD ["python", "-m", "service"]
+ARG VERSION
+ARG REVISION
+LABEL org.opencontainers.image.title="digits" \
+      org.opencontainers.image.description="Reads handwritten digits over HTTP" \
+      org.opencontainers.image.licenses="MIT" \
+      org.opencontainers.image.version="$VERSION" \
+      org.opencontainers.image.revision="$REVISION"

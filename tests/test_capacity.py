@@ -36,7 +36,11 @@ def test_all_in_turns(times: Times) -> None:
 
 
 def test_requests_facing_too_long_a_wait_are_rejected() -> None:
-    """M/M/1 with patience T (Barrer 1957): load (1 - load) a / (1 - load^2 a) are rejected, a = exp(-(1 - load) T)."""
+    """M/M/1, rejecting waits over T: the share load (1 - load) a / (1 - load^2 a) is lost, a = exp(-(1 - load) T).
+
+    Level crossings of the waiting time give it; Barrer, "Queuing with impatient customers and ordered service",
+    Operations Research 5(5), 1957, 650-656, treats this queue.
+    """
     load, patience = 0.8, 3.0
     took = simulate(EXPONENTIAL, load=load, servers=1, balance="random", patience=patience, threads=1, requests=20_000)
     late = math.exp(-(1 - load) * patience)

@@ -2,6 +2,7 @@
 
 import json
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -81,6 +82,15 @@ def test_both_images_say_what_they_are() -> None:
     assert re.findall(r'image\.title="([^"]+)"', DOCKERFILE) == ["digits-training", "digits"]
     assert re.findall(r'image\.licenses="([^"]+)"', DOCKERFILE) == [terms] * 2
     assert len(re.findall(r'image\.description="[^"]+"', DOCKERFILE)) == 2
+
+
+def test_both_images_say_which_version_and_commit_they_are() -> None:
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+    before_stages, *_ = DOCKERFILE.partition("\nFROM ")
+    assert f"\nARG VERSION={version}\n" in before_stages
+    for name in ("version", "revision"):
+        label = rf'^ARG {name.upper()}\n(?:.*\n)*?.*image\.{name}="\${name.upper()}"'
+        assert len(re.findall(label, DOCKERFILE, re.MULTILINE)) == 2
 
 
 def test_byte_code_holds_no_time() -> None:
