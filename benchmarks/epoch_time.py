@@ -37,18 +37,32 @@ class Epoch(NamedTuple):
     first_seconds: float
 
 
+class Variant(NamedTuple):
+    """A recipe and how its loop is run."""
+
+    recipe: Recipe
+    xla: bool = False
+    mixed: bool = False
+
+
 def main() -> int:
     """Print the results; return 1 if the deformation costs more than allowed."""
     options = _options()
     data = mnist.load(options.data)
     # Pool pictures are deformed too and cost as much as digits.
     recipe = replace(recipes.find(options.recipe), mixture=None, batch_size=options.batch)
-    plain = replace(recipe, deformation=None)
-    variants = {"plain": (plain, False), "deformed": (recipe, False), "with XLA": (recipe, True)}
+    twice = replace(recipe, batch_size=2 * options.batch)
+    variants = {
+        "plain": Variant(replace(recipe, deformation=None)),
+        "deformed": Variant(recipe),
+        "with XLA": Variant(recipe, xla=True),
+        "mixed precision": Variant(recipe, mixed=True),
+        "mixed, twice the batch": Variant(twice, mixed=True),
+    }
     epochs: dict[str, list[Epoch]] = {name: [] for name in variants}
     for _ in range(options.rounds):
-        for name, (variant, xla) in variants.items():
-            epochs[name].append(_second_epoch(variant, data, options.device, xla))
+        for name, variant in variants.items():
+            epochs[name].append(_second_epoch(variant, data, options.device))
     for name, found in epochs.items():
         print(_words(name, found))
     medians = {name: statistics.median(epoch.by_clock for epoch in found) for name, found in epochs.items()}
@@ -57,12 +71,14 @@ def main() -> int:
     return 0 if ratio <= MOST_RATIO else 1
 
 
-def _second_epoch(recipe: Recipe, data: mnist.Mnist, chosen: Device, xla: bool) -> Epoch:
-    strategy = device.strategy(chosen)
+def _second_epoch(variant: Variant, data: mnist.Mnist, chosen: Device) -> Epoch:
+    strategy = device.strategy(chosen, mixed_precision=variant.mixed)
     with tempfile.TemporaryDirectory() as directory:
-        run = Run.open(Path(directory), recipe, 2, 1, data, resume=False)
+        run = Run.open(Path(directory), variant.recipe, 2, 1, data, resume=False)
         clock = _ProcessorClock()
-        fitted = fit.fit(recipe, data, run, seed=1, epochs=2, strategy=strategy, xla=xla, callbacks=[clock])
+        fitted = fit.fit(
+            variant.recipe, data, run, seed=1, epochs=2, strategy=strategy, xla=variant.xla, callbacks=[clock]
+        )
     first, second = fitted.history
     images = second["images_per_second"] * second["seconds"]
     return Epoch(second["images_per_second"], images / clock.seconds[1], first["seconds"])
@@ -88,7 +104,7 @@ def _words(name: str, found: list[Epoch]) -> str:
     processor = statistics.median(epoch.by_processor for epoch in found)
     first = statistics.median(epoch.first_seconds for epoch in found)
     return (
-        f"{name:<9} {statistics.median(speeds):,.0f} images/s (median of {len(speeds)}, {min(speeds):,.0f} to "
+        f"{name:<22} {statistics.median(speeds):,.0f} images/s (median of {len(speeds)}, {min(speeds):,.0f} to "
         f"{max(speeds):,.0f}); {processor:,.0f} a processor second; first epoch {first:.1f} s"
     )
 

@@ -94,7 +94,7 @@ def _run(given: argparse.Namespace, settings: Settings) -> int:
 
     try:
         if given.command == "predict":
-            return commands.predict(settings, given.files, as_json=given.json, number=given.number)
+            return commands.predict(settings, given.files, as_json=given.json, as_number=given.number)
         if given.command == "corrections":
             return commands.corrections(settings, given.delete, as_json=given.json)
         return commands.models(settings, as_json=given.json)

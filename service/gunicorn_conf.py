@@ -10,7 +10,7 @@ from typing import Any
 
 from service import memory
 from service.http import metrics
-from service.http.shares import Shares
+from service.http.worker import Shares
 from service.settings import Settings
 
 _settings = Settings.from_environ(os.environ)

@@ -10,9 +10,9 @@ import pytest
 from flask import Flask
 from werkzeug.test import Client
 
+from service.http.answering import Service
 from service.http.app import create_app, open_service
 from service.http.front import Front
-from service.http.state import Service
 from service.settings import Settings
 from tests import door, factory
 

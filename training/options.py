@@ -11,13 +11,15 @@ Device = Literal["auto", "cpu", "gpu"]
 class Options:
     """Options of a run besides its recipe and data.
 
-    `pools` keeps pictures for the next run. Of `seeds` runs, with seeds from `seed` on, the one with the median
-    validation loss is published. `teacher` and `start` are run directories of an existing teacher or starting point.
+    `pools` keeps pictures for the next run; those of `pool_seed` serve every seed. Of `seeds` runs, with seeds from
+    `seed` on, the one with the median validation loss is published. `teacher` and `start` are run directories of an
+    existing teacher or starting point.
     """
 
     name: str
     epochs: int
     seed: int
+    pool_seed: int
     device: Device
     mixed_precision: bool
     models: Path

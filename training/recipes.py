@@ -18,6 +18,16 @@ _HALF = Deformation(
     rotation_degrees=7.5, scale=0.09, shear=0.09, translation_pixels=0.75, elastic_alpha=21.0
 )  # of the default's
 
+# Batches of twice the size take two thirds of the time on a CPU that computes in bfloat16.
+_LONG = replace(
+    _DEFAULT,
+    name="dmlp-long",
+    summary="the default, trained four times as long with twice the batch",
+    batch_size=512,
+    learning_rate=1.4e-3,
+    epochs=600,
+)
+
 # What keeps MNIST as it was: the version before as teacher, and a share of its weights (docs/own-digits.md).
 _FINE_TUNE = replace(
     _DEFAULT,
@@ -89,23 +99,11 @@ _DMLP_TANH = replace(
 
 _ALL = (
     _DEFAULT,
-    replace(_DEFAULT, name="dmlp-long", summary="the default, trained four times as long", epochs=600),
+    _LONG,
     replace(
-        _DEFAULT,
+        _LONG,
         name="dmlp-settled",
         summary="the mean of dmlp-long and of what 40 more epochs with half the deformation make of it, twice",
-        start="dmlp-long",
-        start_share=0.5,
-        branches=2,
-        warmup_epochs=0.0,
-        epochs=40,
-        deformation=_HALF,
-        mixture=Mixture(renderings=120_000, forms=60_000, outliers=24_000),
-    ),
-    replace(
-        _DEFAULT,
-        name="dmlp-doubtful",
-        summary="dmlp-settled, also on letters like digits with soft targets; not trained in full yet",
         start="dmlp-long",
         start_share=0.5,
         branches=2,

@@ -1,6 +1,6 @@
-"""What a request's head says: is it sound; who asks, and with which key; for a page of which site; below which path.
+"""What depends on a request's head alone: validity, client address, API key, CORS, path prefix.
 
-https://fetch.spec.whatwg.org/#http-cors-protocol describes the headers for other sites.
+CORS: https://fetch.spec.whatwg.org/#http-cors-protocol
 """
 
 import hmac
@@ -31,21 +31,21 @@ _PREFLIGHT: RawHeaders = [
 
 
 def check_head(scope: Scope, headers: dict[str, str]) -> None:
-    """Raise MalformedRequest or ExpectationFailed over a head that the parser took and HTTP/1.1 does not allow."""
+    """Raise MalformedRequest or ExpectationFailed for a head that the parser accepts but HTTP/1.1 forbids."""
     if scope["http_version"] not in ("1.0", "1.1"):
-        raise MalformedRequest("The request line names no version of HTTP that is spoken here: send HTTP/1.1.")
+        raise MalformedRequest("The HTTP version is not supported: use HTTP/1.1.")
     if "transfer-encoding" in headers and scope["http_version"] == "1.0":
-        raise MalformedRequest("HTTP/1.0 knows no `Transfer-Encoding`: send a `Content-Length`.")
+        raise MalformedRequest("HTTP/1.0 has no `Transfer-Encoding`: send a `Content-Length`.")
     if "host" not in headers and scope["http_version"] == "1.1":
-        raise MalformedRequest("The request has no `Host` header, which HTTP/1.1 demands: send it.")
+        raise MalformedRequest("The request has no `Host` header, which HTTP/1.1 requires: send it.")
     if not scope["query_string"].isascii():
         raise MalformedRequest("The address has bytes that are not ASCII: percent-encode them.")
     if headers.get("expect", "100-continue").lower() != "100-continue":
-        raise ExpectationFailed("Only `Expect: 100-continue` is understood: leave the header out.")
+        raise ExpectationFailed("Only `Expect: 100-continue` is supported: remove the header.")
 
 
 def client(settings: Settings, scope: Scope, headers: dict[str, str]) -> str:
-    """Return who asks: the peer, or whom the trusted proxies name, counted from the last."""
+    """Return the client's address: the peer's, or the one that the trusted proxies give, counted from the last."""
     named = headers.get("x-forwarded-for", "").split(",")
     if settings.trusted_proxies and "x-forwarded-for" in headers and len(named) >= settings.trusted_proxies:
         return named[-settings.trusted_proxies].strip()
@@ -53,18 +53,20 @@ def client(settings: Settings, scope: Scope, headers: dict[str, str]) -> str:
 
 
 def demand_key(keys: Keys, method: str, path: str, headers: dict[str, str]) -> None:
-    """Raise Unauthorized for a request without one of the keys, unless it asks whether the service is well."""
-    # What a browser asks before it asks another site (OPTIONS, for CORS) never carries a key, and tells nothing.
+    """Raise Unauthorized for a request without one of the keys, except for health probes."""
+    # Browsers send no key with a CORS preflight (OPTIONS), whose answer reveals nothing.
     if path in OPEN or method == "OPTIONS":
         return
     given = sha256(_presented(headers).encode("utf-8", "replace")).digest()
-    # Digests of one length, and all of them compared: how long it takes says nothing of the keys.
+    # All digests are compared, and have one length, so the time reveals nothing about the keys.
     if not sum(hmac.compare_digest(given, key) for key in keys):
-        raise Unauthorized("A key is needed: send it as `Authorization: Bearer KEY`, or as the password in a browser.")
+        raise Unauthorized(
+            "An API key is required: send it as `Authorization: Bearer KEY`, or as the password in a browser."
+        )
 
 
 def _presented(headers: dict[str, str]) -> str:
-    """Return the key of a request: a Bearer token, `X-API-Key`, or the password that a browser has asked for."""
+    """Return the key in a request: a Bearer token, `X-API-Key`, or the password of Basic authentication."""
     scheme, _, value = headers.get("authorization", "").partition(" ")
     if scheme.lower() == "basic":
         try:
@@ -77,10 +79,7 @@ def _presented(headers: dict[str, str]) -> str:
 
 
 def cors_headers(origins: tuple[str, ...], method: str, headers: dict[str, str]) -> RawHeaders:
-    """Return the headers that let a page of another site read the answer, where that site is one of `origins`.
-
-    Credentials are for sites that are named, never for any.
-    """
+    """Return the CORS headers of an answer; credentials are allowed for origins listed by name only."""
     origin = headers.get("origin", "")
     found: RawHeaders = [(b"vary", b"Origin")]
     if origin not in origins and ANY not in origins:
@@ -96,7 +95,7 @@ def cors_headers(origins: tuple[str, ...], method: str, headers: dict[str, str])
 
 
 def path_prefix(settings: Settings, headers: dict[str, str]) -> str:
-    """Return the path below which a proxy serves this, empty where there is none: its own word, else the setting."""
+    """Return the path prefix: the proxy's X-Forwarded-Prefix if trusted, else the setting; empty if none."""
     if settings.trusted_proxies and "x-forwarded-prefix" in headers:
         prefix = headers["x-forwarded-prefix"].rpartition(",")[2].strip()
         if re.fullmatch(PATH_PREFIX, prefix):
@@ -105,5 +104,5 @@ def path_prefix(settings: Settings, headers: dict[str, str]) -> str:
 
 
 def below(prefix: str, path: str) -> str:
-    """Return a path without the prefix, which the proxy may have taken off already."""
+    """Return a path without the prefix, which the proxy may have removed already."""
     return path[len(prefix) :] or "/" if f"{path}/".startswith(f"{prefix}/") else path

@@ -1,6 +1,6 @@
-"""The Flask application: every route, complete. `flask --app service.http.app run` serves it without the door.
+"""The Flask application: every route. `flask --app service.http.app run` serves it without the door.
 
-Keys, CORS, deadlines, request ids, the access log and the count of requests are the door's alone (`front`).
+Only the door (`front`) has API keys, CORS, deadlines, request IDs, the access log and request counts.
 """
 
 import logging
@@ -17,17 +17,16 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.routing import BaseConverter
 
 from service.errors import DigitsError, MalformedRequest, SettingsError, TooLarge, UnknownRoute, WrongMethod
-from service.http import corrections, docs, messages, number, oip, ops, pages, predict, v1
+from service.http import answering, corrections, docs, number, oip, ops, pages, predict, v1
+from service.http.answering import DEFECT, EXTENSION, Read, Request, Service, described, problem, service
 from service.http.logs import current
-from service.http.messages import Read, Request, defect, described, problem
 from service.http.metrics import Metrics
-from service.http.state import EXTENSION, Service, service
 from service.inference.store import model_store
 from service.settings import Settings
 
 log = logging.getLogger(__name__)
 
-#: The routes that ask the model, with what reads their requests. The door answers them itself.
+#: The prediction routes, which the door answers itself, and what parses their requests.
 PREDICTIONS: dict[str, Read] = {
     "/predict": predict.read,
     "/predict/batch": predict.read_batch,
@@ -41,15 +40,15 @@ _OF_A_BODY = ("content-type", "content-length")
 NO_SNIFFING = ("X-Content-Type-Options", "nosniff")
 
 _OF_STATUS: dict[int, tuple[type[DigitsError], str]] = {
-    400: (MalformedRequest, "The request is malformed: compare it with the documented form."),
-    404: (UnknownRoute, "Nothing is served at this path: GET / lists the routes."),
-    405: (WrongMethod, "This path does not take this method: the `Allow` header lists those that it takes."),
-    413: (TooLarge, "The request is too large: send less at a time."),
+    400: (MalformedRequest, "The request is malformed: compare it with GET /docs."),
+    404: (UnknownRoute, "There is no such path: GET / lists the routes."),
+    405: (WrongMethod, "This path does not have this method: the `Allow` header lists its methods."),
+    413: (TooLarge, "The request is too large: send less."),
 }
 
 
 class ModelName(BaseConverter):
-    """A model's name, which ends before the `:` of a verb of /v1."""
+    """Ends before the `:` of `/v1/models/NAME:predict`."""
 
     regex = "[^/:]+"
 
@@ -57,12 +56,12 @@ class ModelName(BaseConverter):
 def create_app(here: Service | None = None) -> Flask:
     """Return the application for a service; without one, for the settings in the environment.
 
-    SettingsError is raised over a bad value, and over keys, which the door alone demands.
+    SettingsError is raised for a bad value, and for API keys, which only the door checks.
     """
     if here is None:
         here = open_service(Settings.from_environ(os.environ))
         if here.settings.api_key_file:
-            raise SettingsError("DIGITS_API_KEY_FILE is set and Flask alone demands no key: run `python -m service`.")
+            raise SettingsError("DIGITS_API_KEY_FILE is set, but Flask alone checks no keys: run `python -m service`.")
     app = Flask("service.http", static_folder=None)
     app.extensions[EXTENSION] = here
     app.json.sort_keys = False  # type: ignore[attr-defined]
@@ -80,7 +79,7 @@ def create_app(here: Service | None = None) -> Flask:
     return app
 
 
-def answered(app: Flask, scope: dict[str, Any], content: bytes) -> messages.Response:
+def answered(app: Flask, scope: dict[str, Any], content: bytes) -> answering.Response:
     """Return the application's answer to an ASGI request whose body has been read and unpacked."""
     scope = {**scope, "path": scope["root_path"] + scope["path"]}  # as ASGI has it
     environ: Any = build_environ(scope, BytesIO(content))  # type: ignore[arg-type]
@@ -91,16 +90,16 @@ def answered(app: Flask, scope: dict[str, Any], content: bytes) -> messages.Resp
     answer.headers.remove(NO_SNIFFING[0])  # the door adds it, and the length of a body
     if body := answer.get_data():  # to HEAD there is none, but its length
         answer.headers.remove("Content-Length")
-    return messages.Response(body, tuple(answer.headers), answer.status_code)
+    return answering.Response(body, tuple(answer.headers), answer.status_code)
 
 
 def open_service(settings: Settings, metrics: Metrics | None = None) -> Service:
-    """Return a service with the model open that serves first; it starts without one where there is none."""
+    """Return a service with its model open, or without one if none can be loaded yet."""
     here = Service(settings, model_store(settings), metrics or Metrics())
     here.store.report = here.metrics.model
     here.store.refresh()
     if here.store.serving is None:
-        log.warning("No model serves yet. %s Models are looked for in %s.", here.store.reason, settings.models_dir)
+        log.warning("No model serves yet. %s The models directory is %s.", here.store.reason, settings.models_dir)
     return here
 
 
@@ -124,7 +123,7 @@ def _of_ours(error: DigitsError) -> ResponseReturnValue:
 
 
 def _of_http(error: HTTPException) -> ResponseReturnValue:
-    """Render what Flask and Werkzeug raise, their headers kept (`Allow`)."""
+    """Render errors of Flask and Werkzeug, with their headers (`Allow`)."""
     if error.code is None or error.code < 400:
         return error
     if error.code in _OF_STATUS:
@@ -140,7 +139,7 @@ def _of_http(error: HTTPException) -> ResponseReturnValue:
 
 def _of_a_defect(error: Exception) -> ResponseReturnValue:
     log.error("A request failed", exc_info=error)
-    return _of_ours(defect())
+    return _of_ours(DEFECT)
 
 
 def _note_route() -> None:

@@ -1,7 +1,7 @@
-"""The interface, described: `GET /openapi.json` for programs, `GET /docs` for people.
+"""API documentation: `GET /openapi.json` and the page `GET /docs`.
 
-`openapi.json` beside this file is the document; here it gets the limits of the settings. The files of `/docs` are ours
-and those of Swagger UI in the package flask-swagger-ui, whose own page has inline scripts, which our policy forbids.
+`openapi.json` beside this file is a template for the limits in the settings. `/docs` is our own page with the files of
+Swagger UI in flask-swagger-ui, whose page has inline scripts, which our policy forbids.
 """
 
 import json
@@ -13,7 +13,7 @@ from flask.typing import ResponseReturnValue
 
 from service import __version__, errors
 from service.http import pages
-from service.http.state import service
+from service.http.answering import service
 from service.settings import Settings
 
 _HERE = Path(__file__).parent
@@ -28,7 +28,6 @@ blueprint.after_request(pages.secure)
 
 @blueprint.get("/openapi.json")
 def openapi() -> ResponseReturnValue:
-    """Describe every operation of the service, as OpenAPI 3.1."""
     kept = current_app.extensions
     if _WRITTEN not in kept:
         kept[_WRITTEN] = document(service().settings)
@@ -39,15 +38,13 @@ def openapi() -> ResponseReturnValue:
 
 @blueprint.get("/docs")
 def page() -> ResponseReturnValue:
-    """Show the same to people, who can try each operation there."""
     return pages.page(_OURS)
 
 
 @blueprint.get("/docs/<filename>")
 def asset(filename: str) -> ResponseReturnValue:
-    """Give a file of that page."""
     if filename not in ASSETS:
-        raise errors.UnknownRoute("The page has no such file: GET /docs names those that it has.")
+        raise errors.UnknownRoute("The page has no such file: see GET /docs.")
     return send_from_directory(ASSETS[filename], filename)
 
 
@@ -63,6 +60,6 @@ def document(settings: Settings) -> str:
         "max_pixels": f"{settings.max_pixels:,}",
     }
     text = (_HERE / "openapi.json").read_text(encoding="utf-8")
-    for name, value in values.items():  # alone in its quotes, a number stays one
+    for name, value in values.items():  # alone in quotes, a number stays a number
         text = text.replace(f'"{{{name}}}"', json.dumps(value)).replace(f"{{{name}}}", str(value))
     return text

@@ -1,17 +1,18 @@
-"""What stands in a request's body: a multipart form, JSON, or a urlencoded form.
+"""Bodies of requests: decompression, multipart and urlencoded forms, JSON.
 
-What is wrong with one is raised as MalformedRequest; too many files or fields are TooLarge.
+Errors are MalformedRequest; too many files or fields are TooLarge.
 """
 
 import re
+import zlib
 from collections.abc import Sequence
 from typing import Any
 from urllib.parse import parse_qsl
 
 from multipart import MultipartError, MultipartSegment, PushMultipartParser, parse_options_header
 
-from service.errors import MalformedRequest, TooLarge, first_line
-from service.http.messages import Request, at_most, check_names, decoded
+from service.errors import MalformedRequest, TooLarge, UnsupportedMediaType, first_line
+from service.http.answering import Request, at_most, check_names, decoded, shown
 
 _MOST_FIELD_BYTES = 64 << 10  # of a field that is not a file
 _BOUNDARY = re.compile(r"multipart/form-data; ?boundary=([A-Za-z0-9'()+_./:=?-]{1,70})")
@@ -20,6 +21,28 @@ _FILE_HEAD = re.compile(
     rb"(?:Content-Type: [^\r\n]{1,128}\r\n)?\r\n"
 )
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_ENCODINGS = ("gzip", "x-gzip", "deflate")
+_HEAD_TELLS, _NO_HEAD = 47, -15  # zlib's window bits: gzip or zlib by the head; raw deflate, as some clients send it
+
+
+def unpacked(body: bytes, encoding: str, most: int) -> bytes:
+    """Return the decompressed body, or raise TooLarge if it has more than `most` bytes."""
+    if encoding not in _ENCODINGS:
+        raise UnsupportedMediaType(f"`Content-Encoding` {shown(encoding)} is not supported: use gzip, deflate or none.")
+    head = int.from_bytes(body[:2], "big")
+    has_head = encoding != "deflate" or (head >> 8 & 15 == zlib.DEFLATED and head % 31 == 0)  # RFC 1950, 2.2
+    unpacking = zlib.decompressobj(_HEAD_TELLS if has_head else _NO_HEAD)
+    try:
+        content = unpacking.decompress(body, most + 1)
+    except zlib.error:
+        raise MalformedRequest(
+            f"The body is not {encoding}, as `Content-Encoding` says: correct one of them."
+        ) from None
+    if len(content) > most:
+        raise TooLarge(f"The body has more than {most:,} bytes when decompressed: send less.")
+    if not unpacking.eof or unpacking.unused_data:
+        raise MalformedRequest(f"The {encoding} body is incomplete, or has data after its end: correct it.")
+    return content
 
 
 def media_type(request: Request) -> str:
@@ -32,7 +55,7 @@ def fields_of(
 ) -> tuple[dict[str, str], list[bytes]]:
     """Return the fields `texts` of a multipart form (RFC 7578), and the contents of its files `name`, at least one.
 
-    Without `most`, which bounds the files, the caller takes one and says itself what is wrong with more.
+    `most` limits the files; without it the caller takes one and reports more itself.
     """
     if (content := _only_file(request, name)) is not None:
         return {}, [content]
@@ -42,21 +65,21 @@ def fields_of(
         check_names([segment.name], (name, *texts), "field")
         if segment.name == name:
             if segment.filename is None:
-                raise MalformedRequest(f"The field `{name}` is a text: send it as a file, with a file name.")
+                raise MalformedRequest(f"The field `{name}` is text: send it as a file, with a file name.")
             files.append(content)
         else:
             values[segment.name] = content[:_MOST_FIELD_BYTES].decode("utf-8", "replace")
     if not files:
-        raise MalformedRequest(f"There is no file field `{name}`: send the picture under that name.")
+        raise MalformedRequest(f"There is no file field `{name}`: send the picture in it.")
     if most is not None:
-        at_most(files, most)
+        at_most(len(files), most)
     return values, files
 
 
 def _only_file(request: Request, name: str) -> bytes | None:
-    """Return the content of the one file that a form consists of, None for any other form.
+    """Return the content of the only file of a form, None for any other form.
 
-    This is the form that nearly every client sends; the parser takes as long over it as all the rest of the door.
+    Nearly every client sends such a form, and the full parser takes as long for it as the rest of the door.
     """
     boundary = _BOUNDARY.fullmatch(request.headers["content-type"])
     delimiter = b"\r\n--" + (boundary[1].encode() if boundary else b"")
@@ -71,9 +94,11 @@ def _only_file(request: Request, name: str) -> bytes | None:
 def _segments(request: Request, most: int) -> list[tuple[MultipartSegment, bytes]]:
     boundary = parse_options_header(request.headers["content-type"])[1].get("boundary", "")
     if not boundary:
-        raise MalformedRequest("`Content-Type` has no boundary: let the client set that header for a form.")
+        raise MalformedRequest("`Content-Type` has no boundary: let the HTTP client set that header.")
     if b"--" + boundary.encode() not in request.body:
-        raise MalformedRequest("The boundary in `Content-Type` is not in the body: let the client set that header.")
+        raise MalformedRequest(
+            "The boundary in `Content-Type` is not in the body: let the HTTP client set that header."
+        )
     found: list[tuple[MultipartSegment, bytes]] = []
     parts: list[bytes] = []
     try:
@@ -88,7 +113,7 @@ def _segments(request: Request, most: int) -> list[tuple[MultipartSegment, bytes
                 else:
                     found.append((segment, b"".join(parts)))
     except MultipartError as error:
-        raise MalformedRequest(f"The form is cut off or malformed ({first_line(error)}): send all of it.") from error
+        raise MalformedRequest(f"The form is incomplete or malformed ({first_line(error)}): send all of it.") from error
     return found
 
 
@@ -97,7 +122,7 @@ def json_of(request: Request, *, urlencoded: bool = False) -> dict[str, Any]:
     if urlencoded:
         return dict(parse_qsl(request.body.decode("utf-8", "replace"), keep_blank_values=True))
     body = request.body.removeprefix(_BYTE_ORDER_MARK)
-    fields = decoded(body, Any, lambda why: f"The body is not JSON ({why}): correct it, or its content type.")
+    fields = decoded(body, Any, lambda why: f"The body is not JSON ({why}): correct it, or the content type.")
     if not isinstance(fields, dict):
-        raise MalformedRequest("The JSON is not an object: send one with the documented fields.")
+        raise MalformedRequest("The JSON is not an object: send one.")
     return fields

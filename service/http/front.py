@@ -1,8 +1,8 @@
-"""The ASGI door: every request passes it once, whatever it asks.
+"""The ASGI door: every request passes it once.
 
-Here and nowhere else a request gets its id, its deadlines and limits, its key checked, its CORS headers, its turn, its
-line in the log and its place in the metrics. Predictions are answered here: small pictures and tensors are read on the
-event loop, larger pictures one by one in threads, and all wait in one queue for the model. Flask answers the rest.
+Only here requests get IDs, limits, API key checks, CORS headers, admission, log lines and metrics. Predictions are
+answered here: small pictures and tensors are read on the event loop, larger pictures one by one in threads, and all
+wait in one queue for the model. Flask answers the other routes.
 """
 
 import asyncio
@@ -18,19 +18,27 @@ from typing import Any
 
 import numpy as np
 
-from service.errors import DigitsError, MalformedRequest, RequestError, TooBusy, TooLarge
+from service.errors import DigitsError, MalformedRequest, TooBusy
 from service.http.access import RawHeaders, Scope, below, check_head, client, cors_headers, demand_key, path_prefix
+from service.http.answering import (
+    DEFECT,
+    Digits,
+    Question,
+    Read,
+    Request,
+    Response,
+    Service,
+    body_too_large,
+    images_of,
+    pixels,
+    problem,
+)
 from service.http.app import NO_SNIFFING, PREDICTIONS, answered, create_app
-from service.http.body import unpacked
+from service.http.forms import unpacked
 from service.http.logs import REQUEST_ID_HEADER, Notes, current, log_access, request_id
-from service.http.messages import Question, Read, Request, Response, body_too_large, defect, pixels, problem
-from service.http.state import Service, Trial, images_of
 from service.http.tensors import JSON_LENGTH
 from service.http.turns import FULL, Turns
 from service.inference.queue import Queue
-from service.inference.store import Serving
-from service.preprocessing.decode import PIXEL_BYTES
-from service.preprocessing.illumination import Grey
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
@@ -38,10 +46,9 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 SMALL_BODY = 64 << 10  # bytes that are parsed, and whose pictures are decoded, on the event loop
 SMALL_TENSORS = 1 << 20  # bytes of binary tensors
 SMALL_PIXELS = 512 * 512
-MOST_A_RUN = 256  # images: a run of more would keep the event loop from everybody else
-_MOST_LARGEST = 8  # so many times the largest colour picture may the pictures of a request take in memory together
+MOST_A_RUN = 256  # images: a larger run would block the event loop
 _LINGER_SECONDS = 5.0  # for a rejected client to stop sending and read its answer
-_OTHER_ROUTES = 4  # threads for them, which predictions never take
+_OTHER_ROUTES = 4  # threads; predictions never use them
 
 _ROUTES = [(re.compile(re.sub(r"<(\w+)>", r"(?P<\1>[^/]+)", rule)), rule, read) for rule, read in PREDICTIONS.items()]
 
@@ -49,7 +56,7 @@ log = logging.getLogger(__name__)
 
 
 class Exchange:
-    """A request and its answer on their way; `headers` are the request's, by lower-case names, `extra` the answer's."""
+    """A request and how to answer it; `headers` are the request's, by lower-case names, `extra` the answer's."""
 
     def __init__(
         self, scope: Scope, receive: Receive, send: Send, notes: Notes, headers: dict[str, str], extra: RawHeaders
@@ -59,7 +66,7 @@ class Exchange:
         self._unread = notes.bytes_in > 0 or "transfer-encoding" in headers
 
     async def body(self) -> bytes:
-        """Return the body, or raise the error that ends the request while it arrives."""
+        """Return the body, or raise the error that ended the request while it arrived."""
         message = await self._receive()
         if "error" in self.scope["state"]:
             raise self.scope["state"]["error"]
@@ -75,7 +82,7 @@ class Exchange:
             raise MalformedRequest(_GONE)
 
     async def give(self, response: Response) -> None:
-        """Answer. Where the request was not read whole the connection closes, when the client has had time to read."""
+        """Send the answer. If the request was not read in full, the connection closes after a moment to read it."""
         lines = [(name.lower().encode(), value.encode("latin-1")) for name, value in response.headers]
         lines += [_NO_SNIFFING, *self._extra]
         if response.body:
@@ -93,21 +100,20 @@ class Exchange:
 
 _NO_SNIFFING = (NO_SNIFFING[0].lower().encode(), NO_SNIFFING[1].encode())
 _ID = REQUEST_ID_HEADER.lower().encode()
-_GONE = "The client closed the connection before its answer was ready: keep it open."
+_GONE = "The client closed the connection before the answer was ready: keep it open."
 
 
 class Front:
     """The ASGI application of one worker, for the service `here`."""
 
     def __init__(self, here: Service) -> None:
-        """Start threads as they are needed; nothing else is expensive here."""
         self.here = here
         settings = here.settings
         self._flask = create_app(here)
         self._other_routes = ThreadPoolExecutor(_OTHER_ROUTES, "flask")
         self._turns = Turns(settings.threads, settings.queue_seconds)
         gpu = ThreadPoolExecutor(1, "model") if settings.uses_cuda else None
-        self._queue: Queue[Serving | Trial] = Queue(here.run, most=settings.max_batch, executor=gpu)
+        self._queue: Queue = Queue(here.run, most=settings.max_batch, executor=gpu)
         self._answered: list[Notes] = []
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -126,7 +132,7 @@ class Front:
                 asyncio.get_running_loop().call_soon(self._report)
 
     def _report(self) -> None:
-        """Count and log what was answered in this turn: together it takes half as long as one by one."""
+        """Count and log what was answered in this turn: together takes half as long as one by one."""
         answered, self._answered = self._answered, []
         self.here.metrics.flush()
         for notes in answered:
@@ -170,11 +176,11 @@ class Front:
             return problem(error)
         except Exception:
             log.exception("A request failed")
-            notes.code = defect().code
-            return problem(defect())
+            notes.code = DEFECT.code
+            return problem(DEFECT)
 
     def _admit(self, exchange: Exchange, started: float) -> None:
-        """Raise a DigitsError over a request that its head alone tells cannot be answered."""
+        """Raise a DigitsError for a request that can be rejected by its head alone."""
         scope, headers, settings = exchange.scope, exchange.headers, self.here.settings
         if "error" in scope["state"]:
             raise scope["state"]["error"]
@@ -190,35 +196,30 @@ class Front:
         """Answer a request for predictions as `Service.respond` does, in turns with others."""
         model = self.here.model(**names)
         if _is_small(request):
-            question = read(request, self.here.settings)
-            memory = question.open()
+            question = self.here.parse(read, request)
         else:
-            question = await self._turns.take(read, request, self.here.settings)
-            memory = await self._turns.take(question.open)
-        if memory > _MOST_LARGEST * PIXEL_BYTES * self.here.settings.max_pixels:
-            raise TooLarge("The pictures are too large together: send fewer of them in a request.")
+            question = await self._turns.take(self.here.parse, read, request)
         several = len(question.pictures) > 1
         try:
             async with asyncio.timeout(self.here.settings.request_seconds if several else None):
                 digits = await self._digits(question, exchange)
         except TimeoutError:
-            raise TooBusy("The pictures take too long together: send fewer of them in a request.") from None
+            raise TooBusy("The pictures take too long together: send fewer in a request.") from None
         images = images_of(question, digits)
         exchange.notes.pictures = len(images)
         runs = [images[start : start + MOST_A_RUN] for start in range(0, len(images), MOST_A_RUN)] or [images]
-        runner = Trial(model) if question.counts_itself else model
-        parts = [await self._queue.submit(runner, part, pictures=question.images is None) for part in runs]
+        parts = [await self._queue.submit(model, part, pictures=question.images is None) for part in runs]
         rows = parts[0] if len(parts) == 1 else np.concatenate(parts)
-        if len(images) <= MOST_A_RUN and not question.counts_itself:
-            return self.here.answer(question, model, digits, rows)
-        return await self._turns.take(self.here.answer, question, model, digits, rows, patient=True)
+        if len(images) <= MOST_A_RUN and not question.is_slow:
+            return self.here.answer(question, model, digits, images, rows)
+        return await self._turns.take(self.here.answer, question, model, digits, images, rows, patient=True)
 
-    async def _digits(self, question: Question, exchange: Exchange) -> list[Grey | RequestError]:
-        """Read the pictures of a question one after the other, among those of others."""
+    async def _digits(self, question: Question, exchange: Exchange) -> Digits:
+        """Read the pictures of a question one by one, interleaved with those of other requests."""
         digits = []
         for index, picture in enumerate(question.pictures):
             exchange.check_client()
-            if question.counts_itself or pixels(picture) > SMALL_PIXELS:
+            if question.is_slow or pixels(picture) > SMALL_PIXELS:
                 digits.append(await self._turns.take(self.here.digit, question, index, patient=index > 0))
             else:
                 digits.append(self.here.digit(question, index))
@@ -235,7 +236,7 @@ def _is_small(request: Request) -> bool:
 
 
 def _route(scope: Scope) -> tuple[str, Read, dict[str, str]] | None:
-    """Return the rule of a request for predictions, what reads it, and what its path names; None for other routes."""
+    """Return rule, reader and path parameters of a prediction request; None for other routes."""
     if scope["method"] == "POST":
         for pattern, rule, read in _ROUTES:
             if found := pattern.fullmatch(scope["path"]):

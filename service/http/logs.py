@@ -1,6 +1,6 @@
-"""One line for whatever happens, as text or as JSON, on stderr. No picture is ever logged, nor the digit in it.
+"""The log: a line for each event, as text or JSON, on stderr.
 
-The digits that a service reads may be somebody's account number, and a log of them in their order would spell it out.
+Pictures and digits are never logged: the digits in order may be somebody's account number.
 """
 
 import asyncio
@@ -52,7 +52,7 @@ current: ContextVar[Notes | None] = ContextVar("current", default=None)
 
 
 def request_id(wanted: str) -> str:
-    """Return the id chosen by the client or a proxy, or a new one where that is not safe to repeat."""
+    """Return the ID that the client or a proxy chose, or a new one if that is unsafe to repeat."""
     return wanted if REQUEST_ID.fullmatch(wanted) else token_hex(12)
 
 
@@ -62,7 +62,7 @@ def one_line(text: str) -> str:
 
 
 def log_access(notes: Notes) -> None:
-    """Log an answered request; a successful health probe at level debug only."""
+    """Log an answered request; successful health probes at level debug only."""
     level = logging.DEBUG if notes.route in _PROBES and notes.status == 200 else logging.INFO
     if not access_log.isEnabledFor(level):
         return
@@ -83,16 +83,14 @@ def log_access(notes: Notes) -> None:
 
 
 def _request_id(record: logging.LogRecord) -> str:
-    """Return the id of the current request, for lines other than the access log's."""
     notes = current.get()
     return getattr(record, "request_id", notes.request_id if notes else "")
 
 
 class TextFormatter(logging.Formatter):
-    """Formats a record as one line of text ending in the request id; a traceback follows on lines of its own."""
+    """Formats a record as a line of text that ends in the request ID; a traceback follows on further lines."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
-        """Return the line."""
         line = one_line(super().formatMessage(record))
         name = _request_id(record)
         return f"{line} request={name}" if name else line
@@ -102,7 +100,6 @@ class JsonFormatter(logging.Formatter):
     """Formats a record as one JSON object, with the fields of an access record beside the message."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the line."""
         fields: dict[str, Any] = {
             "time": datetime.fromtimestamp(record.created).astimezone().isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
@@ -119,14 +116,14 @@ class JsonFormatter(logging.Formatter):
 
 
 class TurnHandler(logging.StreamHandler[StringIO]):
-    """Writes all lines of a turn of the event loop at once: one by one costs as much as reading the pictures."""
+    """Writes the lines of one turn of the event loop together: one by one costs as much as reading the pictures."""
 
     def __init__(self, output: TextIO) -> None:
         super().__init__(StringIO())
         self._output = output
 
     def flush(self) -> None:
-        """Write the lines when the turn ends; where no loop runs, now."""
+        """Write the lines when the turn ends, or now if no loop runs."""
         try:
             asyncio.get_running_loop().call_soon(self._write)
         except RuntimeError:
@@ -141,17 +138,17 @@ class TurnHandler(logging.StreamHandler[StringIO]):
 
 
 def configure(settings: Settings) -> None:
-    """Send all logging of this process to stderr, in the format and from the level that the settings say."""
+    """Log to stderr in the format and from the level of the settings."""
     handler = TurnHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if settings.log_format == "json" else TextFormatter(_TEXT))
     logging.basicConfig(handlers=[handler], level=settings.log_level.upper(), force=True)
 
 
 class GunicornLogger(Logger):  # type: ignore[misc]
-    """gunicorn's logger, without handlers of its own: its lines go to the service's log."""
+    """Sends gunicorn's lines to the service's log."""
 
     def setup(self, cfg: Any) -> None:
-        """Set all logging up; gunicorn calls this before it logs its first line, and at each reload."""
+        """Configure all logging; gunicorn calls this at the start and at each reload."""
         self.cfg = cfg
         configure(Settings.from_environ(os.environ))
         for logger in (self.error_log, self.access_log):

@@ -1,7 +1,7 @@
 """Prometheus metrics of all workers together.
 
-Under gunicorn the workers count in files that they share (prometheus-client's multiprocess mode), of which each worker
-has those of its number: one that takes a dead worker's place goes on counting where that one ended.
+Under gunicorn the workers count in shared files (prometheus-client's multiprocess mode), named by worker number: a
+worker that replaces a dead one continues its counts.
 """
 
 import os
@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from time import sleep
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -27,9 +27,11 @@ from prometheus_client.registry import Collector
 
 from service import __version__
 from service.contract import CONTRACT_VERSION, IMAGE_SIDE, LABELS
-from service.http.logs import Notes
 from service.inference.engine import Images, Probabilities
 from service.inference.store import REFUSALS, Serving
+
+if TYPE_CHECKING:  # it imports gunicorn, which commands do without
+    from service.http.logs import Notes
 
 STAGES = ("decode", "canonical", "inference", "total")
 METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"))
@@ -56,8 +58,8 @@ class Metrics(Collector):
         self._own = CollectorRegistry()
         counter, gauge, histogram = self._counter, self._gauge, self._histogram
         self._requests = counter("requests", "Requests answered.", "route", "method", "status")
-        self.in_flight = gauge("requests_in_flight", "Requests being answered now, this scrape among them.")
-        self._errors = counter("refusals", "Errors answered, those inside a batch among them.", "code")
+        self.in_flight = gauge("requests_in_flight", "Requests being answered now, including this scrape.")
+        self._errors = counter("refusals", "Errors answered, including those inside a batch.", "code")
         stages = histogram(
             "stage_seconds",
             "Time of each stage: decode and canonical of a picture, inference of a batch, total of a request.",
@@ -68,27 +70,30 @@ class Metrics(Collector):
         self._batch = histogram("batch_pictures", "Pictures in a run of the model.", _PICTURES)
         self._last = gauge("last_run_timestamp_seconds", "When the model ran last, in Unix time.", mode="max")
         self._side = histogram("picture_pixels", "Longer side of the pictures, in pixels.", _PIXELS)
-        self._ink = histogram("ink_ratio", "Share of the 28x28 pixels that hold ink.", _SHARES)
+        self._ink = histogram("ink_ratio", "Share of the 28x28 pixels that have ink.", _SHARES)
         predictions = counter("predictions", "Predictions.", "digit", "certain")
         self._predictions = [[predictions.labels(label, word) for word in ("false", "true")] for label in LABELS]
         self._corrections = counter("corrections", "Corrections kept.", "answered", "corrected")
         numbers = histogram("number_digits", "Digits of the numbers read.", _NUMBER_DIGITS, "certain")
         self._numbers = [numbers.labels(word) for word in ("false", "true")]
         self._confidence = histogram("confidence_ratio", "Probability of the digit answered.", _CONFIDENCES)
-        about = "1 for the model that serves; two stand here only while the workers change over."
+        about = "1 for the model that serves; two while the workers switch to a new one."
         self._model_info = gauge("model_info", about, "name", "version", "provider", "file", mode="livemax")
         self._model: Gauge | None = None
         self._reads: deque[tuple[int, float, float]] = deque()
+        self._answers: deque[tuple[Images, Probabilities, npt.NDArray[np.float64]]] = deque()
         self._flushing = threading.Lock()
-        self._loads = counter("model_loads", "Versions taken or refused, by each worker, and why.", "result", "reason")
+        self._loads = counter(
+            "model_loads", "Versions loaded or rejected, by each worker, and why.", "result", "reason"
+        )
         self._loads.labels("success", "")
         for code in REFUSALS:
             self._loads.labels("failure", code)
-        gauge("workers", "Workers that live.").set(1)
+        gauge("workers", "Workers alive.").set(1)
         self._ready = gauge("workers_ready", "Workers in which a model serves.")
         counter("worker_starts", "Workers started since the server started.").inc()
         parts = {"version": __version__, "contract": CONTRACT_VERSION, "python": platform.python_version()}
-        build = gauge("build_info", "1; what this service is made of.", *parts, "onnxruntime", mode="livemax")
+        build = gauge("build_info", "1; versions of the service and its parts.", *parts, "onnxruntime", mode="livemax")
         build.labels(*parts.values(), ort.__version__).set(1)
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
@@ -100,8 +105,8 @@ class Metrics(Collector):
     def _histogram(self, name: str, text: str, bounds: Sequence[float], *labels: str) -> Histogram:
         return Histogram(f"digits_{name}", text, labels, registry=self._own, buckets=bounds)
 
-    def answered(self, notes: Notes) -> None:
-        """Count an answer by route rule, never by path: each label value is a time series."""
+    def answered(self, notes: "Notes") -> None:
+        """Count an answer by route rule, not by path: each label value is a time series."""
         self.in_flight.dec()
         method = notes.method if notes.method in METHODS else "other"
         self._requests.labels(notes.route, method, str(notes.status)).inc()
@@ -111,34 +116,38 @@ class Metrics(Collector):
             self.seconds["total"].observe(notes.seconds)
 
     def error(self, code: str) -> None:
-        """Count an error answered to a client."""
         self._errors.labels(code).inc()
 
     def read(self, side: int, decode_seconds: float, canonical_seconds: float) -> None:
-        """Count a picture that was read, by its longer side in pixels and the time that its stages took."""
+        """Count a picture by its longer side in pixels and the time of its stages."""
         self._reads.append((side, decode_seconds, canonical_seconds))
 
     def flush(self) -> None:
-        """Count the pictures read since the last call: one by one takes four times as long."""
+        """Count what was read and predicted since the last call: one by one takes four times as long."""
         with self._flushing:  # the loop and a scrape in a thread may both come
             reads = [self._reads.popleft() for _ in range(len(self._reads))]
+            answers = [self._answers.popleft() for _ in range(len(self._answers))]
         if reads:
             histograms = (self._side, self.seconds["decode"], self.seconds["canonical"])
             for histogram, observed in zip(histograms, np.array(reads).T, strict=True):
                 _observe(histogram, observed)
+        if answers:
+            together = answers[0] if len(answers) == 1 else map(np.concatenate, zip(*answers, strict=True))
+            self._count_predictions(*together)
 
     def ran(self, count: int, seconds: float) -> None:
-        """Count a run of the model over so many images."""
         self.seconds["inference"].observe(seconds)
         self._batch.observe(count)
         self._last.set_to_current_time()
 
     def number(self, digits: int, *, certain: bool) -> None:
-        """Count a number that was read, by how many digits it has."""
         self._numbers[certain].observe(digits)
 
     def predicted(self, images: Images, probabilities: Probabilities, certain_from: float) -> None:
         """Count predictions, uint8 [N, 28, 28] to float32 [N, 10], N at least 1."""
+        self._answers.append((images, probabilities, np.full(len(images), certain_from)))
+
+    def _count_predictions(self, images: Images, probabilities: Probabilities, certain_from: npt.NDArray[Any]) -> None:
         inked = (images.reshape(-1, _AREA) > 0).view(np.uint8)  # numpy takes eight times as long to count them
         _observe(self._ink, cv2.reduce(inked, 1, cv2.REDUCE_SUM, dtype=cv2.CV_32S).ravel() / _AREA)
         confidences = probabilities.max(axis=1)
@@ -149,11 +158,11 @@ class Metrics(Collector):
                 self._predictions[kind // 2][kind % 2].inc(count)
 
     def corrected(self, answered: int, corrected: int) -> None:
-        """Count a correction by the digit that the model answered and the one that a person told."""
+        """Count a correction by the digit that the model answered and the correct one."""
         self._corrections.labels(LABELS[answered], LABELS[corrected]).inc()
 
     def model(self, serving: Serving | str) -> None:
-        """Count a version that serves from now on, or the error code of a refused one."""
+        """Count a version that serves from now on, or the error code of a rejected one."""
         if isinstance(serving, str):
             self._loads.labels("failure", serving).inc()
             return
@@ -175,7 +184,7 @@ class Metrics(Collector):
 
 
 def _of_all_workers(directory: Path) -> list[Metric]:
-    """Return the metrics of all workers. The files of one that is starting are empty for a moment: try again."""
+    """Return the metrics of all workers; retry while the files of a starting worker are empty."""
     registry = CollectorRegistry()
     MultiProcessCollector(registry, path=str(directory))  # type: ignore[no-untyped-call]
     for _ in range(_ATTEMPTS):

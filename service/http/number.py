@@ -1,16 +1,16 @@
 """`POST /predict/number`: a picture in, the number in it out."""
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, cast
+from typing import cast
 
-from service.contract import Manifest
-from service.errors import NoDigit, RequestError, TooManyDigits
+from service.errors import NoDigit, TooManyDigits
 from service.http import predict
-from service.http.messages import Picture, Question, Request, Response, to_json
+from service.http.answering import Digits, Question, Request, Response, to_json
+from service.http.metrics import Metrics
 from service.http.predict import Options, model_of, prediction
-from service.inference.engine import Probabilities
+from service.inference.engine import Images, Probabilities
 from service.inference.store import Serving
-from service.preprocessing.formats import Still, still
+from service.preprocessing.formats import Still
 from service.preprocessing.illumination import Grey
 from service.preprocessing.numbers.candidates import MANY, MOST_DIGITS
 from service.preprocessing.numbers.number import Number, read_number
@@ -18,37 +18,52 @@ from service.preprocessing.numbers.pieces import NONE
 from service.preprocessing.numbers.segment import Segmented, segment
 from service.settings import Settings
 
-if TYPE_CHECKING:  # commands need no metrics
-    from service.http.metrics import Metrics
-
 
 @dataclass
 class NumberQuestion(Question):
     """One picture with a number in it. All its candidates are one run of the model."""
 
     options: Options
-    counts_itself = True
+    is_slow = True
     _segmented: Segmented | None = field(default=None, init=False)
     _number: Number | None = field(default=None, init=False)
 
     def form(self, index: int, grey: Grey) -> Grey:
         """Return the candidates of the picture, uint8 [N, 28, 28]."""
-        self._segmented = segment(grey, reduction(self.pictures[index], grey))
+        self._segmented = segment(grey, reduction(cast(Still, self.pictures[index]), grey))
         self.images = self._segmented.images
         return self.images
 
-    def answer(self, model: Serving, digits: list[Grey | RequestError], probabilities: Probabilities) -> Response:  # noqa: ARG002
-        """Return the number, its digits with their boxes, and the model that answered."""
+    def answer(self, model: Serving, digits: Digits, probabilities: Probabilities) -> Response:  # noqa: ARG002
+        """Return the number, its digits with their boxes, [x, y, width, height] in pixels of the upright picture.
+
+        Raises:
+            NoDigit, TooManyDigits: the number has no digits, or too many.
+        """
         segmented = cast(Segmented, self._segmented)  # without it the request has ended
-        self._number = checked(read_number(segmented.rows, probabilities))
-        fields = number_fields(self._number, segmented, probabilities, model.manifest, self.options)
+        number = self._number = read_number(segmented.rows, probabilities)
+        if not number.digits:
+            raise NoDigit(NONE)
+        if len(number.digits) > MOST_DIGITS:
+            raise TooManyDigits(MANY)
+        fields = {
+            "number": "".join(number.lines),
+            "certain": number.certain,
+            "digits": [
+                prediction(probabilities[digit.image], segmented.images[digit.image], model.manifest, self.options)
+                | {"box": segmented.in_picture(digit.box)}
+                for digit in number.digits
+            ],
+            "lines": number.lines,
+            "skipped": [{"box": segmented.in_picture(box)} for box in number.skipped],
+        }
         return Response(to_json(fields | model_of(model.manifest)))
 
-    def count(self, metrics: "Metrics", certain_from: float, probabilities: Probabilities) -> None:
+    def count(self, metrics: Metrics, certain_from: float, images: Images, probabilities: Probabilities) -> None:
         """Count the number, and its digits as predictions."""
-        if self._number is not None and self.images is not None:
+        if self._number is not None:
             chosen = [digit.image for digit in self._number.digits]
-            metrics.predicted(self.images[chosen], probabilities[chosen], certain_from)
+            metrics.predicted(images[chosen], probabilities[chosen], certain_from)
             metrics.number(len(chosen), certain=self._number.certain)
 
 
@@ -58,39 +73,7 @@ def read(request: Request, settings: Settings) -> NumberQuestion:
     return NumberQuestion(one.pictures, one.options)
 
 
-def reduction(picture: Picture, grey: Grey) -> int:
+def reduction(picture: Still, grey: Grey) -> int:
     """Return the whole factor by which decoding reduced a picture; its last rows may be missing."""
-    opened = still(picture) if isinstance(picture, bytes) else cast(Still, picture)
-    width, height = opened.upright_size
+    width, height = picture.upright_size
     return max(1, int(0.5 + min(width / grey.shape[1], height / grey.shape[0])))
-
-
-def checked(number: Number) -> Number:
-    """Return the number, or raise if it has no digits or too many.
-
-    Raises:
-        NoDigit, TooManyDigits: it does not.
-    """
-    if not number.digits:
-        raise NoDigit(NONE)
-    if len(number.digits) > MOST_DIGITS:
-        raise TooManyDigits(MANY)
-    return number
-
-
-def number_fields(
-    number: Number, segmented: Segmented, probabilities: Probabilities, manifest: Manifest, options: Options
-) -> dict[str, Any]:
-    """Return the JSON fields of a number; boxes are [x, y, width, height] in pixels of the upright picture."""
-    digits = [
-        prediction(probabilities[digit.image], segmented.images[digit.image], manifest, options)
-        | {"box": segmented.in_picture(digit.box)}
-        for digit in number.digits
-    ]
-    return {
-        "number": "".join(number.lines),
-        "certain": number.certain,
-        "digits": digits,
-        "lines": number.lines,
-        "skipped": [{"box": segmented.in_picture(box)} for box in number.skipped],
-    }

@@ -1,7 +1,7 @@
-"""`/v2/...`: the Open Inference Protocol, version 2, over REST, as clients of Triton, KServe and MLServer speak it.
+"""`/v2/...`: the Open Inference Protocol, version 2, over REST, as in Triton, KServe and MLServer.
 
-A tensor of numbers is given to the model as it is: who sends one has brought the digit into MNIST's form. BYTES are
-pictures in files, which are read as `/predict` reads them. Errors are raised as in `tensors`.
+Tensors of numbers are the model's own input. BYTES are encoded pictures, which are read as `/predict` does. Errors are
+those of `tensors`.
 """
 
 from dataclasses import dataclass
@@ -13,40 +13,32 @@ from flask.typing import ResponseReturnValue
 
 from service import __version__
 from service.contract import IMAGE_SIDE, INPUT_NAME, LABELS, LABELS_FILE, OUTPUT_NAME
-from service.errors import RequestError
 from service.http import tensors
-from service.http.messages import JSON, Picture, Question, Request, Response, to_json
+from service.http.answering import JSON, Digits, Picture, Question, Request, Response, service, to_json
 from service.http.predict import BYTES, attempt, picture_in
-from service.http.state import service
 from service.http.statistics import model_statistics
 from service.inference.engine import Probabilities
 from service.inference.store import Serving
-from service.preprocessing.illumination import Grey
 from service.settings import Settings
 
 blueprint = Blueprint("oip", __name__, url_prefix="/v2")
 
-# Of the repository extension there is the index alone: nothing here loads or unloads a model at a client's word.
+# Of the repository extension there is only the index: clients cannot load or unload models.
 EXTENSIONS = ("binary_tensor_data", "classification", "model_configuration", "model_repository(index)", "statistics")
-PLATFORM = "onnxruntime_onnx"  # what Triton says of the same directory
+PLATFORM = "onnxruntime_onnx"  # Triton's name
 
 _OF_MODEL = ("/models/<name>", "/models/<name>/versions/<version>")
 
 
 @dataclass
 class Inference(Question):
-    """A batch of images, of which one that cannot be read refuses all."""
-
     id: str | None
     binary: bool
     classes: int
+    list_name = INPUT_NAME
 
-    def unreadable(self, index: int, error: RequestError) -> RequestError:
-        """Name the picture in the error."""
-        raise type(error)(f"{INPUT_NAME}[{index}]: {error}") from error
-
-    def answer(self, model: Serving, digits: list[Grey | RequestError], probabilities: Probabilities) -> Response:  # noqa: ARG002
-        """Return the output tensor; binary data stands behind the JSON."""
+    def answer(self, model: Serving, digits: Digits, probabilities: Probabilities) -> Response:  # noqa: ARG002
+        """Return the output tensor; binary data follows the JSON."""
         output, raw = tensors.written(probabilities, binary=self.binary, classes=self.classes)
         answer: dict[str, Any] = {"model_name": model.manifest.name, "model_version": model.manifest.version}
         if self.id is not None:
@@ -58,7 +50,6 @@ class Inference(Question):
 
 
 def read(request: Request, settings: Settings) -> Inference:
-    """Return what a request for an inference asks."""
     request.parameters()
     text, binary = tensors.split(request.body, request.headers.get(tensors.JSON_LENGTH.lower()))
     message = tensors.parsed(text, tensors.Message)
@@ -76,25 +67,22 @@ def read(request: Request, settings: Settings) -> Inference:
 
 
 def _picture(element: Any) -> bytes:
-    """Return an element of a BYTES tensor, which in JSON is base64."""
+    """Return an element of a BYTES tensor; in JSON it is base64."""
     return element if isinstance(element, bytes) else picture_in(element)
 
 
 @blueprint.get("")
 def server_metadata() -> ResponseReturnValue:
-    """Say what serves, and which extensions of the protocol it has."""
     return {"name": "digits", "version": __version__, "extensions": EXTENSIONS}
 
 
 @blueprint.get("/health/live")
 def server_live() -> ResponseReturnValue:
-    """Answer as long as the process can."""
     return {"live": True}
 
 
 @blueprint.get("/health/ready")
 def server_ready() -> ResponseReturnValue:
-    """Answer 200 where `/readyz` does."""
     service().ready()
     return {"ready": True}
 
@@ -102,7 +90,6 @@ def server_ready() -> ResponseReturnValue:
 @blueprint.get(_OF_MODEL[0])
 @blueprint.get(_OF_MODEL[1])
 def model_metadata(name: str, version: str | None = None) -> ResponseReturnValue:
-    """Describe the model: its version that can be asked, its input and its output."""
     model = service().model(name, version)
     return {
         "name": name,
@@ -116,7 +103,6 @@ def model_metadata(name: str, version: str | None = None) -> ResponseReturnValue
 @blueprint.get(_OF_MODEL[0] + "/ready")
 @blueprint.get(_OF_MODEL[1] + "/ready")
 def model_ready(name: str, version: str | None = None) -> ResponseReturnValue:
-    """Answer 200 while this model, or this version of it, serves."""
     service().model(name, version)
     service().ready()
     return {"name": name, "ready": True}
@@ -125,7 +111,7 @@ def model_ready(name: str, version: str | None = None) -> ResponseReturnValue:
 @blueprint.get(_OF_MODEL[0] + "/config")
 @blueprint.get(_OF_MODEL[1] + "/config")
 def model_config(name: str, version: str | None = None) -> ResponseReturnValue:
-    """Describe the model in the words of Triton's configuration, in which the batch stands apart from the shapes."""
+    """Describe the model as Triton's configuration does; `dims` leave out the batch."""
     model = service().model(name, version)
     return {
         "name": name,
@@ -135,12 +121,7 @@ def model_config(name: str, version: str | None = None) -> ResponseReturnValue:
         "max_batch_size": service().settings.max_batch,
         "input": [{"name": INPUT_NAME, "data_type": "TYPE_UINT8", "dims": [IMAGE_SIDE, IMAGE_SIDE]}],
         "output": [
-            {
-                "name": OUTPUT_NAME,
-                "data_type": "TYPE_FP32",
-                "dims": [len(LABELS)],
-                "label_filename": LABELS_FILE,
-            }
+            {"name": OUTPUT_NAME, "data_type": "TYPE_FP32", "dims": [len(LABELS)], "label_filename": LABELS_FILE}
         ],
     }
 
@@ -149,20 +130,17 @@ def model_config(name: str, version: str | None = None) -> ResponseReturnValue:
 @blueprint.get(_OF_MODEL[0] + "/stats")
 @blueprint.get(_OF_MODEL[1] + "/stats")
 def model_stats(name: str | None = None, version: str | None = None) -> ResponseReturnValue:
-    """Say what the model has done since the server started, counted over all workers."""
     model = service().model(name, version)
     return {"model_stats": [model_statistics(service().metrics, model.manifest)]}
 
 
 class IndexRequest(msgspec.Struct):
-    """Which versions to list: all, or with `ready` the one that serves."""
-
     ready: bool | None = None
 
 
 @blueprint.post("/repository/index")
 def repository_index() -> ResponseReturnValue:
-    """List the versions of the model and why those that do not serve do not. `{"ready": true}` lists what serves."""
+    """List the versions of the model, and why the others do not serve; with `{"ready": true}` only the serving one."""
     body = request.get_data(cache=False)
     asked = tensors.parsed(body, IndexRequest) if body else IndexRequest()
     here = service()

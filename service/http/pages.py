@@ -1,4 +1,4 @@
-"""The page to write on, at `GET /`: plain files, which ask `POST /predict` as any other client does."""
+"""The page to draw on, at `GET /`: static files that call `POST /predict` as any client does."""
 
 from pathlib import Path
 
@@ -6,15 +6,15 @@ from flask import Blueprint, Response, current_app, jsonify, request, send_from_
 from flask.typing import ResponseReturnValue
 from markupsafe import escape
 
+from service.http.answering import service
 from service.http.corrections import ROUTE as CORRECTIONS
 from service.http.predict import model_of
-from service.http.state import service
 
 STATIC = Path(__file__).parent / "static"
 
 blueprint = Blueprint("pages", __name__, static_folder=str(STATIC), static_url_path="/static")
 
-# Everything comes from the service itself and nothing else is let in or out. `data:` is the picture that the model saw.
+# Everything comes from the service itself. `data:` is the picture that the model saw.
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; connect-src 'self'; "
     "form-action 'none'; base-uri 'none'; frame-ancestors 'none'"
@@ -28,10 +28,7 @@ _HEADERS = {
 
 @blueprint.get("/")
 def index() -> ResponseReturnValue:
-    """Answer with the page, or with the routes as JSON.
-
-    Browsers name text/html; curl and HTTP libraries take anything. So only who names HTML gets the page.
-    """
+    """Return the page to clients that accept text/html by name, as browsers do, or the routes as JSON."""
     html = request.accept_mimetypes.best_match(["application/json", "text/html"]) == "text/html"
     response = page(STATIC) if html else jsonify(_index())
     response.vary.add("Accept")
@@ -39,7 +36,7 @@ def index() -> ResponseReturnValue:
 
 
 def page(directory: Path) -> Response:
-    """Return the page in a directory. It says whether corrections are kept; and below a path prefix, where it is."""
+    """Return the page in a directory, with its path prefix and whether corrections are kept."""
     corrections = service().settings.corrections_dir is not None
     if not request.root_path and not corrections:
         return send_from_directory(directory, "index.html")
@@ -70,7 +67,7 @@ def _index() -> dict[str, object]:
     ]
     return {
         "service": "handwritten digits",
-        "status": "alive",  # KServe's client asks for it here when it speaks the first protocol
+        "status": "alive",  # KServe's client checks it here with /v1
         **(model_of(model.manifest) if model else {"model": None}),
         "routes": routes,
     }
@@ -78,6 +75,5 @@ def _index() -> dict[str, object]:
 
 @blueprint.after_request
 def secure(response: Response) -> Response:
-    """Add the headers that every page has, and every file of one."""
     response.headers.update({name: value for name, value in _HEADERS.items() if name not in response.headers})
     return response

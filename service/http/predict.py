@@ -1,7 +1,6 @@
 """`POST /predict` and `POST /predict/batch`: pictures in, digits out.
 
-What is wrong with a request is raised as MalformedRequest; too many pictures are TooLarge, and a content type that is
-not read is UnsupportedMediaType.
+Errors of parsing are MalformedRequest; too many pictures are TooLarge, other content types UnsupportedMediaType.
 """
 
 import base64
@@ -14,11 +13,21 @@ import numpy as np
 
 from service.contract import LABELS, Manifest
 from service.errors import MalformedRequest, RequestError, UnsupportedMediaType
+from service.http.answering import (
+    Digits,
+    Picture,
+    Question,
+    Request,
+    Response,
+    at_most,
+    check_names,
+    described,
+    shown,
+    to_json,
+)
 from service.http.forms import fields_of, json_of, media_type
-from service.http.messages import Picture, Question, Request, Response, at_most, check_names, described, shown, to_json
 from service.inference.engine import Probabilities
 from service.inference.store import Serving
-from service.preprocessing.illumination import Grey
 from service.settings import Settings
 
 FIELD, LIST = "image", "images"
@@ -36,14 +45,13 @@ _MANY = f'send {FORM} with repeated file fields `{FIELD}`, or {JSON_TYPE} {{"{LI
 
 
 class Options(NamedTuple):
-    """What is asked for beside the digit: the `top_k` likeliest digits; the picture that the model has `seen`."""
+    """Extra fields of an answer: the `top_k` likeliest digits; the 28x28 picture that the model has `seen`."""
 
     top_k: int = 0
     seen: bool = False
 
     @classmethod
     def of(cls, values: dict[str, Any]) -> "Options":
-        """Read the options of a query, a form or JSON."""
         top_k, seen = (None if values.get(name) is None else str(values[name]) for name in OPTIONS)
         if top_k is not None and top_k not in _TOP_K:
             raise MalformedRequest(f"top_k={shown(top_k)} is not allowed: use a whole number from 1 to {len(LABELS)}.")
@@ -54,11 +62,9 @@ class Options(NamedTuple):
 
 @dataclass
 class One(Question):
-    """One picture, whose error is the error of the request."""
-
     options: Options
 
-    def answer(self, model: Serving, digits: list[Grey | RequestError], probabilities: Probabilities) -> Response:
+    def answer(self, model: Serving, digits: Digits, probabilities: Probabilities) -> Response:
         """Return the digit, its probabilities and the model that answered."""
         [digit], [row] = digits, probabilities
         return Response(to_json(prediction(row, digit, model.manifest, self.options) | model_of(model.manifest)))
@@ -66,15 +72,10 @@ class One(Question):
 
 @dataclass
 class Many(Question):
-    """Pictures of which one that cannot be read leaves the others answered."""
-
     options: Options
+    keeps_errors = True
 
-    def unreadable(self, index: int, error: RequestError) -> RequestError:  # noqa: ARG002
-        """Let the error stand in the answer."""
-        return error
-
-    def answer(self, model: Serving, digits: list[Grey | RequestError], probabilities: Probabilities) -> Response:
+    def answer(self, model: Serving, digits: Digits, probabilities: Probabilities) -> Response:
         """Return a digit or an error for each picture, in their order."""
         rows = iter(probabilities)
         predictions = [
@@ -87,13 +88,12 @@ class Many(Question):
 
 
 def read(request: Request, settings: Settings) -> One:  # noqa: ARG001
-    """Return what a request to `/predict` asks."""
     picture, values = picture_and_values(request, OPTIONS)
     return One([picture], Options.of(values))
 
 
 def picture_and_values(request: Request, names: Sequence[str]) -> tuple[bytes, dict[str, Any]]:
-    """Return the one picture in a request, and what its query, form or JSON says under the other `names`."""
+    """Return the one picture in a request, and the other fields `names` of its query, form or JSON."""
     query = request.parameters(*names)
     kind = media_type(request)
     if kind.startswith("image/") or kind == BYTES:
@@ -110,7 +110,6 @@ def picture_and_values(request: Request, names: Sequence[str]) -> tuple[bytes, d
 
 
 def read_batch(request: Request, settings: Settings) -> Many:
-    """Return what a request to `/predict/batch` asks."""
     query = request.parameters(*OPTIONS)
     kind = media_type(request)
     if kind == FORM:
@@ -118,8 +117,8 @@ def read_batch(request: Request, settings: Settings) -> Many:
         return Many([attempt(_file, file) for file in files], Options.of(values | query))
     values = _json(request, kind, LIST, _MANY, OPTIONS)
     if not isinstance(pictures := values[LIST], list) or not pictures:
-        raise MalformedRequest(f"`{LIST}` is not a list of pictures: send a list of base64 texts.")
-    at_most(pictures, settings.max_batch)
+        raise MalformedRequest(f"`{LIST}` is not a list of pictures: send a list of base64 strings.")
+    at_most(len(pictures), settings.max_batch)
     return Many([attempt(picture_in, picture) for picture in pictures], Options.of(values | query))
 
 
@@ -127,7 +126,7 @@ def _json(request: Request, kind: str, name: str, forms: str, options: Sequence[
     """Return the fields of a JSON or urlencoded body, among them `name`."""
     if kind not in (JSON_TYPE, URLENCODED) and not kind.endswith("+json"):
         found = f"The content type {shown(kind)}" if kind else "A request without a content type"
-        raise UnsupportedMediaType(f"{found} is not read here: {forms}.")
+        raise UnsupportedMediaType(f"{found} is not supported: {forms}.")
     values = json_of(request, urlencoded=kind == URLENCODED)
     if kind == URLENCODED and name not in values:
         raise UnsupportedMediaType(f"There is no field `{name}` in the form: {forms}.")
@@ -146,20 +145,19 @@ def _file(content: bytes) -> bytes:
 def picture_in(text: Any) -> bytes:
     """Return the bytes of a picture in base64, as a data URL or alone, in either alphabet, padded or not.
 
-    A text that went through a form has spaces where `+` was. They are read as such where the text has no `+`; spaces
-    that stand a line's width apart are line breaks that a shell has replaced.
+    Forms turn `+` into spaces, and shells turn line breaks into spaces: both are undone if it is clear which.
     """
     if not isinstance(text, str):
-        raise MalformedRequest("The picture is not a text: send its bytes as base64.")
+        raise MalformedRequest("The picture is not a string: send its bytes as base64.")
     if text[:5].lower() == "data:":
         head, _, text = text.partition(",")
         if not head.lower().endswith(";base64"):
-            raise MalformedRequest("The data URL is not in base64: send `data:image/png;base64,...`.")
+            raise MalformedRequest("The data URL is not base64: send `data:image/png;base64,...`.")
     text = _without_breaks(text.strip()).rstrip("=").translate(_STANDARD_ALPHABET)
     try:
         content = base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
     except ValueError:
-        raise MalformedRequest("The picture is not base64: send its bytes as base64, as of `base64 -w0`.") from None
+        raise MalformedRequest("The picture is not base64: send its bytes as base64 (`base64 -w0 FILE`).") from None
     if not content:
         raise MalformedRequest("The picture is empty: send its bytes as base64.")
     return content
@@ -175,12 +173,12 @@ def _without_breaks(text: str) -> str:
     if len({len(line) for line in lines[:-1]}) == 1 and len(lines[-1]) <= len(lines[0]) and len(lines[0]) >= 60:
         return "".join(lines)
     if "+" in text or "\n" in text:
-        raise MalformedRequest("The base64 has spaces in it: send it without, `+` as `%2B` in a form or an address.")
+        raise MalformedRequest("The base64 has spaces: remove them, and encode `+` as `%2B` in a form or URL.")
     return text.replace(" ", "+")
 
 
 def attempt(read: Callable[[Any], bytes], picture: Any) -> Picture:
-    """Return the bytes of a picture, or the error that stands in its place."""
+    """Return the bytes of a picture, or the error."""
     try:
         return read(picture)
     except RequestError as error:
@@ -210,5 +208,4 @@ def png(image: Any) -> bytes:
 
 
 def model_of(manifest: Manifest) -> dict[str, Any]:
-    """Return which model answers."""
     return {"model": {"name": manifest.name, "version": manifest.version}}

@@ -1,7 +1,7 @@
-"""The HTTP connection: adds deadlines, limits and error answers to uvicorn's.
+"""The HTTP connection: uvicorn's, with deadlines, limits and our error answers.
 
-The door is called when a head is complete, and receives the body in one piece. It finds in the request's `state`:
-`received`, the time at which the head was complete; `error`, which ends the request; `gone`, when the client has left.
+The door is called when a head is complete, and receives the body in one piece. The request's `state` has `received`,
+the time at which the head was complete; `error`, which ends the request; `gone`, once the client has left.
 """
 
 import asyncio
@@ -10,7 +10,8 @@ import sys
 from time import perf_counter
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+import httptools
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from service.errors import (
     DigitsError,
@@ -21,7 +22,7 @@ from service.errors import (
     UnsupportedTransferCoding,
     UriTooLong,
 )
-from service.http.messages import body_too_large
+from service.http.answering import body_too_large
 
 HEAD_SECONDS = 10.0  # for a head to arrive in full
 LAST_SECONDS = 2.0  # for a client to use a kept connection once more, after SIGTERM
@@ -36,7 +37,7 @@ _TOO_LARGE = "The request has too many headers, or too large ones: send fewer."
 
 
 class Joined:
-    """A transport that sends the head of an answer with its body: of a killed process no half answer comes."""
+    """A transport that sends the head of an answer with its body, so that a killed process sends no half answer."""
 
     def __init__(self, transport: asyncio.Transport) -> None:
         self._transport, self._head = transport, b""
@@ -53,7 +54,6 @@ class Joined:
             self._transport.write(head + data)
 
     def close(self) -> None:
-        """Send what is held, and close."""
         self.write(b"")
         self._transport.close()
 
@@ -74,7 +74,6 @@ class Protocol(HttpToolsProtocol):
     dropped = 0  # bytes that a rejected client has still sent
 
     def __init__(self, *args: Any, server: Any, **kwargs: Any) -> None:
-        """Belong to `server`, which counts connections and knows whether it is stopping."""
         super().__init__(*args, **kwargs)
         self._server = server
         self._settings = self.app.here.settings
@@ -85,14 +84,12 @@ class Protocol(HttpToolsProtocol):
         self._expect(LAST_SECONDS if self._server.should_exit else HEAD_SECONDS)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Tell work in progress that its client has gone."""
         self._leave()
         self._release()
         super().connection_lost(exc)
         self._server.hold()
 
     def data_received(self, data: bytes) -> None:
-        """Parse what has arrived, unless the connection has failed."""
         if self.failed or (self.cycle and self.cycle.response_started and self.cycle.more_body):
             self.dropped += len(data)
             if self.dropped > _MOST_DROPPED * self._settings.max_upload_bytes:
@@ -113,7 +110,7 @@ class Protocol(HttpToolsProtocol):
             self._expect(HEAD_SECONDS)
 
     def eof_received(self) -> bool:  # type: ignore[override]
-        """Keep answering a client that has closed its sending side; a request that breaks off is an error."""
+        """Keep answering a client that has closed its sending side; an incomplete request is an error."""
         if self.cycle and not self.cycle.response_complete:
             if self.cycle.more_body:
                 self.fail(MalformedRequest("The body ends early: send all of it."))
@@ -125,18 +122,15 @@ class Protocol(HttpToolsProtocol):
         return False
 
     def on_message_begin(self) -> None:
-        """Note that a head is arriving."""
         super().on_message_begin()
         self.in_head = True
 
     def on_url(self, url: bytes) -> None:
-        """Add a piece of the address, within its limit."""
         super().on_url(url)
         if len(self.url) > _MOST_URI:
             raise UriTooLong("The address is too long: shorten it.")
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Add a header, within the limits."""
         super().on_header(name, value)
         if len(self.headers) > _MOST_HEADERS or len(name) + len(value) > _MOST_HEADER:
             raise HeadersTooLarge(_TOO_LARGE)
@@ -149,18 +143,17 @@ class Protocol(HttpToolsProtocol):
         self.held += len(body)
         self._server.held += len(body)
         if self.pieces > _MOST_PIECES and self.held < _LEAST_PIECE * self.pieces:
-            raise MalformedRequest("The body comes in very many tiny chunks: send larger ones.")
+            raise MalformedRequest("The body has too many tiny chunks: send larger ones.")
         if self.cycle.response_started:  # what a rejected client still sends
             self._release()
         elif self.held > self._settings.max_upload_bytes:
             raise body_too_large(self._settings)
         elif self._server.held > _MOST_HELD * self._settings.max_upload_bytes:
-            raise TooBusy("Too much is being sent at once: try again after the seconds in `Retry-After`.")
+            raise TooBusy("Too much is being sent at once: try again after `Retry-After` seconds.")
         else:
             self.cycle.body += body
 
     def on_headers_complete(self) -> None:
-        """Start the door, and the deadline of the body."""
         self.in_head, self.head, self.pieces = False, 0, 0
         self.chunked = any(name == b"transfer-encoding" for name, _ in self.headers)
         self.scope["state"]["received"] = perf_counter()
@@ -170,7 +163,6 @@ class Protocol(HttpToolsProtocol):
             self.cycle.keep_alive = False
 
     def on_message_complete(self) -> None:
-        """Note that the body is complete."""
         self.in_head, self.chunked, self.deadline = True, False, float("inf")
         self._release()
         super().on_message_complete()
@@ -182,13 +174,10 @@ class Protocol(HttpToolsProtocol):
         if isinstance(cause, DigitsError):
             self.fail(cause)
         elif any(name == b"transfer-encoding" and b"chunked" not in value.lower() for name, value in self.headers):
-            self.fail(UnsupportedTransferCoding("Only `Transfer-Encoding: chunked` is understood: send the body so."))
+            self.fail(UnsupportedTransferCoding("Only `Transfer-Encoding: chunked` is supported: use it, or none."))
         else:
-            self.fail(
-                MalformedRequest(
-                    f"The request is not well-formed HTTP/1.1 ({str(error or msg).rstrip('.')}): correct it."
-                )
-            )
+            why = str(error or msg).rstrip(".")
+            self.fail(MalformedRequest(f"The request is not well-formed HTTP/1.1 ({why}): correct it."))
 
     def fail(self, error: DigitsError) -> None:
         """Answer the arriving request with an error and close the connection."""
@@ -200,33 +189,12 @@ class Protocol(HttpToolsProtocol):
             self.cycle.keep_alive = False
             self.cycle.message_event.set()
             return
-        cycle = self._without_request(error)
-        if self.cycle is None or self.cycle.response_complete:
-            self.cycle = cycle
-            self._start_asgi_task(cycle, self.app)
-        else:  # after the answers to those before
-            self.pipeline.appendleft((cycle, self.app))
-            self.cycle = cycle
-
-    def _without_request(self, error: DigitsError) -> RequestResponseCycle:
-        self.on_message_begin()
-        state: dict[str, Any] = {**self.scope["state"], "error": error}
-        self.scope |= {"method": "", "path": "", "raw_path": b"", "query_string": b"", "headers": [], "state": state}
-        cycle = RequestResponseCycle(
-            scope=self.scope,
-            transport=self.transport,
-            flow=self.flow,
-            logger=self.logger,
-            access_logger=self.access_logger,
-            access_log=False,
-            default_headers=self.server_state.default_headers,
-            message_event=asyncio.Event(),
-            expect_100_continue=False,
-            keep_alive=False,
-            on_response=self.on_response_complete,
-        )
-        cycle.more_body = False
-        return cycle
+        # uvicorn has no request to answer: give it an empty one, whose answer follows those to earlier requests.
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.feed_data(b"GET / HTTP/1.1\r\n\r\n")
+        self.cycle.scope |= {"method": "", "path": "", "raw_path": b""}
+        self.cycle.scope["state"]["error"] = error
+        self.cycle.keep_alive = False
 
     def shutdown(self) -> None:
         """Answer requests in progress, and those of the next seconds, then close."""
@@ -236,12 +204,10 @@ class Protocol(HttpToolsProtocol):
             self._expect(LAST_SECONDS)
 
     def pause_writing(self) -> None:
-        """Start the deadline for reading."""
         super().pause_writing()
         self.reading = self.loop.time() + _WRITE_SECONDS
 
     def resume_writing(self) -> None:
-        """End the deadline for reading."""
         super().resume_writing()
         self.reading = float("inf")
 
@@ -258,12 +224,16 @@ class Protocol(HttpToolsProtocol):
             self._expect(self.timeout_keep_alive)
 
     def check(self, now: float) -> None:
-        """Act on a deadline that has passed."""
         if now > self.reading:
             self.transport.abort()
         elif now > self.deadline:
             self.deadline = float("inf")
-            self._late()
+            if self.head or not self.in_head:
+                self.fail(SlowRequest("The request took too long to arrive: send it again."))
+            elif self.transport.get_write_buffer_size():
+                self.transport.abort()  # the client has not read its answer
+            else:
+                self.transport.close()
 
     def _release(self) -> None:
         """Stop counting the bytes of the body: it is complete, or dropped."""
@@ -277,11 +247,3 @@ class Protocol(HttpToolsProtocol):
 
     def _expect(self, seconds: float) -> None:
         self.deadline = self.loop.time() + seconds
-
-    def _late(self) -> None:
-        if self.head or not self.in_head:
-            self.fail(SlowRequest("The request took too long to arrive: send it again."))
-        elif self.transport.get_write_buffer_size():
-            self.transport.abort()  # the client has not read its answer
-        else:
-            self.transport.close()

@@ -1,4 +1,4 @@
-"""What the model has done since the server started, of all workers, in the words of Triton's statistics extension.
+"""Statistics of all workers since the start, as in Triton's statistics extension.
 
 Source: triton-inference-server/server, docs/protocol/extension_statistics.md.
 """
@@ -13,10 +13,10 @@ _PREDICTIONS = re.compile(r".*(predict|predict/batch|predict/number|infer)")  # 
 
 
 def model_statistics(metrics: Metrics, manifest: Manifest) -> dict[str, Any]:
-    """Return the counts and times of the model, of versions that served before included.
+    """Return the counts and times of the model, including earlier versions.
 
-    `compute_infer` counts runs, which requests share, and `compute_input` pictures that were brought into form;
-    `queue` is what is left of the time of the requests. The time of those that failed is not kept.
+    `compute_infer` counts runs, which requests share, and `compute_input` preprocessed pictures; `queue` is the rest of
+    the requests' time. The time of failed requests is not known.
     """
     samples = [sample for family in metrics.collect() for sample in family.samples]
 

@@ -1,6 +1,6 @@
-"""The message of an inference in the Open Inference Protocol, version 2, and its tensors, in JSON or binary.
+"""Inference messages of the Open Inference Protocol, version 2, and their tensors, in JSON or binary.
 
-What is wrong with a message is raised as MalformedRequest; too many images are TooLarge.
+Errors are MalformedRequest; too many images are TooLarge.
 
 Sources: kserve/open-inference-protocol, specification/protocol/inference_rest.md; for binary data and classification
 triton-inference-server/server, docs/protocol/extension_binary_data.md and extension_classification.md.
@@ -17,8 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from service.contract import IMAGE_SIDE, INPUT_NAME, LABELS, OUTPUT_NAME
-from service.errors import MalformedRequest, TooLarge
-from service.http.messages import decoded, shown
+from service.errors import MalformedRequest
+from service.http.answering import at_most, decoded, shown
 from service.inference.engine import Images, Probabilities
 
 JSON_LENGTH = "Inference-Header-Content-Length"  # the header that says where the binary data begins
@@ -33,7 +33,7 @@ Count = Annotated[int, msgspec.Meta(ge=0)]
 
 
 class Parameters(msgspec.Struct):
-    """Of a tensor or of all, by the extensions for binary data and classification; those of others are passed over."""
+    """Of a tensor or of all, by the extensions for binary data and classification; others are ignored."""
 
     binary_data_size: int | None = None  # of an input
     shared_memory_region: Any = None
@@ -43,8 +43,6 @@ class Parameters(msgspec.Struct):
 
 
 class Input(msgspec.Struct):
-    """The images of a request."""
-
     name: str
     shape: list[Count]
     datatype: str
@@ -53,14 +51,12 @@ class Input(msgspec.Struct):
 
 
 class Output(msgspec.Struct):
-    """An output that is asked for."""
-
     name: str
     parameters: Parameters | None = None
 
 
 class Message(msgspec.Struct):
-    """The JSON of a request for an inference."""
+    """The JSON of an inference request."""
 
     inputs: list[Input]
     id: str | None = None
@@ -72,15 +68,13 @@ class Message(msgspec.Struct):
         for what, tensors, name in (("inputs", self.inputs, INPUT_NAME), ("outputs", self.outputs, OUTPUT_NAME)):
             names = [tensor.name for tensor in tensors or ()]
             if names != [name] and (names or what == "inputs"):
-                raise MalformedRequest(f"`{what}` are {shown(names)}: send one tensor, named `{name}`.")
+                raise MalformedRequest(f"`{what}` are {shown(names)}: send one tensor named `{name}`.")
         [tensor] = self.inputs
         if tensor.datatype not in _SHAPES:
             raise MalformedRequest(f"`datatype` is {shown(tensor.datatype)}: {TAKEN}.")
         if not tensor.shape or tensor.shape[0] < 1 or tuple(tensor.shape[1:]) not in _SHAPES[tensor.datatype]:
             raise MalformedRequest(f"`shape` is {shown(tensor.shape)} for {tensor.datatype}: {TAKEN}.")
-        if tensor.shape[0] > most:
-            count = shown(tensor.shape[0])
-            raise TooLarge(f"There are {count} images, allowed are {most}: send the rest in another request.")
+        at_most(tensor.shape[0], most, "images")
 
     @property
     def wanted(self) -> tuple[bool, int]:
@@ -94,7 +88,7 @@ class Message(msgspec.Struct):
 def parsed(body: bytes, kind: Any) -> Any:
     """Return the JSON in `body` as `kind`, or raise MalformedRequest."""
     hint = f"correct it; if binary data follows the JSON, give the JSON's length in `{JSON_LENGTH}`"
-    return decoded(body, kind, lambda why: f"The body is not JSON as the protocol has it ({why}): {hint}.")
+    return decoded(body, kind, lambda why: f"The body is not a message of the protocol ({why}): {hint}.")
 
 
 def split(body: bytes, json_length: str | None) -> tuple[bytes, memoryview]:
@@ -112,13 +106,13 @@ def content(tensor: Input, binary: memoryview) -> list[Any] | memoryview:
     """Return the data of the input: the list in the JSON, or the binary data after it."""
     parameters = tensor.parameters or Parameters()
     if parameters.shared_memory_region is not None:
-        raise MalformedRequest("Shared memory is not read here: send the images in the body.")
+        raise MalformedRequest("Shared memory is not supported: send the images in the body.")
     size = parameters.binary_data_size
     if (tensor.data is None) == (size is None):
-        raise MalformedRequest(f"`{INPUT_NAME}` has to have either `data` or `binary_data_size`: send one of them.")
+        raise MalformedRequest(f"`{INPUT_NAME}` needs either `data` or `binary_data_size`: send one of them.")
     if (size or 0) != len(binary):
         raise MalformedRequest(
-            f"{len(binary)} bytes follow the JSON, `binary_data_size` makes it {shown(size or 0)}: "
+            f"{len(binary)} bytes follow the JSON, `binary_data_size` is {shown(size or 0)}: "
             f"correct it, or `{JSON_LENGTH}`."
         )
     return binary if tensor.data is None else tensor.data
@@ -134,8 +128,8 @@ def pixels(tensor: Input, data: list[Any] | memoryview) -> Images:
         wanted = math.prod(tensor.shape) * dtype.itemsize
         if len(data) != wanted:
             raise MalformedRequest(
-                f"{len(data)} bytes of binary data came, {tensor.datatype} of shape {tensor.shape} takes {wanted}: "
-                "correct the one or the other."
+                f"There are {len(data)} bytes of binary data, {tensor.datatype} of shape {tensor.shape} "
+                f"has {wanted}: correct one of them."
             )
         return levels(np.frombuffer(data, dtype)).reshape(tensor.shape)
     return levels(_numbers(_flat(tensor, data), dtype)).reshape(tensor.shape)
@@ -144,12 +138,12 @@ def pixels(tensor: Input, data: list[Any] | memoryview) -> Images:
 def _numbers(data: list[Any], dtype: np.dtype[Any]) -> npt.NDArray[Any]:
     kinds = {int} if dtype.kind in "ui" else {int, float}
     if not set(map(type, data)) <= kinds:
-        raise MalformedRequest(f"`data` holds something else than numbers of its datatype: {TAKEN}.")
+        raise MalformedRequest(f"`data` has elements that are not numbers of its datatype: {TAKEN}.")
     try:
         with np.errstate(over="ignore"):  # becomes infinite, which is out of range
             return np.array(data, np.float64).astype(np.float32) if dtype.kind == "f" else np.array(data, np.int64)
     except OverflowError:
-        raise MalformedRequest(f"`data` holds numbers that are too large: {TAKEN}.") from None
+        raise MalformedRequest(f"`data` has numbers that are too large: {TAKEN}.") from None
 
 
 def levels(values: npt.NDArray[Any]) -> Images:
@@ -165,7 +159,7 @@ def levels(values: npt.NDArray[Any]) -> Images:
 
 
 def elements(tensor: Input, data: list[Any] | memoryview) -> list[Any]:
-    """Return the N elements of a BYTES tensor: bytes where it came as binary data, what stood in the JSON else."""
+    """Return the N elements of a BYTES tensor: bytes of binary data, or what the JSON has."""
     if not isinstance(data, memoryview):
         return _flat(tensor, data)
     found: list[Any] = []
@@ -177,7 +171,7 @@ def elements(tensor: Input, data: list[Any] | memoryview) -> list[Any]:
         data = data[end:]
     if data or len(found) != tensor.shape[0]:
         raise MalformedRequest(
-            f"The binary data is no BYTES tensor of shape {tensor.shape}: "
+            f"The binary data is not a BYTES tensor of shape {tensor.shape}: "
             "write each picture as its length, 4 bytes little-endian, and its bytes."
         )
     return found
@@ -188,12 +182,11 @@ def _flat(tensor: Input, data: list[Any]) -> list[Any]:
     if data and type(data[0]) is list:
         for size in tensor.shape[1:]:
             if any(type(row) is not list or len(row) != size for row in data):
-                raise MalformedRequest(f"`data` is not nested as shape {tensor.shape} says: send it so, or flat.")
+                raise MalformedRequest(f"`data` is not nested in shape {tensor.shape}: correct it, or send it flat.")
             data = list(chain.from_iterable(data))
     if len(data) != math.prod(tensor.shape):
         raise MalformedRequest(
-            f"`data` holds {len(data)} elements, shape {tensor.shape} takes {math.prod(tensor.shape)}: "
-            "correct the one or the other."
+            f"`data` has {len(data)} elements, shape {tensor.shape} has {math.prod(tensor.shape)}: correct one of them."
         )
     return data
 

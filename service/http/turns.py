@@ -17,9 +17,9 @@ from service.errors import TooBusy
 
 T = TypeVar("T")
 
-# The event loop has little to do but is urgent, so threads get a lower priority.
+# The event loop is urgent, so threads get a lower priority.
 _NICE = 5
-FULL = "The service has more to do than it can: try again after the seconds in `Retry-After`."
+FULL = "The service is overloaded: try again after `Retry-After` seconds."
 _MEMORY = 0.9  # weight of older turns in the moving mean of durations
 
 
@@ -37,7 +37,7 @@ class Turns:
     async def take(self, function: Callable[..., T], *args: Any, patient: bool = False) -> T:
         """Call `function` in a thread and return its result; raise TooBusy if it would wait too long.
 
-        `patient` work, of a request half done, waits as long as it takes.
+        `patient` work, for a request in progress, waits as long as it takes.
         """
         if not patient and self._free.locked() and self._mean * self._waiting / self._threads > self._seconds:
             raise TooBusy(FULL)

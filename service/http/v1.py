@@ -1,4 +1,4 @@
-"""`/v1/...`: the protocol before the open one, in TensorFlow Serving's rows, as older clients of KServe speak it.
+"""`/v1/...`: the older protocol of KServe and TensorFlow Serving.
 
 Source: kserve.github.io/website/docs/concepts/architecture/data-plane/v1-protocol.
 """
@@ -12,14 +12,12 @@ from flask import Blueprint, jsonify
 from flask.typing import ResponseReturnValue
 
 from service.contract import IMAGE_SIDE
-from service.errors import MalformedRequest, RequestError
+from service.errors import MalformedRequest
 from service.http import oip, tensors
-from service.http.messages import Question, Request, Response, at_most, decoded, to_json
+from service.http.answering import Digits, Question, Request, Response, at_most, decoded, service, to_json
 from service.http.predict import Options, attempt, picture_in, prediction
-from service.http.state import service
 from service.inference.engine import Probabilities
 from service.inference.store import Serving
-from service.preprocessing.illumination import Grey
 from service.settings import Settings
 
 blueprint = Blueprint("v1", __name__, url_prefix="/v1")
@@ -30,8 +28,6 @@ _Side = msgspec.Meta(min_length=IMAGE_SIDE, max_length=IMAGE_SIDE)
 
 
 class Encoded(msgspec.Struct):
-    """A picture in base64."""
-
     b64: str
 
 
@@ -39,41 +35,33 @@ Levels = Annotated[list[Annotated[list[float], _Side]], _Side]
 
 
 class Message(msgspec.Struct):
-    """The JSON of a request: pictures, or images in MNIST's form as /v2 takes them."""
-
     instances: Annotated[list[Encoded | Levels], msgspec.Meta(min_length=1)]
 
 
 @dataclass
 class Instances(Question):
-    """A batch, of which one that cannot be read refuses all."""
+    list_name = "instances"
 
-    def unreadable(self, index: int, error: RequestError) -> RequestError:
-        """Name the instance in the error."""
-        raise type(error)(f"instances[{index}]: {error}") from error
-
-    def answer(self, model: Serving, digits: list[Grey | RequestError], probabilities: Probabilities) -> Response:  # noqa: ARG002
-        """Return what /predict says of each."""
+    def answer(self, model: Serving, digits: Digits, probabilities: Probabilities) -> Response:  # noqa: ARG002
         rows = [prediction(row, None, model.manifest, Options()) for row in probabilities]
         return Response(to_json({"predictions": rows}))
 
 
 def read(request: Request, settings: Settings) -> Instances:
-    """Return what a request for predictions asks, or raise MalformedRequest or TooLarge."""
+    """Parse a request, or raise MalformedRequest or TooLarge."""
     request.parameters()
-    refusal = lambda why: f"The body is not a request of /v1 ({why}): {_TAKEN}."  # noqa: E731
+    refusal = lambda why: f"The body is not a /v1 request ({why}): {_TAKEN}."  # noqa: E731
     instances = decoded(request.body, Message, refusal).instances
-    at_most(instances, settings.max_batch)
+    at_most(len(instances), settings.max_batch)
     pictures = [attempt(picture_in, instance.b64) for instance in instances if isinstance(instance, Encoded)]
     if not pictures:
         return Instances([], images=tensors.levels(np.array(instances, np.float64)))
     if len(pictures) < len(instances):
-        raise MalformedRequest(f"`instances` are of two kinds: {_TAKEN}.")
+        raise MalformedRequest(f"`instances` mixes two kinds: {_TAKEN}.")
     return Instances([*pictures])
 
 
 @blueprint.get("/models")
 def models() -> ResponseReturnValue:
-    """List the model that serves."""
     here = service()
     return jsonify({"models": [here.settings.model_name] if here.store.serving else []})

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import mmap
 import os
 import resource
 import signal
@@ -15,11 +16,35 @@ import uvicorn
 from uvicorn_worker import UvicornWorker
 
 from service.http.protocol import Protocol
-from service.http.shares import Shares
 
 _YIELD_SECONDS = 0.002  # for a worker with fewer connections to take one
 _TICK_SECONDS = 0.5  # how often deadlines are looked at
 _SPARE_FILES = 128
+
+
+class Shares:
+    """Connections held by each worker, in memory shared with processes forked later."""
+
+    def __init__(self, workers: int) -> None:
+        """Make room for `workers`, none of them active."""
+        self._counts = memoryview(mmap.mmap(-1, 8 * workers)).cast("q")  # connections + 1; 0: no worker
+
+    def __len__(self) -> int:
+        """Return the most workers."""
+        return len(self._counts)
+
+    def hold(self, worker: int, connections: int) -> None:
+        """Record that a worker takes connections and holds this many."""
+        self._counts[worker] = connections + 1
+
+    def leave(self, worker: int) -> None:
+        """Record that a worker takes no more connections."""
+        self._counts[worker] = 0
+
+    def has_fewest(self, worker: int) -> bool:
+        """Return whether no other worker holds fewer connections."""
+        mine = self._counts[worker]
+        return all(count == 0 or count >= mine for count in self._counts)
 
 
 class Acceptor:
@@ -67,7 +92,7 @@ class Acceptor:
         return True
 
     def close(self) -> None:
-        """Accept the connections that are already made, then no more."""
+        """Accept the connections that are waiting, then no more."""
         if self._paused:
             self._paused.cancel()
         self._loop.remove_reader(self._listener)
@@ -75,19 +100,16 @@ class Acceptor:
             pass
 
     async def wait_closed(self) -> None:
-        """Return at once: there is nothing to wait for."""
+        """Do nothing; uvicorn calls this."""
 
 
 class Server(uvicorn.Server):
-    """uvicorn's server with our acceptors."""
-
     shares: Shares  # of all workers, in which this one has its `place`
     place: int
     most_connections: int
     held = 0  # bytes of bodies that are not complete
 
     def protocol(self) -> Protocol:
-        """Return the protocol for a new connection."""
         return Protocol(self.config, self.server_state, self.lifespan.state, server=self)
 
     def hold(self, more: int = 0) -> None:
@@ -95,7 +117,6 @@ class Server(uvicorn.Server):
         self.shares.hold(self.place, len(self.server_state.connections) + more)
 
     async def startup(self, sockets: Sequence[socket.socket] | None = None) -> None:
-        """Start accepting."""
         await self.lifespan.startup()
         self.hold()
         self.servers = [Acceptor(listener, self) for listener in sockets or ()]  # type: ignore[misc]
@@ -110,20 +131,19 @@ class Server(uvicorn.Server):
                 connection.check(loop.time())  # type: ignore[union-attr]
 
     async def shutdown(self, sockets: Sequence[socket.socket] | None = None) -> None:
-        """Finish what has begun."""
         self.shares.leave(self.place)
         await super().shutdown(list(sockets or ()))
         self._captured_signals.clear()  # uvicorn would raise them again, and a normal stop would look like a crash
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Finish what has begun on SIGTERM; end at once on SIGINT and SIGQUIT, as gunicorn's workers do."""
+        """Finish on SIGTERM; end at once on SIGINT and SIGQUIT, as gunicorn's workers do."""
         if sig != signal.SIGTERM:
             os._exit(0)
         super().handle_exit(sig, frame)
 
 
 class Worker(UvicornWorker):  # type: ignore[misc]
-    """gunicorn's worker. `shares` and `place` are set after the fork."""
+    """`shares` and `place` are set after the fork."""
 
     CONFIG_KWARGS = {  # noqa: RUF012
         "loop": "uvloop",
@@ -139,9 +159,8 @@ class Worker(UvicornWorker):  # type: ignore[misc]
     place: int
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        """Let uvicorn log its errors to the service's log; the door logs requests."""
         super().__init__(*args, **kwargs)
-        logger = logging.getLogger("uvicorn.error")
+        logger = logging.getLogger("uvicorn.error")  # into the service's log; the door logs requests
         logger.propagate = True
         logger.setLevel(logging.ERROR)
 

@@ -8,25 +8,24 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Executor
-from typing import Generic, NamedTuple, TypeVar
+from typing import NamedTuple
 
 import numpy as np
 
 from service.inference.engine import Images, Probabilities
+from service.inference.store import Serving
 
-Model = TypeVar("Model")
 
-
-class Waiting(NamedTuple, Generic[Model]):
+class Waiting(NamedTuple):
     """Images that wait for a run of `model`, whether they are pictures, and the future of their probabilities."""
 
-    model: Model
+    model: Serving
     images: Images
     pictures: bool
     future: "asyncio.Future[Probabilities]"
 
 
-class Queue(Generic[Model]):
+class Queue:
     """Batches requests into runs of the model. Call its methods on the event loop only.
 
     `compute` returns the probabilities, float32 [N, 10], of uint8 [N, 28, 28], of which the first so many are pictures.
@@ -34,15 +33,15 @@ class Queue(Generic[Model]):
     """
 
     def __init__(
-        self, compute: Callable[[Model, Images, int], Probabilities], *, most: int, executor: Executor | None = None
+        self, compute: Callable[[Serving, Images, int], Probabilities], *, most: int, executor: Executor | None = None
     ) -> None:
         self._compute = compute
         self._most = most
         self._executor = executor
-        self._waiting: deque[Waiting[Model]] = deque()
+        self._waiting: deque[Waiting] = deque()
         self._busy = False
 
-    def submit(self, model: Model, images: Images, *, pictures: bool = False) -> "asyncio.Future[Probabilities]":
+    def submit(self, model: Serving, images: Images, *, pictures: bool = False) -> "asyncio.Future[Probabilities]":
         """Return a future of the probabilities, float32 [N, 10], of `images`, uint8 [N, 28, 28], or of an error.
 
         `pictures` were made 28x28 here, and get a second look; tensors get the model's answer as it is.
@@ -77,9 +76,9 @@ class Queue(Generic[Model]):
             run = asyncio.ensure_future(work)
             run.add_done_callback(lambda run: self._settle(batch, run))
 
-    def _take(self) -> list[Waiting[Model]]:
+    def _take(self) -> list[Waiting]:
         """Take what fits into one run of one model, in order of arrival, without cancelled requests."""
-        batch: list[Waiting[Model]] = []
+        batch: list[Waiting] = []
         count = 0
         while self._waiting:
             entry = self._waiting[0]
@@ -91,7 +90,7 @@ class Queue(Generic[Model]):
                 count += len(entry.images)
         return batch
 
-    def _settle(self, batch: list[Waiting[Model]], run: "asyncio.Future[Probabilities]") -> None:
+    def _settle(self, batch: list[Waiting], run: "asyncio.Future[Probabilities]") -> None:
         """Give each request its rows, or the run's error, and start the next run."""
         error, start = run.exception(), 0
         for entry in batch:

@@ -20,6 +20,7 @@ def options(directory: Path, **changes: Any) -> Options:
         name=MODEL_NAME,
         epochs=drawn.RECIPE.epochs,
         seed=1,
+        pool_seed=1,
         device="cpu",
         mixed_precision=False,
         models=directory / "models",

@@ -13,7 +13,7 @@ from tests.training.running import interrupted, options
 from training import pipeline
 from training.data.mnist import Mnist
 from training.errors import RunError, TrainingError, VerificationError
-from training.recipe import Recipe
+from training.recipe import Mixture, Recipe
 from training.release import report
 
 pytestmark = pytest.mark.usefixtures("precision_policy")
@@ -43,9 +43,12 @@ def test_a_finished_run_that_is_resumed_publishes_nothing(
 
 
 def test_the_median_of_several_seeds_is_published(tmp_path: Path, data: Mnist) -> None:
-    short = replace(drawn.RECIPE, epochs=1, accuracy_floor=0)
+    mixture = Mixture(renderings=20, forms=10, outliers=10, held_out=20)
+    short = replace(drawn.RECIPE, epochs=1, accuracy_floor=0, mixture=mixture)
     with interrupted(after=1, within="seed-2"):
         pipeline.run(short, data, options(tmp_path, epochs=1, seeds=3))
+    (pool,) = (tmp_path / "pools").iterdir()
+    assert pool.name.startswith("seed1-"), "one pool serves all seeds"
     number = pipeline.run(short, data, options(tmp_path, epochs=1, seeds=3, resume=True))
     version = tmp_path / "models" / MODEL_NAME / str(number)
     metrics = Manifest.read(version).metrics

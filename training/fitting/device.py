@@ -23,7 +23,7 @@ def strategy(device: Device, *, mixed_precision: bool = False) -> Any:
     """Return the `tf.distribute` strategy for `device`, and set the global precision policy.
 
     `auto` takes every GPU that TensorFlow sees, else the CPU. Several GPUs share each batch (MirroredStrategy).
-    Mixed precision computes in float16 and keeps weights and logits in float32.
+    Mixed precision keeps weights and logits in float32; a GPU computes the rest in float16, a CPU in bfloat16.
 
     Raises:
         DeviceError: `gpu` was asked for and TensorFlow sees none.
@@ -34,7 +34,8 @@ def strategy(device: Device, *, mixed_precision: bool = False) -> Any:
             "TensorFlow sees no GPU here: install the `train-cuda` requirements and check `nvidia-smi`, "
             "or train with --device cpu."
         )
-    keras.mixed_precision.set_global_policy("mixed_float16" if mixed_precision else "float32")
+    mixed = "mixed_float16" if gpus else "mixed_bfloat16"
+    keras.mixed_precision.set_global_policy(mixed if mixed_precision else "float32")
     if len(gpus) > 1:
         return tf.distribute.MirroredStrategy()
     return tf.distribute.OneDeviceStrategy("/GPU:0" if gpus else "/CPU:0")

@@ -131,7 +131,7 @@ def _pool(recipe: Recipe, data: Mnist, options: Options) -> pool.Pool | None:
             quarters = 4 * done // total
             say("pool", f"{done:,} of {total:,} pictures")
 
-    made = pool.open_or_make(options.pools, recipe.mixture, data, seed=options.seed, progress=progress)
+    made = pool.open_or_make(options.pools, recipe.mixture, data, seed=options.pool_seed, progress=progress)
     counts = ", ".join(f"{len(made.parts[kind].labels):,} {kind}" for kind in TRAINING)
     refused = sum(part.refused for part in made.parts.values())
     say("pool", f"{counts}; {refused:,} that the service would refuse are left out; ready in {made.seconds:.0f} s")

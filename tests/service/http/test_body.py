@@ -9,7 +9,7 @@ import pytest
 from werkzeug.test import Client
 
 from service.errors import MalformedRequest, TooLarge, UnsupportedMediaType
-from service.http.body import unpacked
+from service.http.forms import unpacked
 from tests import drawing
 
 
@@ -55,7 +55,7 @@ def test_a_decompression_bomb_stays_within_the_limit(pack: Any) -> None:
     assert len(bomb) < 1 << 20
     tracemalloc.start()
     try:
-        with pytest.raises(TooLarge, match="1,048,576 bytes when it is unpacked"):
+        with pytest.raises(TooLarge, match="1,048,576 bytes when decompressed"):
             unpacked(bomb, "gzip" if pack is gzip.compress else "deflate", 1 << 20)
         assert tracemalloc.get_traced_memory()[1] < 4 << 20
     finally:

@@ -11,8 +11,8 @@ from werkzeug.test import Client
 
 from service.errors import MalformedRequest, TooLarge
 from service.http import forms, predict
+from service.http.answering import Request
 from service.http.forms import fields_of
-from service.http.messages import Request
 from service.settings import Settings
 from tests import drawing
 from tests.server import multipart
@@ -73,17 +73,17 @@ BROKEN = {
     "another boundary": (WHOLE, "multipart/form-data; boundary=c", "boundary in `Content-Type` is not in the body"),
     "nothing": (b"", FORM, "boundary in `Content-Type` is not in the body"),
     "no form": (b"hello", FORM, "boundary in `Content-Type` is not in the body"),
-    "cut off in the file": (WHOLE[:200], FORM, "cut off"),
-    "cut off before the end": (WHOLE[: -len(END)], FORM, "cut off"),
-    "cut off in the end": (WHOLE[:-5], FORM, "cut off"),
-    "cut off in a head": (WHOLE[:30], FORM, "cut off"),
+    "cut off in the file": (WHOLE[:200], FORM, "incomplete"),
+    "cut off before the end": (WHOLE[: -len(END)], FORM, "incomplete"),
+    "cut off in the end": (WHOLE[:-5], FORM, "incomplete"),
+    "cut off in a head": (WHOLE[:30], FORM, "incomplete"),
     "no head": (b"--b\r\n\r\nabc\r\n" + END, FORM, "malformed"),
     "no name": (b'--b\r\nContent-Disposition: form-data; filename="a"\r\n\r\nabc\r\n' + END, FORM, "Unknown field ''"),
     "another disposition": (b'--b\r\nContent-Disposition: file; name="image"\r\n\r\nabc\r\n' + END, FORM, "malformed"),
     "a head of letters": (b"--b\r\nhello\r\n\r\nabc\r\n" + END, FORM, "malformed"),
     "no field": (END, FORM, "no file field `image`"),
     "only options": (field("top_k", b"3", None) + END, FORM, "no file field `image`"),
-    "a text": (field("image", b"abc", None) + END, FORM, "`image` is a text"),
+    "a text": (field("image", b"abc", None) + END, FORM, "`image` is text"),
     "another case": (field("Image", b"abc") + END, FORM, "Unknown field 'Image'"),
     "another name": (field("file", b"abc") + END, FORM, "Unknown field 'file'"),
     "another one beside": (field("image", b"abc") + field("x", b"", None) + END, FORM, "Unknown field 'x'"),
@@ -114,7 +114,7 @@ def test_a_truncated_form_is_never_read_as_a_picture(place: int) -> None:
 
 def test_more_files_than_allowed() -> None:
     body = b"".join(field("image", b"1") for _ in range(5)) + END
-    with pytest.raises(TooLarge, match="There are 5 pictures, allowed are 4"):
+    with pytest.raises(TooLarge, match="There are 5 pictures, 4 are allowed"):
         read(body, most=4)
 
 
@@ -162,5 +162,5 @@ def test_the_common_form_is_read_as_the_parser_reads_it(monkeypatch: pytest.Monk
 def test_max_batch_of_one_also_limits_forms(settings: Settings) -> None:
     content, headers = multipart([("image", drawing.png(4))] * 2)
     one = Request(content, {"content-type": headers["Content-Type"]})
-    with pytest.raises(TooLarge, match="There are 2 pictures, allowed are 1"):
+    with pytest.raises(TooLarge, match="There are 2 pictures, 1 are allowed"):
         predict.read_batch(one, replace(settings, max_batch=1))

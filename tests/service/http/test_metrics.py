@@ -21,11 +21,11 @@ from prometheus_client.parser import text_string_to_metric_families as text_fami
 from werkzeug.test import Client
 
 from service.http import metrics as module
+from service.http.answering import Service
 from service.http.app import create_app, open_service
 from service.http.front import Front
 from service.http.logs import Notes
 from service.http.metrics import Metrics
-from service.http.state import Service
 from service.settings import Settings
 from tests import door, drawing, factory
 from tests.server import Server, multipart, running

@@ -10,9 +10,10 @@ import pytest
 from PIL import Image
 from werkzeug.test import Client
 
+from service.http.answering import Service
 from service.http.number import reduction
-from service.http.state import Service
 from service.preprocessing.decode import decode
+from service.preprocessing.formats import still
 from tests import drawing
 from tests.server import ROOT
 
@@ -62,7 +63,7 @@ def test_reduction_is_what_decoding_took(size: tuple[int, int]) -> None:
     for kind in ("PNG", "JPEG"):
         content = drawing.encode(Image.new("L", size, 200), kind)
         grey = decode(content, max_pixels=100_000_000)
-        assert reduction(content, grey) * grey.shape[1] == pytest.approx(size[0], rel=0.01)
+        assert reduction(still(content), grey) * grey.shape[1] == pytest.approx(size[0], rel=0.01)
 
 
 def test_lines_from_top_to_bottom(client: Client) -> None:

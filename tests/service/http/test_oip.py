@@ -16,7 +16,7 @@ from werkzeug.test import Client
 
 import service
 from service.http import tensors
-from service.http.state import Service
+from service.http.answering import Service
 from service.settings import Settings
 from tests import door, drawing, factory
 from tests.tensors import binary, digits
@@ -295,7 +295,7 @@ LEVELS = "Images hold whole grey levels from 0, background, to 255, ink, or run 
 BAD_MESSAGES = [
     ("not an object", [], "object"),
     ("no inputs", {}, "missing required field `inputs`"),
-    ("empty inputs", {"inputs": []}, "`inputs` are []: send one tensor, named `images`"),
+    ("empty inputs", {"inputs": []}, "`inputs` are []: send one tensor named `images`"),
     ("inputs of another kind", {"inputs": {"name": "images"}}, "Expected `array`, got `object` - at `$.inputs`"),
     ("an input that is no object", {"inputs": [7]}, "Expected `object`, got `int` - at `$.inputs[0]`"),
     ("an unknown input", with_input(name="x"), "named `images`"),
@@ -319,10 +319,10 @@ BAD_MESSAGES = [
     ("data of another kind", with_input(data="AAAA"), "got `str` - at `$.inputs[0].data`"),
     ("data twice", with_input(parameters={"binary_data_size": 784}), "either `data` or `binary_data_size`"),
     ("shared memory", with_input(data=None, parameters={"shared_memory_region": "x"}), "Shared memory"),
-    ("too few", with_input(data=ZEROS[1:]), "holds 783 elements, shape [1, 28, 28] takes 784"),
-    ("too many", with_input(data=[*ZEROS, 0]), "holds 785 elements"),
-    ("nothing", with_input(data=[]), "holds 0 elements"),
-    ("more than the shape says", with_input(shape=[1, 28, 28], data=digits(1, 2).tolist()), "holds 1568"),
+    ("too few", with_input(data=ZEROS[1:]), "has 783 elements, shape [1, 28, 28] has 784"),
+    ("too many", with_input(data=[*ZEROS, 0]), "has 785 elements"),
+    ("nothing", with_input(data=[]), "has 0 elements"),
+    ("more than the shape says", with_input(shape=[1, 28, 28], data=digits(1, 2).tolist()), "has 1568"),
     ("a level above 255", with_input(data=[256, *ZEROS[1:]]), LEVELS),
     ("a level below 0", with_input(data=[-1, *ZEROS[1:]]), LEVELS),
     ("a huge level", with_input(data=[10**400, *ZEROS[1:]]), TAKEN),
@@ -331,9 +331,9 @@ BAD_MESSAGES = [
     ("true among levels", with_input(data=[*ZEROS[1:], True]), TAKEN),
     ("null among levels", with_input(data=[*ZEROS[1:], None]), TAKEN),
     ("a list among levels", with_input(data=[*ZEROS[1:], [0]]), TAKEN),
-    ("ragged rows", with_input(data=[[[0] * 28] * 27 + [[0] * 27]]), "not nested as"),
-    ("rows among numbers", with_input(data=[[[0] * 28] * 27 + [0]]), "not nested as"),
-    ("nested another way", with_input(data=[[0] * 784]), "not nested as"),
+    ("ragged rows", with_input(data=[[[0] * 28] * 27 + [[0] * 27]]), "not nested in"),
+    ("rows among numbers", with_input(data=[[[0] * 28] * 27 + [0]]), "not nested in"),
+    ("nested another way", with_input(data=[[0] * 784]), "not nested in"),
     ("nested too deep", with_input(data=[[[[0]] * 28] * 28]), TAKEN),
     ("a float above 1", with_input(datatype="FP32", data=[1.01, *ZEROS[1:]]), LEVELS),
     ("a float below 0", with_input(datatype="FP32", data=[-0.01, *ZEROS[1:]]), LEVELS),
@@ -346,13 +346,17 @@ BAD_MESSAGES = [
     ("true among floats", with_input(datatype="FP32", data=[True, *ZEROS[1:]]), TAKEN),
     ("no base64", with_input(datatype="BYTES", shape=[1], data=["@"]), "images[0]: The picture is not base64"),
     ("empty base64", with_input(datatype="BYTES", shape=[1], data=[""]), "images[0]: The picture is empty"),
-    ("a number as picture", with_input(datatype="BYTES", shape=[1], data=[7]), "images[0]: The picture is not a text"),
+    (
+        "a number as picture",
+        with_input(datatype="BYTES", shape=[1], data=[7]),
+        "images[0]: The picture is not a string",
+    ),
     (
         "a list as picture",
         with_input(datatype="BYTES", shape=[1], data=[["A"]]),
-        "images[0]: The picture is not a text",
+        "images[0]: The picture is not a string",
     ),
-    ("fewer pictures", with_input(datatype="BYTES", shape=[2], data=["AAAA"]), "holds 1 elements, shape [2] takes 2"),
+    ("fewer pictures", with_input(datatype="BYTES", shape=[2], data=["AAAA"]), "has 1 elements, shape [2] has 2"),
     ("an unknown output", {**with_input(), "outputs": [{"name": "digit"}]}, "named `probabilities`"),
     ("an output that is no object", {**with_input(), "outputs": ["probabilities"]}, "got `str` - at `$.outputs[0]`"),
     ("an output twice", {**with_input(), "outputs": [{"name": "probabilities"}] * 2}, "one tensor"),
@@ -414,15 +418,15 @@ BAD_BINARY = [
     ("a negative header", *binary(IMAGE, [1, 28, 28])[:1], {LENGTH: "-1"}, "give the JSON's length in bytes"),
     ("an empty header", *binary(IMAGE, [1, 28, 28])[:1], {LENGTH: ""}, "give the JSON's length in bytes"),
     ("a header that is too large", *binary(IMAGE, [1, 28, 28])[:1], {LENGTH: "99999"}, "the body has"),
-    ("a header that is too small", *binary(IMAGE, [1, 28, 28])[:1], {LENGTH: "10"}, "not JSON"),
-    ("a header of 0", *binary(IMAGE, [1, 28, 28])[:1], {LENGTH: "0"}, "not JSON"),
-    ("too little", *binary(IMAGE[1:], [1, 28, 28]), "783 bytes of binary data came, UINT8"),
-    ("too much", *binary(IMAGE + b"0", [1, 28, 28]), "takes 784: correct"),
-    ("bytes for floats", *binary(IMAGE, [1, 28, 28], "FP32"), "takes 3136"),
+    ("a header that is too small", *binary(IMAGE, [1, 28, 28])[:1], {LENGTH: "10"}, "not a message of the protocol"),
+    ("a header of 0", *binary(IMAGE, [1, 28, 28])[:1], {LENGTH: "0"}, "not a message of the protocol"),
+    ("too little", *binary(IMAGE[1:], [1, 28, 28]), "783 bytes of binary data, UINT8"),
+    ("too much", *binary(IMAGE + b"0", [1, 28, 28]), "has 784: correct"),
+    ("bytes for floats", *binary(IMAGE, [1, 28, 28], "FP32"), "has 3136"),
     ("NaN", *binary(b"\xff" * 3136, [1, 28, 28], "FP32"), LEVELS),
     ("signalling NaN", *binary(b"\x01\x00\x80\x7f" * 784, [1, 28, 28], "FP32"), LEVELS),
-    ("fewer pictures", *binary(packed(b"abc"), [2], "BYTES"), "no BYTES tensor of shape [2]"),
-    ("more pictures", *binary(packed(b"abc", b"d"), [1], "BYTES"), "no BYTES tensor of shape [1]"),
+    ("fewer pictures", *binary(packed(b"abc"), [2], "BYTES"), "not a BYTES tensor of shape [2]"),
+    ("more pictures", *binary(packed(b"abc", b"d"), [1], "BYTES"), "not a BYTES tensor of shape [1]"),
     ("a picture cut off", *binary(packed(b"abc")[:-1], [1], "BYTES"), "4 bytes little-endian"),
     ("a length cut off", *binary(b"\x00\x00", [1], "BYTES"), "4 bytes little-endian"),
     ("no picture", *binary(b"", [1], "BYTES"), "4 bytes little-endian"),
@@ -458,7 +462,7 @@ def test_more_images_than_allowed(client: Client, datatype: str, shape: list[int
     body, header = binary(b"", shape, datatype)
     status, code, sentence = refusal(client.post(INFER, data=body, headers=header))
     assert (status, code) == (413, "too_large")
-    assert sentence == "There are 5 images, allowed are 4: send the rest in another request."
+    assert sentence == "There are 5 images, 4 are allowed: send the rest in another request."
 
 
 PATHS = ["", "/ready", "/config", "/infer"]

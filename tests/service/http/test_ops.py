@@ -4,8 +4,8 @@ from pathlib import Path
 
 from werkzeug.test import Client
 
+from service.http.answering import Service
 from service.http.app import create_app, open_service
-from service.http.state import Service
 from service.settings import Settings
 from tests import door, factory
 

@@ -13,10 +13,10 @@ from PIL import Image
 from werkzeug.test import Client
 
 from service.errors import MalformedRequest
+from service.http.answering import Service
 from service.http.app import create_app, open_service
 from service.http.front import Front
 from service.http.predict import picture_in
-from service.http.state import Service
 from service.inference.second_look import with_second_looks
 from service.preprocessing.mnist_format import canonical_digit
 from service.settings import Settings
@@ -235,8 +235,8 @@ def test_base64_in_each_alphabet_by_each_route(client: Client, route: str, value
 
 
 BAD_TEXTS = [
-    (None, "not a text"),
-    (["AAAA"], "not a text"),
+    (None, "not a string"),
+    (["AAAA"], "not a string"),
     ("", "empty"),
     ("   ", "empty"),
     ("=", "empty"),
@@ -244,8 +244,8 @@ BAD_TEXTS = [
     ("A", "not base64"),
     (TEXT[:-4] + "%3D", "not base64"),
     ("h\xe9llo", "not base64"),
-    ("data:image/png," + TEXT, "not in base64"),
-    ("data:image/png", "not in base64"),
+    ("data:image/png," + TEXT, "not base64"),
+    ("data:image/png", "not base64"),
     ("data:image/png;base64,", "empty"),
     (TEXT[:100] + " " + TEXT[100:], "spaces"),
 ]

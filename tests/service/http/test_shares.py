@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from service.http.shares import Shares
+from service.http.worker import Shares
 from tests import drawing, factory
 from tests.server import Server, running
 

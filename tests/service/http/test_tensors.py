@@ -113,7 +113,7 @@ def test_binary_data_has_the_size_of_its_datatype(datatype: str) -> None:
     size = 784 * np.dtype(DTYPES[datatype]).itemsize
     for wrong in (size - 1, size + 1, 0):
         body, header = binary(bytes(wrong), [1, 28, 28], datatype)
-        with pytest.raises(MalformedRequest, match=f"takes {size}"):
+        with pytest.raises(MalformedRequest, match=f"has {size}"):
             images_in(body, header[tensors.JSON_LENGTH])
 
 

@@ -199,7 +199,7 @@ REFUSALS = [
     ("neither levels nor shares", {"inputs": images(digits(3) + np.float32(0.5), "FP32")}, "400", "grey levels"),
     ("another input", {"inputs": [InferInput("x", [1], "UINT8")]}, "400", "named `images`"),
     ("another output", {"outputs": [InferRequestedOutput("digit")]}, "400", "named `probabilities`"),
-    ("too many", {"inputs": images(np.zeros((257, 28, 28), np.uint8))}, "413", "257 images, allowed are 256"),
+    ("too many", {"inputs": images(np.zeros((257, 28, 28), np.uint8))}, "413", "257 images, 256 are allowed"),
     ("no picture", {"inputs": images(np.array([FILES[0], b"x"], np.object_), "BYTES")}, "415", "images[1]: "),
 ]
 

@@ -63,7 +63,7 @@ def test_an_answer_is_that_of_predict(client: Client) -> None:
         ([{"bytes": ""}], "missing required field `b64`"),
         ([{"b64": "?"}], "instances[0]: The picture is not base64"),
         ([b64(3), {"b64": ""}], "instances[1]: The picture is empty"),
-        ([b64(3), [[0] * 28] * 28], "of two kinds"),
+        ([b64(3), [[0] * 28] * 28], "mixes two kinds"),
         (7, "got `int`"),
     ],
 )

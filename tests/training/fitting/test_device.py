@@ -69,7 +69,7 @@ def test_cpu_places_variables_there() -> None:
         assert "CPU:0" in tf.Variable(1.0).device
 
 
-@pytest.mark.parametrize(("mixed", "policy"), [(True, "mixed_float16"), (False, "float32")])
+@pytest.mark.parametrize(("mixed", "policy"), [(True, "mixed_bfloat16"), (False, "float32")])
 def test_strategy_sets_the_precision_of_layers_to_come(mixed: bool, policy: str) -> None:
     device.strategy("cpu", mixed_precision=mixed)
     assert keras.layers.Dense(1).dtype_policy.name == policy

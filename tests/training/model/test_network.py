@@ -86,6 +86,22 @@ def test_precision_can_differ_from_the_global_policy(recipe: Recipe) -> None:
     assert {weight.dtype for layer in mixed for weight in layer.weights} == {"float32"}
 
 
+@pytest.mark.parametrize("decay", [0.0, 0.1])
+def test_the_fused_adam_is_kerass_adam(data: Mnist, decay: float) -> None:
+    recipe = replace(DEFAULT, hidden=(16,), batch_size=32, weight_decay=decay)
+    fused, before = train(recipe, data, steps=5)
+    plain = network.build(recipe)
+    plain.set_weights(before)
+    optimizer = keras.optimizers.Adam(fused.optimizer._learning_rate, weight_decay=decay or None)
+    optimizer.exclude_from_weight_decay(var_names=["bias"])
+    plain.compile(optimizer=optimizer, loss=network.loss(recipe), jit_compile=False)
+    images, labels = data.train_images[:160].astype(np.float32), targets(data.train_labels[:160])
+    plain.fit(images, labels, batch_size=32, shuffle=False, verbose=0)
+    for ours, theirs, start in zip(fused.get_weights(), plain.get_weights(), before, strict=True):
+        assert np.abs(theirs - start).max() > 1e-4
+        np.testing.assert_allclose(ours, theirs, atol=1e-6)
+
+
 def test_learning_rate_climbs_linearly_then_falls_along_a_half_cosine() -> None:
     recipe = replace(DEFAULT, learning_rate=1e-3, warmup_epochs=2)
     expected = [1e-3 * step / 20 for step in range(20)]

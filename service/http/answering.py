@@ -1,0 +1,271 @@
+"""Prediction requests, the questions parsed from them, and the service that answers them, independent of the server."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import Any, ClassVar, NamedTuple, cast
+from urllib.parse import parse_qsl
+
+import msgspec
+import numpy as np
+import orjson
+
+from service.contract import IMAGE_SIDE, LABELS
+from service.errors import (
+    DigitsError,
+    Headers,
+    MalformedRequest,
+    NotReady,
+    RequestError,
+    TooLarge,
+    UnknownRoute,
+    first_line,
+)
+from service.http.metrics import Metrics
+from service.inference import second_look
+from service.inference.engine import Images, Probabilities
+from service.inference.store import ModelStore, Serving
+from service.preprocessing.decode import PIXEL_BYTES, decode
+from service.preprocessing.formats import Still, still
+from service.preprocessing.illumination import Grey
+from service.preprocessing.mnist_format import canonical_digit
+from service.settings import Settings
+
+EXTENSION = "digits"  # of the Flask application
+JSON: Headers = (("Content-Type", "application/json"),)
+DEFECT = DigitsError("The service failed at this request; its log says why. Report it.")
+_MOST_MEMORY = 8  # times the largest colour picture: what the decoded pictures of a request may take together
+
+
+class Request(NamedTuple):
+    """A prediction request. `headers` has lower-case names; of a repeated one the last counts."""
+
+    body: bytes
+    headers: dict[str, str]
+    query: str = ""
+
+    def parameters(self, *known: str) -> dict[str, str]:
+        """Return the parameters of the query, or raise MalformedRequest if one is not `known`."""
+        found = dict(parse_qsl(self.query, keep_blank_values=True)) if self.query else {}
+        check_names(found, known, "parameter")
+        return found
+
+
+class Response(NamedTuple):
+    body: bytes
+    headers: Headers = JSON
+    status: int = 200
+
+
+Picture = bytes | Still | RequestError
+Digits = list[Grey | RequestError]  # uint8 [28, 28] each, or why a picture could not be read
+
+
+@dataclass
+class Question(ABC):
+    """A parsed prediction request.
+
+    `pictures` are encoded pictures in order, opened or not, or the error in place of one; `images` are uint8
+    [N, 28, 28] where the client has sent the model's own input.
+    """
+
+    pictures: list[Picture]
+    images: Images | None = field(default=None, kw_only=True)
+
+    keeps_errors: ClassVar[bool] = False  # an unreadable picture leaves the others answered
+    list_name: ClassVar[str] = ""  # names the unreadable picture in its error, as `images[3]`
+    is_slow: ClassVar[bool] = False  # reading and answering take a thread
+
+    def form(self, index: int, grey: Grey) -> Grey:  # noqa: ARG002
+        """Return a decoded picture as the model wants it, uint8 [28, 28]."""
+        return canonical_digit(grey)
+
+    @abstractmethod
+    def answer(self, model: Serving, digits: Digits, probabilities: Probabilities) -> Response:
+        """Return the answer; `probabilities`, float32 [N, 10], are those of the digits that could be read."""
+
+    def count(self, metrics: Metrics, certain_from: float, images: Images, probabilities: Probabilities) -> None:
+        """Count what was answered."""
+        metrics.predicted(images, probabilities, certain_from)
+
+
+Read = Callable[[Request, Settings], Question]
+
+
+@dataclass
+class Service:
+    """The parts of a running service; `draining` says whether it has been told to stop."""
+
+    settings: Settings
+    store: ModelStore
+    metrics: Metrics = field(default_factory=Metrics)
+    draining: Callable[[], bool] = lambda: False
+
+    def model(self, name: str | None = None, version: str | None = None) -> Serving:
+        """Return the model that serves, or raise NotReady.
+
+        A client may name it and its version: UnknownRoute is raised if that is another one.
+        """
+        if name not in (None, self.settings.model_name):
+            raise UnknownRoute(f"No model {shown(name)} is served: ask for {self.settings.model_name!r}.")
+        model = self.store.serving
+        if model is None:
+            raise NotReady("No model is ready to answer: GET /readyz says why; try again when it answers 200.")
+        if version in (None, model.manifest.version):
+            return model
+        reasons = {str(known.number): known.reason for known in self.store.versions()}
+        ask_for = f"ask for {model.manifest.version}."
+        if version in reasons:
+            raise UnknownRoute(f"Version {version} does not serve: {ask_for} {reasons[version]}")
+        raise UnknownRoute(f"There is no version {shown(version)}: {ask_for}")
+
+    def ready(self) -> Serving:
+        """Return the model that serves, or raise NotReady if none does or the process is stopping."""
+        if self.draining():
+            raise NotReady("This process is shutting down: send requests to another one.")
+        if self.store.serving is None:
+            raise NotReady(self.store.reason)
+        return self.store.serving
+
+    def parse(self, read: Read, request: Request) -> Question:
+        """Return the question in a request, its pictures opened, or raise a RequestError."""
+        question = read(request, self.settings)
+        question.pictures = [_opened(picture) for picture in question.pictures]
+        memory = sum(pixels(each) * each.pixel_bytes for each in question.pictures if isinstance(each, Still))
+        if memory > _MOST_MEMORY * PIXEL_BYTES * self.settings.max_pixels:
+            raise TooLarge("The pictures are too large together: send fewer in a request.")
+        return question
+
+    def digit(self, question: Question, index: int) -> Grey | RequestError:
+        """Return the digit in a picture of a question, uint8 [28, 28], or raise why it cannot be read.
+
+        If the question keeps errors, return the error.
+        """
+        picture = question.pictures[index]
+        try:
+            if isinstance(picture, RequestError):
+                raise picture
+            started = perf_counter()
+            grey = decode(picture, max_pixels=self.settings.max_pixels)
+            decoded = perf_counter()
+            digit = question.form(index, grey)
+        except RequestError as error:
+            if question.keeps_errors:
+                self.metrics.error(error.code)
+                return error
+            if question.list_name:
+                raise type(error)(f"{question.list_name}[{index}]: {error}") from error
+            raise
+        self.metrics.read(max(grey.shape), decoded - started, perf_counter() - decoded)
+        return digit
+
+    def run(self, model: Serving, images: Images, pictures: int) -> Probabilities:
+        """Return the probabilities, float32 [N, 10], of `images`, uint8 [N, 28, 28].
+
+        Only the first `pictures` may get a second look; the others are the model's own input.
+        """
+        if len(images) == 0:
+            return np.zeros((0, len(LABELS)), np.float32)
+        started = perf_counter()
+        probabilities = second_look.read(model.engine, images, model.manifest.certain_from, pictures)
+        self.metrics.ran(len(images), perf_counter() - started)
+        return probabilities
+
+    def answer(
+        self, question: Question, model: Serving, digits: Digits, images: Images, probabilities: Probabilities
+    ) -> Response:
+        """Return the answer to a question, and count it."""
+        response = question.answer(model, digits, probabilities)
+        if len(images):
+            question.count(self.metrics, model.manifest.certain_from, images, probabilities)
+        return response
+
+    def respond(self, read: Read, request: Request, name: str | None = None, version: str | None = None) -> Response:
+        """Answer a prediction request in this thread, as Flask does; `front` runs the same steps on the loop."""
+        model = self.model(name, version)
+        question = self.parse(read, request)
+        digits = [self.digit(question, index) for index in range(len(question.pictures))]
+        images = images_of(question, digits)
+        probabilities = self.run(model, images, len(images) if question.images is None else 0)
+        try:
+            return self.answer(question, model, digits, images, probabilities)
+        finally:
+            self.metrics.flush()
+
+
+def images_of(question: Question, digits: Sequence[Grey | RequestError]) -> Images:
+    """Return the input of the model, uint8 [N, 28, 28]."""
+    if question.images is not None:
+        return question.images
+    readable = [digit for digit in digits if not isinstance(digit, RequestError)]
+    if len(readable) == 1:
+        return readable[0][np.newaxis]
+    return np.stack(readable) if readable else np.zeros((0, IMAGE_SIDE, IMAGE_SIDE), np.uint8)
+
+
+def pixels(picture: Picture) -> int:
+    """Return the width times height of an opened picture, 0 where it cannot be read."""
+    return picture.width * picture.height if isinstance(picture, Still) else 0
+
+
+def _opened(picture: Picture) -> Picture:
+    try:
+        return still(picture) if isinstance(picture, bytes) else picture
+    except RequestError as error:
+        return error
+
+
+def service() -> Service:
+    """Return the service of the current Flask request."""
+    from flask import current_app  # takes long to import, and commands do without
+
+    return cast(Service, current_app.extensions[EXTENSION])
+
+
+def to_json(value: object) -> bytes:
+    """Return a value as compact JSON and a newline; float32 as the shortest decimals that stand for it."""
+    return orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_APPEND_NEWLINE)
+
+
+def described(error: DigitsError) -> dict[str, str]:
+    """Return an error as JSON fields."""
+    return {"error": str(error), "code": error.code}
+
+
+def problem(error: DigitsError) -> Response:
+    """Return the response for an error."""
+    return Response(to_json(described(error)), (*JSON, *error.headers), error.status)
+
+
+def check_names(found: Any, known: Sequence[str], what: str) -> None:
+    """Raise MalformedRequest for a name that is not `known`: a misspelt option must not be ignored."""
+    unknown = [name for name in found if name not in known]
+    if unknown:
+        takes = ", ".join(f"`{name}`" for name in known) or "none"
+        raise MalformedRequest(f"Unknown {what} {shown(unknown[0])}: correct or remove it; known are {takes}.")
+
+
+def decoded(body: bytes, kind: Any, refusal: Callable[[str], str]) -> Any:
+    """Return the JSON in `body` as `kind`, or raise MalformedRequest: `refusal` makes its message of a reason."""
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except (ValueError, RecursionError) as error:
+        raise MalformedRequest(refusal(first_line(error))) from None
+
+
+def at_most(count: int, most: int, what: str = "pictures") -> None:
+    """Raise TooLarge if there are more than `most` pictures."""
+    if count > most:
+        raise TooLarge(f"There are {shown(count)} {what}, {most} are allowed: send the rest in another request.")
+
+
+def body_too_large(settings: Settings) -> TooLarge:
+    """Return the error for a body of more bytes than are allowed."""
+    return TooLarge(f"The body has more than {settings.max_upload_bytes:,} bytes: send less.")
+
+
+def shown(value: object) -> str:
+    """Return a client's value for use in an error message: escaped and shortened."""
+    text = repr(value)
+    return text if len(text) <= 40 else f"{text[:37]}..."
