@@ -7,11 +7,9 @@ without publications alternate. Each version has its own temperature, so the pro
 """
 
 import argparse
-import hashlib
 import http.client
 import json
 import multiprocessing
-import os
 import shutil
 import sys
 import tempfile
@@ -24,18 +22,12 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 import numpy as np
-import onnx
-from msgspec.structs import replace
-from onnx import numpy_helper
 from PIL import Image
 
-from service.contract import FLOAT32_FILE, INT8_FILE, MODEL_NAME, FileRecord, Manifest
-from service.inference import second_look
-from service.inference.engine import Engine, self_test_inputs
-from service.inference.specimens import specimens
-from service.preprocessing.illumination import Grey
+from benchmarks import versions
+from service.contract import MODEL_NAME
 from tests import drawing
-from tests.server import ROOT, Server, running
+from tests.server import Server, running
 from training.release.publish import publish
 
 INTERVAL_SECONDS = 1.3  # between publications; workers poll once a second, so each version is loaded
@@ -109,8 +101,8 @@ def measure(*, publishes: int, rate: float, blocks: int, workers: int = 2) -> Ou
     """Serve, send `rate` requests a second, and publish `publishes` versions in `blocks` blocks."""
     with tempfile.TemporaryDirectory() as scratch:
         models, prepared = Path(scratch) / "models", Path(scratch) / "prepared"
-        expected = {number: prepare(prepared / str(number), number) for number in range(1, publishes + 2)}
-        publish(models, MODEL_NAME, _copying(prepared))
+        expected = {number: versions.prepare(prepared / str(number), number) for number in range(1, publishes + 2)}
+        publish(models, MODEL_NAME, versions.copying(prepared))
         with running(MODELS_DIR=models, WORKERS=workers, LOG_LEVEL="error") as server:
             server.wait_for("/readyz")
             return _measure(server, expected, lambda times: _publishing(models, prepared, times), rate, blocks)
@@ -136,55 +128,6 @@ def _measure(
     return Outcome(answers, dict(published), spans)
 
 
-def prepare(directory: Path, number: int) -> list[float]:
-    """Write the files of version `number` and return its ten probabilities for the test picture.
-
-    float32 is a hard link, because a CPU serves int8.
-    """
-    [source] = (ROOT / "models" / MODEL_NAME).glob("[1-9]*")
-    manifest = Manifest.read(source)
-    directory.mkdir(parents=True)
-    content = with_scaled_logits((source / INT8_FILE).read_bytes(), 0.25 + 0.002 * number)
-    (directory / INT8_FILE).write_bytes(content)
-    shutil.copy(source / FLOAT32_FILE, directory) if number == 1 else os.link(
-        directory.parent / "1" / FLOAT32_FILE, directory / FLOAT32_FILE
-    )
-    engine, test = Engine.open(content, file=INT8_FILE), manifest.self_test
-    probabilities = engine.run(self_test_inputs(test.seed, test.count)).tolist()
-    replace(
-        manifest,
-        version=str(number),
-        files={**manifest.files, INT8_FILE: FileRecord(hashlib.sha256(content).hexdigest(), len(content))},
-        self_test=replace(test, expected={**test.expected, INT8_FILE: probabilities}),
-    ).write(directory)
-    return second_look.read(engine, digit()[np.newaxis], manifest.certain_from)[0].tolist()
-
-
-def digit() -> Grey:
-    """Return the picture to send: a 7 in canonical form, uint8 [28, 28]."""
-    images, labels = specimens()
-    return np.asarray(images[labels == 7][0])
-
-
-def with_scaled_logits(model: bytes, factor: float) -> bytes:
-    """Return the graph with its logits multiplied by `factor`."""
-    proto = onnx.load_from_string(model)
-    [softmax] = [node for node in proto.graph.node if node.op_type == "Softmax"]
-    [scaling] = [node for node in proto.graph.node if node.output[0] == softmax.input[0]]
-    [constant] = [tensor for tensor in proto.graph.initializer if tensor.name in scaling.input]
-    constant.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(constant) * np.float32(factor), constant.name))
-    return bytes(proto.SerializeToString())
-
-
-def _copying(prepared: Path) -> Callable[[Path, str], None]:
-    def write(directory: Path, version: str) -> None:
-        for path in (prepared / version).iterdir():
-            (directory / path.name).unlink(missing_ok=True)
-            os.link(path, directory / path.name)
-
-    return write
-
-
 @contextmanager
 def _publishing(models: Path, prepared: Path, times: list[float]) -> Iterator[dict[int, float]]:
     """Publish from a separate process at `times`; the yielded dict is filled with the actual times at the end."""
@@ -207,7 +150,7 @@ def _publish_all(models: Path, prepared: Path, times: list[float], done: Connect
     published = {}
     for at in times:
         time.sleep(max(0.0, at - time.monotonic()))
-        version = int(publish(models, MODEL_NAME, _copying(prepared)))
+        version = int(publish(models, MODEL_NAME, versions.copying(prepared)))
         published[version] = time.monotonic()
         shutil.rmtree(models / MODEL_NAME / str(version - _KEPT), ignore_errors=True)
     done.send(published)
@@ -244,7 +187,7 @@ class _Client:
     def __init__(self, server: Server, expected: dict[int, list[float]]) -> None:
         self._connection = server.connect()
         self._expected = expected
-        self._content = drawing.encode(Image.fromarray(digit()))
+        self._content = drawing.encode(Image.fromarray(versions.digit()))
 
     def send(self, due: float) -> Answer:
         sent = time.monotonic()

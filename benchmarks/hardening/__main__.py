@@ -7,27 +7,19 @@ python -m benchmarks.hardening --rows 3,4,8      some rows
 
 import argparse
 import importlib
-import re
 import sys
 import time
-from pathlib import Path
 from types import ModuleType
 
-from benchmarks.hardening import proxied
+from benchmarks.hardening import proxied, rows
 from benchmarks.hardening.score import Plan, Score
 
-_MODULE = re.compile(r"row(\d\d)_\w+")
-
-
-def rows() -> dict[int, str]:
-    """Return the module name of each row."""
-    names = sorted(path.stem for path in Path(__file__).parent.glob("row*.py"))
-    return {int(found[1]): found[0] for found in map(_MODULE.fullmatch, names) if found}
+NUMBERS = range(1, len(rows.NAMES) + 1)
 
 
 def row(number: int) -> ModuleType:
     """Return the module of a row."""
-    return importlib.import_module(f"benchmarks.hardening.{rows()[number]}")
+    return importlib.import_module(f"{rows.__name__}.{rows.NAMES[number - 1]}")
 
 
 def main(arguments: list[str]) -> int:
@@ -60,13 +52,13 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.hardening", description="Hardening scorecard.")
     parser.add_argument("--short", action="store_true", help="smaller numbers, minutes instead of hours")
     parser.add_argument("--seed", type=int, default=1, help="seed of all random choices (1)")
-    parser.add_argument("--rows", type=_numbers, default=list(rows()), help="rows to run, such as 1,3,8 (all)")
+    parser.add_argument("--rows", type=_numbers, default=list(NUMBERS), help="rows to run, such as 1,3,8 (all)")
     return parser
 
 
 def _numbers(text: str) -> list[int]:
     numbers = [int(number) for number in text.split(",")]
-    if unknown := set(numbers) - set(rows()):
+    if unknown := set(numbers) - set(NUMBERS):
         raise argparse.ArgumentTypeError(f"no such rows: {sorted(unknown)}")
     return numbers
 

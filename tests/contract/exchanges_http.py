@@ -150,12 +150,11 @@ def connections() -> Iterator[Exchange]:
     yield Exchange("http: GET with a body", whole("GET", "/readyz", b"abc"))
 
 
-def malformed() -> Iterator[Exchange]:
-    """Invalid or ambiguous HTTP."""
+def _malformed() -> dict[str, bytes]:
     picture = seven()
     chunks = head("POST", "/predict", *PNG, "Transfer-Encoding: chunked")
     length = f"Content-Length: {len(picture)}"
-    cases = {
+    return {
         "nonsense": b"nonsense\r\n\r\n",
         "a TLS hello": bytes.fromhex("160301006a010000660303") + bytes(94) + b"\r\n\r\n",
         "a header without a colon": b"GET /livez HTTP/1.1\r\nHost: a\r\nbad header\r\n\r\n",
@@ -183,15 +182,19 @@ def malformed() -> Iterator[Exchange]:
         "an address too long": whole("GET", "/" + "a" * 9000),
         "an expectation": whole("GET", "/livez", b"", "Expect: a miracle"),
     }
-    for name, sent in cases.items():
+
+
+def malformed() -> Iterator[Exchange]:
+    """Invalid or ambiguous HTTP."""
+    for name, sent in _malformed().items():
         yield Exchange(f"malformed: {name}", sent, methods=("GET",))
     right = error(400, "malformed_request")
-    sent = chunks + b"3\r\nabcdef\r\n0\r\n\r\n"
+    sent = head("POST", "/predict", *PNG, "Transfer-Encoding: chunked") + b"3\r\nabcdef\r\n0\r\n\r\n"
     reason = "it was not answered at all"
     yield Exchange("malformed: more than the size says", sent, methods=("GET",), changed=reason, right=right)
     no_host = {
         "GET": head("GET", "/livez", host=False),
-        "a picture": head("POST", "/predict", *PNG, length, host=False) + picture,
+        "a picture": head("POST", "/predict", *PNG, f"Content-Length: {len(seven())}", host=False) + seven(),
     }
     for name, sent in no_host.items():
         reason = "HTTP/1.1 demands Host (RFC 9112, 3.2)"

@@ -57,5 +57,15 @@ def test_foot_of_a_2_and_bar_of_a_5_stay() -> None:
     np.testing.assert_array_equal(without_annotations(five), five)
 
 
+@pytest.mark.parametrize("gap_side", range(4))
+def test_a_ring_with_the_rest_reaching_through_its_gap_stays(gap_side: int) -> None:
+    mask = np.zeros((200, 200), np.uint8)
+    cv2.ellipse(mask, (100, 100), (60, 60), 0, 115, 425, 1, 6)
+    cv2.line(mask, (75, 110), (125, 110), 1, 6)
+    cv2.line(mask, (100, 70), (100, 154), 1, 6)
+    mask = np.ascontiguousarray(np.rot90(mask, gap_side))
+    np.testing.assert_array_equal(without_annotations(mask), mask)
+
+
 def test_nothing_is_nothing() -> None:
     assert not without_annotations(np.zeros((50, 40), np.uint8)).any()

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.hardening import bad_versions
+from benchmarks.hardening import defective
 from benchmarks.hardening.score import Plan, Score
 from benchmarks.hardening.target import service
 from service.contract import MODEL_NAME
@@ -25,7 +25,7 @@ _AT_ONCE = 10  # versions published before each kill
 def run(plan: Plan) -> Score:
     """Publish the bad versions above one good version, in groups."""
     score, rng = Score(), random.Random(plan.seed)
-    defects = bad_versions.defects(rng, plan.choose(20, 200))
+    defects = defective.defects(rng, plan.choose(20, 200))
     with tempfile.TemporaryDirectory() as scratch:
         models = Path(scratch)
         factory.publish(models)
@@ -36,10 +36,10 @@ def run(plan: Plan) -> Score:
     return score
 
 
-def _try(score: Score, server: Server, models: Path, start: int, defects: list[bad_versions.Defect]) -> None:
+def _try(score: Score, server: Server, models: Path, start: int, defects: list[defective.Defect]) -> None:
     numbers = {start + index + 2: defect for index, defect in enumerate(defects)}
     for number, defect in numbers.items():
-        bad_versions.publish(models, number, defect)
+        defective.publish(models, number, defect)
     _wait(server, set(map(str, numbers)))
     _check(score, server, numbers, "before the kill")
     victim = server.workers()[0]
@@ -50,7 +50,7 @@ def _try(score: Score, server: Server, models: Path, start: int, defects: list[b
         shutil.rmtree(models / MODEL_NAME / str(number), ignore_errors=True)
 
 
-def _check(score: Score, server: Server, numbers: dict[int, bad_versions.Defect], when: str) -> None:
+def _check(score: Score, server: Server, numbers: dict[int, defective.Defect], when: str) -> None:
     """Check what is served, with enough connections to reach both workers."""
     served = {_version(server) for _ in range(20)}
     score.check(
