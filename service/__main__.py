@@ -1,4 +1,4 @@
-"""`python -m service`: check the settings, then run gunicorn in this process, or a command that needs no server."""
+"""`python -m service`: run gunicorn in this process, or a command without a server."""
 
 import argparse
 import errno
@@ -10,7 +10,7 @@ import textwrap
 from typing import NoReturn
 
 PROG = "python -m service"
-_MISSING = f"{sys.executable} has no {{}}: `make serve` installs what is needed, for `.venv/serve/bin/{PROG}`."
+_MISSING = f"{sys.executable} has no {{}}: `make serve` installs it for `.venv/serve/bin/{PROG}`."
 
 try:
     from service.errors import NotReady, SettingsError
@@ -20,11 +20,9 @@ except ModuleNotFoundError as error:
 
 
 class Parser(argparse.ArgumentParser):
-    """Complains in one line."""
-
     def error(self, message: str) -> NoReturn:
-        """Say what is wrong with the arguments, and end with status 2."""
-        self.exit(2, f"{self.prog}: {message}; `{PROG} --help` says what there is.\n")
+        """Print one line and exit with status 2."""
+        self.exit(2, f"{self.prog}: {message}; see `{PROG} --help`.\n")
 
 
 def main(arguments: list[str]) -> int:
@@ -46,7 +44,6 @@ def main(arguments: list[str]) -> int:
 
 
 def parser() -> Parser:
-    """Return what reads the arguments; the settings stand in its help."""
     made = Parser(PROG, description="Serves handwritten digits over HTTP. Without a server:", epilog=_settings_help())
     made.formatter_class = argparse.RawDescriptionHelpFormatter
     commands = made.add_subparsers(dest="command", metavar="COMMAND", title="commands", parser_class=Parser)
@@ -55,7 +52,7 @@ def parser() -> Parser:
     predict.add_argument("--number", action="store_true", help="read all digits of each picture as a number")
     models = commands.add_parser("models", help="list the versions of the model", description=_MODELS)
     corrections = commands.add_parser("corrections", help="list or delete corrections", description=_CORRECTIONS)
-    corrections.add_argument("--delete", nargs="+", metavar="ID", default=(), help="delete these; `all` means each")
+    corrections.add_argument("--delete", nargs="+", metavar="ID", default=(), help="delete these, or `all`")
     for command in (predict, models, corrections):
         command.add_argument("--json", action="store_true", help="print JSON instead of a table")
     return made
@@ -64,8 +61,8 @@ def parser() -> Parser:
 _PREDICT = "Prints the digit in each picture. The exit status is 1 if one could not be read; stderr says why."
 _MODELS = "Opens each version and prints which would serve. The exit status is 1 if none would."
 _CORRECTIONS = (
-    "Prints what POST /corrections has kept in DIGITS_CORRECTIONS_DIR, the oldest first. Suspect ones contradict an "
-    "answer that was certain. The exit status is 1 if there is none of a name to delete."
+    "Lists the corrections in DIGITS_CORRECTIONS_DIR, oldest first. Suspect ones contradict a certain answer. The exit "
+    "status is 1 if one to delete does not exist."
 )
 
 
@@ -103,7 +100,7 @@ def _run(given: argparse.Namespace, settings: Settings) -> int:
 
 
 def address_refusal(bind: str) -> str:
-    """Return why nothing can listen at `bind`, empty where it can. gunicorn alone would try for five seconds."""
+    """Return why the service cannot listen at `bind`, empty if it can. gunicorn alone would try for five seconds."""
     if bind.startswith("unix:"):
         return ""
     host, _, port = bind.rpartition(":")

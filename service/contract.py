@@ -1,7 +1,6 @@
-"""What a model is: the only agreement between training, which writes one, and the service, which runs it.
+"""The contract between training, which writes models, and the service, which runs them.
 
-A version is the directory `MODELS/NAME/VERSION/` with an ONNX graph in `model.onnx`, perhaps an int8 twin in
-`model.int8.onnx`, and `manifest.json`. It imports nothing heavy, for either side.
+A version is a directory `MODELS/NAME/VERSION/` with `model.onnx`, perhaps `model.int8.onnx`, and `manifest.json`.
 """
 
 import errno
@@ -49,17 +48,15 @@ _BLANK_BELOW = 160  # about five cells in eight stay background, as in a digit
 
 
 class FileRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A file of the version as it was published."""
-
     sha256: str
     bytes: Annotated[int, msgspec.Meta(ge=0)]
 
 
 class Correction(msgspec.Struct, frozen=True):
-    """A picture of which a person has told the digit: the service writes it, training reads it.
+    """A picture and its correct digit: the service writes it, training reads it.
 
-    `image` is the picture as it was sent, `seen` the 28x28 digit in it as a PNG; in JSON both are base64. The model of
-    that `version` had `read` another digit, or the same, with that `confidence`, and was `certain` of it or not.
+    `image` is the picture as sent, `seen` its 28x28 digit as a PNG; in JSON both are base64. The model had `read` a
+    digit with that `confidence`, and was `certain` or not.
     """
 
     digit: Annotated[int, msgspec.Meta(ge=0, le=9)]
@@ -74,15 +71,15 @@ class Correction(msgspec.Struct, frozen=True):
 
     @property
     def suspect(self) -> bool:
-        """Whether a person should look at it: it contradicts an answer that was certain."""
+        """Whether it contradicts a certain answer, so that a person should check it."""
         return self.certain and self.digit != self.read
 
 
 class SelfTest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Images made from a seed (`self_test_images`) and the probabilities that each graph gave for them.
 
-    `expected` maps a file name to rows of ten probabilities. `tolerance` maps it to the largest difference of one
-    probability: kernels for different processors round differently, int8 ones more.
+    `expected` maps a file name to rows of ten probabilities, `tolerance` to the largest allowed difference: processors
+    round differently, int8 more so.
     """
 
     seed: int
@@ -92,9 +89,9 @@ class SelfTest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`manifest.json`: what the version is, where it comes from and how to tell that it is whole.
+    """`manifest.json`: what the version is, where it comes from, and how to check it.
 
-    `certain_from` is the confidence from which an answer needs no second look; it was chosen on validation data.
+    An answer is certain from the confidence `certain_from`, chosen on validation data.
     """
 
     name: str
@@ -117,13 +114,13 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @classmethod
     def read(cls, directory: Path) -> "Manifest":
-        """Read `directory/manifest.json`, or raise ManifestError unless it is whole and speaks this contract."""
+        """Read `directory/manifest.json`, or raise ManifestError if it is damaged or of another contract."""
         path = directory / MANIFEST_FILE
         try:
             fields = json.loads(_read(path, _MOST_MANIFEST_BYTES))
             if str(fields["contract"]) != CONTRACT_VERSION:
                 raise ManifestError(
-                    f"{path} speaks contract {fields['contract']!r}, this service speaks {CONTRACT_VERSION!r}: "
+                    f"{path} has contract {fields['contract']!r}, this service {CONTRACT_VERSION!r}: "
                     "publish the model again with the training code of this release."
                 )
             manifest = msgspec.convert(fields, cls)
@@ -135,19 +132,18 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return manifest
 
     def _check(self, path: Path) -> None:
-        """Check that the fields fit together."""
         names, test = self.files.keys() & {FLOAT32_FILE, INT8_FILE}, self.self_test
         if FLOAT32_FILE not in names or not names <= test.expected.keys() & test.tolerance.keys():
-            raise ManifestError(f"{path} lists no {FLOAT32_FILE} or no self-test for it: {_AGAIN}.")
+            raise ManifestError(f"{path} lacks {FLOAT32_FILE} or a self-test: {_AGAIN}.")
         accuracy, floor = self.accuracy(FLOAT32_FILE), _number(self.recipe, "accuracy_floor")
         if accuracy is not None and floor is not None and accuracy < floor:
             raise ManifestError(
-                f"{path} says that the model reads {accuracy:.2%}, under the floor of {floor:.2%} of its own recipe: "
+                f"{path}: the model reads {accuracy:.2%}, under the floor of {floor:.2%} of its own recipe: "
                 "train it for longer."
             )
 
     def accuracy(self, file: str) -> float | None:
-        """Return the share of MNIST's test digits that a graph read when it was verified, None where that is unsaid."""
+        """Return the share of MNIST's test digits that a graph read when verified, None if unknown."""
         verified: Any = self.metrics
         for name in ("verified", file, "test"):
             verified = verified.get(name) if isinstance(verified, Mapping) else None
@@ -155,16 +151,16 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return None if errors is None or not count else 1 - errors / count
 
     def check_place(self, directory: Path) -> None:
-        """Raise ManifestError unless `directory` is NAME/VERSION: each answer would name the wrong version."""
+        """Raise ManifestError unless `directory` is NAME/VERSION: answers would name the wrong version."""
         found = f"{directory.parent.name}/{directory.name}"
         if found != f"{self.name}/{self.version}":
             raise ManifestError(
-                f"{directory / MANIFEST_FILE} is that of {self.name}/{self.version} and stands in {found}: "
-                "put the version where it belongs, or publish it anew."
+                f"{directory / MANIFEST_FILE} is of {self.name}/{self.version} but in {found}: "
+                "move the version, or publish it again."
             )
 
     def read_file(self, directory: Path, name: str) -> bytes:
-        """Return the bytes of the version's file `name`, or raise ManifestError if they are not what was published."""
+        """Return the bytes of the version's file `name`, or raise ManifestError if they have changed."""
         path = directory / name
         record = self.files.get(name)
         if record is None:
@@ -174,7 +170,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         except OSError as error:
             raise ManifestError(f"{path} cannot be read ({error.strerror}): {_AGAIN}.") from error
         except ValueError as error:
-            raise ManifestError(f"{path} is not what was published ({error}): {_AGAIN}.") from error
+            raise ManifestError(f"{path} differs from the published file ({error}): {_AGAIN}.") from error
         found = hashlib.sha256(content).hexdigest()
         if found != record.sha256:
             raise ManifestError(f"{path} has SHA-256 {found}, the manifest says {record.sha256}: {_AGAIN}.")
@@ -182,7 +178,6 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def _read(path: Path, most: int) -> bytes:
-    """Return the content of a regular file of at most `most` bytes."""
     status = path.stat()
     if not stat.S_ISREG(status.st_mode):
         raise OSError(errno.EINVAL, "it is not a regular file")

@@ -1,6 +1,6 @@
-"""Corrections: pictures with the digit a person saw, a file each, named by its hash, bounded in number and size.
+"""Stored corrections: pictures with their correct digit, a file each, named by hash, limited in number and size.
 
-Many processes may write; a lock file lets one do so at a time.
+A lock file lets one process write at a time.
 """
 
 import fcntl
@@ -53,7 +53,7 @@ class Corrections:
         except OSError as error:
             log.error("A correction could not be kept in %s: %s.", self.directory, error.strerror or error)
             raise InsufficientStorage(
-                f"The correction could not be kept ({error.strerror or error}): tell whoever runs the service."
+                f"The correction could not be kept ({error.strerror or error}): tell the operator of the service."
             ) from error
         return name
 
@@ -61,7 +61,7 @@ class Corrections:
         others = [_size(entry) for entry in os.scandir(self.directory) if _is_other(entry.name, file)]
         if len(others) >= self.most or sum(others) + len(content) > self.most_bytes:
             raise InsufficientStorage(
-                "No more corrections are kept: train with those that are there and delete them, "
+                "No more corrections are kept: train with the existing ones and delete them, "
                 "or raise DIGITS_CORRECTIONS_MAX or DIGITS_CORRECTIONS_MAX_BYTES."
             )
         unfinished = self.directory / _UNFINISHED  # one name: killed processes leave one file at most
@@ -76,7 +76,7 @@ class Corrections:
             unfinished.unlink(missing_ok=True)
 
     def listed(self) -> Iterator[tuple[str, Correction | str]]:
-        """Yield name and content of each correction, or why it cannot be read; the oldest first."""
+        """Yield name and content of each correction, or why it cannot be read; oldest first."""
         found = []
         with suppress(FileNotFoundError):
             found = [entry for entry in os.scandir(self.directory) if entry.name.endswith(CORRECTION_SUFFIX)]

@@ -1,7 +1,7 @@
-"""Every error that a user of the service can meet, with its HTTP status and machine-readable code.
+"""All errors of the service, with HTTP status and machine-readable code.
 
-The message is one sentence that says what to do; it is shown to the client as it stands. A docstring's first line says
-in `/openapi.json` when the error is met.
+A message is one sentence for the client that says what to do. The first line of a docstring describes the error in
+`/openapi.json`.
 """
 
 from collections.abc import Iterator
@@ -17,14 +17,14 @@ class DigitsError(Exception):
     headers: Headers = ()  # of the answer
 
     def __init_subclass__(cls, status: int = 0, code: str = "", headers: Headers = ()) -> None:
-        """Set what a type says of itself; the rest is as in its base."""
+        """Set what is given; the rest is inherited."""
         for name, value in {"status": status, "code": code, "headers": headers}.items():
             if value:
                 setattr(cls, name, value)
 
     @classmethod
     def meaning(cls) -> str:
-        """Return when this type of error is met, as a sentence."""
+        """Return when this error occurs, as a sentence."""
         return (cls.__doc__ or "").splitlines()[0]
 
 
@@ -41,10 +41,10 @@ class MalformedRequest(RequestError, code="malformed_request"):
 
 
 class UnsupportedTransferCoding(RequestError, code="unsupported_transfer_coding"):
-    """The body comes in a transfer coding other than chunked."""
+    """The body has a transfer coding other than chunked."""
 
 
-# A challenge a line: Chromium reads only the first of a line. Basic makes browsers ask for the key.
+# Two headers, because Chromium reads only the first challenge of one. Basic makes browsers ask for the key.
 _CHALLENGES = (("WWW-Authenticate", 'Basic realm="digits"'), ("WWW-Authenticate", 'Bearer realm="digits"'))
 
 
@@ -53,11 +53,11 @@ class Unauthorized(RequestError, status=401, code="unauthorized", headers=_CHALL
 
 
 class UnknownRoute(RequestError, status=404, code="not_found"):
-    """No such route, model or version."""
+    """There is no such route, model or version."""
 
 
 class WrongMethod(RequestError, status=405, code="method_not_allowed"):
-    """The path exists, the method does not."""
+    """The path does not have this method."""
 
 
 class SlowRequest(RequestError, status=408, code="request_timeout"):
@@ -69,35 +69,35 @@ class TooLarge(RequestError, status=413, code="too_large"):
 
 
 class UriTooLong(RequestError, status=414, code="uri_too_long"):
-    """The address is too long."""
+    """The URL is too long."""
 
 
 class UnsupportedMediaType(RequestError, status=415, code="unsupported_media_type"):
-    """The content type of the request is none that is read here."""
+    """The content type is not supported."""
 
 
 class UnsupportedImage(RequestError, status=415, code="unsupported_image"):
-    """The bytes are not a picture in one of the formats that are read."""
+    """The bytes are not a picture in a supported format."""
 
 
 class ExpectationFailed(RequestError, status=417, code="expectation_failed"):
-    """The `Expect` header asks for something else than `100-continue`."""
+    """The `Expect` header is not `100-continue`."""
 
 
 class UnreadableImage(RequestError, status=422, code="unreadable_image"):
-    """The format is known but the picture is damaged."""
+    """The picture is damaged."""
 
 
 class NoDigit(RequestError, status=422, code="no_digit"):
-    """The picture was read and holds nothing that could be a digit."""
+    """The picture has nothing that could be a digit."""
 
 
 class SeveralDigits(RequestError, status=422, code="several_digits"):
-    """The picture was read and holds more than one figure."""
+    """The picture has more than one figure."""
 
 
 class TooManyDigits(RequestError, status=422, code="too_many_digits"):
-    """The picture was read and holds more figures than are read of one picture."""
+    """The picture has more figures than are read in one picture."""
 
 
 class HeadersTooLarge(RequestError, status=431, code="headers_too_large"):
@@ -105,11 +105,11 @@ class HeadersTooLarge(RequestError, status=431, code="headers_too_large"):
 
 
 class TooBusy(DigitsError, status=429, code="too_busy", headers=(("Retry-After", "1"),)):
-    """The request would wait too long for its turn: try again after `Retry-After` seconds."""
+    """The request would wait too long: try again after `Retry-After` seconds."""
 
 
 class NotReady(DigitsError, status=503, code="not_ready"):
-    """No model serves at present."""
+    """No model serves at the moment."""
 
 
 class InsufficientStorage(DigitsError, status=507, code="insufficient_storage"):
@@ -121,23 +121,23 @@ class ModelError(DigitsError, status=503, code="model_error"):
 
 
 class ManifestError(ModelError, code="manifest_error"):
-    """The manifest is missing or damaged, or a file differs from what it says."""
+    """The manifest is missing or damaged, or a file differs from it."""
 
 
 class ContractError(ModelError, code="contract_error"):
-    """The model does not speak this contract: tensor names, shapes, dtypes, labels or version."""
+    """The model breaks the contract: tensor names, shapes, dtypes, labels or version."""
 
 
 class ProviderError(ModelError, code="provider_error"):
-    """The execution provider that was demanded cannot run the model here."""
+    """The requested execution provider cannot run the model here."""
 
 
 class SelfTestError(ModelError, code="self_test_failed"):
-    """The model does not give the probabilities that its manifest promises."""
+    """The model fails its self-test, or misreads the service's own digits."""
 
 
 def kinds(root: type[DigitsError] = DigitsError) -> Iterator[type[DigitsError]]:
-    """Yield each type of error with a code of its own, the root first."""
+    """Yield each error type with its own code, the root first."""
     if "code" in vars(root):
         yield root
     for kind in root.__subclasses__():
@@ -145,5 +145,5 @@ def kinds(root: type[DigitsError] = DigitsError) -> Iterator[type[DigitsError]]:
 
 
 def first_line(error: Exception) -> str:
-    """Return what a foreign error says, cut to one line with no full stop, to stand inside a sentence of ours."""
+    """Return the first line of another library's error, without full stop, for use inside a sentence."""
     return (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")

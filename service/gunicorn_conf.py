@@ -49,7 +49,6 @@ forwarded_allow_ips = ""  # the door reads X-Forwarded-For itself
 
 
 def application() -> Any:
-    """Return the door of this worker, which counts together with all others."""
     from service.http.app import open_service
     from service.http.front import Front
 
@@ -68,26 +67,22 @@ def pre_fork(server: Any, worker: Any) -> None:
 
 
 def post_fork(server: Any, worker: Any) -> None:  # noqa: ARG001
-    """Tell the worker its number."""
     global _place
     _place = worker.place
     worker.shares = _shares if _place < len(_shares) else Shares(_place + 1)
 
 
 def child_exit(server: Any, worker: Any) -> None:  # noqa: ARG001
-    """Remove a worker that has ended from the metrics and the connection counts."""
     metrics.leave(_metrics_directory, worker.place)
     if worker.place < len(_shares):
         _shares.leave(worker.place)
 
 
 def on_exit(server: Any) -> None:  # noqa: ARG001
-    """Delete the shared metrics."""
     shutil.rmtree(_metrics_directory, ignore_errors=True)
 
 
 def post_worker_init(worker: Any) -> None:
-    """Start what runs in the background of a worker, and tune the interpreter."""
     # The loop needs the interpreter often and briefly; Python's default of 5 ms would delay each of its steps.
     sys.setswitchinterval(_SWITCH_SECONDS)
     worker.wsgi.here.store.watch()

@@ -1,7 +1,4 @@
-"""Gives freed memory back to the system, where the C library is glibc.
-
-Without it two workers grew by 23 MB over 900,000 mixed requests, and one kept 27 MB of a single large PNG.
-"""
+"""Returns freed memory to the system, with glibc. docs/architecture.md has the figures."""
 
 import ctypes
 import threading
@@ -10,8 +7,8 @@ from typing import Any
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8  # malloc.h
 _ARENAS = 2
-# Larger buffers are the system's again at once. glibc would raise this to 32 MB, and keep twice that at an arena's end,
-# where `malloc_trim` does not reach. Much less makes pictures 20 to 50% slower.
+# Larger buffers are returned at once. glibc would raise this to 32 MB, and keep twice that where `malloc_trim` does not
+# reach. Much less makes pictures 20 to 50% slower.
 _LARGE_BYTES = 4 << 20
 GIVE_BACK_SECONDS = 10.0
 

@@ -1,4 +1,4 @@
-"""The settings, in one frozen table: name, default, help. Each is the environment variable `DIGITS_<NAME>`.
+"""The settings: name, default, help. Each is the environment variable `DIGITS_<NAME>`.
 
 >>> Settings.from_environ({"DIGITS_PROVIDER": "cpu"}).provider
 'cpu'
@@ -19,10 +19,10 @@ PREFIX = "DIGITS_"
 ANY = "*"  # any origin
 PATH_PREFIX = r"/|(/[A-Za-z0-9._~-]+)+/?"
 
-Keys = tuple[bytes, ...]  # the SHA-256 of each
+Keys = tuple[bytes, ...]  # SHA-256
 
 _ORIGIN = r"https?://([a-z0-9.-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?"  # as browsers send it
-# What Kubernetes tells each container of the Services whose names begin like ours, and `docker run --link` of others:
+# Kubernetes sets these for Services named `digits...`, and `docker run --link` for containers:
 # https://kubernetes.io/docs/tutorials/services/connect-applications-service/#environment-variables
 _SERVICE_LINK = re.compile(
     r"""DIGITS_(\w+_)?(
@@ -36,14 +36,14 @@ _SERVICE_LINK = re.compile(
 
 
 def available_cpus() -> int:
-    """Return how many processors this process may use: its affinity, and the quota of its container, rounded up."""
+    """Return how many CPUs this process may use: its affinity, and its container's quota rounded up."""
     cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     quota = _cgroup_quota(Path("/sys/fs/cgroup/cpu.max"))
     return max(1, min(cpus, quota or cpus))
 
 
 def _cgroup_quota(cpu_max: Path) -> int | None:
-    """Return the processors that cgroup v2 allows ("200000 100000" is 2), None where nothing limits them."""
+    """Return the CPUs that cgroup v2 allows ("200000 100000" is 2), None if unlimited."""
     try:
         quota, period = cpu_max.read_text(encoding="ascii").split()
         return -(-int(quota) // int(period))
@@ -51,24 +51,24 @@ def _cgroup_quota(cpu_max: Path) -> int | None:
         return None
 
 
-# What a GPU wants otherwise. Each process that uses one keeps a CUDA context there, some hundred megabytes, and those
-# of several take turns on it: so one process, with threads for the CPUs that decode pictures beside it.
+# Each process on a GPU has its own CUDA context, some hundred megabytes, and they take turns: so one process, with
+# threads that decode pictures.
 _WITH_CUDA = {"workers": 1, "threads": 16}
 _FORMER = {
     "DIGITS_BATCH_WINDOW_US": "requests share runs of the model without it",
     "DIGITS_MAX_IN_FLIGHT": "DIGITS_QUEUE_SECONDS bounds how long a prediction waits",
 }
 _DEVICES = Path("/dev")
-_GPUS = ("nvidia[0-9]*", "dxg")  # among them: of the driver, and of Windows' subsystem for Linux
+_GPUS = ("nvidia[0-9]*", "dxg")  # of the driver, and of Windows Subsystem for Linux
 
 
 def has_gpu() -> bool:
-    """Tell whether a driver of NVIDIA's has found a GPU."""
+    """Return whether an NVIDIA driver has found a GPU."""
     return any(any(_DEVICES.glob(pattern)) for pattern in _GPUS)
 
 
 def expects_cuda(provider: str) -> bool:
-    """Tell whether `provider` means a GPU, as far as that shows from outside: CUDA does not survive a fork."""
+    """Return whether `provider` will probably use a GPU, without opening CUDA, which does not survive a fork."""
     if provider != "auto" or not has_gpu():
         return provider == "cuda"
     from importlib import metadata  # takes longer than all that is imported here, and few need it
@@ -77,7 +77,7 @@ def expects_cuda(provider: str) -> bool:
 
 
 class _Kind(NamedTuple):
-    """How the text of a variable becomes a value; `parse` raises ValueError for what `allowed` does not describe."""
+    """Parses a variable; `parse` raises ValueError for a text that `allowed` does not describe."""
 
     parse: Callable[[str], Any]
     allowed: str
@@ -106,7 +106,7 @@ def _choice(*words: str) -> _Kind:
 
 
 def _keys(path: str) -> Keys:
-    """Return what the keys in a file are known by, a line each: several let one be changed without a pause."""
+    """Return the SHA-256 of each key in a file, a line each."""
     try:
         keys = Path(path).read_text(encoding="ascii").split()
     except OSError as error:
@@ -124,7 +124,6 @@ def _origins(text: str) -> tuple[str, ...]:
 
 
 def _writable(text: str) -> Path:
-    """Return a directory that can be written to, or made."""
     path = Path(text).absolute()
     there = next(each for each in (path, *path.parents) if each.exists())
     if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
@@ -133,7 +132,7 @@ def _writable(text: str) -> Path:
 
 
 _DIRECTORY = _Kind(lambda text: Path(text).absolute(), "a directory")
-_WRITABLE = _Kind(_writable, "a directory that the service can write to, or make")
+_WRITABLE = _Kind(_writable, "a directory that the service can write to or create")
 _COUNT, _SECONDS = _integer(1, 256), _integer(1, 3600)
 _KEYS = _Kind(_keys, "a readable file with keys of 16 or more letters, digits and signs, a line each")
 _ORIGINS = _Kind(_origins, "origins such as https://example.org, separated by spaces, or *")
@@ -150,55 +149,51 @@ def _setting(kind: _Kind, default: Any, help: str, shown_default: str = "") -> A
 
 @dataclass(frozen=True)
 class Settings:
-    """Everything that can be set. `from_environ` is the way to make one outside tests."""
+    """All settings; `from_environ` reads them."""
 
     bind: str = _setting(_ADDRESS, "127.0.0.1:8000", "address to listen on; the container image sets 0.0.0.0:8000")
     workers: int = _setting(_COUNT, available_cpus, "worker processes", "the CPUs that it may use; 1 with CUDA")
-    threads: int = _setting(_COUNT, 4, "large pictures that a worker reads at a time", "4; 16 with CUDA")
-    queue_seconds: int = _setting(
-        _SECONDS, 2, "longest wait of a prediction for its turn, in seconds; what would wait longer gets 429"
-    )
-    request_seconds: int = _setting(
-        _SECONDS, 60, "time for a request to arrive, and for its answer to be taken, in seconds"
-    )
+    threads: int = _setting(_COUNT, 4, "large pictures that a worker reads at once", "4; 16 with CUDA")
+    queue_seconds: int = _setting(_SECONDS, 2, "longest wait of a prediction, in seconds; a longer one gets 429")
+    request_seconds: int = _setting(_SECONDS, 60, "time for a request to arrive, in seconds")
     keepalive_seconds: int = _setting(
-        _SECONDS, 75, "time that an idle connection is kept, in seconds; longer than a balancer in front does"
+        _SECONDS, 75, "how long an idle connection stays open, in seconds; use more than the load balancer in front"
     )
     grace_seconds: int = _setting(_integer(0, 3600), 20, "time to finish requests after SIGTERM, in seconds")
     models_dir: Path = _setting(_DIRECTORY, lambda: Path("models").absolute(), "directory of the models", "models")
-    model_name: str = _setting(_NAME, MODEL_NAME, "which of them to serve")
-    model_version: str = _setting(_VERSION, "latest", "latest, or the number of the version to stay with")
+    model_name: str = _setting(_NAME, MODEL_NAME, "model to serve")
+    model_version: str = _setting(_VERSION, "latest", "latest, or the version to serve")
     provider: Literal["auto", "cpu", "cuda"] = _setting(
-        _choice("auto", "cpu", "cuda"), "auto", "where the model runs; cuda serves nothing where CUDA cannot"
+        _choice("auto", "cpu", "cuda"), "auto", "where the model runs; with cuda there is no fallback to the CPU"
     )
-    intra_op_threads: int = _setting(_COUNT, 1, "threads that one run of the model may use")
+    intra_op_threads: int = _setting(_COUNT, 1, "threads of one run of the model")
     gpu_memory_mb: int = _setting(
-        _integer(16, 1 << 20), 1024, "GPU memory of a version that is open, in MiB; CUDA itself takes more beside it"
+        _integer(16, 1 << 20), 1024, "GPU memory of one open version, in MiB; CUDA itself takes more"
     )
     max_upload_bytes: int = _setting(_integer(1024, 1 << 30), MAX_PICTURE_BYTES, "largest request body, in bytes")
     max_pixels: int = _setting(
         _integer(784, 1 << 30),
         MAX_PICTURE_PIXELS,
-        "largest colour picture, width times height; grey ones four times, ordinary JPEGs eight times that",
+        "largest colour picture, width times height; grey pictures may have 4 times, baseline JPEGs 8 times as many",
     )
-    max_batch: int = _setting(_integer(1, 65536), 256, "most pictures in one request, and in a run that requests share")
+    max_batch: int = _setting(_integer(1, 65536), 256, "most pictures in a request, and in a shared run of the model")
     trusted_proxies: int = _setting(
-        _integer(0, 16), 0, "proxies in front, whose X-Forwarded-For says in the log who the client is"
+        _integer(0, 16), 0, "proxies in front whose X-Forwarded-For and X-Forwarded-Prefix are trusted"
     )
     root_path: str = _setting(
         _PREFIX,
         "/",
-        "path below which a proxy serves this, taken off requests or not; its X-Forwarded-Prefix goes before it",
+        "path prefix at the proxy, whether it removes the prefix or not; X-Forwarded-Prefix overrides it",
     )
-    api_key_file: Keys = _setting(_KEYS, (), "file of keys, of which all routes but health demand one", "none")
-    cors_origins: tuple[str, ...] = _setting(_ORIGINS, (), "web sites whose pages may ask the service", "none")
+    api_key_file: Keys = _setting(_KEYS, (), "file of API keys; all routes except health checks require one", "none")
+    cors_origins: tuple[str, ...] = _setting(_ORIGINS, (), "web sites whose pages may call the service", "none")
     corrections_dir: Path | None = _setting(
-        _WRITABLE, None, "where POST /corrections keeps pictures of which people tell the digit; none: nowhere", "none"
+        _WRITABLE, None, "where POST /corrections keeps pictures; none: it is off", "none"
     )
-    corrections_max: int = _setting(_integer(1, 1_000_000), 10_000, "most corrections that are kept")
-    corrections_max_bytes: int = _setting(_integer(1024, 1 << 40), 1 << 30, "most bytes that they take together")
-    log_format: str = _setting(_choice("text", "json"), "text", "text or json, a line a request")
-    log_level: str = _setting(_choice("debug", "info", "warning", "error"), "info", "least severity that is logged")
+    corrections_max: int = _setting(_integer(1, 1_000_000), 10_000, "most corrections kept")
+    corrections_max_bytes: int = _setting(_integer(1024, 1 << 40), 1 << 30, "most bytes of all corrections")
+    log_format: str = _setting(_choice("text", "json"), "text", "text or json")
+    log_level: str = _setting(_choice("debug", "info", "warning", "error"), "info", "lowest level that is logged")
 
     @property
     def uses_cuda(self) -> bool:
@@ -207,7 +202,7 @@ class Settings:
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> "Settings":
-        """Read the settings from environment variables, of which empty ones count as absent, or raise SettingsError."""
+        """Read the settings from environment variables, ignoring empty ones, or raise SettingsError."""
         values = {}
         kinds: dict[str, _Kind] = {PREFIX + entry.name.upper(): entry.metadata["kind"] for entry in fields(cls)}
         for variable, text in environ.items():
@@ -216,7 +211,7 @@ class Settings:
             if variable in _FORMER or (variable not in kinds and _SERVICE_LINK.fullmatch(f"{variable}={text}")):
                 continue
             if variable not in kinds:
-                raise SettingsError(f"{variable} is no setting: `python -m service --help` lists them.")
+                raise SettingsError(f"{variable} is not a setting: `python -m service --help` lists them.")
             try:
                 values[variable.removeprefix(PREFIX).lower()] = kinds[variable].parse(text)
             except ValueError:
@@ -226,8 +221,8 @@ class Settings:
 
 
 def former(environ: Mapping[str, str]) -> list[str]:
-    """Return a sentence for each variable that was a setting once and is passed over."""
-    return [f"{name} is no setting any more: {why}." for name, why in _FORMER.items() if environ.get(name)]
+    """Return a sentence for each variable that is no longer a setting, and ignored."""
+    return [f"{name} is no longer a setting: {why}." for name, why in _FORMER.items() if environ.get(name)]
 
 
 def table() -> Iterator[tuple[str, str, str, str]]:

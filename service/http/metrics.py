@@ -28,7 +28,7 @@ from prometheus_client.registry import Collector
 from service import __version__
 from service.contract import CONTRACT_VERSION, IMAGE_SIDE, LABELS
 from service.inference.engine import Images, Probabilities
-from service.inference.store import REFUSALS, Serving
+from service.inference.store import REJECTIONS, Serving
 
 if TYPE_CHECKING:  # it imports gunicorn, which commands do without
     from service.http.logs import Notes
@@ -87,7 +87,7 @@ class Metrics(Collector):
             "model_loads", "Versions loaded or rejected, by each worker, and why.", "result", "reason"
         )
         self._loads.labels("success", "")
-        for code in REFUSALS:
+        for code in REJECTIONS:
             self._loads.labels("failure", code)
         gauge("workers", "Workers alive.").set(1)
         self._ready = gauge("workers_ready", "Workers in which a model serves.")

@@ -1,9 +1,10 @@
 """`/v2/...`: the Open Inference Protocol, version 2, over REST, as in Triton, KServe and MLServer.
 
 Tensors of numbers are the model's own input. BYTES are encoded pictures, which are read as `/predict` does. Errors are
-those of `tensors`.
+those of `tensors`. Statistics: triton-inference-server/server, docs/protocol/extension_statistics.md.
 """
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,11 +13,11 @@ from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
 
 from service import __version__
-from service.contract import IMAGE_SIDE, INPUT_NAME, LABELS, LABELS_FILE, OUTPUT_NAME
+from service.contract import IMAGE_SIDE, INPUT_NAME, LABELS, LABELS_FILE, OUTPUT_NAME, Manifest
 from service.http import tensors
 from service.http.answering import JSON, Digits, Picture, Question, Request, Response, service, to_json
+from service.http.metrics import Metrics
 from service.http.predict import BYTES, attempt, picture_in
-from service.http.statistics import model_statistics
 from service.inference.engine import Probabilities
 from service.inference.store import Serving
 from service.settings import Settings
@@ -28,6 +29,7 @@ EXTENSIONS = ("binary_tensor_data", "classification", "model_configuration", "mo
 PLATFORM = "onnxruntime_onnx"  # Triton's name
 
 _OF_MODEL = ("/models/<name>", "/models/<name>/versions/<version>")
+_PREDICTIONS = re.compile(r".*(predict|predict/batch|predict/number|infer)")  # their routes
 
 
 @dataclass
@@ -131,7 +133,52 @@ def model_config(name: str, version: str | None = None) -> ResponseReturnValue:
 @blueprint.get(_OF_MODEL[1] + "/stats")
 def model_stats(name: str | None = None, version: str | None = None) -> ResponseReturnValue:
     model = service().model(name, version)
-    return {"model_stats": [model_statistics(service().metrics, model.manifest)]}
+    return {"model_stats": [_statistics(service().metrics, model.manifest)]}
+
+
+def _statistics(metrics: Metrics, manifest: Manifest) -> dict[str, Any]:
+    """Return the counts and times of the model, including earlier versions, of all workers since the start.
+
+    `compute_infer` counts runs, which requests share, and `compute_input` preprocessed pictures; `queue` is the rest of
+    the requests' time. The time of failed requests is not known.
+    """
+    samples = [sample for family in metrics.collect() for sample in family.samples]
+
+    def total(name: str, **labels: str) -> float:
+        return sum(found.value for found in samples if found.name == name and labels.items() <= found.labels.items())
+
+    def stage(*names: str) -> dict[str, int]:
+        seconds = sum(total("digits_stage_seconds_sum", stage=name) for name in names)
+        return _duration(total("digits_stage_seconds_count", stage=names[0]), seconds)
+
+    failed = sum(
+        found.value
+        for found in samples
+        if found.name == "digits_requests_total"
+        and _PREDICTIONS.fullmatch(found.labels["route"])
+        and found.labels["status"] >= "400"
+    )
+    success, made, ran = stage("total"), stage("decode", "canonical"), stage("inference")
+    return {
+        "name": manifest.name,
+        "version": manifest.version,
+        "last_inference": int(1000 * total("digits_last_run_timestamp_seconds")),
+        "inference_count": int(total("digits_batch_pictures_sum")),
+        "execution_count": int(total("digits_batch_pictures_count")),
+        "inference_stats": {
+            "success": success,
+            "fail": _duration(failed),
+            "queue": {"count": success["count"], "ns": max(0, success["ns"] - made["ns"] - ran["ns"])},
+            "compute_input": made,
+            "compute_infer": ran,
+            **{name: _duration() for name in ("compute_output", "cache_hit", "cache_miss")},
+        },
+        "batch_stats": [],
+    }
+
+
+def _duration(count: float = 0, seconds: float = 0) -> dict[str, int]:
+    return {"count": int(count), "ns": round(1e9 * seconds)}
 
 
 class IndexRequest(msgspec.Struct):

@@ -36,6 +36,7 @@ FORM, BYTES, JSON_TYPE = "multipart/form-data", "application/octet-stream", "app
 URLENCODED = "application/x-www-form-urlencoded"
 
 _TOP_K = {str(k): k for k in range(1, len(LABELS) + 1)}
+_STANDARD = str.maketrans("-_", "+/", "\r\n")  # the alphabet of base64
 _FLAGS = {"true": True, "True": True, "1": True, "false": False, "False": False, "0": False}
 _ONE = (
     f"send {FORM} with a file field `{FIELD}`, the bytes of the picture as image/* or {BYTES}, "
@@ -145,7 +146,7 @@ def _file(content: bytes) -> bytes:
 def picture_in(text: Any) -> bytes:
     """Return the bytes of a picture in base64, as a data URL or alone, in either alphabet, padded or not.
 
-    Forms turn `+` into spaces, and shells turn line breaks into spaces: both are undone if it is clear which.
+    Line breaks are removed, and spaces, which shells make of them. Without any `+`, spaces are what forms made of it.
     """
     if not isinstance(text, str):
         raise MalformedRequest("The picture is not a string: send its bytes as base64.")
@@ -153,7 +154,7 @@ def picture_in(text: Any) -> bytes:
         head, _, text = text.partition(",")
         if not head.lower().endswith(";base64"):
             raise MalformedRequest("The data URL is not base64: send `data:image/png;base64,...`.")
-    text = _without_breaks(text.strip()).rstrip("=").translate(_STANDARD_ALPHABET)
+    text = text.strip().replace(" ", "" if "+" in text else "+").rstrip("=").translate(_STANDARD)
     try:
         content = base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
     except ValueError:
@@ -161,20 +162,6 @@ def picture_in(text: Any) -> bytes:
     if not content:
         raise MalformedRequest("The picture is empty: send its bytes as base64.")
     return content
-
-
-_STANDARD_ALPHABET = str.maketrans("-_", "+/")
-
-
-def _without_breaks(text: str) -> str:
-    if " " not in text:
-        return "".join(text.split()) if "\n" in text else text
-    lines = text.split()
-    if len({len(line) for line in lines[:-1]}) == 1 and len(lines[-1]) <= len(lines[0]) and len(lines[0]) >= 60:
-        return "".join(lines)
-    if "+" in text or "\n" in text:
-        raise MalformedRequest("The base64 has spaces: remove them, and encode `+` as `%2B` in a form or URL.")
-    return text.replace(" ", "+")
 
 
 def attempt(read: Callable[[Any], bytes], picture: Any) -> Picture:

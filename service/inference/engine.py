@@ -23,8 +23,8 @@ Provider = Literal["cpu", "cuda"]
 Images = npt.NDArray[np.uint8]
 Probabilities = npt.NDArray[np.float32]
 
-_LEAST_READ = 0.8  # of the specimens; a linear model reads 0.96 of them after one epoch, an untrained one 0.17 at most
-_MOST_OFF = 0.01  # of a probability at batch 1 from the same at a larger one, and of a row's sum from 1
+_LEAST_READ = 0.8  # of the specimens; a linear model reads 0.96 after one epoch, an untrained one at most 0.17
+_MOST_OFF = 0.01  # difference of a probability between batch sizes, and of a row's sum from 1
 
 _ORT_PROVIDERS: dict[Provider, str] = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 
@@ -50,10 +50,10 @@ class Engine:
         gpu_memory_mb: int = 1024,
         file: str = contract.FLOAT32_FILE,
     ) -> "Engine":
-        """Open the ONNX graph `model` on `provider` with `threads` threads for one run, or so much of a GPU's memory.
+        """Open the ONNX graph `model` on `provider`, with `threads` for one run or `gpu_memory_mb`.
 
-        Raises ProviderError if the provider cannot run it here, and ContractError over any other graph than the
-        contract describes. There is no fallback to another provider.
+        Raises ProviderError if the provider cannot run it here, without fallback to another one, and ContractError if
+        the graph breaks the contract.
         """
         session = _open_session(model, provider, threads, gpu_memory_mb)
         _check_contract(session)
@@ -81,7 +81,7 @@ class Engine:
         expected = np.asarray(test.expected[self.file], np.float32)
         found = self.run(self_test_inputs(test.seed, test.count))
         if expected.shape != found.shape:
-            raise SelfTestError(f"{self.file}: the self-test wants shape {expected.shape}, got {found.shape}.")
+            raise SelfTestError(f"{self.file}: the self-test expects shape {expected.shape}, found {found.shape}.")
         difference, allowed = float(np.abs(found - expected).max()), test.tolerance[self.file]
         if not difference <= allowed:  # written so that NaN fails
             raise SelfTestError(
@@ -90,7 +90,7 @@ class Engine:
             )
 
     def read_specimens(self) -> None:
-        """Warm the model up with the digits that the service draws itself, or raise SelfTestError over its answers."""
+        """Read the digits that the service draws itself; raise SelfTestError if the answers are wrong."""
         images, labels = specimens()
         together = self.run(images)
         alone = np.concatenate([self.run(image[np.newaxis]) for image in images])
@@ -101,12 +101,12 @@ class Engine:
             none = f", and none of the digit {never[0]}" if never else ""
             raise SelfTestError(
                 f"{self.file}: it reads {read.sum()} of the service's {len(read)} own digits{none}: "
-                "it is no trained model of digits; train it, and publish that."
+                "it is not a trained model of digits; train it and publish it again."
             )
 
     def _check_probabilities(self, together: Probabilities, alone: Probabilities) -> None:
         if not (together.min() >= 0 and np.abs(together.sum(axis=1) - 1).max() <= _MOST_OFF):  # NaN fails
-            raise SelfTestError(f"{self.file}: its answers are no probabilities: end the graph with a softmax.")
+            raise SelfTestError(f"{self.file}: its answers are not probabilities: end the graph with a softmax.")
         difference = float(np.abs(together - alone).max())
         if not difference <= _MOST_OFF:
             raise SelfTestError(
@@ -115,7 +115,7 @@ class Engine:
 
 
 def self_test_inputs(seed: int, count: int) -> Images:
-    """Return the contract's self-test images as an array, uint8 [count, 28, 28]."""
+    """Return the contract's self-test images, uint8 [count, 28, 28]."""
     return np.frombuffer(contract.self_test_images(seed, count), np.uint8).reshape(count, IMAGE_SIDE, IMAGE_SIDE)
 
 
@@ -133,10 +133,10 @@ def open_version(
     gpu_memory_mb: int = 1024,
     max_batch: int = 1,
 ) -> Engine:
-    """Open the graph of a published version that suits the provider, and test it.
+    """Open the graph of a published version for the provider, and test it; raise ModelError if it cannot serve.
 
-    CUDA runs float32, and is warmed up for batches of up to `max_batch`; a CPU runs int8 where the version has it.
-    `auto` takes CUDA where it works and says so where it does not. ModelError is raised if it cannot be served.
+    CUDA runs float32, and is warmed up for batches of up to `max_batch`; a CPU runs int8 if the version has it. `auto`
+    uses CUDA if it works, and logs why if not.
     """
 
     def opened(provider: Provider, file: str) -> Engine:
@@ -154,7 +154,7 @@ def open_version(
         except ProviderError as error:
             if provider == "cuda":
                 raise
-            log.warning("CUDA cannot serve, the CPU does: %s", error)
+            log.warning("CUDA cannot serve, so the CPU does: %s", error)
     return opened("cpu", contract.INT8_FILE if contract.INT8_FILE in manifest.files else contract.FLOAT32_FILE)
 
 
@@ -184,7 +184,7 @@ def _open_session(model: bytes, provider: Provider, threads: int, gpu_memory_mb:
     # Only the session itself says which provider it uses.
     if session.get_providers()[0] != wanted:
         raise ProviderError(
-            f"{wanted} was asked for and ONNX Runtime took {session.get_providers()[0]}: "
+            f"{wanted} was requested but ONNX Runtime uses {session.get_providers()[0]}: "
             "check the driver and the CUDA and cuDNN libraries, or set DIGITS_PROVIDER=cpu."
         )
     return session
@@ -196,25 +196,25 @@ def _session_options(threads: int) -> ort.SessionOptions:
     options.inter_op_num_threads = 1
     # Spinning threads would take processor time from the next request.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    # A graph may name files of weights, which no manifest covers: a folder below a file never exists.
+    # Weights outside the graph are in no manifest, so they may not be loaded: no folder is below this file.
     options.add_session_config_entry("session.model_external_initializers_file_folder_path", os.devnull)
-    options.log_severity_level = 3  # errors; what matters of the rest is raised or logged here
+    options.log_severity_level = 3  # errors
     return options
 
 
 def _cuda_options(memory_mb: int) -> dict[str, str]:
-    """Return the options of the CUDA provider; onnxruntime.ai, "CUDA Execution Provider", describes them."""
+    """Return the provider options; source: onnxruntime.ai, "CUDA Execution Provider"."""
     return {
         "gpu_mem_limit": str(memory_mb << 20),
-        # By powers of two, the last step would not fit under the limit, with up to half of it unused.
+        # In powers of two, the last step would not fit, and up to half of the memory would stay unused.
         "arena_extend_strategy": "kSameAsRequested",
-        # TensorFloat-32, on by default, keeps ten bits of each factor: probabilities would move by some thousandths.
+        # TensorFloat-32 has ten bits: probabilities would change by some thousandths.
         "use_tf32": "0",
     }
 
 
 def _reason(error: Exception) -> str:
-    """Return the message of an ONNX Runtime error; of a CUDA failure only CUDA's own words."""
+    """Return the message of an ONNX Runtime error; of a CUDA failure only CUDA's message."""
     said = re.search(r"CUDA failure \d+: [^;\n]+", str(error))
     return said[0].strip() if said else first_line(error)
 
@@ -229,9 +229,9 @@ def _check_contract(session: ort.InferenceSession) -> None:
         ("labels", metadata.get(contract.METADATA_LABELS), ",".join(contract.LABELS)),
     ):
         if found != wanted:
-            raise ContractError(f"The model's {what}: found {found}, the contract wants {wanted}.")
+            raise ContractError(f"The model's {what}: found {found}, the contract has {wanted}.")
     if isinstance(batch := inputs[0].shape[0], int):
-        raise ContractError(f"The model takes batches of {batch} only; the contract wants any number of images.")
+        raise ContractError(f"The model takes only batches of {batch}; the contract needs any number of images.")
 
 
 def _described(tensors: Sequence[ort.NodeArg]) -> list[tuple[str, str, list[int]]]:

@@ -1,7 +1,7 @@
-"""The queue in front of the model: requests that arrive together share a run.
+"""The queue of the model: requests that arrive within one turn of the event loop share a run.
 
-A run takes what has arrived by the end of a turn of the event loop. On a CPU it runs on the loop; on a GPU in a thread,
-while the next batch gathers. There is no window and no lock: only the loop touches the queue.
+On a CPU the run takes place on the loop; on a GPU in a thread, while the next batch collects. There is no batching
+window, and no lock, because only the loop uses the queue.
 """
 
 import asyncio
@@ -17,8 +17,6 @@ from service.inference.store import Serving
 
 
 class Waiting(NamedTuple):
-    """Images that wait for a run of `model`, whether they are pictures, and the future of their probabilities."""
-
     model: Serving
     images: Images
     pictures: bool
@@ -28,8 +26,8 @@ class Waiting(NamedTuple):
 class Queue:
     """Batches requests into runs of the model. Call its methods on the event loop only.
 
-    `compute` returns the probabilities, float32 [N, 10], of uint8 [N, 28, 28], of which the first so many are pictures.
-    A run has at most `most` images, or those of one larger request. With an `executor`, runs take place there.
+    `compute(model, images, pictures)` returns float32 [N, 10] for uint8 [N, 28, 28], of which the first are `pictures`.
+    A run has at most `most` images, or those of one larger request. It uses the `executor`, if any.
     """
 
     def __init__(
@@ -44,7 +42,7 @@ class Queue:
     def submit(self, model: Serving, images: Images, *, pictures: bool = False) -> "asyncio.Future[Probabilities]":
         """Return a future of the probabilities, float32 [N, 10], of `images`, uint8 [N, 28, 28], or of an error.
 
-        `pictures` were made 28x28 here, and get a second look; tensors get the model's answer as it is.
+        `pictures` may get a second look, tensors do not.
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Probabilities] = loop.create_future()

@@ -1,11 +1,11 @@
-"""A second look at the pictures whose first answer is not certain, or only just: what is certain stands both."""
+"""Second looks: the answer to an uncertain picture is the mean over variants of it."""
 
 import numpy as np
 
 from service.inference.engine import Engine, Images, Probabilities
 from service.preprocessing.looks import LOOKS, looks
 
-_DOUBT = 0.25  # of the doubt that a certain answer may have: with less the first look is the answer
+_DOUBT = 0.25  # of the doubt of a barely certain answer: with less, the first look is enough
 
 
 def sure_from(certain_from: float) -> float:
@@ -16,7 +16,7 @@ def sure_from(certain_from: float) -> float:
 def read(engine: Engine, images: Images, certain_from: float, pictures: int | None = None) -> Probabilities:
     """Return the answers, float32 [N, 10], for `images`, uint8 [N, 28, 28], with second looks where they are needed.
 
-    Only the first `pictures`, or all, are looked at again: the others are the model's own input.
+    Only the first `pictures`, or all, may get one: the others are the model's own input.
     """
     probabilities = engine.run(images)
     if pictures != 0:
@@ -30,8 +30,8 @@ def with_second_looks(
 ) -> Probabilities:
     """Return the answers for `images`, uint8 [N, 28, 28], of which `probabilities`, float32 [N, 10], are the first.
 
-    Where the first is less than `sure_from`, the answer is the mean of it and of those for other looks at the
-    digit. What needs them shares runs, which are no larger than the first was.
+    Below `sure_from`, the answer is the mean of the first and those for other looks at the digit. Second looks share
+    runs, which are no larger than the first.
     """
     unsure = np.flatnonzero(probabilities.max(axis=1) < sure_from(certain_from))
     if unsure.size == 0:

@@ -1,7 +1,4 @@
-"""Digits drawn by this code, to check that a model can read at all.
-
-A model may pass its own self-test and still be untrained, or trained on something else. These digits tell.
-"""
+"""Digits drawn by this code, to reject models that cannot read, whatever their manifest says."""
 
 from functools import cache
 from typing import NamedTuple
@@ -32,7 +29,7 @@ _STROKES = (
 
 
 class Hand(NamedTuple):
-    """How the digits are written: the pen's width and the height in pixels, slant and width of the letters."""
+    """A handwriting: pen width and height in pixels, slant, relative width."""
 
     pen: int
     height: float
@@ -45,10 +42,7 @@ _HANDS = (Hand(9, 84, 0.0, 1.0), Hand(13, 78, 0.22, 0.9), Hand(7, 90, 0.1, 1.12)
 
 @cache
 def specimens() -> tuple[Grey, npt.NDArray[np.uint8]]:
-    """Return the digits as the model is given them, uint8 [N, 28, 28], and what they are, uint8 [N].
-
-    Each digit appears once in each hand. They are drawn once a process.
-    """
+    """Return each digit in each hand as model input, uint8 [N, 28, 28], and the labels, uint8 [N]."""
     written = [(label, hand) for hand in _HANDS for label in range(len(_STROKES))]
     images = [centre(fit(draw(label, hand))) for label, hand in written]
     return np.stack(images), np.array([label for label, _ in written], np.uint8)
@@ -75,6 +69,5 @@ def _rounded(points: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 
 
 def _place(points: npt.NDArray[np.float64], hand: Hand) -> npt.NDArray[np.float64]:
-    """Write the points in the middle of the paper."""
     x, y = (points - (0.32, 0.5)).T
     return _SIDE / 2 + hand.height * np.column_stack([hand.breadth * x - hand.slant * y, y])

@@ -1,7 +1,7 @@
-"""The models directory: which versions there are, which one serves, when to take the next.
+"""The models directory: which versions exist, which one serves, when to load the next.
 
 A version is published by a rename, so it is complete when it appears. It is checked all the same: one that fails is
-refused with its reason, and the next older one serves.
+rejected with a reason, and the next older one serves.
 """
 
 import logging
@@ -24,8 +24,8 @@ _VERSION = re.compile(r"[1-9][0-9]{0,8}")
 _FOLDERS = re.compile(r"(?<![\w.])/(?:[^\s/:'\"]+/)+")
 _RETRY_SECONDS = 60.0
 
-#: The codes of the errors for which a version may be refused; the last is that of what nobody foresaw.
-REFUSALS = (*(kind.code for kind in ModelError.__subclasses__()), DigitsError.code)
+#: The error codes for which a version may be rejected; the last is for unexpected errors.
+REJECTIONS = (*(kind.code for kind in ModelError.__subclasses__()), DigitsError.code)
 
 Stamp = tuple[tuple[str, int, int, int], ...]
 Opener = Callable[[Path, Manifest], Engine]
@@ -33,20 +33,20 @@ Opener = Callable[[Path, Manifest], Engine]
 
 @dataclass(frozen=True)
 class Serving:
-    """The model that serves. A request takes it once, so a swap never mixes two versions in an answer."""
+    """The model that serves. A request reads it once, so an answer never mixes two versions."""
 
     engine: Engine
     manifest: Manifest
 
 
-Report = Callable[[Serving | str], None]  # called with each version taken, or the code of a refusal
+Report = Callable[[Serving | str], None]  # called with each version loaded, or the code of a rejection
 
 
 @dataclass(frozen=True)
 class Version:
     """A version in the directory; `reason` says why it, or its changed files, does not serve.
 
-    `examine` opens it to see whether it could serve: `model` is None where it could not. Its files take `bytes`.
+    `examine` sets `bytes`, the size of its files, and `model`, None if it could not serve.
     """
 
     number: int
@@ -57,9 +57,7 @@ class Version:
 
 
 @dataclass(frozen=True)
-class _Refusal:
-    """Why a version is refused, and when to try again."""
-
+class _Rejection:
     stamp: Stamp
     reason: str
     until: float
@@ -68,48 +66,43 @@ class _Refusal:
 class ModelStore:
     """The versions in `directory`, MODELS/NAME, of which one serves: the newest that works, or the pinned one.
 
-    `refresh` takes up what has changed. One thread calls it; any number may read `serving` meanwhile.
+    One thread calls `refresh`; any may read `serving`, the model that serves, or None.
     """
 
     def __init__(self, directory: Path, *, version: str = "latest", open_engine: Opener) -> None:
-        """Read nothing yet. `version` is "latest" or a number; `open_engine` raises ModelError over a bad version."""
+        """Read nothing yet. `version` is "latest" or a number; `open_engine` raises ModelError for a bad version."""
         self._directory = directory
         self._wanted = version
         self._open_engine = open_engine
-        self._serving: Serving | None = None
+        self.serving: Serving | None = None
         self._taken: tuple[int, Stamp] | None = None
-        self._refused: dict[int, _Refusal] = {}
+        self._rejected: dict[int, _Rejection] = {}
         self.report: Report = lambda _serving: None
 
     @property
-    def serving(self) -> Serving | None:
-        """The model that serves, or None."""
-        return self._serving
-
-    @property
     def reason(self) -> str:
-        """Why nothing serves, as a sentence; empty where something does."""
-        if self._serving is not None:
+        """Why nothing serves, as a sentence; empty if something does."""
+        if self.serving is not None:
             return ""
-        if self._refused:
-            newest = max(self._refused)
-            return f"Version {newest} is refused. {self._refused[newest].reason}"
+        if self._rejected:
+            newest = max(self._rejected)
+            return f"Version {newest} is rejected. {self._rejected[newest].reason}"
         name = self._directory.name
         if self._wanted != "latest":
             return f"{name} has no version {self._wanted}: publish it, or set DIGITS_MODEL_VERSION=latest."
         return f"{name} has no version: run `python -m training`, or set DIGITS_MODELS_DIR."
 
     def versions(self) -> list[Version]:
-        """Return the versions in the directory, and the one that serves though its files be gone, newest first."""
+        """Return the versions in the directory, and the one that serves even if its files are gone, newest first."""
         serving = self._taken[0] if self._taken else 0
         numbers = sorted({*self._numbers(), serving} - {0}, reverse=True)
         return [Version(number, number == serving, self._why(number, serving)) for number in numbers]
 
     def _why(self, number: int, serving: int) -> str:
         stamp = _stamp(self._directory / str(number))
-        refusal = self._refused.get(number)
-        if refusal and refusal.stamp == stamp and self._taken != (number, stamp):
-            return refusal.reason
+        rejection = self._rejected.get(number)
+        if rejection and rejection.stamp == stamp and self._taken != (number, stamp):
+            return rejection.reason
         if number == serving:
             return ""
         if self._wanted not in ("latest", str(number)):
@@ -117,7 +110,7 @@ class ModelStore:
         return f"Version {serving} is newer and serves." if number < serving else "It has not been opened yet."
 
     def examine(self) -> Iterator[Version]:
-        """Open each version in turn, newest first. What serves stays as it is."""
+        """Open each version in turn, newest first, without changing what serves."""
         for version in self.versions():
             directory = self._directory / str(version.number)
             size = sum(entry[2] for entry in _stamp(directory))
@@ -129,22 +122,22 @@ class ModelStore:
     def refresh(self) -> None:
         """Let the newest version that works serve. Never raises.
 
-        A version is opened once, and again after its files have changed, or some time after a refusal that may have
-        passed. What serves goes on serving after its directory is gone, until another version is there.
+        A version is opened once, and again after its files have changed, or a while after an error that may pass. The
+        serving version serves on after its directory is deleted, until there is another one.
         """
         numbers = [number for number in self._numbers() if self._wanted in ("latest", str(number))]
-        self._refused = {number: refusal for number, refusal in self._refused.items() if number in numbers}
+        self._rejected = {number: rejection for number, rejection in self._rejected.items() if number in numbers}
         for number in numbers:
             stamp = _stamp(self._directory / str(number))
             if self._taken == (number, stamp):
                 return
-            refusal = self._refused.get(number)
-            known = refusal is not None and refusal.stamp == stamp and time.monotonic() < refusal.until
+            rejection = self._rejected.get(number)
+            known = rejection is not None and rejection.stamp == stamp and time.monotonic() < rejection.until
             if not known and self._take(number, stamp):
                 return
 
     def watch(self, seconds: float = 1.0) -> None:
-        """Call `refresh` every so many seconds from now on, from a thread of its own. Call this after the fork."""
+        """Call `refresh` every so many seconds in a thread. Call this after the fork."""
 
         def watch() -> None:
             while True:
@@ -154,7 +147,6 @@ class ModelStore:
         threading.Thread(target=watch, name="model-store", daemon=True).start()
 
     def _numbers(self) -> list[int]:
-        """Return the versions that there are, newest first."""
         try:
             names = [entry.name for entry in self._directory.iterdir() if entry.is_dir()]
         except OSError:  # there is no such directory, or it may not be read
@@ -166,9 +158,9 @@ class ModelStore:
         try:
             serving = self._open(directory)
         except Exception as error:  # a worker that raises while it boots takes the whole server down with it
-            self._refuse(number, stamp, error)
+            self._reject(number, stamp, error)
             return False
-        self._serving, self._taken = serving, (number, stamp)
+        self.serving, self._taken = serving, (number, stamp)
         engine = serving.engine
         log.info("Serving %s version %s on %s (%s)", serving.manifest.name, number, engine.provider, engine.file)
         self.report(serving)
@@ -179,23 +171,22 @@ class ModelStore:
         manifest.check_place(directory)
         return Serving(self._open_engine(directory, manifest), manifest)
 
-    def _refuse(self, number: int, stamp: Stamp, error: Exception) -> None:
-        why, before = _why(error), self._refused.get(number)
+    def _reject(self, number: int, stamp: Stamp, error: Exception) -> None:
+        why, before = _why(error), self._rejected.get(number)
         until = time.monotonic() + _RETRY_SECONDS if _may_pass(error) else float("inf")
-        refusal = _Refusal(stamp, self._without_paths(why), until)
-        self._refused = {**self._refused, number: refusal}  # a copy, because requests read it meanwhile
-        if before is None or (before.stamp, before.reason) != (stamp, refusal.reason):
-            log.error("Version %d is refused: %s", number, why)
+        rejection = _Rejection(stamp, self._without_paths(why), until)
+        self._rejected = {**self._rejected, number: rejection}  # a copy, because requests read it meanwhile
+        if before is None or (before.stamp, before.reason) != (stamp, rejection.reason):
+            log.error("Version %d is rejected: %s", number, why)
             log.debug("Version %d", number, exc_info=error)
         self.report(error.code if isinstance(error, ModelError) else DigitsError.code)
 
     def _without_paths(self, text: str) -> str:
-        """Return the text without the server's directories, for clients."""
+        """Remove the server's directories, for clients."""
         return _FOLDERS.sub("", text.replace(str(self._directory), self._directory.name))
 
 
 def model_store(settings: Settings) -> ModelStore:
-    """Return the store of the model that the settings name; nothing is opened yet."""
     open_engine = partial(
         open_version,
         provider=settings.provider,
@@ -212,12 +203,12 @@ def _why(error: Exception) -> str:
 
 
 def _may_pass(error: Exception) -> bool:
-    """Return whether the cause may go away: memory, files or the GPU were short."""
+    """Return whether the cause may pass, such as a lack of memory, files or GPU memory."""
     return not isinstance(error, ModelError) or isinstance(error, ProviderError) or isinstance(error.__cause__, OSError)
 
 
 def _stamp(directory: Path) -> Stamp:
-    """Return what changes when a file of the version does: the name, inode, size and time of each."""
+    """Return name, inode, size and time of each file, to notice changes."""
     try:
         found = [(entry.name, entry.stat()) for entry in sorted(directory.iterdir())]
         return tuple((name, stat.st_ino, stat.st_size, stat.st_mtime_ns) for name, stat in found)

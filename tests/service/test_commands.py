@@ -150,7 +150,7 @@ def test_a_rejected_pinned_version_serves_nothing(models_dir: Path) -> None:
     result = run("models", MODELS_DIR=models_dir, MODEL_VERSION=2)
     assert result.returncode == 1
     assert [row[:2] for row in lines(result.stdout)[1:]] == [["2", "refused"], ["1", "sound"]]
-    assert result.stderr.decode().startswith("Version 2 is refused. ONNX Runtime cannot load the model")
+    assert result.stderr.decode().startswith("Version 2 is rejected. ONNX Runtime cannot load the model")
 
 
 def test_a_closed_pipe_is_not_an_error(models_dir: Path, pictures: list[str]) -> None:

@@ -29,7 +29,7 @@ def test_written_and_read_again(directory: Path, tmp_path: Path) -> None:
 
 def test_another_contract(directory: Path) -> None:
     change(directory, contract="2")
-    with pytest.raises(ManifestError, match="speaks contract '2'"):
+    with pytest.raises(ManifestError, match="has contract '2'"):
         Manifest.read(directory)
 
 

@@ -54,8 +54,8 @@ def test_removed_settings_give_a_warning_each(tmp_path: Path) -> None:
     given = {"DIGITS_BATCH_WINDOW_US": "200", "DIGITS_MAX_IN_FLIGHT": "16", "DIGITS_MODELS_DIR": str(tmp_path)}
     result = start("models", **given)
     window, in_flight, no_model = result.stderr.splitlines()
-    assert window.startswith("DIGITS_BATCH_WINDOW_US is no setting any more: ")
-    assert in_flight.startswith("DIGITS_MAX_IN_FLIGHT is no setting any more: ")
+    assert window.startswith("DIGITS_BATCH_WINDOW_US is no longer a setting: ")
+    assert in_flight.startswith("DIGITS_MAX_IN_FLIGHT is no longer a setting: ")
     assert "DIGITS_QUEUE_SECONDS" in in_flight
     assert "has no version" in no_model
 

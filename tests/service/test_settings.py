@@ -77,7 +77,7 @@ def test_the_error_names_a_bad_value_and_what_is_allowed(variable: str, text: st
 
 
 def test_a_misspelt_variable_is_rejected() -> None:
-    with pytest.raises(SettingsError, match="DIGITS_WORKER is no setting"):
+    with pytest.raises(SettingsError, match="DIGITS_WORKER is not a setting"):
         Settings.from_environ({"DIGITS_WORKER": "2"})
     assert Settings.from_environ({"WORKERS": "two", "PATH": "/bin"}) == Settings()
 
@@ -91,7 +91,7 @@ def test_a_balancer_closes_an_idle_connection_before_the_service_does() -> None:
 def test_a_removed_setting_gives_a_warning(name: str, text: str) -> None:
     assert Settings.from_environ({name: text}) == Settings()
     [sentence] = former({name: text, "DIGITS_WORKERS": "2"})
-    assert sentence.startswith(f"{name} is no setting any more: ")
+    assert sentence.startswith(f"{name} is no longer a setting: ")
     assert former({name: ""}) == former({}) == []
 
 
@@ -129,7 +129,7 @@ def test_links_to_services_and_containers_are_passed_over(name: str, link: str) 
     ],
 )
 def test_a_lookalike_link_is_rejected(variable: str, value: str) -> None:
-    with pytest.raises(SettingsError, match=f"{variable} is no setting"):
+    with pytest.raises(SettingsError, match=f"{variable} is not a setting"):
         Settings.from_environ({variable: value})
 
 

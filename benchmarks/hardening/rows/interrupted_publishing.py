@@ -72,6 +72,6 @@ def _served(models: Path) -> str:
         models / MODEL_NAME, open_engine=lambda path, manifest: open_version(path, manifest, provider="cpu")
     )
     refused: list[None] = []
-    store.report = lambda serving: refused.append(None) if serving is None else None
+    store.report = lambda serving: refused.append(None) if isinstance(serving, str) else None
     store.refresh()
     return "refused" if refused else store.serving.manifest.version if store.serving else ""

@@ -149,7 +149,7 @@ def test_a_bad_model_does_not_stop_the_server(tmp_path: Path) -> None:
     with running(MODELS_DIR=tmp_path) as server:
         assert "refused" in server.wait_for("/readyz", 503)["error"]
         time.sleep(1.5)
-        assert server.read_log().count("is refused: ") == 1
+        assert server.read_log().count("is rejected: ") == 1
 
 
 def test_a_version_is_loaded_under_load(models: Path, tmp_path: Path) -> None:

@@ -153,7 +153,7 @@ def test_every_request_gets_its_own_answer_despite_cancellations() -> None:
     compute = Recorder()
     random = np.random.default_rng(1)
 
-    async def ask(queue: Queue[str], number: int) -> None:
+    async def ask(queue: Queue, number: int) -> None:
         await asyncio.sleep(float(random.random()) / 100)
         sent = images(*random.integers(0, 255, int(random.integers(1, 6))))
         future = queue.submit(str(number // 100), sent)

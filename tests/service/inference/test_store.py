@@ -88,7 +88,7 @@ def test_an_older_version_serves_where_the_newest_is_bad(models_dir: Path, damag
     assert version(found) == "1"
     refusals = [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR]
     assert len(refusals) == 1
-    assert refusals[0].startswith("Version 2 is refused: ")
+    assert refusals[0].startswith("Version 2 is rejected: ")
 
 
 @pytest.mark.parametrize(
@@ -98,14 +98,14 @@ def test_an_older_version_serves_where_the_newest_is_bad(models_dir: Path, damag
         ({"labels": "a,b"}, "labels"),
         ({"side": 32}, "inputs"),
         ({"output": "softmax"}, "outputs"),
-        ({"batch": 1}, "batches of 1 only"),
+        ({"batch": 1}, "only batches of 1"),
     ],
 )
 def test_a_model_that_breaks_the_contract_is_refused(tmp_path: Path, broken: Any, words: str) -> None:
     factory.publish(tmp_path, 1, content=factory.model(**broken))
     found = store(tmp_path)
     assert found.serving is None
-    assert "Version 1 is refused" in found.reason
+    assert "Version 1 is rejected" in found.reason
     assert words in found.reason
 
 
@@ -120,7 +120,7 @@ def ragged_probabilities(fields: dict[str, Any]) -> None:
 @pytest.mark.parametrize("edit", [wrong_probabilities, ragged_probabilities])
 def test_a_failed_self_test_is_a_refusal(tmp_path: Path, edit: Any) -> None:
     factory.publish(tmp_path, 1, edit=edit)
-    assert "Version 1 is refused" in store(tmp_path).reason
+    assert "Version 1 is rejected" in store(tmp_path).reason
 
 
 def test_an_unexpected_error_does_not_stop_the_worker(models_dir: Path) -> None:
@@ -129,7 +129,7 @@ def test_an_unexpected_error_does_not_stop_the_worker(models_dir: Path) -> None:
 
     found = ModelStore(models_dir / MODEL_NAME, open_engine=fail)
     found.refresh()
-    assert found.reason == "Version 1 is refused. MemoryError: too large"
+    assert found.reason == "Version 1 is rejected. MemoryError: too large"
 
 
 def test_a_published_version_is_loaded(models_dir: Path) -> None:
@@ -196,7 +196,7 @@ def test_reasons_are_cleared_once_a_rejected_version_serves(models_dir: Path) ->
     content = (directory / FLOAT32_FILE).read_bytes()
     damage_model(directory)
     found = store(models_dir)
-    assert "not what was published" in found.versions()[0].reason
+    assert "differs from the published" in found.versions()[0].reason
     (directory / FLOAT32_FILE).write_bytes(content)
     found.refresh()
     assert [(known.number, known.serves, known.reason) for known in found.versions()] == [

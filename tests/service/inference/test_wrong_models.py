@@ -53,13 +53,13 @@ def centred_on_the_batch() -> onnx.ModelProto:
 
 
 WRONG: dict[str, tuple[Callable[[], onnx.ModelProto], str]] = {
-    **{f"untrained {seed}": (lambda seed=seed: factory.untrained(seed), "no trained model") for seed in range(5)},
+    **{f"untrained {seed}": (lambda seed=seed: factory.untrained(seed), "not a trained model") for seed in range(5)},
     "two digits swapped": (lambda: factory.graph(order=SWAPPED), "none of the digit 4"),
-    "always the same": (lambda: factory.changed(weights=np.zeros((784, 40))), "no trained model"),
-    "ink for paper": (lambda: factory.changed(weights=-_weights(), biases=np.zeros(40)), "no trained model"),
+    "always the same": (lambda: factory.changed(weights=np.zeros((784, 40))), "not a trained model"),
+    "ink for paper": (lambda: factory.changed(weights=-_weights(), biases=np.zeros(40)), "not a trained model"),
     "not a number": (lambda: factory.changed(biases=np.full(40, np.nan)), "self-test differs"),
-    "no probabilities": (lambda: factory.changed(members=3 * _members()), "no probabilities"),
-    "less than no probability": (lambda: factory.changed(members=_members() * 1.5 - 0.05), "no probabilities"),
+    "no probabilities": (lambda: factory.changed(members=3 * _members()), "not probabilities"),
+    "less than no probability": (lambda: factory.changed(members=_members() * 1.5 - 0.05), "not probabilities"),
     "looks at its neighbours": (centred_on_the_batch, "what shares its batch"),
 }
 
@@ -111,7 +111,7 @@ DAMAGED: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda found: ((found / FLOAT32_FILE).unlink(), (found / FLOAT32_FILE).mkdir()),
         "it is not a regular file",
     ),
-    "of another version": (lambda found: fields(found, version="3"), "stands in mnist-dmlp/2"),
+    "of another version": (lambda found: fields(found, version="3"), "but in mnist-dmlp/2"),
     "of another model": (lambda found: fields(found, name="letters"), "letters/2"),
     "never certain of a number": (lambda found: fields(found, certain_from="0.9"), "certain_from"),
     "never certain at all": (lambda found: fields(found, certain_from=1.01), "certain_from"),

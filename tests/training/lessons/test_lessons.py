@@ -60,7 +60,7 @@ def test_a_service_rejects_an_untrained_lesson(tmp_path: Path, capsys: pytest.Ca
     store = model_store(Settings(models_dir=models, model_name="dmlp-zeros", provider="cpu"))
     store.refresh()
     assert store.serving is None
-    assert "it is no trained model of digits" in str(store.reason)
+    assert "it is not a trained model of digits" in str(store.reason)
     assert f"a service will refuse this version: {FLOAT32_FILE}: it reads" in capsys.readouterr().out
 
 
