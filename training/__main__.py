@@ -9,14 +9,19 @@ from pathlib import Path
 # Before TensorFlow is imported: its start-up notes would bury the line that matters.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-from training import interrupt, recipes
-from training.data import mnist, published
-from training.data.mnist import Mnist
-from training.data.own import review
-from training.data.own.collect import collect
-from training.errors import TrainingError
-from training.progress import say
-from training.recipe import OWN_SHARE, PUBLISHED, Recipe, with_network_of
+_MISSING = f"{sys.executable} has no {{}}: `make train` installs it for `.venv/dev/bin/python -m training`."
+
+try:
+    from training import interrupt, recipes
+    from training.data import mnist, published
+    from training.data.mnist import Mnist
+    from training.data.own import review
+    from training.data.own.collect import collect
+    from training.errors import TrainingError
+    from training.progress import say
+    from training.recipe import OWN_SHARE, PUBLISHED, Recipe, with_network_of
+except ModuleNotFoundError as error:
+    sys.exit(f"training: {_MISSING.format(error.name)}")
 
 _RESUME = "--resume continues from the last complete epoch"
 
@@ -130,6 +135,8 @@ def main(arguments: list[str] | None = None) -> int:
                 _train(_parser().parse_args(given))
     except TrainingError as error:
         return _fail(str(error))
+    except ModuleNotFoundError as error:
+        return _fail(_MISSING.format(error.name))
     except OSError as error:
         return _fail(f"{error}. Nothing was published; {further}.")
     except KeyboardInterrupt:

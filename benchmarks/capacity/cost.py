@@ -2,15 +2,14 @@
 
 import asyncio
 import itertools
-import os
 import re
 import statistics
 from pathlib import Path
 
 from benchmarks.capacity.requests import Connection, Kind, kinds
+from benchmarks.serving.processes import process_cpu_seconds
 from tests.server import ROOT, Server, running
 
-_TICK = os.sysconf("SC_CLK_TCK")
 _GATHERED = 16  # concurrent requests while memory is measured: twice the threads
 
 
@@ -52,11 +51,7 @@ async def _cost(server: Server, connection: Connection, kind: Kind) -> float:
 
 def cpu_seconds(server: Server) -> float:
     """Return the user and system CPU time of all workers so far."""
-    return sum(sum(map(int, _stat(worker)[11:13])) for worker in server.workers()) / _TICK
-
-
-def _stat(pid: int) -> list[str]:
-    return Path(f"/proc/{pid}/stat").read_text("ascii").rpartition(")")[2].split()
+    return sum(map(process_cpu_seconds, server.workers()))
 
 
 async def _sizes(kind: Kind) -> tuple[int, int, float]:

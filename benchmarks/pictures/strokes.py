@@ -14,7 +14,7 @@ Digit = npt.NDArray[np.uint8]
 Line = npt.NDArray[np.float64]
 Lines = tuple[Line, ...]
 
-_LEVEL = 0.42  # of full ink: the edge of a stroke in an enlarged digit
+EDGE = 0.42  # of full ink: the edge of a stroke in an enlarged digit
 SHIFT = 4  # cv2 draws at 1/16 of a pixel
 
 
@@ -31,7 +31,7 @@ def grown(digit: Digit, height: float) -> Ink:
         return np.asarray(cv2.resize(large, side, interpolation=cv2.INTER_AREA))
     size = (round(cut.shape[1] * scale), round(cut.shape[0] * scale))
     soft = cv2.GaussianBlur(cv2.resize(cut, size, interpolation=cv2.INTER_CUBIC), (0, 0), 0.4 * scale)
-    return np.asarray(np.clip((soft - _LEVEL) * scale * 0.9 + 0.5, 0, 1), np.float32)
+    return np.asarray(np.clip((soft - EDGE) * scale * 0.9 + 0.5, 0, 1), np.float32)
 
 
 def penned(lines: Sequence[Line], height: float, width: float, *, rng: np.random.Generator | None = None) -> Ink:

@@ -10,14 +10,13 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.pictures.strokes import SHIFT, Digit, Ink, Line, Lines, subpixels
+from benchmarks.pictures.strokes import EDGE, SHIFT, Digit, Ink, Line, Lines, subpixels
 
 Mask = npt.NDArray[np.bool_]
 Pixel = tuple[int, int]
 Graph = dict[Pixel, list[Pixel]]
 
 _GROWTH = 3  # the skeleton is traced at this many times 28x28
-_LEVEL = 0.42  # of full ink: the edge of a stroke in an enlarged digit
 _SPECK = 0.06  # of a digit's ink: smaller pieces are dirt
 _LOST = 0.06  # of a digit's ink that may lie outside the traced lines
 _LOOP = 3  # least pixels of a hole in the enlarged digit
@@ -40,10 +39,10 @@ def faithful(digit: Digit, *, loops: int = 0) -> bool:
     """
     large = _large(digit)
     lines = _drawn(traced(digit))
-    whole = _pieces(cv2.dilate(lines, np.ones((3, 3), np.uint8)) > 0) <= _pieces(_without_specks(large > _LEVEL / 2))
+    whole = _pieces(cv2.dilate(lines, np.ones((3, 3), np.uint8)) > 0) <= _pieces(_without_specks(large > EDGE / 2))
     found = _holes(lines > 0)
-    seen = max(_holes(large > level) for level in (0.3, _LEVEL, 0.55, 0.7))
-    return whole and found == max(seen, loops) and _beside(large > _LEVEL, lines) <= _LOST
+    seen = max(_holes(large > level) for level in (0.3, EDGE, 0.55, 0.7))
+    return whole and found == max(seen, loops) and _beside(large > EDGE, lines) <= _LOST
 
 
 def _drawn(lines: Lines) -> Digit:

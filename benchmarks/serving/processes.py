@@ -19,6 +19,12 @@ _MARK = "BENCHMARKED_SERVER"
 _TICK = os.sysconf("SC_CLK_TCK")
 
 
+def process_cpu_seconds(pid: int) -> float:
+    """Return the user and system CPU time of a process so far."""
+    fields = Path(f"/proc/{pid}/stat").read_text("ascii", "replace").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / _TICK
+
+
 class ProcessTree:
     """The processes whose environment has one mark."""
 
@@ -37,11 +43,7 @@ class ProcessTree:
 
     def cpu_seconds(self) -> float:
         """Return the user and system CPU time of the live processes."""
-        ticks = 0
-        for pid in self.pids():
-            fields = Path(f"/proc/{pid}/stat").read_text("ascii", "replace").rpartition(")")[2].split()
-            ticks += int(fields[11]) + int(fields[12])
-        return ticks / _TICK
+        return sum(map(process_cpu_seconds, self.pids()))
 
     def megabytes(self) -> tuple[float, float]:
         """Return the total PSS, and the RSS of the largest process."""

@@ -15,7 +15,7 @@ _MOST_ENDS = 16  # of lines at the paper's edge: with more it is a texture
 _WIDEST_END = 0.12  # of the picture's longer side: what is wider lies along the edge
 _SHORTEST = 0.25  # of the picture's longer side
 _BESIDE = 0.03  # of the picture's longer side: so far from its middle a fold is seen
-_COVERED = 0.9  # of the line between two ends: then it is a fold
+_INKED = 0.9  # of the line between two ends: then it is a fold
 _CRUMBS = 0.45  # of a figure is no fold: with less it is nothing but folds
 
 
@@ -50,4 +50,4 @@ def _is_line(strokes: Mask, start: Point, end: Point) -> bool:
     if length < _SHORTEST * max(strokes.shape):
         return False
     columns, rows = np.rint(start + np.linspace(0, 1, int(length))[:, None] * (end - start)).astype(int).T
-    return float(strokes[rows, columns].mean()) > _COVERED
+    return float(strokes[rows, columns].mean()) > _INKED

@@ -15,7 +15,7 @@ _THICKEST = 0.16  # of a box's shorter side; strokes of a bold 0 are thicker
 _BARE = 0.15  # of a side at least has nothing written along it, and is no corner
 _CUT = 0.5  # of a side goes on beyond the bounds: they cut through a stroke
 _BEYOND = 3  # pixels: a side that lies so near to the picture's border may be lost in it
-_COVERED = 0.9  # of a side: with less ink along it the bounds are no line; a round 0 has a half
+_INKED_SIDE = 0.9  # of a side: with less ink along it the bounds are no line; a round 0 has a half
 _LONG = 0.6  # of a component: so long is a line that may be a box's side
 _HELD = 0.25  # of a box's height: so high is at least what was written into it
 _BAR = 3.0  # times its height: what is wider is the middle of an angular 8
@@ -97,7 +97,7 @@ def _side(box: Mask) -> _Side:
     """Look for a line along the left bound."""
     depth = max(3, round(_DEPTH * min(box.shape)))
     covered = box[:, :depth].any(axis=1)
-    if covered.mean() < _COVERED:
+    if covered.mean() < _INKED_SIDE:
         return _Side(False, 0, 0)
     thickness = int(np.quantile(_first_runs(box[covered, : 3 * depth]), _BARE))
     drawn = thickness <= _THICKEST * min(box.shape)

@@ -67,6 +67,14 @@ def test_the_error_for_an_unknown_recipe_lists_known_ones(capsys: pytest.Capture
     assert all(name in line for name in recipes.RECIPES)
 
 
+def test_missing_packages_are_one_line() -> None:
+    command = [sys.executable, "-S", "-m", "training"]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stdout) == (1, "")
+    [line] = result.stderr.splitlines()
+    assert "`make train` installs it" in line
+
+
 def test_missing_data_gets_one_line_before_tensorflow_starts(tmp_path: Path) -> None:
     result = run("--data", tmp_path / "nowhere")
     assert result.returncode == 1

@@ -16,7 +16,7 @@ SIDE = 112  # side of a drawing in pixels, four to one of MNIST's
 _MARGIN = 3  # margin in pixels
 _SPACING = 1.2  # pixels between two dots of the pen
 _PER_SPAN = 10  # points of a spline between two given ones
-_SUBPIXEL = 4  # fractional bits of OpenCV's coordinates
+_FRACTION_BITS = 4  # of OpenCV's coordinates
 
 
 @dataclass(frozen=True)
@@ -169,18 +169,18 @@ def _lift(count: int, gap: float, random: np.random.Generator) -> list[slice]:
 
 def _ink(ink: Bytes, line: Points, widths: npt.NDArray[np.float64], nib: float | None) -> None:
     """Draw `line` into `ink` with a round tip, or a flat one held at the angle `nib`."""
-    one = 1 << _SUBPIXEL
+    one = 1 << _FRACTION_BITS
     if nib is None:
         centres, radii = (
             np.rint(line * one).astype(int).tolist(),
             np.rint((widths - 1).clip(0.5) / 2 * one).astype(int).tolist(),
         )  # the edge's grey adds a pixel
         for centre, radius in zip(centres, radii, strict=True):
-            cv2.circle(ink, centre, radius, 255, cv2.FILLED, cv2.LINE_AA, _SUBPIXEL)
+            cv2.circle(ink, centre, radius, 255, cv2.FILLED, cv2.LINE_AA, _FRACTION_BITS)
         return
     half = widths[:, None] / 2 * np.array([np.cos(nib), np.sin(nib)])
     thin = widths[:, None] / 8 * np.array([-np.sin(nib), np.cos(nib)])
     corners = np.rint(np.stack([line - half - thin, line + half - thin, line + half + thin, line - half + thin]) * one)
     for pair in zip(*(corners[:, :-1].transpose(1, 0, 2), corners[:, 1:].transpose(1, 0, 2)), strict=True):
         hull = cv2.convexHull(np.concatenate(pair).astype(np.int32))
-        cv2.fillConvexPoly(ink, hull, 255, cv2.LINE_AA, _SUBPIXEL)
+        cv2.fillConvexPoly(ink, hull, 255, cv2.LINE_AA, _FRACTION_BITS)

@@ -8,7 +8,7 @@ from service.preprocessing.numbers.pieces import Piece
 
 _FIGURE = 0.45, 2.0  # of the writing's height: figures, which make lines
 _NEXT = 3.0  # heights: so far away is the next figure of a line at most
-_LEVEL = 0.5  # of their distance: how much lower or higher it may stand
+_STEEPEST = 0.5  # of their distance: how much lower or higher it may stand
 _SHARED = 0.4  # of the lower one's height: of one line
 _ABOVE, _BELOW = 0.35, 0.5  # heights: so far from a line is what belongs to it
 
@@ -56,7 +56,7 @@ def _slope(figures: list[Piece], height: float) -> float:
         x, y = _centre(piece)
         for other in ordered[index + 1 :]:
             across, down = _centre(other)[0] - x, _centre(other)[1] - y
-            if 0 < across < _NEXT * height and abs(down) < _LEVEL * max(across, height):
+            if 0 < across < _NEXT * height and abs(down) < _STEEPEST * max(across, height):
                 steps.append((across, down))
                 break
     if not steps:

@@ -25,7 +25,7 @@ from service.preprocessing.page import filled_up, find_outlined_sheet, find_shee
 _AREA, _LONGEST = 160_000, 1200  # pixels of the copy that is read
 _LOW = 64  # pixels: a lower picture is enlarged
 _SQUEEZED = 1.6  # times its other side: a longer picture is squeezed to find the sheet in it
-_BITMAP = 40  # pixels: strokes of so low a picture are mostly edge
+_SMALL = 40  # pixels: strokes of so low a picture are mostly edge
 _STROKE_WIDTHS = 0.12, 0.25  # of the shorter side: the widest stroke that is looked for in uneven light
 
 
@@ -94,7 +94,7 @@ def part_of(grey: Grey, left: int, top: int, width: int, height: int) -> Copy:
     scaled, scale = _scaled(grey[top : top + height, left : left + width])
     rim = np.ones(scaled.shape, np.uint8)
     rim[1:-1, 1:-1] = 0
-    return Copy(scaled, rim, left, top, scale, min(width, height) < _BITMAP)
+    return Copy(scaled, rim, left, top, scale, min(width, height) < _SMALL)
 
 
 def _scaled(grey: Grey) -> tuple[Grey, float]:

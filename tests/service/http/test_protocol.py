@@ -143,6 +143,18 @@ def test_http_1_1_without_a_host(server: Server, path: str) -> None:
         assert read(connection)[0] == 200
 
 
+def test_a_head_on_a_kept_connection_has_the_time_of_a_first_one(models: Path) -> None:
+    asked = b"GET /livez HTTP/1.1\r\nHost: a\r\n\r\n"
+    with running(MODELS_DIR=models, KEEPALIVE_SECONDS=1) as server:
+        server.wait_for("/readyz")
+        with closing(connect(server, asked)) as connection:
+            assert read(connection)[0] == 200
+            connection.sendall(asked[:10])
+            time.sleep(2.5)  # longer than an idle connection is kept
+            connection.sendall(asked[10:])
+            assert read(connection)[0] == 200
+
+
 @pytest.mark.slow
 def test_an_idle_connection_is_kept_for_the_configured_time(models: Path) -> None:
     with running(MODELS_DIR=models, KEEPALIVE_SECONDS=1) as short, running(MODELS_DIR=models) as long:
