@@ -32,7 +32,7 @@ _NEAR, _NEAR_FIGURES = 0.28, 0.06  # of the line's height: between parts of one 
 _AS_HIGH = 0.72  # of the line's height
 _SHARED = 0.5  # stroke widths beyond a cut belong to both sides
 _STROKE = 1.6  # stroke widths between two cuts: a stroke that two digits may share
-_LEAST = 0.1  # of a piece's ink, for each of the digits that it is as wide as: a part of it that is a digit
+_LEAST = 0.16  # of a piece's ink, for each of the digits that it is as wide as: a part of it that is a digit
 _MOST_CANDIDATES = 600  # a number of 10 digits, all of them touching, has some 400
 _ROOM = 1  # pixels around the whole
 
