@@ -47,7 +47,7 @@ def _steps() -> Iterator[tuple[str, npt.NDArray[np.uint8]]]:
     yield "illumination: contrast", np.clip(contrast.levels * 2, 0, 255).astype(np.uint8)
     ink = to_ink(contrast.levels, even=False)
     yield "binarize: strokes", ink.strokes * np.uint8(255)
-    cleaned = without_annotations(without_lines(without_frames(ink.strokes), ink.traces))
+    cleaned = without_annotations(without_lines(without_frames(ink.strokes), ink.traces, ink.amount))
     yield "frames, ruled_lines, annotations", cleaned * np.uint8(255)
     figure = find(grey)
     yield "segment: the figure", (255 * figure).astype(np.uint8)

@@ -8,11 +8,14 @@ from service.preprocessing.illumination import Mask, components
 
 _FLAT = 4.0  # times its height: a line
 _UNDER, _OVER = 0.6, 1.25  # times the width of the rest, an underline; a line above it, which is no bar of a 5
-_AT_FOOT = 0.15  # of the height of the rest: so much higher than its foot an underline may run
+_BELOW, _AT_FOOT = (
+    0.04,
+    0.15,
+)  # of the height of the rest: below its foot, a free line; above it, one through it
 _SPECK, _SLENDER = 0.03, 0.35  # of all strokes; of its bounds, a ring
 _HELD, _BAR_HELD, _INSET = 0.35, 0.8, 0.04  # of a ring: the height of what it holds, its width by its height, the gap
 _RUN, _LONG = 0.3, 0.75  # of the ink's width: a straight run; a line
-_STICKS_OUT, _LONGER = 0.2, 1.8  # of its length, on either side of the rest; times that one's width: no foot of a 2
+_STICKS_OUT, _LONGER = 0.18, 1.6  # of its length, on either side of the rest; times that one's width: no foot of a 2
 _THICKEST = 0.2  # of the rest's height
 
 
@@ -29,8 +32,7 @@ def _without_free_ones(strokes: Mask) -> Mask:
     gone: list[int] = []
     for label in sorted(large, key=lambda label: -boxes[label][2]):
         others = [other for other in large if other not in (label, *gone)]
-        free = min(boxes[label][:2]) > 0 and all(boxes[label][:2] + boxes[label][2:4] < strokes.shape[::-1])
-        if others and free and _is_drawn_around(boxes[label], _bounds(boxes[others])):
+        if others and _is_drawn_around(boxes[label], _bounds(boxes[others])):
             gone.append(label)
     return np.where(np.isin(labels, gone), 0, strokes).astype(np.uint8) if gone else strokes
 
@@ -47,7 +49,7 @@ def _is_drawn_around(box: npt.NDArray[np.int32], rest: tuple[int, int, int, int]
     left, top, right, bottom = rest
     if width >= _FLAT * height and height < bottom - top:
         middle = y + height / 2
-        if middle > bottom - _AT_FOOT * (bottom - top) and width >= _UNDER * (right - left):
+        if middle > bottom + _BELOW * (bottom - top) and width >= _UNDER * (right - left):
             return True
         return middle < top and width >= _OVER * (right - left)
     gap = _INSET * min(width, height)

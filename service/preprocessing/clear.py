@@ -24,9 +24,10 @@ _STRONGEST = 0.98  # of the ink is no darker
 _LINE = 0.5  # of its width is inked in a row of its lower half: it may stand on a line
 _NEAR = 0.05  # of the figure's longer side: so far from its strokes end its traces
 _COVERED, _ALONG = 0.97, 0.42  # of a side of the picture: two that meet are an edge of something; of a bar's outline
-_STOUT_AT_BORDER, _WIDE = 0.25, 0.9  # where it does not reach all sides; times its width, one that reaches two
+_STOUT_AT_BORDER, _STOUTEST, _MOST_SIDES_OF_A_SHADOW = 0.25, 0.48, 3  # of a figure at the border
+_WIDE = 0.9  # times its width, a figure that reaches two sides
 _EVENLY, _UNEVEN = 0.7, 0.2  # of the ink's darkness; so much of the strokes' middle is fainter in a shadow
-_MOST_ENDS = 5  # runs of ink along the picture's border
+_MOST_ENDS, _MOST_ENDS_OF_STROKES = 5, 7  # runs of ink along the border; where they cover no corner
 _MOST_SPECKS, _SPECK = 10, 0.06  # as long as the figure's outline is a speck's
 _SMALLEST, _WIDEST, _STOUT = 0.07, 2.5, 0.4  # of the picture; times its height; of the figure's longer side
 
@@ -103,7 +104,7 @@ def _only_figure(grey: Grey, small: Grey, light: _Light) -> Floats | None:
             grey[_part(cv2.boundingRect(speck), times)] = light.paper
     part = light.contrast(halved(grey[_part(box, times)], _FINE))
     cut_out = bool(border(traces).any())
-    stoutest = _STOUT if not cut_out or _spans(box, traces) else _STOUT_AT_BORDER
+    stoutest = _stoutest_at_border(box, traces) if cut_out else _STOUT
     return _ink(np.pad(part, 1), light, stoutest, cut_out=cut_out)
 
 
@@ -133,12 +134,25 @@ def _may_be_cut_out(outline: npt.NDArray[Any], box: Sequence[int], traces: Mask,
     top, right, bottom, left = (side.mean() for side in sides)
     if min(max(top, bottom), max(left, right)) > _COVERED:
         return False
-    if sum(np.count_nonzero(np.diff(side.view(np.int8)) > 0) + int(side[0]) for side in sides) > _MOST_ENDS:
+    most = _MOST_ENDS if _covers_corner(traces) else _MOST_ENDS_OF_STROKES
+    if sum(np.count_nonzero(np.diff(side.view(np.int8)) > 0) + int(side[0]) for side in sides) > most:
         return False
     if _spans(box, traces):
         return True
     across = left > 0 and right > 0 and box[3] < _WIDE * box[2]
     return not across and not (is_bar(outline) and on_border > _ALONG * len(outline))
+
+
+def _stoutest_at_border(box: Sequence[int], traces: Mask) -> float:
+    """Return how stout a figure at the picture's border may be: shadows reach over a corner, and often three sides."""
+    sides = sum(bool(side.any()) for side in (traces[0], traces[:, -1], traces[-1], traces[:, 0]))
+    if sides >= _MOST_SIDES_OF_A_SHADOW and not _covers_corner(traces):
+        return _STOUTEST
+    return _STOUT if _spans(box, traces) else _STOUT_AT_BORDER
+
+
+def _covers_corner(traces: Mask) -> bool:
+    return bool(traces[:: len(traces) - 1, :: traces.shape[1] - 1].any())
 
 
 def _spans(box: Sequence[int], traces: Mask) -> bool:

@@ -48,7 +48,7 @@ _ENCLOSING = 4  # times as much counts what has the other reading's figure betwe
 _NOISE = 4.5  # median absolute deviations; three standard deviations of Gaussian noise
 _MNIST_INK = 240  # the whitest pixel of a digit of MNIST is never below 253
 _STROKE_WIDTHS = 0.16, 0.08, 0.34  # of the working copy: the widest stroke of each reading in uneven light
-_STROKE_OF_BITMAP = 0.34
+_STROKES_OF_BITMAP = 0.2, 0.34
 _FINE = 4  # the stroke weight is set at this multiple of the box's resolution
 # Pixels of the box. Over the training images the mean width lies between 1.7 and 3.9 in 90% of them.
 _THINNEST, _BOLDEST = 2.0, 3.25
@@ -137,9 +137,12 @@ def _found_in_bitmap(grey: Grey) -> Figure | None:
     best = None if even is None else _attempt(even, scaled, none, alone=True)
     if best is not None and best.sure and EvenLight.of(grey) is not None:  # else a shadow may be part of the figure
         return best
-    for light_ink in (False, True):
-        light = UnevenLight(int(_STROKE_OF_BITMAP * max(scaled.shape)), light_ink)
-        best = _better(best, _attempt(light, scaled, none, alone=True))
+    for share in _STROKES_OF_BITMAP:
+        for light_ink in (False, True):
+            light = UnevenLight(int(share * max(scaled.shape)), light_ink)
+            best = _better(best, _attempt(light, scaled, none, alone=True))
+        if best is not None and best.sure:
+            break
     return best
 
 

@@ -1,56 +1,135 @@
 """Strokes -> strokes without the lines that were printed on the paper."""
 
+from typing import NamedTuple
+
 import cv2
 import numpy as np
+import numpy.typing as npt
 
-from service.preprocessing.illumination import Mask, components
+from service.preprocessing.illumination import Floats, Mask, components
 
-_RUN = 0.1  # of the picture: so long runs a line straight on; steeper than 1:17 it has left its row before that
-_THICKEST = 0.03  # of the picture
+_RUN = 0.1  # of the picture: so long runs a line straight on
+_SLOPES = np.linspace(-0.3, 0.3, 13)  # of the lines; one that is 1:17 off still holds long runs
+_CLEARLY = 1.4  # times the energy of level rows has a slope at which there are lines
+_THICKEST = 0.03, 0.045  # of the picture; where nothing so thin is found, the lines near a large digit
 _WHOLE, _LONG, _SHORT = 0.97, 0.5, 0.15  # of the picture: from border to border; one of many; its end at a border
 _MANY = 3
+_COVERED = 0.5  # of a line's length at least has thin traces
+_FAINT = 0.7  # of the ink's darkness: what is clearly darker than such a line is ink on it
 
 
-def without_lines(strokes: Mask, traces: Mask) -> Mask:
+class _Lines(NamedTuple):
+    """Level lines: the pixels on them, those of them that are thin, their median thickness, and how many there are."""
+
+    on: npt.NDArray[np.bool_]
+    thin: npt.NDArray[np.bool_]
+    thickness: float
+    number: int
+
+
+def without_lines(strokes: Mask, traces: Mask, amount: Floats | None = None) -> Mask:
     """Return `strokes` without ruled and squared lines; where a stroke crosses one it stays whole.
 
-    `traces` holds the lines even where they are fainter than strokes. A line is thin and straight and goes from border
-    to border, or is one of several. A picture of one line only, and nothing else, is left as it is: that may be a 1.
+    `traces` holds the lines even where they are fainter than strokes, and `amount` how much ink there is, which tells
+    strokes along a faint line. A line is thin and straight and goes from border to border, or is one of several; it may
+    slope by 1:3. A picture of one line only, and nothing else, is left as it is: that may be a 1.
     """
-    rows, row_count = _without_rows(strokes, traces)
-    columns, column_count = _without_rows(_turned(rows), _turned(traces))
+    amount = strokes.astype(np.float32) if amount is None else amount
+    rows, row_count = _without_rows(strokes, traces, amount)
+    columns, column_count = _without_rows(_turned(rows), _turned(traces), np.ascontiguousarray(amount.T))
     cleaned = _turned(columns)
     if row_count + column_count < _MANY and 12 * cv2.countNonZero(cleaned) < cv2.countNonZero(strokes):
         return strokes
     return cleaned
 
 
-def _without_rows(strokes: Mask, traces: Mask) -> tuple[Mask, int]:
-    """Return the strokes without horizontal lines, and how many there were."""
+def _without_rows(strokes: Mask, traces: Mask, amount: Floats) -> tuple[Mask, int]:
+    """Return the strokes without the lines that are nearer to level than to upright, and how many there were."""
+    slope = _slope(traces)
     height, width = strokes.shape
+    drop = slope * np.arange(width, dtype=np.float64)
+    if not slope:
+        lines = _level_lines(traces, drop, height)
+        return (strokes, 0) if lines is None else (_without(lines, strokes, amount), lines.number)
+    size = width, height + int(np.ptp(drop)) + 1
+    shear = np.array([[1, 0, 0], [-slope, 1, drop.max()]], np.float64)
+    lines = _level_lines(_sheared(traces, shear, size), np.subtract(drop, drop.max(), dtype=np.float64), height)
+    if lines is None:
+        return strokes, 0
+    level_amount = np.asarray(cv2.warpAffine(amount, shear, size, flags=cv2.INTER_NEAREST), np.float32)
+    cleaned = _without(lines, _sheared(strokes, shear, size), level_amount)
+    return _sheared(cleaned, shear, (width, height), cv2.WARP_INVERSE_MAP), lines.number
+
+
+def _sheared(mask: Mask, shear: npt.NDArray[np.float64], size: tuple[int, int], way: int = 0) -> Mask:
+    return np.asarray(cv2.warpAffine(mask, shear, size, flags=cv2.INTER_NEAREST | way), np.uint8)
+
+
+def _slope(traces: Mask) -> float:
+    """Return the slope at which most of the traces lie in few rows: that of the lines; 0 where none is clear."""
+    rows, columns = np.nonzero(traces[:, ::2])
+    most = int(0.6 * traces.shape[1]) + 1
+    energies = [
+        float(np.square(np.bincount(np.rint(rows - slope * 2 * columns).astype(int) + most, minlength=1)).sum())
+        for slope in _SLOPES
+    ]
+    best = int(np.argmax(energies))
+    level = energies[len(_SLOPES) // 2]
+    return float(_SLOPES[best]) if energies[best] > _CLEARLY * level else 0.0
+
+
+def _level_lines(traces: Mask, drop: npt.NDArray[np.float64], height: int) -> _Lines | None:
+    """Return the level lines in a picture, `height` pixels high, each column of which was moved up by its `drop`."""
+    width = len(drop)
     thicker = cv2.dilate(traces, np.ones((3, 1), np.uint8))  # so that a slightly slanted line holds long runs
     runs = cv2.morphologyEx(thicker, cv2.MORPH_OPEN, np.ones((1, max(16, int(_RUN * width))), np.uint8))
     if not cv2.countNonZero(runs):
-        return strokes, 0
+        return None
     count, labels, boxes = components(np.asarray(runs, np.uint8))
-    left, lengths = boxes[:, cv2.CC_STAT_LEFT], np.maximum(boxes[:, cv2.CC_STAT_WIDTH], 1)
-    limit = int(_THICKEST * max(height, width)) + 3
-    # A digit's stroke that lies along the line would make it thick: only what is thin is measured.
-    thick = cv2.morphologyEx(traces, cv2.MORPH_OPEN, np.ones((limit, limit), np.uint8))
-    thickness = np.maximum(np.bincount(labels[(traces > 0) & (thick == 0)], minlength=count) / lengths, 1)
-    thin = thickness <= limit
-    thin[0] = False
-    starts, ends = left <= (1 - _WHOLE) * width, left + lengths >= _WHOLE * width
-    whole = thin & starts & ends
-    # What reaches no border may be the foot of a 2; between the two sides of a box that would make three lines.
-    many = np.count_nonzero(thin & (starts | ends) & (lengths >= _LONG * width)) >= _MANY
-    if many:
-        whole |= thin & ((lengths >= _LONG * width) | ((starts | ends) & (lengths >= _SHORT * width)))
-    if not whole.any():
-        return strokes, 0
-    reach = int(np.ceil(np.median(thickness[whole]))) + 3
-    crossing = cv2.morphologyEx(strokes, cv2.MORPH_OPEN, np.ones((reach, 1), np.uint8))
-    return np.where(whole[labels], crossing, strokes).astype(np.uint8), int(np.count_nonzero(whole))
+    lengths = np.maximum(boxes[:, cv2.CC_STAT_WIDTH], 1)
+    starts, ends = _at_border(boxes, drop, height)
+    for share in _THICKEST:
+        limit = int(share * max(height, width)) + 3
+        # A digit's stroke that lies along the line would make it thick: only what is thin is measured.
+        thin = (traces > 0) & (cv2.morphologyEx(traces, cv2.MORPH_OPEN, np.ones((limit, limit), np.uint8)) == 0)
+        thickness = np.bincount(labels[thin], minlength=count) / lengths
+        lines = (thickness > _COVERED) & (thickness <= limit)
+        lines[0] = False
+        long = lines & (lengths >= _LONG * width)
+        whole = long & starts & ends
+        # What reaches no border may be the foot of a 2; between the two sides of a box that would make three lines.
+        if np.count_nonzero(long & (starts | ends)) >= _MANY:
+            whole |= long | (lines & (starts | ends) & (lengths >= _SHORT * width))
+        if whole.any():
+            usual = max(1.0, float(np.median(thickness[whole])))
+            return _Lines(whole[labels], thin, usual, int(np.count_nonzero(whole)))
+    return None
+
+
+def _without(lines: _Lines, strokes: Mask, amount: Floats) -> Mask:
+    """Return the strokes without the lines, but with what crosses them or is clearly darker than they are."""
+    reach = int(np.ceil(lines.thickness)) + 3
+    kept = cv2.morphologyEx(strokes, cv2.MORPH_OPEN, np.ones((reach, 1), np.uint8)) > 0
+    darkness = float(np.quantile(amount[lines.on & lines.thin], 0.9))
+    if darkness < _FAINT:
+        kept |= amount > (1 + darkness) / 2
+    return strokes & (kept | ~lines.on).astype(np.uint8)
+
+
+def _at_border(
+    boxes: npt.NDArray[np.int32], drop: npt.NDArray[np.float64], height: int
+) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
+    """Tell of which runs the left end and of which the right end lies at the picture's border."""
+    width = len(drop)
+    left, right = boxes[:, cv2.CC_STAT_LEFT], boxes[:, cv2.CC_STAT_LEFT] + boxes[:, cv2.CC_STAT_WIDTH]
+    row = boxes[:, cv2.CC_STAT_TOP] + boxes[:, cv2.CC_STAT_HEIGHT] / 2
+    room = (1 - _WHOLE) * max(width, height)
+    leaves = [
+        (row + drop[np.clip(at, 0, width - 1)] < room) | (row + drop[np.clip(at, 0, width - 1)] > height - room)
+        for at in (left, right)
+    ]
+    sloping = bool(np.ptp(drop))
+    return (left <= (1 - _WHOLE) * width) | (leaves[0] & sloping), (right >= _WHOLE * width) | (leaves[1] & sloping)
 
 
 def _turned(mask: Mask) -> Mask:

@@ -38,6 +38,8 @@ _AS_HIGH, _AS_DARK, _BOTH = 0.75, 0.4, 0.9  # as the other one; of all ink: two 
 _ALL = 0.95  # of the area within its outline: a panel in a bitmap is filled
 _INNER, _OUTER = 0.6, 1.1  # of the inner figure's bounds: so much is within the other's, which are larger
 _SAME = 0.9  # of the larger figure's bounds is within the other's
+_EVENLY, _UNEVEN = 0.7, 0.2  # of the ink's darkness; so much of a bitmap's strokes is fainter in a shadow
+_FLAT, _UPRIGHT = 1.8, 3.0  # times its height: no digit but the bar of a 5; times its width
 _GAP = 0.5  # how much less a gap between strokes counts
 _PIECES, _LARGEST = 12, 0.25  # more pieces than this, and no more of the ink in the largest: a texture
 OF_A_FOLD = 26  # grey levels: more contrast has ink
@@ -104,7 +106,7 @@ def find_figure(ink: Ink, contrast: Contrast, rim: Mask, *, widest: int | None =
     Raises:
         NoDigit: there are no strokes, or too many.
     """
-    strokes = without_lines(without_frames(ink.strokes), ink.traces)
+    strokes = without_lines(without_frames(ink.strokes), ink.traces, ink.amount)
     count, labels, boxes = components(strokes if alone else without_annotations(strokes))
     amount = np.clip(ink.amount, 0, 1)
     inked = np.flatnonzero(labels)
@@ -163,6 +165,8 @@ def _belong(one: _Group, other: _Group) -> bool:
     large, small = (one.box, other.box) if one.box.longer >= other.box.longer else (other.box, one.box)
     across, down = large.gaps(small)
     gap = float(np.hypot(max(across, 0), max(down, 0)))
+    if small.longer > 0.3 * large.longer and _is_bar_of_5(large, small):
+        return gap <= 0.5 * large.longer
     if small.longer < 0.45 * large.longer:
         return gap <= min(0.15 * large.longer, _SPECK * small.longer)
     if across > 0 and min(large.height, small.height) > 0.75 * large.longer:
@@ -170,6 +174,21 @@ def _belong(one: _Group, other: _Group) -> bool:
     if -across >= 0.25 * min(large.width, small.width):
         return down <= 0.2 * large.longer
     return gap <= 0.09 * large.longer
+
+
+def _is_bar_of_5(body: Box, stroke: Box) -> bool:
+    """Tell whether a flat stroke lies above the body of a 5, perhaps further to the right."""
+    above = stroke.top + stroke.height < body.top + 0.3 * body.height
+    return _is_flat(stroke) and above and stroke.left > body.left and body.height > 0.7 * body.width
+
+
+def _is_flat(box: Box) -> bool:
+    return box.width > _FLAT * box.height
+
+
+def _is_upright(box: Box) -> bool:
+    """Tell whether it may be the bounds of a piece of a margin's line."""
+    return box.height > _UPRIGHT * box.width
 
 
 def _rank(group: _Group) -> float:
@@ -191,9 +210,13 @@ def _scattered(pieces: tuple[int, ...], weights: npt.NDArray[Any]) -> bool:
 
 
 def _several(groups: list[_Group]) -> bool:
-    box, ink = groups[0].box, groups[0].ink
-    rivals = (group for group in groups[1:] if group.free > _FREE and group.box.width < 4 * group.box.height)
-    return any(rival.box.longer >= 0.5 * box.longer and rival.ink >= 0.25 * ink for rival in rivals)
+    figure = groups[0]
+    rivals = (
+        group
+        for group in groups[1:]
+        if group.free > _FREE and not _is_flat(group.box) and not (group.contact and _is_upright(group.box))
+    )
+    return any(rival.box.longer >= 0.5 * figure.box.longer and rival.ink >= 0.25 * figure.ink for rival in rivals)
 
 
 def _edged(member: Mask, amount: Floats, steps: Floats, group: _Group) -> float:
@@ -239,6 +262,7 @@ def _figure(
     ):
         raise NoDigit(_UNREADABLE)
     slender, apart = thickest < _STOUT * longer, group.free > _FREE
+    even = not alone or _is_even(amount, member)
     if widest is None:
         clear = apart and (share > 0.7 if slender else share > 0.95 and edged > 0.95)
     else:
@@ -250,13 +274,20 @@ def _figure(
         * contrast
         * edged**8
         * (1 if slender else 0.5 if widest is None else 0.1)
+        * (1 if even else 0.1)
         * max(group.free, 0.1) ** 3,
-        sure=clear and edged > _EDGED and longer > _SURE_SIZE * max(member.shape),
+        sure=clear and even and edged > _EDGED and longer > _SURE_SIZE * max(member.shape),
         likely=(edged > _BARELY or widest is None) if apart else edged > _CUT,
         several=_several(groups),
         apart=apart,
         folds=folds,
     )
+
+
+def _is_even(amount: Floats, member: Mask) -> bool:
+    """Tell whether the middle of the strokes is as dark as ink nearly everywhere, as that of a shadow is not."""
+    depth = cv2.distanceTransform(member, cv2.DIST_L2, 3)
+    return float(np.mean(amount[depth > depth.max() / 2] < _EVENLY)) < _UNEVEN
 
 
 def thickness(member: Mask) -> float:

@@ -73,3 +73,29 @@ def test_foot_of_a_2_between_two_lines_is_not_a_line() -> None:
     cv2.polylines(two, [np.array([(40, 60), (150, 60), (60, 150), (225, 148)])], False, 1, 4)
     lines[20:23] = lines[180:183] = 1
     np.testing.assert_array_equal(without_lines(two | lines, two | lines), two)
+
+
+@pytest.mark.parametrize("slope", [-0.22, -0.1, 0.12, 0.25])
+def test_lines_of_a_photograph_taken_askew_go(slope: float) -> None:
+    lines, strokes = blank(), written()
+    for row in range(-60, 260, 40):
+        cv2.line(lines, (0, row), (259, round(row + 259 * slope)), 1, 2)
+    cleaned = without_lines(lines | strokes, lines | strokes)
+    assert share_kept(cleaned, strokes) > 0.95
+    assert share_kept(cleaned, lines & (1 - cv2.dilate(strokes, np.ones((9, 9), np.uint8)))) < 0.05
+
+
+def test_stroke_along_a_fainter_line_stays() -> None:
+    lines, foot = ruled(), blank()
+    cv2.line(foot, (90, 80), (150, 80), 1, 3)
+    amount = np.maximum(0.4 * lines, foot).astype(np.float32)
+    assert share_kept(without_lines(lines | foot, lines | foot, amount), foot) > 0.9
+
+
+@pytest.mark.parametrize("thickness", [3, 6, 8])
+def test_thick_line_under_a_large_digit_goes(thickness: int) -> None:
+    line, strokes = blank(), written()
+    cv2.line(line, (0, 188), (259, 184), 1, thickness)
+    cleaned = without_lines(line | strokes, line | strokes)
+    assert cleaned[line > 0].mean() < 0.05
+    assert share_kept(cleaned, strokes) > 0.95

@@ -53,6 +53,24 @@ def test_parts_of_a_digit_stay_together(strokes: tuple[Line, ...]) -> None:
     assert figure.box.longer == pytest.approx(max(np.ptp([y for line in strokes for _, y in line]), 1) + 9, abs=4)
 
 
+@pytest.mark.parametrize("right", [0, 30])
+def test_bar_far_from_the_body_of_a_5_is_part_of_it(right: int) -> None:
+    figure = found(picture(FIVE[0], ((110 + right, 30), (160 + right, 24))))
+    assert not figure.several
+    assert figure.box.left + figure.box.width > 158 + right
+
+
+def test_end_of_a_margin_line_is_no_second_figure() -> None:
+    assert not found(picture(*FIVE, ((30, -5), (36, 110)))).several
+
+
+def test_bitmap_with_a_shadow_is_not_sure_of_its_figure() -> None:
+    shaded = picture(*FIVE)
+    shaded[120:, 150:] = 140
+    assert found(picture(*FIVE), alone=True).sure
+    assert not found(shaded, alone=True).sure
+
+
 def test_figures_of_similar_size_are_several_digits() -> None:
     assert found(picture(((60, 60), (60, 140)), ((150, 60), (190, 60), (165, 140)))).several
 
