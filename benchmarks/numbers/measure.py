@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from multiprocessing import get_context
 from pathlib import Path
+from typing import cast
 
 import cv2
 import numpy as np
@@ -93,12 +94,16 @@ def _start(models: Path) -> None:
 
 
 def _perform(task: Task) -> tuple[bytes, Answer]:
-    rng = np.random.default_rng(task.origin)
     if isinstance(task.item, Written):
-        content = picture(_Process.conditions[task.source], task.item, rng)
+        content = picture_of(task, _Process.conditions[task.source])
     else:
-        content = _Process.sources[task.source](task.item, rng)
+        content = _Process.sources[task.source](task.item, np.random.default_rng(task.origin))
     return content, read(content, _Process.reader)
+
+
+def picture_of(task: Task, condition: Condition) -> bytes:
+    """Return the file of a task with a number."""
+    return picture(condition, cast(Written, task.item), np.random.default_rng(task.origin))
 
 
 def read(content: bytes, reader: Reader) -> Answer:

@@ -5,7 +5,7 @@ two places.
 """
 
 from functools import reduce
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -14,7 +14,7 @@ import numpy.typing as npt
 from service.contract import IMAGE_SIDE
 from service.errors import TooManyDigits
 from service.preprocessing.box import Box
-from service.preprocessing.illumination import Floats, Grey, Labels, Mask
+from service.preprocessing.illumination import Floats, Grey, Labels
 from service.preprocessing.mnist_format import centre, fit
 from service.preprocessing.numbers.cuts import Cut
 from service.preprocessing.numbers.lines import Line
@@ -32,7 +32,7 @@ _NEAR, _NEAR_FIGURES = 0.28, 0.06  # of the line's height: between parts of one 
 _AS_HIGH = 0.72  # of the line's height
 _SHARED = 0.5  # stroke widths beyond a cut belong to both sides
 _STROKE = 1.6  # stroke widths between two cuts: a stroke that two digits may share
-_LEAST = 0.1  # of a piece's ink, for each of the digits that it is as wide as: a part of it that is a digit
+_LEAST = 0.16  # of a piece's ink, for each of the digits that it is as wide as: a part of it that is a digit
 _MOST_CANDIDATES = 600  # a number of 10 digits, all of them touching, has some 400
 _ROOM = 1  # pixels around the whole
 
@@ -84,8 +84,6 @@ class Drawing:
         """Take the labels of the pieces, int32 [height, width], their ink, and the stroke's width in pixels."""
         self._labels, self._amount = (np.pad(pixels, _ROOM) for pixels in (labels, amount))
         self._pen = pen
-        side = 2 * max(1, round(_SHARED * pen)) + 1
-        self._shared = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
         self._images: list[Grey] = []
 
     @property
@@ -101,16 +99,16 @@ class Drawing:
             spans.append(Span(piece, place, place + len(cuts.get(piece.label, ())) + 1))
             place = spans[-1].end
         candidates: list[Candidate] = []
+        overlaps: dict[int, list[int]] = {}
         for index, span in enumerate(spans):
-            candidates += self._cut(span, cuts.get(span.piece.label, []), line.height)
+            of_it = cuts.get(span.piece.label, [])
+            candidates += self._between(span, of_it, line.height)
+            overlaps |= self._overlaps(span, of_it)
             for count in range(1, _MOST_PIECES + 1):
                 group = spans[index : index + count]
                 if len(group) < count or (count > 1 and not _near([one.piece.box for one in group], line.height)):
                     break
                 candidates += self._whole(group, line.height)
-        overlaps: dict[int, list[int]] = {}
-        for span in spans:
-            overlaps |= self._overlaps(span, cuts.get(span.piece.label, []))
         return Row(spans, candidates, line.height, overlaps)
 
     def _overlaps(self, span: Span, cuts: list[Cut]) -> dict[int, list[int]]:
@@ -126,66 +124,64 @@ class Drawing:
         }
 
     def _whole(self, group: list[Span], height: float) -> list[Candidate]:
-        """Return the candidate made of whole pieces, or None if it cannot be a digit."""
+        """Return the candidate made of whole pieces, if it can be a digit."""
         box = reduce(Box.around, (span.piece.box for span in group))
         widest = _WIDEST_PIECE if len(group) == 1 else _WIDEST
         if not _may_be_digit(box, height) or box.width > widest * height:
             return []
-        chosen = [span.piece.label for span in group]
-        member = np.isin(self._view(self._labels, box), chosen).astype(np.uint8)
-        return [Candidate(group[0].first, group[-1].end, self._add(member, box), box)]
+        image = self._add(self._ink([span.piece.label for span in group], box))
+        return [Candidate(group[0].first, group[-1].end, image, box)]
 
-    def _cut(self, span: Span, cuts: list[Cut], height: float) -> list[Candidate]:
+    def _between(self, span: Span, cuts: list[Cut], height: float) -> list[Candidate]:
         """Return the candidates between the cuts of a piece, and between a cut and a side."""
         if not cuts:
             return []
-        piece = span.piece
-        own = self._view(self._labels, piece.box) == piece.label
-        column = np.arange(piece.box.width)
-        right = [np.ones_like(own), *(column >= cut.columns[:, None] for cut in cuts), np.zeros_like(own)]
+        box = span.piece.box
+        ink = self._ink([span.piece.label], box)
+        columns = np.arange(-1, box.width + 1)
+        sides = np.array([cut.columns for cut in cuts])
+        sides = np.pad(sides, ((0, 0), (1, 1)), "edge")[..., None]
+        shared = max(1.0, _SHARED * self._pen)
+        behind = [columns >= -1, *(columns >= sides - shared)]
+        before = [*(columns < sides + shared), columns >= -1]
         crossed = [0.0, *(cut.crossed for cut in cuts), 0.0]
-        narrow = piece.box.width <= _NARROW * height
-        least = _LEAST * np.count_nonzero(own) / max(1.0, piece.box.width / height)
+        narrow = box.width <= _NARROW * height
+        least = _LEAST * span.piece.ink / max(1.0, box.width / height)
         found = []
         for first in range(len(cuts) + 1):
             for end in range(first + 1, len(cuts) + 2):
                 if (first, end) == (0, len(cuts) + 1):
                     continue
-                member = (own & right[first] & ~right[end]).view(np.uint8)
-                left, top, width, tall = cv2.boundingRect(member)
+                part = ink * (behind[first] & before[end - 1])
+                left, top, width, tall = cv2.boundingRect((part > 0.5).view(np.uint8))
                 if width > _WIDEST * height:
                     break
-                box = Box(piece.box.left + left, piece.box.top + top, width, tall)
-                if cv2.countNonZero(member) < least or not _may_be_digit(box, height):
+                bounds = Box(box.left + left - 1, box.top + top - 1, width, tall)
+                if not _may_be_digit(bounds, height) or cv2.sumElems(part)[0] < least:
                     continue
-                image = self._add(self._grown(member, own), piece.box)
-                sides = (first > 0) + (end <= len(cuts))
-                ink = crossed[first] + crossed[end]
-                found.append(Candidate(span.first + first, span.first + end, image, box, ink, sides, narrow))
+                cut = (first > 0) + (end <= len(cuts))
+                image = self._add(part[max(0, top - 1) : top + tall + 1, max(0, left - 1) : left + width + 1])
+                across = crossed[first] + crossed[end]
+                found.append(Candidate(span.first + first, span.first + end, image, bounds, across, cut, narrow))
         return found
 
-    def _grown(self, member: Mask, own: npt.NDArray[np.bool_]) -> Mask:
-        """Return a part with the ink it shares with its neighbours, where strokes merge."""
-        return np.asarray(cv2.bitwise_and(cv2.dilate(member, self._shared), own.view(np.uint8)), np.uint8)
+    def _ink(self, chosen: list[int], box: Box) -> Floats:
+        """Return the ink of some pieces in a box with a margin of one pixel, and the paper's at their edges."""
+        part = box.top, box.top + box.height + 2 * _ROOM, box.left, box.left + box.width + 2 * _ROOM
+        rows, columns = slice(*part[:2]), slice(*part[2:])
+        labels = self._labels[rows, columns]
+        own = np.isin(labels, chosen) if len(chosen) > 1 else labels == chosen[0]
+        edged = np.asarray(cv2.dilate(own.view(np.uint8), np.ones((3, 3), np.uint8)) > 0)
+        ink = np.where(own | (edged & (labels == 0)), self._amount[rows, columns], 0).astype(np.float32)
+        ink[ink < FAINTEST] = 0
+        return ink
 
-    def _add(self, member: Mask, box: Box) -> int:
+    def _add(self, ink: Floats) -> int:
         """Make a candidate's image from its ink; return its index."""
         if len(self._images) == _MOST_CANDIDATES:
             raise TooManyDigits(MANY)
-        inside = cv2.copyMakeBorder(member, 1, 1, 1, 1, cv2.BORDER_CONSTANT)
-        left, top, width, height = cv2.boundingRect(inside)
-        part = slice(top - 1, top + height + 1), slice(left - 1, left + width + 1)
-        paper = self._view(self._labels, box, 1)[part] == 0
-        edges = np.asarray(cv2.dilate(inside[part], np.ones((3, 3), np.uint8)) > 0) & paper
-        ink = np.where((inside[part] > 0) | edges, self._view(self._amount, box, 1)[part], 0).astype(np.float32)
-        ink[ink < FAINTEST] = 0
         self._images.append(centre(fit(ink)))
         return len(self._images) - 1
-
-    def _view(self, pixels: npt.NDArray[Any], box: Box, room: int = 0) -> npt.NDArray[Any]:
-        """Return the pixels in a box with a margin of at most `_ROOM`."""
-        top, left = box.top + _ROOM - room, box.left + _ROOM - room
-        return pixels[top : top + box.height + 2 * room, left : left + box.width + 2 * room]
 
 
 def _may_be_digit(box: Box, height: float) -> bool:

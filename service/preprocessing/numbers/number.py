@@ -1,6 +1,6 @@
 """The best paths through the lines of a picture -> its number, and whether it is certain."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -10,10 +10,11 @@ from service.preprocessing.numbers.candidates import Row
 from service.preprocessing.numbers.path import Path, Probabilities, best_paths
 from service.preprocessing.numbers.pieces import FIGURE
 
-#: A certain number has at least this log-likelihood, and this margin to every other reading.
-#: Chosen on numbers written with MNIST's validation digits: docs/numbers.md.
-_SURE, _APART = -0.05, 0.3
-_LEAST, _LEAST_OF_ONE = -0.4, -0.7  # least mean log-likelihood of the digits; the same for a single digit
+#: A certain number has at least this score and margin, and each of its digits this probability.
+#: Chosen, as is the least score of a number, on validation digits: docs/numbers.md.
+_SURE, _APART, _CONFIDENT = 0.2, 2.0, 0.97
+_LEAST = -1.7, 0.0, -0.6, -1.2  # of one, two, three, and more digits: a chance reading seldom has many
+_LEAST_OF_ONE = 0.85  # confidence of a single digit
 
 
 class Digit(NamedTuple):
@@ -28,8 +29,9 @@ class Number:
     """A number that was read.
 
     `lines` are its lines from top to bottom, `digits` all digits in that order, `skipped` the bounds of non-digits.
-    `score` is the log-likelihood of the digits, `margin` its distance to the next best reading. `clean` means that
-    nothing as high as a digit was skipped.
+    `score` is the mean score of its digits, above 0 where they are likelier than none; `margin` the distance of the
+    best reading to the next; `confidence` the least of its digits'. `signs` counts what is skipped and as high as a
+    digit.
     """
 
     lines: list[str]
@@ -37,42 +39,52 @@ class Number:
     skipped: list[Box]
     score: float
     margin: float
-    clean: bool
+    confidence: float
+    signs: int
+
+    @property
+    def likely(self) -> bool:
+        """Whether it is a number, and no chance likeness to one or two digits."""
+        count = len(self.digits)
+        enough = count > 1 or self.confidence >= _LEAST_OF_ONE
+        return enough and self.score >= _LEAST[min(count, len(_LEAST)) - 1] and self.signs <= count
 
     @property
     def certain(self) -> bool:
         """Whether no person needs to check it."""
-        return self.score >= _SURE and self.margin >= _APART and self.clean
+        sure = self.score >= _SURE and self.margin >= _APART and self.confidence >= _CONFIDENT
+        return sure and not self.signs
 
 
 def read_number(rows: list[Row], probabilities: Probabilities) -> Number:
     """Return the number in the rows; `probabilities`, float32 [images, 10], are the model's for the candidates.
 
-    It has no digits where the likelihood of all of them is too low.
+    It has no digits where what was read is not likely to be a number.
     """
     lines: list[str] = []
     digits: list[Digit] = []
     skipped: list[Box] = []
-    score, margin, clean = 0.0, np.inf, True
+    score, margin, signs = 0.0, np.inf, 0
     for row in rows:
         paths = best_paths(row, probabilities)
         best = paths[0]
-        found = [Digit(read.candidate.image, read.candidate.box) for read in best.reads]
+        found = [Digit(read.image, read.box) for read in best.reads]
         left = _skipped(row, best)
         skipped += left
         if found:
             lines.append(best.text)
             digits += found
-        score += sum(read.score for read in best.reads)
-        clean = clean and not any(box.height > FIGURE * row.height for box in left)
+        score += best.of_digits
+        signs += sum(box.height > FIGURE * row.height for box in left)
         margin = min([margin, *(best.score - other.score for other in paths[1:2])])
-    if score < len(digits) * (_LEAST_OF_ONE if len(digits) == 1 else _LEAST):
-        skipped = [span.piece.box for row in rows for span in row.spans]
-        lines, digits = [], []
-    return Number(lines, digits, skipped, score, float(margin), clean)
+    confidence = min((float(probabilities[digit.image].max()) for digit in digits), default=0.0)
+    number = Number(lines, digits, skipped, score / max(1, len(digits)), float(margin), confidence, signs)
+    if number.likely:
+        return number
+    return replace(number, lines=[], digits=[], skipped=[span.piece.box for row in rows for span in row.spans])
 
 
 def _skipped(row: Row, path: Path) -> list[Box]:
     """Return the bounds of the pieces that were not read."""
-    read = {place for one in path.reads for place in range(one.candidate.first + 1, one.candidate.end + 1)}
+    read = {place for one in path.reads for place in range(one.first + 1, one.end + 1)}
     return [span.piece.box for span in row.spans if not read & set(range(span.first + 1, span.end + 1))]

@@ -17,7 +17,7 @@ from service.preprocessing.numbers.pieces import FIGURE, NONE, Piece, Pieces, fi
 from service.preprocessing.numbers.reading import Copy, copies, part_of, readings
 
 _MOST_FIGURES = 72  # pieces as high as the writing: more of them are a page of text
-_CUTTABLE = 0.7  # of the line's height: a wider piece may hold two digits
+_CUTTABLE = 0.55  # of the line's height: a wider piece may hold two digits
 _ENOUGH, _ROOM = 34, 1.2  # pixels: lower writing is looked at from nearer; heights around it
 _FINER = 1.3  # times as fine at least
 

@@ -49,3 +49,14 @@ def test_a_path_follows_the_gap_between_leaning_strokes() -> None:
 
 def test_nothing_to_cut() -> None:
     assert find_cuts([], np.zeros((4, 4), np.int32), np.zeros((4, 4), np.float32)) == ({}, 1.0)
+
+
+def test_strokes_that_run_along_each_other_are_parted_where_they_meet() -> None:
+    rows, columns = np.mgrid[:80, :140]
+    rings = [abs(np.hypot(columns - middle, rows - 40) - 32) < 4 for middle in (36, 104)]  # 4 pixels in common
+    amount = np.asarray(rings[0] | rings[1], np.float32)
+    piece = Piece(1, Box(0, 0, 140, 80), float(amount.sum()))
+    cuts, pen = find_cuts([piece], (amount > 0).astype(np.int32), amount)
+    best = min(cuts[1], key=lambda cut: abs(cut.columns - 70).max())
+    assert abs(best.columns[30:50] - 70).max() < pen / 2
+    assert best.crossed < 2.5  # 3.4 without the corners
