@@ -78,8 +78,12 @@ def _line(answer: dict[str, Any]) -> str:
     certain = "yes" if answer["certain"] else "no"
     if "number" in answer:
         return f"{certain:<7}  {' '.join(answer['lines'])}"
-    confidence = int(1e4 * answer["confidence"]) / 1e4  # cut off, not rounded: 1 would mean certainty
-    return f"{answer['digit']:<5}  {confidence:<10.4f}  {certain}"
+    return f"{answer['digit']:<5}  {_cut_off(answer['confidence']):<10}  {certain}"
+
+
+def _cut_off(confidence: float) -> str:
+    """Return four decimals, not rounded: 1 would mean certainty."""
+    return f"{int(1e4 * confidence) / 1e4:.4f}"
 
 
 def models(settings: Settings, *, as_json: bool) -> int:
@@ -139,7 +143,7 @@ def corrections(settings: Settings, delete: Sequence[str], *, as_json: bool) -> 
     if as_json:
         print(json.dumps({"corrections": found}))
     else:
-        _print_table(_CORRECTION_COLUMNS, found)
+        _print_table(_CORRECTION_COLUMNS, [each | _correction_texts(each) for each in found])
     return 0
 
 
@@ -148,6 +152,12 @@ def _correction_fields(name: str, found: Correction | str) -> dict[str, Any]:
         return dict.fromkeys(_CORRECTION_COLUMNS, "-") | {"id": name, "note": f"cannot be read: {found}"}
     fields = {column: getattr(found, column, None) for column in _CORRECTION_COLUMNS}
     return fields | {"id": name, "bytes": len(found.image), "note": "suspect" if found.suspect else ""}
+
+
+def _correction_texts(found: dict[str, Any]) -> dict[str, str]:
+    if found["certain"] == "-":
+        return {}
+    return {"confidence": _cut_off(found["confidence"]), "certain": "yes" if found["certain"] else "no"}
 
 
 def _print_table(columns: Sequence[str], rows: Sequence[dict[str, Any]]) -> None:

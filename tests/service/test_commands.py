@@ -200,6 +200,7 @@ def test_corrections_are_listed_and_deleted(models_dir: Path, tmp_path: Path) ->
     assert names[0] == names[1]
     assert [row[0] for row in rows][::2] == [names[0], "0123"]
     assert ([*rows[0][2:4], rows[0][-1]], rows[1][2:4], rows[1][-1]) == (["8", "3", "suspect"], ["5", "5"], rows[1][7])
+    assert [(len(row[4]), row[5]) for row in rows[:2]] == [(len("0.9999"), "yes")] * 2
     assert "cannot be read" in " ".join(rows[2])
     found = json.loads(run("corrections", "--json", **given).stdout)["corrections"]
     assert [each["note"][:7] for each in found] == ["suspect", "", "cannot "]

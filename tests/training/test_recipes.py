@@ -41,7 +41,7 @@ def test_to_dict_is_complete_and_fit_for_json() -> None:
 
 
 @pytest.mark.parametrize(("share", "expected"), [(0.0, 0), (1 / 3, 85), (0.5, 128)])
-def test_a_fixed_number_of_each_batch_comes_from_the_pool(share: float, expected: int) -> None:
+def test_pool_per_batch_is_the_rounded_share(share: float, expected: int) -> None:
     mixed = Recipe(name="mixed", summary="", batch_size=256, mixture=Mixture(share=share))
     assert mixed.pool_per_batch == expected
     assert Recipe(name="plain", summary="").pool_per_batch == 0

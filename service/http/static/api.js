@@ -1,8 +1,8 @@
-// Questions to the service, of which only the newest counts.
+// Requests to the service; only the newest counts.
 
-/** The service did not answer with a digit; the message is its own sentence, which says what to do. */
+/** An answer without a digit; the message is the service's own, which says what to do. */
 export class Refusal extends Error {
-  /** `retryAfter` is in seconds, and undefined where asking again later would not help by itself. */
+  /** `retryAfter` is in seconds; undefined if a retry would not help. */
   constructor(message, { code, status = 0, retryAfter } = {}) {
     super(message);
     Object.assign(this, { code, status, retryAfter });
@@ -11,9 +11,9 @@ export class Refusal extends Error {
 
 /**
  * Ask what a picture (a Blob) shows: one digit, or with `route` "predict/number" a number. Return the answer, with that
- * picture and `milliseconds` until it was there.
+ * picture and the `milliseconds` it took.
  *
- * Throws a Refusal, or what `signal` was aborted with.
+ * Throws a Refusal, or the reason with which `signal` was aborted.
  */
 export async function predict(picture, signal, route = "predict") {
   const started = performance.now();
@@ -47,13 +47,13 @@ async function send(address, picture, signal) {
 
 function refusal(response, answer) {
   const status = response.status;
-  // A proxy in front of the service answers in its own words.
+  // An error of a proxy has another format.
   const message = answer?.error ?? `Something between this page and the service answered with status ${status}: try again.`;
   const seconds = Number(response.headers.get("Retry-After") ?? NaN);
   return new Refusal(message, { status, code: answer?.code, retryAfter: Number.isFinite(seconds) ? seconds : undefined });
 }
 
-/** Runs tasks of which only the newest counts: the one before is aborted, and were it to end later, it is not heard. */
+/** Runs tasks of which only the newest counts: the previous one is aborted, and its late result is ignored. */
 export class Newest {
   #controller = null;
 

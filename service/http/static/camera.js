@@ -1,11 +1,11 @@
-// A photo: with the camera application where there is one, else with the camera that the browser can show.
+// A photo: from the camera application if there is one, else from the browser's camera.
 
 import { encoded, whiteCanvas } from "./strokes.js";
 
-/** Tell whether this is a phone or tablet, whose own camera application does it best. */
+/** Return whether this is a phone or tablet, which has a camera application. */
 export const hasCameraApplication = () => matchMedia("(hover: none) and (pointer: coarse)").matches;
 
-/** Tell whether the browser can show a camera here; it does so on HTTPS and on this very machine alone. */
+/** Return whether the browser can use a camera here: only over HTTPS or on localhost. */
 export const canShowCamera = () => Boolean(navigator.mediaDevices?.getUserMedia);
 
 export class Camera {
@@ -26,7 +26,7 @@ export class Camera {
     dialog.addEventListener("close", () => this.#stop());
   }
 
-  /** Show what the camera sees. Throws a DOMException where there is none or the user says no. */
+  /** Show the camera's picture. Throws a DOMException if there is no camera or the user denies it. */
   async open() {
     const facing = { facingMode: "environment", width: { ideal: 1280 } };
     const stream = await navigator.mediaDevices.getUserMedia({ video: facing });

@@ -1,4 +1,4 @@
-// "Wrong? It is a ...": ten buttons, by which a person tells the digit of the picture that was answered last.
+// "Wrong? It is a ...": ten buttons to correct the last answer.
 
 import { Newest, Refusal, correct } from "./api.js";
 
@@ -18,7 +18,7 @@ function button(digit) {
   return made;
 }
 
-/** Let the buttons be about the picture of an answer, unless they are so already. */
+/** Make the buttons correct this answer, unless they do already. */
 export function offer(answer) {
   if (answer.picture === picture) return;
   newest.cancel();

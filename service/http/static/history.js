@@ -1,4 +1,4 @@
-// What is on the paper, and the way back. A sheet is {strokes, picture}; sheets are never changed, only replaced.
+// The sheet on the paper, with undo and redo. A sheet is {strokes, picture}; sheets are never changed, only replaced.
 
 const MOST_STEPS = 200;
 
@@ -24,7 +24,7 @@ export class History {
     return this.#at < this.#sheets.length - 1;
   }
 
-  /** Put a sheet after the present one; what had been undone is gone. */
+  /** Add a sheet after the current one; undone sheets are dropped. */
   add(sheet) {
     this.#sheets = [...this.#sheets.slice(0, this.#at + 1), sheet].slice(-MOST_STEPS);
     this.#at = this.#sheets.length - 1;

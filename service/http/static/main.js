@@ -1,4 +1,4 @@
-// The page: what is on the paper goes to the service, what the service says goes on the screen.
+// The page: sends the paper to the service and shows the answer.
 
 import { Newest, Refusal, predict } from "./api.js";
 import { Camera, canShowCamera, hasCameraApplication } from "./camera.js";
@@ -87,7 +87,7 @@ function sayPen(down) {
   view.say(down ? "Pen down." : "Pen up.");
 }
 
-/** Ask within a moment, unless that is so already; a question that is under way is not cut off. */
+/** Ask soon, unless already scheduled; a running request is not aborted. */
 function askSoon() {
   view.showTools({ blank: false, canUndo: history.canUndo, canRedo: history.canRedo });
   soon ??= setTimeout(() => {

@@ -1,6 +1,6 @@
 // A number on the paper: a box over each digit with the digit under it. A tap on one chooses it.
 
-/** The places of the digits of an answer, laid over the paper in its own parts from 0 to 1. */
+/** The boxes of an answer's digits over the paper, in fractions of its side. */
 export class Boxes {
   #layer;
   #choose;
@@ -31,7 +31,7 @@ export class Boxes {
     this.#layer.replaceChildren(...skipped.map((one) => framed(place(one), "skipped")), ...boxes.flat());
   }
 
-  /** Return the index of the digit in whose box a point of the paper lies, -1 where there is none. */
+  /** Return the index of the digit whose box contains a point of the paper, or -1. */
   at({ x, y }) {
     return this.#places.findIndex(
       (place) => x >= place.left && x <= place.left + place.width && y >= place.top && y <= place.top + place.height,

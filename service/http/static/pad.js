@@ -1,4 +1,4 @@
-// The paper: shows a sheet, and turns what mouse, finger, pen and arrow keys do into strokes.
+// The paper: shows a sheet, and turns input from mouse, finger, pen and arrow keys into strokes.
 
 import { paint, point } from "./strokes.js";
 
@@ -37,12 +37,12 @@ export class Pad {
     return this.#stroke !== null;
   }
 
-  /** Return all strokes, with the one that is being drawn. Writing beside a picture starts a new sheet. */
+  /** Return all strokes, including the unfinished one. Writing on a picture starts a new sheet. */
   get strokes() {
     return this.#stroke ? [...this.#sheet.strokes, this.#stroke] : this.#sheet.strokes;
   }
 
-  /** Show a sheet; a stroke that is being drawn is dropped. */
+  /** Show a sheet; an unfinished stroke is dropped. */
   show(sheet) {
     this.#sheet = sheet;
     this.#stroke = this.#pointer = null;
@@ -148,7 +148,7 @@ export class Pad {
   }
 }
 
-/** Paint a picture as large as the square takes it whole; one of a few pixels shows them as squares. */
+/** Paint a picture as large as fits into the square, without smoothing if it has few pixels. */
 function paintPicture(context, bitmap, side) {
   const scale = side / Math.max(bitmap.width, bitmap.height);
   const [width, height] = [bitmap.width * scale, bitmap.height * scale];

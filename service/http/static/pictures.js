@@ -1,4 +1,4 @@
-// Pictures that the user has: chosen, dropped or pasted. A picture is {blob, name, bitmap, size}, `size` its
+// Pictures that the user chooses, drops or pastes. A picture is {blob, name, bitmap, size}, `size` its
 // {width, height} in pixels.
 
 import { Refusal, predict } from "./api.js";
@@ -8,7 +8,7 @@ const MOST_BYTES = 16 << 20; // what the service takes by default
 const MOST_SIDE = 2048; // pixels: a digit needs far fewer
 const SMALLER_HELPS = [413, 415];
 
-/** Return the picture in a file; `bitmap` is null where the browser cannot read it, which the service may yet. */
+/** Return the picture in a file; `bitmap` is null if the browser cannot read it (the service may). */
 export async function picture(file) {
   const whole = await createImageBitmap(file).catch(() => null);
   const size = whole && { width: whole.width, height: whole.height };
@@ -16,7 +16,7 @@ export async function picture(file) {
 }
 
 /**
- * Ask about a picture as it is; where that is too large or a format the service does not read, as a smaller JPEG.
+ * Ask about a picture unchanged; if it is too large or the service does not read its format, as a smaller JPEG.
  * Return the answer with the `size` of the picture that was asked about.
  */
 export async function predictPicture({ blob, bitmap, size }, signal, route) {
@@ -71,7 +71,7 @@ export function onDropped(take, hover) {
   });
 }
 
-/** Call `take(file)` with the picture that is pasted, or `nothing()` where the clipboard holds none. */
+/** Call `take(file)` with a pasted picture, or `nothing()` if the clipboard has none. */
 export function onPasted(take, nothing) {
   addEventListener("paste", (event) => {
     const [file] = event.clipboardData?.files ?? [];

@@ -1,7 +1,7 @@
 // Strokes and how they are painted. A stroke is a list of points {x, y, width}, all in parts of the paper's side, so
 // that the same strokes paint the screen at any size and the picture that is sent.
 
-/** Pens by what is written, in parts of the paper: a digit that fills it gets the line that MNIST's digits have. */
+/** Pen widths in fractions of the paper: a digit that fills it gets MNIST's stroke width. */
 export const PENS = { one: 0.075, number: 0.022 };
 export const PICTURE_SIDES = { one: 280, number: 640 }; // pixels
 
@@ -35,7 +35,7 @@ function paintOne(context, stroke) {
   });
 }
 
-/** Return strokes as the PNG that is sent: black on white, whatever the theme and the screen. */
+/** Return strokes as the PNG to send: black on white, independent of theme and screen. */
 export function png(strokes, side) {
   const { canvas, context } = whiteCanvas(side, side);
   paint(context, strokes, side, "black");

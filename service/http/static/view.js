@@ -1,4 +1,4 @@
-// The answer, in words, bars and pixels. What is seen changes with every answer; what is heard, only when told to.
+// The answer in words, bars and pixels. The screen changes with every answer; screen readers only on request.
 
 const TITLES = {
   no_digit: "No digit found",
@@ -109,7 +109,7 @@ export function showNumber({ lines, certain, digits, model, milliseconds }, chos
   showSeen(seen);
 }
 
-/** Show why there is no answer, in the service's own sentence, and a button where asking again may help. */
+/** Show the service's error message, and a button if a retry may help. */
 export function showRefusal({ message, code, status, retryAfter }, { again }) {
   show("refused");
   showBars(null);
@@ -123,22 +123,22 @@ export function refusalTitle({ code, status }) {
   return TITLES[code] ?? TITLES_OF_STATUS[status] ?? "No answer";
 }
 
-/** Dim the answer once it is late: it belongs to something older than what is on the paper. */
+/** Dim the answer if it is late: it belongs to an older state of the paper. */
 export function showBusy(busy) {
   element("read").setAttribute("aria-busy", String(busy));
 }
 
-/** Say something to those who listen to the page. */
+/** Announce a text to screen readers. */
 export function say(text) {
   element("status").textContent = text;
 }
 
-/** Show what is on the paper beside its ink, and which of the tools have something to do. */
+/** Update the paper's labels, and which tools are enabled. */
 export function showTools({ blank, name, canUndo, canRedo }) {
   element("hint").hidden = !blank;
   element("name").hidden = !name;
   element("name").textContent = name ?? "";
   const usable = { undo: canUndo, redo: canRedo, clear: !blank };
-  // Not `disabled`, which would throw the keyboard's focus away.
+  // Not `disabled`, which would lose the keyboard focus.
   for (const [id, can] of Object.entries(usable)) element(id).setAttribute("aria-disabled", String(!can));
 }
