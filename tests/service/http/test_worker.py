@@ -147,7 +147,7 @@ def test_no_model(tmp_path: Path) -> None:
 def test_a_bad_model_does_not_stop_the_server(tmp_path: Path) -> None:
     factory.publish(tmp_path, content=b"no model")
     with running(MODELS_DIR=tmp_path) as server:
-        assert "refused" in server.wait_for("/readyz", 503)["error"]
+        assert "rejected" in server.wait_for("/readyz", 503)["error"]
         time.sleep(1.5)
         assert server.read_log().count("is rejected: ") == 1
 
