@@ -83,7 +83,7 @@ def _unsupported(content: bytes) -> str:
     for signature, name in _NAMES.items():
         if signature.match(content):
             return f"{name} is not read here: send the picture as JPEG or PNG."
-    return "The bytes are no picture that is read here: send PNG, JPEG, GIF, BMP, WebP, HEIC, AVIF or TIFF."
+    return "The picture has none of the formats that are read: send PNG, JPEG, GIF, BMP, WebP, HEIC, AVIF or TIFF."
 
 
 def _png(content: bytes) -> Still:
