@@ -60,9 +60,7 @@ def _parser() -> argparse.ArgumentParser:
         help="train K seeds from --seed on and publish the one with the median validation loss; default: %(default)s",
     )
     parser.add_argument("--device", choices=("auto", "cpu", "gpu"), default="auto", help="default: %(default)s")
-    parser.add_argument(
-        "--mixed-precision", action="store_true", help="compute in float16 on a GPU, in bfloat16 on a CPU"
-    )
+    parser.add_argument("--mixed-precision", action="store_true", help="compute in float16 (GPU) or bfloat16 (CPU)")
     parser.add_argument(
         "--teacher", type=Path, metavar="DIR", help="run directory of the recipe's teacher; default: train one"
     )

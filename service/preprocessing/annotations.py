@@ -8,10 +8,8 @@ from service.preprocessing.illumination import Mask, components
 
 _FLAT = 4.0  # times its height: a line
 _UNDER, _OVER = 0.6, 1.25  # times the width of the rest, an underline; a line above it, which is no bar of a 5
-_BELOW, _AT_FOOT = (
-    0.04,
-    0.15,
-)  # of the height of the rest: below its foot, a free line; above it, one through it
+_BELOW = 0.04  # of the height of the rest: an underline lies so far below its foot
+_AT_FOOT = 0.15  # of the height of the rest: a line through it may lie so far above its foot
 _SPECK, _SLENDER = 0.03, 0.35  # of all strokes; of its bounds, a ring
 _HELD, _BAR_HELD, _INSET = 0.35, 0.8, 0.04  # of a ring: the height of what it holds, its width by its height, the gap
 _RUN, _LONG = 0.3, 0.75  # of the ink's width: a straight run; a line

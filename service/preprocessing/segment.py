@@ -179,16 +179,8 @@ def _belong(one: _Group, other: _Group) -> bool:
 def _is_bar_of_5(body: Box, stroke: Box) -> bool:
     """Tell whether a flat stroke lies above the body of a 5, perhaps further to the right."""
     above = stroke.top + stroke.height < body.top + 0.3 * body.height
-    return _is_flat(stroke) and above and stroke.left > body.left and body.height > 0.7 * body.width
-
-
-def _is_flat(box: Box) -> bool:
-    return box.width > _FLAT * box.height
-
-
-def _is_upright(box: Box) -> bool:
-    """Tell whether it may be the bounds of a piece of a margin's line."""
-    return box.height > _UPRIGHT * box.width
+    flat = stroke.width > _FLAT * stroke.height
+    return flat and above and stroke.left > body.left and body.height > 0.7 * body.width
 
 
 def _rank(group: _Group) -> float:
@@ -211,12 +203,14 @@ def _scattered(pieces: tuple[int, ...], weights: npt.NDArray[Any]) -> bool:
 
 def _several(groups: list[_Group]) -> bool:
     figure = groups[0]
-    rivals = (
-        group
-        for group in groups[1:]
-        if group.free > _FREE and not _is_flat(group.box) and not (group.contact and _is_upright(group.box))
-    )
+    rivals = (group for group in groups[1:] if group.free > _FREE and not _is_line(group))
     return any(rival.box.longer >= 0.5 * figure.box.longer and rival.ink >= 0.25 * figure.ink for rival in rivals)
+
+
+def _is_line(group: _Group) -> bool:
+    """Tell whether a group is flat, or may be a piece of a margin's line."""
+    width, height = group.box.width, group.box.height
+    return width > _FLAT * height or (bool(group.contact) and height > _UPRIGHT * width)
 
 
 def _edged(member: Mask, amount: Floats, steps: Floats, group: _Group) -> float:
