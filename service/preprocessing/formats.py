@@ -83,7 +83,7 @@ def _unsupported(content: bytes) -> str:
     for signature, name in _NAMES.items():
         if signature.match(content):
             return f"{name} is not read here: send the picture as JPEG or PNG."
-    return "The picture has none of the formats that are read: send PNG, JPEG, GIF, BMP, WebP, HEIC, AVIF or TIFF."
+    return "This is not a picture in a supported format: send PNG, JPEG, GIF, BMP, WebP, HEIC, AVIF or TIFF."
 
 
 def _png(content: bytes) -> Still:

@@ -203,7 +203,7 @@ def test_rejected_entries_have_a_reason(
     bad = {
         "3/bomb.png": (bomb, "pixels"),
         "3/blank.png": (drawing.encode(Image.new("L", (60, 60), 255)), "strokes of a digit"),
-        "4/notes.txt": (b"not a picture", "no picture that is read"),
+        "4/notes.txt": (b"not a picture", "in a supported format"),
         "5/empty.png": (b"", ""),
         "stray.png": (png(digits[0][0]), "no folder that is named by a digit"),
     }
