@@ -167,6 +167,7 @@ def test_take_a_photo(visit: Open) -> None:
     tracks = page["video"].evaluate_handle("video => video.srcObject.getTracks()")
     page["take"].click()
     expect(page["camera"]).to_be_hidden()
+    page.until("document.getElementById('video').srcObject === null")  # the dialog's `close` event comes a task later
     assert tracks.evaluate("tracks => tracks.map(track => track.readyState)") == ["ended"]
     page.settle()
     assert not page.is_blank()
