@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from service.preprocessing.annotations import without_line_through
-from service.preprocessing.illumination import Floats, Grey, Histogram, Mask, border, halved
+from service.preprocessing.illumination import UNEVEN, Floats, Grey, Histogram, Mask, border, faint_share, halved
 from service.preprocessing.page import is_bar, is_polygon
 
 _LONGEST = 256  # pixels: of the picture that is looked at
@@ -26,7 +26,6 @@ _NEAR = 0.05  # of the figure's longer side: so far from its strokes end its tra
 _COVERED, _ALONG = 0.97, 0.42  # of a side of the picture: two that meet are an edge of something; of a bar's outline
 _STOUT_AT_BORDER, _STOUTEST, _MOST_SIDES_OF_A_SHADOW = 0.25, 0.48, 3  # of a figure at the border
 _WIDE = 0.9  # times its width, a figure that reaches two sides
-_EVENLY, _UNEVEN = 0.7, 0.2  # of the ink's darkness; so much of the strokes' middle is fainter in a shadow
 _MOST_ENDS, _MOST_ENDS_OF_STROKES = 5, 7  # runs of ink along the border; where they cover no corner
 _MOST_SPECKS, _SPECK = 10, 0.06  # as long as the figure's outline is a speck's
 _SMALLEST, _WIDEST, _STOUT = 0.07, 2.5, 0.4  # of the picture; times its height; of the figure's longer side
@@ -130,7 +129,7 @@ def _may_be_figure(outline: npt.NDArray[Any], box: Sequence[int], traces: Mask) 
 
 def _may_be_cut_out(outline: npt.NDArray[Any], box: Sequence[int], traces: Mask, on_border: int) -> bool:
     """Tell whether ink at the picture's border is no edge of a scan or a table, and no line that goes across."""
-    sides = traces[0], traces[:, -1], traces[-1], traces[:, 0]
+    sides = _sides(traces)
     top, right, bottom, left = (side.mean() for side in sides)
     if min(max(top, bottom), max(left, right)) > _COVERED:
         return False
@@ -145,10 +144,15 @@ def _may_be_cut_out(outline: npt.NDArray[Any], box: Sequence[int], traces: Mask,
 
 def _stoutest_at_border(box: Sequence[int], traces: Mask) -> float:
     """Return how stout a figure at the picture's border may be: shadows reach over a corner, and often three sides."""
-    sides = sum(bool(side.any()) for side in (traces[0], traces[:, -1], traces[-1], traces[:, 0]))
-    if sides >= _MOST_SIDES_OF_A_SHADOW and not _covers_corner(traces):
+    reached = sum(bool(side.any()) for side in _sides(traces))
+    if reached >= _MOST_SIDES_OF_A_SHADOW and not _covers_corner(traces):
         return _STOUTEST
     return _STOUT if _spans(box, traces) else _STOUT_AT_BORDER
+
+
+def _sides(traces: Mask) -> tuple[Mask, Mask, Mask, Mask]:
+    """Return the top, right, bottom and left border of a picture."""
+    return traces[0], traces[:, -1], traces[-1], traces[:, 0]
 
 
 def _covers_corner(traces: Mask) -> bool:
@@ -171,10 +175,8 @@ def _ink(contrast: Grey, light: _Light, stoutest: float, *, cut_out: bool) -> Fl
     depth = np.asarray(cv2.distanceTransform(traces, cv2.DIST_L2, 3), np.float32)
     if 2 * depth.max() > max(stoutest * longer, 4):
         return None
-    if cut_out:
-        inner = contrast[depth > depth.max() / 2]
-        if np.mean(inner < _EVENLY * full) > _UNEVEN:
-            return None
+    if cut_out and faint_share(contrast, depth, full) > UNEVEN:
+        return None
     foot = strokes[box[1] + box[3] // 2 : box[1] + box[3]].sum(axis=1, dtype=np.int32)
     if foot.max() > _LINE * box[2] and without_line_through(strokes) is not strokes:
         return None

@@ -25,6 +25,7 @@ _EVEN = 0.2  # of that step: so far may the middle 70% of the paper spread; the 
 _SMOOTH = 0.8  # pixels: standard deviation
 _AROUND = 5  # pixels: of so wide an edge the whole step is seen
 _DARKEST_PAPER = 24  # grey levels: in deeper shadow than this the contrast is not scaled up further
+_EVENLY, UNEVEN = 0.7, 0.2  # of the ink's darkness; a larger share of the strokes' middle is fainter in a shadow
 
 
 LONGEST_SIDE, SHORTEST_SIDE = 256, 128  # pixels of the working copy's longer side
@@ -192,3 +193,11 @@ def components(mask: Mask) -> tuple[int, Labels, npt.NDArray[np.int32]]:
 def border(grey: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Return the outermost pixels."""
     return np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])
+
+
+def faint_share(levels: npt.NDArray[Any], depth: Floats, full: float = 1) -> float:
+    """Return how much of the strokes' middle is clearly fainter than ink of the level `full`, as it is in a shadow.
+
+    `depth` is the distance of each pixel to the paper.
+    """
+    return float(np.mean(levels[depth > depth.max() / 2] < _EVENLY * full))

@@ -14,7 +14,7 @@ from service.preprocessing.binarize import Ink
 from service.preprocessing.box import Box
 from service.preprocessing.creases import only_folds
 from service.preprocessing.frames import without_frames
-from service.preprocessing.illumination import Contrast, Floats, Labels, Mask, components
+from service.preprocessing.illumination import UNEVEN, Contrast, Floats, Labels, Mask, components, faint_share
 from service.preprocessing.page import is_panel
 from service.preprocessing.ruled_lines import without_lines
 
@@ -38,7 +38,6 @@ _AS_HIGH, _AS_DARK, _BOTH = 0.75, 0.4, 0.9  # as the other one; of all ink: two 
 _ALL = 0.95  # of the area within its outline: a panel in a bitmap is filled
 _INNER, _OUTER = 0.6, 1.1  # of the inner figure's bounds: so much is within the other's, which are larger
 _SAME = 0.9  # of the larger figure's bounds is within the other's
-_EVENLY, _UNEVEN = 0.7, 0.2  # of the ink's darkness; so much of a bitmap's strokes is fainter in a shadow
 _FLAT, _UPRIGHT = 1.8, 3.0  # times its height: no digit but the bar of a 5; times its width
 _GAP = 0.5  # how much less a gap between strokes counts
 _PIECES, _LARGEST = 12, 0.25  # more pieces than this, and no more of the ink in the largest: a texture
@@ -280,8 +279,8 @@ def _figure(
 
 def _is_even(amount: Floats, member: Mask) -> bool:
     """Tell whether the middle of the strokes is as dark as ink nearly everywhere, as that of a shadow is not."""
-    depth = cv2.distanceTransform(member, cv2.DIST_L2, 3)
-    return float(np.mean(amount[depth > depth.max() / 2] < _EVENLY)) < _UNEVEN
+    depth = np.asarray(cv2.distanceTransform(member, cv2.DIST_L2, 3), np.float32)
+    return faint_share(amount, depth) < UNEVEN
 
 
 def thickness(member: Mask) -> float:
