@@ -53,7 +53,7 @@ def _without_rows(strokes: Mask, traces: Mask, amount: Floats) -> tuple[Mask, in
         return (strokes, 0) if lines is None else (_without(lines, strokes, amount), lines.number)
     size = width, height + int(np.ptp(drop)) + 1
     shear = np.array([[1, 0, 0], [-slope, 1, drop.max()]], np.float64)
-    lines = _level_lines(_sheared(traces, shear, size), np.subtract(drop, drop.max(), dtype=np.float64), height)
+    lines = _level_lines(_sheared(traces, shear, size), drop - drop.max(), height)
     if lines is None:
         return strokes, 0
     level_amount = np.asarray(cv2.warpAffine(amount, shear, size, flags=cv2.INTER_NEAREST), np.float32)
@@ -124,12 +124,14 @@ def _at_border(
     left, right = boxes[:, cv2.CC_STAT_LEFT], boxes[:, cv2.CC_STAT_LEFT] + boxes[:, cv2.CC_STAT_WIDTH]
     row = boxes[:, cv2.CC_STAT_TOP] + boxes[:, cv2.CC_STAT_HEIGHT] / 2
     room = (1 - _WHOLE) * max(width, height)
-    leaves = [
-        (row + drop[np.clip(at, 0, width - 1)] < room) | (row + drop[np.clip(at, 0, width - 1)] > height - room)
-        for at in (left, right)
-    ]
-    sloping = bool(np.ptp(drop))
-    return (left <= (1 - _WHOLE) * width) | (leaves[0] & sloping), (right >= _WHOLE * width) | (leaves[1] & sloping)
+    starts, ends = left <= (1 - _WHOLE) * width, right >= _WHOLE * width
+    if not np.ptp(drop):
+        return starts, ends
+    at_left, at_right = (row + drop[np.clip(at, 0, width - 1)] for at in (left, right))
+    return (
+        starts | (at_left < room) | (at_left > height - room),
+        ends | (at_right < room) | (at_right > height - room),
+    )
 
 
 def _turned(mask: Mask) -> Mask:

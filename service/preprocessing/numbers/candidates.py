@@ -72,10 +72,6 @@ class Row(NamedTuple):
     height: float
     overlaps: dict[int, list[int]]
 
-    def arriving(self, place: int) -> list[Candidate]:
-        """Return the candidates that end at a place."""
-        return [candidate for candidate in self.candidates if candidate.end == place]
-
 
 class Drawing:
     """Makes the images of a picture's candidates, from the pixels of its pieces."""
@@ -167,12 +163,11 @@ class Drawing:
 
     def _ink(self, chosen: list[int], box: Box) -> Floats:
         """Return the ink of some pieces in a box with a margin of one pixel, and the paper's at their edges."""
-        part = box.top, box.top + box.height + 2 * _ROOM, box.left, box.left + box.width + 2 * _ROOM
-        rows, columns = slice(*part[:2]), slice(*part[2:])
-        labels = self._labels[rows, columns]
+        part = Box(box.left + _ROOM, box.top + _ROOM, box.width, box.height).slices(_ROOM)
+        labels = self._labels[part]
         own = np.isin(labels, chosen) if len(chosen) > 1 else labels == chosen[0]
         edged = np.asarray(cv2.dilate(own.view(np.uint8), np.ones((3, 3), np.uint8)) > 0)
-        ink = np.where(own | (edged & (labels == 0)), self._amount[rows, columns], 0).astype(np.float32)
+        ink = np.where(own | (edged & (labels == 0)), self._amount[part], 0).astype(np.float32)
         ink[ink < FAINTEST] = 0
         return ink
 
