@@ -1,102 +1,27 @@
-"""The KServe manifests against KServe's fields, Kubernetes' published schemas, and the service.
+"""The KServe manifests against Kubernetes' published schemas, the base manifests and the service.
 
-KServe's client cannot be installed beside TensorFlow (it needs an older protobuf). So the fields that KServe adds to
-pods and containers are listed here, from its API types as of 0.21 (kserve/kserve, pkg/apis/serving: v1alpha1
-ServingRuntimeSpec, v1beta1 PredictorSpec, ComponentExtensionSpec, PredictorExtensionSpec). The rest is in the schemas
-of Kubernetes.
+KServe's client cannot be installed beside TensorFlow (it needs an older protobuf), so the fields that KServe adds to
+pods and containers are listed here, from its API types as of 0.21 (kserve/kserve, pkg/apis/serving).
 """
 
-import json
-from functools import cache
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
+import kubernetes_validate
 import pytest
 import yaml
-from jsonschema import Draft202012Validator, ValidationError
 
 from service.contract import CONTRACT_VERSION, MODEL_NAME, Manifest
 from service.settings import Settings
 from tests import door
-from tests.test_kubernetes import BASE, KUBERNETES, VOLUME, container, documents, environment, probes, the
+from tests.test_kubernetes import BASE, KUBERNETES, NEWEST, VOLUME, container, documents, environment, probes, the
 
 KSERVE = KUBERNETES.parent / "contrib" / "kserve"
 MODELS = KUBERNETES.parent.parent / "models"
-MOUNTED = "/mnt/models"  # KServe's place for what `storageUri` names
-
-_TEXT, _COUNT, _FLAG = {"type": "string"}, {"type": "integer", "minimum": 0}, {"type": "boolean"}
-_PROTOCOL = {"enum": ["v1", "v2", "grpc-v1", "grpc-v2"]}
-_FORMAT = {"name": _TEXT, "version": _TEXT}
-
-
-def strict(required: list[str], properties: dict[str, Any]) -> dict[str, Any]:
-    return {"type": "object", "required": required, "properties": properties, "additionalProperties": False}
-
-
-@cache
-def kubernetes_definitions() -> dict[str, Any]:
-    schemas = resources.files("kubernetes_validate") / "kubernetes-json-schema" / "v1.37.0-local-strict"
-    definitions: dict[str, Any] = json.loads((schemas / "_definitions.json").read_text(encoding="utf-8"))["$defs"]
-    return definitions
-
-
-def fields(kind: str) -> dict[str, Any]:
-    """Return the fields of a Kubernetes core kind with their schemas."""
-    found: dict[str, Any] = kubernetes_definitions()[f"io.k8s.api.core.v1.{kind}"]["properties"]
-    return found
-
-
-def runtime_schema() -> dict[str, Any]:
-    of_a_pod = ("containers", "volumes", "nodeSelector", "affinity", "tolerations", "imagePullSecrets", "hostIPC")
-    return {name: fields("PodSpec")[name] for name in of_a_pod} | {
-        "annotations": {"type": "object", "additionalProperties": _TEXT},
-        "labels": {"type": "object", "additionalProperties": _TEXT},
-        "multiModel": _FLAG,
-        "disabled": _FLAG,
-        "protocolVersions": {"type": "array", "items": _PROTOCOL},
-        "supportedModelFormats": {
-            "type": "array",
-            "items": strict(["name"], {**_FORMAT, "autoSelect": _FLAG, "priority": {"type": "integer", "minimum": 1}}),
-        },
-    }
-
-
-def predictor_schema() -> dict[str, Any]:
-    model = fields("Container") | {
-        "modelFormat": strict(["name"], _FORMAT),
-        "runtime": _TEXT,
-        "runtimeVersion": _TEXT,
-        "protocolVersion": _PROTOCOL,
-        "storageUri": {"type": "string", "pattern": "^(pvc|s3|gs|https?|hdfs|webhdfs|oci|hf)://."},
-    }
-    return fields("PodSpec") | {
-        "minReplicas": _COUNT,
-        "maxReplicas": _COUNT,
-        "scaleTarget": _COUNT,
-        "scaleMetric": {"enum": ["cpu", "memory", "concurrency", "rps"]},
-        "containerConcurrency": _COUNT,
-        "timeout": _COUNT,
-        "canaryTrafficPercent": _COUNT,
-        "labels": {"type": "object", "additionalProperties": _TEXT},
-        "annotations": {"type": "object", "additionalProperties": _TEXT},
-        "model": strict(["modelFormat"], model),
-    }
-
-
-def schema(kind: str) -> dict[str, Any]:
-    """Return the strict schema of one of KServe's kinds."""
-    version, spec = {
-        "ServingRuntime": ("v1alpha1", strict(["containers"], runtime_schema())),
-        "InferenceService": ("v1beta1", strict(["predictor"], {"predictor": strict([], predictor_schema())})),
-    }[kind]
-    top = {
-        "apiVersion": {"const": f"serving.kserve.io/{version}"},
-        "kind": {"const": kind},
-        "metadata": {"$ref": "#/$defs/io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"},
-        "spec": spec,
-    }
-    return strict(list(top), top) | {"$defs": kubernetes_definitions()}
+MOUNTED = "/mnt/models"  # where KServe mounts `storageUri`
+OF_RUNTIME = {"annotations", "multiModel", "supportedModelFormats", "protocolVersions"}
+OF_PREDICTOR = {"minReplicas", "maxReplicas", "scaleMetric", "scaleTarget"}
+OF_MODEL = {"modelFormat", "runtime", "protocolVersion", "storageUri"}
 
 
 def load(name: str) -> dict[str, Any]:
@@ -106,7 +31,6 @@ def load(name: str) -> dict[str, Any]:
     return found
 
 
-@cache
 def load_service() -> dict[str, Any]:
     [found] = documents(KSERVE / "service.yaml")
     return found
@@ -117,28 +41,19 @@ def runtime_container() -> Any:
     return found
 
 
+def pod_of(manifest: dict[str, Any]) -> dict[str, Any]:
+    """Return the pod that a manifest describes, without what is KServe's own."""
+    spec = dict(manifest["spec"].get("predictor", manifest["spec"]))
+    if model := spec.pop("model", None):
+        own = {key: value for key, value in model.items() if key not in OF_MODEL}
+        spec["containers"] = [{"name": "kserve-container", "image": "digits", **own}]
+    pod = {key: value for key, value in spec.items() if key not in OF_RUNTIME | OF_PREDICTOR}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": manifest["metadata"], "spec": pod}
+
+
 @pytest.mark.parametrize("name", ["runtime.yaml", "service.yaml", "triton.yaml"])
-def test_manifests_are_valid(name: str) -> None:
-    for document in documents(KSERVE / name):
-        Draft202012Validator(schema(document["kind"])).validate(document)
-
-
-@pytest.mark.parametrize(
-    ("name", "path", "field"),
-    [
-        ("runtime.yaml", ("spec", "containers", 0, "readinessProbe"), "httpget"),
-        ("service.yaml", ("spec", "predictor"), "replicas"),
-        ("triton.yaml", ("spec", "predictor", "model"), "storageURI"),
-    ],
-)
-def test_unknown_fields_are_found(name: str, path: tuple[Any, ...], field: str) -> None:
-    [document] = documents(KSERVE / name)
-    part: Any = document
-    for step in path:
-        part = part[step]
-    part[field] = 1
-    with pytest.raises(ValidationError, match=field):
-        Draft202012Validator(schema(document["kind"])).validate(document)
+def test_pods_are_valid_for_kubernetes(name: str) -> None:
+    kubernetes_validate.validate(pod_of(load(name)), NEWEST, strict=True)
 
 
 def test_kustomization_lists_the_runtime_and_its_service() -> None:

@@ -10,7 +10,7 @@ from http.client import HTTPConnection, NotConnected
 import pytest
 
 from tests.contract.digits import encode, ink, on_paper
-from tests.contract.exchanges import PNG, form, head, seven
+from tests.contract.exchanges import form, head, seven
 from tests.contract.wire import Stream, connect
 from tests.server import Server, running
 
@@ -74,18 +74,3 @@ def test_running_batches_finish() -> None:
             connection.close()
         assert server.process.wait(20) == 0
     assert [answer.status if answer else None for answer in answers] == [200] * 4
-
-
-def test_a_half_sent_request_may_finish() -> None:
-    with running(GRACE_SECONDS=10) as server:
-        server.wait_for("/readyz")
-        sent = head("POST", "/predict", *PNG, f"Content-Length: {len(seven())}") + seven()[:50]
-        with connect(("127.0.0.1", server.port), sent, 10) as connection:
-            time.sleep(0.3)
-            server.process.send_signal(signal.SIGTERM)
-            time.sleep(0.5)
-            connection.sendall(seven()[50:])
-            answer = Stream(connection).answer()
-        assert server.process.wait(15) == 0
-    assert answer is not None
-    assert answer.status == 200

@@ -1,6 +1,5 @@
-"""The keys: on every route but health, in each form that clients have for them."""
+"""API keys: which routes need one, and bad key files. tests/contract sends each form of a key."""
 
-from base64 import b64encode
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
@@ -28,10 +27,6 @@ def locked(settings: Settings, tmp_path: Path) -> Client:
     return door.client_for(replace(settings, api_key_file=keys))
 
 
-def basic(password: str) -> str:
-    return "Basic " + b64encode(f"anybody:{password}".encode()).decode()
-
-
 def test_only_health_is_open_without_a_key(locked: Client, app: Flask) -> None:
     health = {"/livez", "/readyz", "/v2/health/live", "/v2/health/ready"}
     for rule in app.url_map.iter_rules():
@@ -44,37 +39,16 @@ def test_only_health_is_open_without_a_key(locked: Client, app: Flask) -> None:
 @pytest.mark.parametrize(
     "headers",
     [
-        {"Authorization": f"Bearer {KEY}"},
-        {"Authorization": f"Bearer {OTHER}"},
-        {"X-API-Key": KEY},
-        {"Authorization": basic(KEY)},
-    ],
-)
-def test_each_key_opens_in_each_form(locked: Client, headers: dict[str, str]) -> None:
-    response = locked.post("/predict", data=drawing.png(3), content_type="image/png", headers=headers)
-    assert (response.status_code, response.get_json()["digit"]) == (200, 3)
-    with locked.get("/", headers={**headers, "Accept": "text/html"}) as page:
-        assert page.status_code == 200
-
-
-@pytest.mark.parametrize(
-    "headers",
-    [
-        {},
-        {"Authorization": "Bearer"},
         {"Authorization": f"Bearer {KEY[:-1]}"},
         {"Authorization": f"Bearer {KEY}x"},
-        {"Authorization": f"Digest {KEY}"},
-        {"Authorization": "Basic %%%"},
-        {"Authorization": basic("")},
         {"X-API-Key": f"{KEY}\n{OTHER}".encode("unicode_escape").decode()},
         {"X-API-Key": "\xe9" * 20},
     ],
 )
-def test_nothing_else_does(locked: Client, headers: dict[str, str]) -> None:
+def test_no_key_is_nearly_right(locked: Client, headers: dict[str, str]) -> None:
     response = locked.post("/predict", data=drawing.png(3), content_type="image/png", headers=headers)
     assert (response.status_code, response.get_json()["code"]) == (401, "unauthorized")
-    # A line each, and Basic first: Chromium reads one challenge of a line, and asks its user for Basic alone.
+    # One challenge a line, Basic first: Chromium reads only the first on a line, and prompts for Basic alone.
     schemes = [line.split()[0] for line in response.headers.getlist("WWW-Authenticate")]
     assert schemes == ["Basic", "Bearer"]
 

@@ -69,13 +69,6 @@ def test_identity_encoding_is_accepted(client: Client) -> None:
     assert response.status_code == 200
 
 
-@pytest.mark.parametrize("path", ["/nothing", "/predict/", "/predict/7", "/%00", "/readyz/../livez"])
-def test_unknown_path(client: Client, path: str) -> None:
-    response = client.get(path)
-    assert_shape(response)
-    assert (response.status_code, response.get_json()["code"]) == (404, "not_found")
-
-
 def raising(app: Flask, error: Any) -> Client:
     def view() -> str:
         if isinstance(error, int):

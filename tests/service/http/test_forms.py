@@ -1,7 +1,6 @@
 """Multipart forms: what is read, and a sentence for each way in which one can be broken."""
 
 import random
-import re
 from dataclasses import replace
 from io import BytesIO
 from typing import Any
@@ -90,20 +89,15 @@ BROKEN = {
 }
 
 
-@pytest.mark.parametrize(("body", "content_type", "said"), BROKEN.values(), ids=BROKEN)
-def test_the_error_for_a_broken_form_says_what_is_wrong(body: bytes, content_type: str, said: str) -> None:
-    with pytest.raises(MalformedRequest, match=re.escape(said)) as caught:
-        read(body, content_type)
-    assert str(caught.value).endswith(".")
-    assert len(str(caught.value)) < 200
-
-
 @pytest.mark.parametrize("route", ["/predict", "/predict/batch"])
 @pytest.mark.parametrize(("body", "content_type", "said"), BROKEN.values(), ids=BROKEN)
-def test_each_route_says_the_same(client: Client, route: str, body: bytes, content_type: str, said: str) -> None:
+def test_the_error_for_a_broken_form_says_what_is_wrong(
+    client: Client, route: str, body: bytes, content_type: str, said: str
+) -> None:
     response = client.post(route, input_stream=BytesIO(body), content_length=len(body), content_type=content_type)
     assert (response.status_code, response.get_json()["code"]) == (400, "malformed_request")
     assert said in response.get_json()["error"]
+    assert len(response.get_json()["error"]) < 200
 
 
 @pytest.mark.parametrize("place", range(1, len(WHOLE), 97))

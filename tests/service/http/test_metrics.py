@@ -383,13 +383,6 @@ def test_a_reload_of_the_workers_loses_no_count(server: Server) -> None:
     assert of(samples, "digits_model_info") == 1
 
 
-def test_only_the_served_version_is_reported(server: Server, tmp_path: Path) -> None:
-    factory.publish(tmp_path, 2)
-    samples = eventually(server, lambda samples: of(samples, "digits_model_loads_total", result="success") == 4)
-    infos = [dict(labels)["version"] for name, labels in samples if name == "digits_model_info"]
-    assert infos == ["2"]
-
-
 def test_requests_rejected_by_the_parser_are_counted(server: Server) -> None:
     with closing(server.connect()) as connection:
         connection.request("GET", "/", headers={"Expect": "a miracle"})

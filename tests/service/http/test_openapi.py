@@ -1,7 +1,6 @@
 """`/openapi.json` and `/docs` as such: whole, valid, fast. `test_openapi_holds.py` asks whether they are true."""
 
 import re
-from html.parser import HTMLParser
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -19,6 +18,7 @@ from service.http.access import OPEN
 from service.http.docs import ASSETS
 from service.settings import Settings
 from tests import door
+from tests.service.http.test_pages import Elements
 
 Document = dict[str, Any]
 
@@ -160,27 +160,14 @@ def test_it_is_made_once_and_known_again(client: Client) -> None:
     assert {(response.status_code, response.data) for response in again} == {(304, b"")}
 
 
-class _References(HTMLParser):
-    def __init__(self) -> None:
-        super().__init__()
-        self.found: list[str] = []
-        self.inline: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        given = {name: value or "" for name, value in attrs}
-        self.found += [given[name] for name in ("src", "href") if name in given]
-        self.inline += [name for name in given if name == "style" or name.startswith("on")]
-        self.inline += [tag] if tag == "style" or (tag == "script" and "src" not in given) else []
-
-
 def test_docs_page_has_no_inline_code_and_only_local_links(client: Client) -> None:
     page = client.get("/docs", buffered=True)
     assert page.mimetype == "text/html"
-    parser = _References()
+    parser = Elements()
     parser.feed(page.text)
     assert parser.inline == []
-    assert {name for name in parser.found if name.startswith("docs/")} == {f"docs/{name}" for name in ASSETS}
-    assert {client.get(f"/{name}", buffered=True).status_code for name in parser.found if name != "."} == {200}
+    assert {name for name in parser.references if name.startswith("docs/")} == {f"docs/{name}" for name in ASSETS}
+    assert {client.get(f"/{name}", buffered=True).status_code for name in parser.references if name != "."} == {200}
 
 
 @pytest.mark.parametrize("path", ["/docs", "/openapi.json", *(f"/docs/{name}" for name in ASSETS)])

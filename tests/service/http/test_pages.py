@@ -81,8 +81,8 @@ def test_nothing_else_is_served(client: Client, path: str) -> None:
     assert (response.status_code, response.get_json()["code"]) == (404, "not_found")
 
 
-class _Elements(HTMLParser):
-    """Collects what the page refers to, and what the policy would block."""
+class Elements(HTMLParser):
+    """What a page refers to, and what the content security policy would block in it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -99,17 +99,17 @@ class _Elements(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def elements() -> _Elements:
-    parser = _Elements()
+def elements() -> Elements:
+    parser = Elements()
     parser.feed((STATIC / "index.html").read_text(encoding="utf-8"))
     return parser
 
 
-def test_page_has_nothing_inline(elements: _Elements) -> None:
+def test_page_has_nothing_inline(elements: Elements) -> None:
     assert elements.inline == []
 
 
-def test_page_refers_to_its_own_files_and_relatively(elements: _Elements) -> None:
+def test_page_refers_to_its_own_files_and_relatively(elements: Elements) -> None:
     """Relative, so that it works below any path of a proxy."""
     assert {f"static/{name}" for name in FILES} | {"docs"} >= set(elements.references)
     imported = {name for path in STATIC.glob("*.js") for name in re.findall(r'from "\./(.+)"', path.read_text("utf-8"))}
@@ -118,7 +118,7 @@ def test_page_refers_to_its_own_files_and_relatively(elements: _Elements) -> Non
     assert set(addresses) <= {"http://www.w3.org/2000/svg"}
 
 
-def test_ids_are_unique_and_those_that_the_scripts_use_exist(elements: _Elements) -> None:
+def test_ids_are_unique_and_those_that_the_scripts_use_exist(elements: Elements) -> None:
     used = {name for path in STATIC.glob("*.js") for name in re.findall(r'element\("(.+?)"\)', path.read_text("utf-8"))}
     assert len(elements.ids) == len(set(elements.ids))
     assert used <= set(elements.ids)

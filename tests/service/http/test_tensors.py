@@ -14,7 +14,7 @@ from service.errors import MalformedRequest
 from service.http import tensors
 from service.http.tensors import DTYPES, Input, Message
 from tests import drawing
-from tests.tensors import binary, digits
+from tests.tensors import binary
 
 INFER = "/v2/models/mnist-dmlp/infer"
 FLOATS = ("FP16", "FP32", "FP64")
@@ -124,16 +124,6 @@ def test_the_error_for_other_datatypes_lists_supported_ones(client: Client, data
     response = client.post(INFER, data=in_json(np.zeros((1, 28, 28)), datatype))
     assert (response.status_code, response.get_json()["code"]) == (400, "malformed_request")
     assert all(known in response.get_json()["error"] for known in (*DTYPES, "BYTES", "[N, 28, 28]", "[N, 1]"))
-
-
-@pytest.mark.parametrize("datatype", DTYPES)
-def test_each_datatype_is_answered_alike(client: Client, datatype: str) -> None:
-    images = digits(3, 8)
-    expected = client.post(INFER, data=in_json(images, "UINT8")).get_json()["outputs"]
-    values = images.astype(DTYPES[datatype])
-    body, header = binary(values.tobytes(), [2, 28, 28], datatype)
-    assert client.post(INFER, data=body, headers=header).get_json()["outputs"] == expected
-    assert client.post(INFER, data=in_json(values, datatype)).get_json()["outputs"] == expected
 
 
 PICTURES = [drawing.png(label) for label in (3, 8, 5)]

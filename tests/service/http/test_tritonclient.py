@@ -1,4 +1,4 @@
-"""`tritonclient[http]` as it comes from its makers, with its defaults, against the real server."""
+"""The `tritonclient[http]` package against the real server; test_same_client.py compares the answers with Triton's."""
 
 import base64
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from tritonclient.http import InferenceServerClient, InferInput, InferRequestedOutput
-from tritonclient.utils import InferenceServerException, triton_to_np_dtype
+from tritonclient.utils import InferenceServerException
 
 from service.inference.engine import Engine
 from service.inference.store import model_store
@@ -71,25 +71,8 @@ def test_live_and_ready(triton: InferenceServerClient) -> None:
     assert not triton.is_model_ready(MODEL, "1")
     assert not triton.is_model_ready(MODEL, "7")
     assert not triton.is_model_ready("other")
-
-
-def test_metadata(triton: InferenceServerClient) -> None:
-    assert "binary_tensor_data" in triton.get_server_metadata()["extensions"]
-    for version in ("", "2"):
-        metadata = triton.get_model_metadata(MODEL, version)
-        assert (metadata["name"], metadata["versions"]) == (MODEL, ["2"])
-        assert metadata["inputs"] == [{"name": "images", "datatype": "UINT8", "shape": [-1, 28, 28]}]
-        assert triton.get_model_config(MODEL, version)["max_batch_size"] == 256
-
-
-def test_repository_index(triton: InferenceServerClient) -> None:
-    rows = triton.get_model_repository_index()
-    assert [(row["version"], row["state"]) for row in rows] == [
-        ("3", "UNAVAILABLE"),
-        ("2", "READY"),
-        ("1", "UNAVAILABLE"),
-    ]
-    assert "ONNX Runtime cannot load the model" in rows[0]["reason"]
+    assert [row["state"] for row in triton.get_model_repository_index()] == ["UNAVAILABLE", "READY", "UNAVAILABLE"]
+    assert triton.get_model_metadata(MODEL, "2")["versions"] == ["2"]
 
 
 def test_defaults(triton: InferenceServerClient, engine: Engine) -> None:
@@ -105,15 +88,14 @@ def test_defaults(triton: InferenceServerClient, engine: Engine) -> None:
 @pytest.mark.parametrize("binary_in", [True, False])
 @pytest.mark.parametrize("binary_out", [True, False, None])
 @pytest.mark.parametrize("datatype", ["UINT8", "FP32"])
-@pytest.mark.parametrize("version", ["", "2"])
 def test_each_form(
-    triton: InferenceServerClient, engine: Engine, binary_in: bool, binary_out: bool | None, datatype: str, version: str
+    triton: InferenceServerClient, engine: Engine, binary_in: bool, binary_out: bool | None, datatype: str
 ) -> None:
     sent = digits(*LABELS) if datatype == "UINT8" else digits(*LABELS) / np.float32(255)
     result = triton.infer(
         MODEL,
         images(sent, datatype, binary_data=binary_in),
-        version,
+        "2",
         outputs=None if binary_out is None else output(binary_data=binary_out),
         request_id="a request",
         parameters={"anything": 1},
@@ -171,57 +153,6 @@ def test_a_compressed_request(triton: InferenceServerClient, engine: Engine, alg
         np.testing.assert_array_equal(result.as_numpy("probabilities"), engine.run(sent))
 
 
-@pytest.mark.parametrize("datatype", ["INT64", "FP16", "FP32", "FP64"])
-@pytest.mark.parametrize("binary_data", [True, False])
-def test_grey_levels_in_each_datatype(
-    triton: InferenceServerClient, engine: Engine, datatype: str, binary_data: bool
-) -> None:
-    if datatype == "FP16" and not binary_data:
-        pytest.skip("the client itself sends FP16 as binary data alone")
-    sent = digits(*LABELS).astype(triton_to_np_dtype(datatype))
-    result = triton.infer(MODEL, images(sent, datatype, binary_data=binary_data))
-    np.testing.assert_array_equal(result.as_numpy("probabilities"), engine.run(digits(*LABELS)))
-
-
-@pytest.mark.parametrize("binary_data", [True, False])
-def test_pictures_of_n_by_1(triton: InferenceServerClient, binary_data: bool) -> None:
-    files = FILES if binary_data else np.array([base64.b64encode(file) for file in FILES], np.object_)
-    result = triton.infer(MODEL, images(files.reshape(-1, 1), "BYTES", binary_data=binary_data))
-    assert result.as_numpy("probabilities").argmax(axis=1).tolist() == LABELS
-
-
-BLANK = np.zeros((1, 28, 28), np.uint8)
-REFUSALS = [
-    ("another version", {"model_version": "1"}, "404", "Version 1 does not serve: ask for 2."),
-    ("another model", {"model_name": "other"}, "404", "ask for 'mnist-dmlp'"),
-    ("another shape", {"inputs": images(np.zeros((1, 784), np.uint8))}, "400", "[N, 28, 28]"),
-    ("another type", {"inputs": images(np.zeros((1, 28, 28), np.int32), "INT32")}, "400", "send UINT8, INT64"),
-    ("neither levels nor shares", {"inputs": images(digits(3) + np.float32(0.5), "FP32")}, "400", "grey levels"),
-    ("another input", {"inputs": [InferInput("x", [1], "UINT8")]}, "400", "named `images`"),
-    ("another output", {"outputs": [InferRequestedOutput("digit")]}, "400", "named `probabilities`"),
-    ("too many", {"inputs": images(np.zeros((257, 28, 28), np.uint8))}, "413", "257 images, 256 are allowed"),
-    ("no picture", {"inputs": images(np.array([FILES[0], b"x"], np.object_), "BYTES")}, "415", "images[1]: "),
-]
-
-
-@pytest.mark.parametrize(
-    ("request_", "status", "said"), [row[1:] for row in REFUSALS], ids=[row[0] for row in REFUSALS]
-)
-def test_refusals(triton: InferenceServerClient, request_: dict[str, Any], status: str, said: str) -> None:
-    with pytest.raises(InferenceServerException) as caught:
-        triton.infer(**{"model_name": MODEL, "inputs": images(BLANK), **request_})
-    assert caught.value.status() == status
-    assert said in caught.value.message()
-
-
-def test_clients_cannot_load_models(triton: InferenceServerClient) -> None:
-    for change in (triton.load_model, triton.unload_model):
-        with pytest.raises(InferenceServerException) as caught:
-            change(MODEL)
-        assert caught.value.status() == "404"
-    assert triton.is_model_ready(MODEL)
-
-
 def test_no_model(tmp_path: Path) -> None:
     with running(MODELS_DIR=tmp_path) as server:
         server.wait_for("/livez")
@@ -230,4 +161,4 @@ def test_no_model(tmp_path: Path) -> None:
             assert not client.is_server_ready()
             assert not client.is_model_ready(MODEL)
             with pytest.raises(InferenceServerException, match="No model is ready to answer"):
-                client.infer(MODEL, images(BLANK))
+                client.infer(MODEL, images(digits(7)))

@@ -1,11 +1,9 @@
 """The real server in a process of its own: what only gunicorn, sockets and signals can show."""
 
-import http.client
 import json
 import os
 import shutil
 import signal
-import socket
 import sys
 import threading
 import time
@@ -26,11 +24,6 @@ def server(models: Path) -> Iterator[Server]:
     with running(MODELS_DIR=models, WORKERS=2, MAX_UPLOAD_BYTES=100_000, LOG_FORMAT="json") as started:
         started.wait_for("/readyz")
         yield started
-
-
-def test_predicts(server: Server) -> None:
-    status, answer = server.request("POST", "/predict", drawing.png(6), content_type="image/png")
-    assert (status, answer["digit"]) == (200, 6)
 
 
 def test_a_connection_is_kept(server: Server) -> None:
@@ -62,22 +55,6 @@ def test_the_main_thread_has_priority_over_computing_threads(models: Path) -> No
     assert sum(nice == min(19, main + 5) for nice in nices.values()) >= 2
 
 
-def chunks(total: int) -> Iterator[bytes]:
-    content = drawing.png(4)
-    yield content
-    yield bytes(total - len(content))
-
-
-@pytest.mark.parametrize(("total", "status"), [(100_000, 200), (100_001, 413), (400_000, 413)])
-def test_a_chunked_body_is_bounded_too(server: Server, total: int, status: int) -> None:
-    assert server.request("POST", "/predict", chunks(total), content_type="image/png")[0] == status
-
-
-def test_too_large_by_its_own_account(server: Server) -> None:
-    status, answer = server.request("POST", "/predict", bytes(100_001), content_type="image/png")
-    assert (status, answer["code"]) == (413, "too_large")
-
-
 @pytest.mark.parametrize(
     ("path", "content_type", "status"),
     [("/predict", "text/plain", 415), ("/predict?top_k=x", "image/png", 400), ("/nothing", "image/png", 404)],
@@ -89,37 +66,6 @@ def test_an_answer_reaches_a_client_still_sending(models: Path, path: str, conte
         for size, expected in ((10 << 20, status), (20 << 20, 413)):
             found, answer = server.request("POST", path, bytes(size), content_type=content_type)
             assert (found, set(answer)) == (expected, {"error", "code"})
-
-
-def exchange(server: Server, sent: bytes) -> tuple[int, str | None, bytes]:
-    """Send bytes as they are; return the status, the content type and the body of the answer."""
-    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as connection:
-        connection.sendall(sent)
-        connection.shutdown(socket.SHUT_WR)
-        response = http.client.HTTPResponse(connection)
-        response.begin()
-        return response.status, response.getheader("Content-Type"), response.read()
-
-
-BAD_REQUESTS = [
-    (b"nonsense\r\n\r\n", 400),
-    (b"GET / HTTP/1.1\r\nbad header\r\n\r\n", 400),
-    (b"GET /" + b"a" * 8000 + b" HTTP/1.1\r\n\r\n", 414),
-    (b"GET / HTTP/1.1\r\n" + b"".join(b"X-%d: y\r\n" % number for number in range(200)) + b"\r\n", 431),
-    (b"GET / HTTP/1.1\r\nHost: a\r\nExpect: a miracle\r\n\r\n", 417),
-    (b"POST /predict HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: zip\r\n\r\n", 400),
-    (b"POST /predict HTTP/1.1\r\nHost: a\r\nContent-Length: x\r\n\r\n", 400),
-    (b"POST /predict HTTP/1.1\r\nContent-Type: image/png\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", 400),
-    (b"POST /predict HTTP/1.1\r\nContent-Type: image/png\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab", 400),
-]
-
-
-@pytest.mark.parametrize(("sent", "status"), BAD_REQUESTS)
-def test_errors_of_the_parser_have_our_shape(server: Server, sent: bytes, status: int) -> None:
-    found, content_type, body = exchange(server, sent)
-    assert (found, content_type) == (status, "application/json")
-    assert set(json.loads(body)) == {"error", "code"}
-    assert server.request("GET", "/livez")[0] == 200
 
 
 def test_log_is_one_json_line_per_request(server: Server) -> None:
@@ -222,18 +168,6 @@ def test_sigint_stops_at_once(models: Path) -> None:
         started = time.monotonic()
         assert server.stop(signal.SIGINT) == 0
         assert time.monotonic() - started < 5
-
-
-def test_a_worker_that_dies_is_replaced(models: Path) -> None:
-    with running(MODELS_DIR=models) as server:
-        server.wait_for("/readyz")
-        [worker] = server.workers()
-        os.kill(worker, signal.SIGKILL)
-        deadline = time.monotonic() + 5
-        while server.workers() in ([], [worker]) and time.monotonic() < deadline:
-            time.sleep(0.05)
-        server.wait_for("/readyz")
-        assert server.workers() != [worker]
 
 
 def test_a_restarted_worker_serves_the_same_version(models: Path, tmp_path: Path) -> None:
