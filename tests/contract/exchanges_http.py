@@ -26,9 +26,9 @@ A_LINE_EACH = "Chromium reads a header line as one challenge"
 
 
 def routes() -> Iterator[Exchange]:
-    """Every route with every method, and unknown paths."""
+    """Routes, methods and unknown paths."""
     for path in ROUTES:
-        for method in ("GET", "HEAD", "OPTIONS", "PUT", "DELETE"):
+        for method in ("GET", "HEAD", "OPTIONS") if path != "/predict" else ("GET", "HEAD", "OPTIONS", "PUT", "DELETE"):
             yield Exchange(f"route: {method} {path}", whole(method, path))
     yield Exchange("route: POST /", post("/", b"", *PNG))
     yield Exchange("route: the page", whole("GET", "/", b"", "Accept: text/html,*/*;q=0.8"))

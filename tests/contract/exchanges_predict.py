@@ -30,8 +30,9 @@ ONE_NAME = "the field is named `image`, by every way that a request takes"
 def pictures() -> Iterator[Exchange]:
     """One picture in its three forms, with every option."""
     for query in OPTIONS:
-        yield Exchange(f"predict: form{query}", post_form(f"/predict{query}", ("image", seven(), "a.png")))
         yield Exchange(f"predict: raw{query}", post(f"/predict{query}", two(), *PNG))
+    for query in OPTIONS[:2]:
+        yield Exchange(f"predict: form{query}", post_form(f"/predict{query}", ("image", seven(), "a.png")))
         yield Exchange(f"predict: JSON{query}", post_json(f"/predict{query}", {"image": text_of(seven())}))
     octets = "Content-Type: application/octet-stream"
     yield Exchange("predict: octets", post("/predict", seven(), octets))
@@ -53,8 +54,8 @@ def pictures() -> Iterator[Exchange]:
 
 def large_forms() -> Iterator[Exchange]:
     """Forms of sizes around the parser's buffer sizes."""
-    for size in (60_000, 65_400, 65_536, 65_700, 100_000, 131_072, 200_000, 1_000_000):
-        for path in ("/predict", "/predict?seen=true", "/predict?top_k=3", "/predict/batch"):
+    for size in (65_400, 65_536, 200_000, 1_000_000):
+        for path in ("/predict", "/predict?seen=true", "/predict/batch"):
             sent = post_form(path, ("image", large(size), "a.png"))
             yield Exchange(f"large form: {path}, {size}", sent, changed=FORM_LIMIT, right={"status": 200})
     yield Exchange("large form: raw", post("/predict", large(200_000), *PNG))

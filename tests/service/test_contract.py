@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from service.contract import FLOAT32_FILE, MANIFEST_FILE, Manifest, self_test_images
+from service.contract import FLOAT32_FILE, MANIFEST_FILE, Manifest
 from service.errors import ManifestError
 from tests import factory
 
@@ -64,9 +64,3 @@ def test_a_file_is_checked_against_its_sum(directory: Path) -> None:
 def test_a_file_that_is_not_listed(directory: Path) -> None:
     with pytest.raises(ManifestError, match="does not list"):
         Manifest.read(directory).read_file(directory, "other.onnx")
-
-
-def test_self_test_images_never_change() -> None:
-    assert len(self_test_images(1, 3)) == 3 * 28 * 28
-    assert self_test_images(1, 3)[: 28 * 28] == self_test_images(1, 1)
-    assert self_test_images(1, 1) != self_test_images(2, 1)

@@ -5,7 +5,6 @@ from pathlib import Path
 from werkzeug.test import Client
 
 from service.http.answering import Service
-from service.http.app import create_app, open_service
 from service.settings import Settings
 from tests import door, factory
 
@@ -34,13 +33,6 @@ def test_readyz_gives_the_reason_for_a_rejected_version(tmp_path: Path) -> None:
     factory.publish(tmp_path, content=factory.model(contract="9"))
     client = door.client_for(Settings(models_dir=tmp_path))
     assert "contract version" in client.get("/readyz").get_json()["error"]
-
-
-def test_ready_once_a_model_comes(tmp_path: Path) -> None:
-    here = open_service(Settings(models_dir=tmp_path, provider="cpu"))
-    factory.publish(tmp_path)
-    here.store.refresh()
-    assert create_app(here).test_client().get("/readyz").status_code == 200
 
 
 def test_not_ready_while_draining(here: Service, client: Client) -> None:

@@ -10,7 +10,7 @@ import pytest
 from onnx import numpy_helper
 
 from service.contract import INT8_FILE, FileRecord, Manifest
-from service.errors import ContractError, ProviderError, SelfTestError
+from service.errors import ContractError, ProviderError
 from service.inference.engine import Engine, _reason, batch_sizes, open_version, self_test_inputs
 from tests import factory
 
@@ -45,12 +45,6 @@ def test_a_file_that_is_not_onnx_is_rejected(content: bytes) -> None:
         Engine.open(content)
 
 
-@pytest.mark.parametrize("broken", [{"contract": "2"}, {"labels": ""}, {"side": 27}, {"output": "p"}, {"batch": 8}])
-def test_another_contract_is_refused(broken: Any) -> None:
-    with pytest.raises(ContractError):
-        Engine.open(factory.model(**broken))
-
-
 def test_engine_opened_from_a_version(models_dir: Path) -> None:
     directory = models_dir / "mnist-dmlp" / "1"
     engine = open_version(directory, Manifest.read(directory), provider="cpu")
@@ -67,15 +61,6 @@ def test_cpu_serves_int8_if_available(tmp_path: Path) -> None:
     directory = factory.publish(tmp_path, edit=add_int8)
     (directory / INT8_FILE).write_bytes((directory / "model.onnx").read_bytes())
     assert open_version(directory, Manifest.read(directory), provider="cpu").file == INT8_FILE
-
-
-def test_self_test_detects_different_answers(tmp_path: Path) -> None:
-    def expect_otherwise(fields: dict[str, Any]) -> None:
-        fields["self_test"].expected["model.onnx"][0][3] += 0.01
-
-    directory = factory.publish(tmp_path, edit=expect_otherwise)
-    with pytest.raises(SelfTestError, match="differs from the manifest by"):
-        open_version(directory, Manifest.read(directory), provider="cpu")
 
 
 @pytest.mark.skipif("CUDAExecutionProvider" in ort.get_available_providers(), reason="ONNX Runtime has CUDA here")

@@ -1,4 +1,4 @@
-"""Models that must never serve, each published as well as it can be: what the one before serves on says of it."""
+"""Models that must not serve, although their manifests are right: the previous version keeps serving."""
 
 import json
 import os
@@ -53,7 +53,7 @@ def centred_on_the_batch() -> onnx.ModelProto:
 
 
 WRONG: dict[str, tuple[Callable[[], onnx.ModelProto], str]] = {
-    **{f"untrained {seed}": (lambda seed=seed: factory.untrained(seed), "not a trained model") for seed in range(5)},
+    **{f"untrained {seed}": (lambda seed=seed: factory.untrained(seed), "not a trained model") for seed in range(2)},
     "two digits swapped": (lambda: factory.graph(order=SWAPPED), "none of the digit 4"),
     "always the same": (lambda: factory.changed(weights=np.zeros((784, 40))), "not a trained model"),
     "ink for paper": (lambda: factory.changed(weights=-_weights(), biases=np.zeros(40)), "not a trained model"),

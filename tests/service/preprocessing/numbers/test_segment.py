@@ -48,8 +48,6 @@ def test_candidates_are_in_mnist_form() -> None:
 def test_boxes_of_a_larger_picture() -> None:
     small = np.asarray(drawing.number("583"))
     found, large = segment(small), segment(small, 3)
-    for [one], [other] in zip(figures(found)[0:0], figures(large)[0:0], strict=True):
-        assert other == [3 * side for side in one]
     assert figures(large)[0][0] == pytest.approx([3 * side for side in figures(found)[0][0]], abs=2)
 
 
