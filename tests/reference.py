@@ -13,7 +13,7 @@ from training.__main__ import _comparison_parser, _parser
 PAGE = Path(__file__).parent.parent / "docs" / "reference.md"
 _HEAD = """# Reference
 
-Tables made from the code by `make tables`; don't edit them here. A test holds this page to the code.
+Generated from the code by `make tables`; a test compares them.
 """
 
 
@@ -32,13 +32,13 @@ def page() -> str:
             _errors(),
         ),
         (
-            "Why a version is refused",
+            "Why a version is rejected",
             "Codes in the `reason` label of `digits_model_loads_total`.",
-            _refusals(),
+            _rejections(),
         ),
         ("Metrics", "`GET /metrics`, all workers together.", _metrics()),
-        ("Options of the training", "`make train ARGS=...` or `python -m training ...`", _options(_parser())),
-        ("Options of the comparison", "`python -m training compare RECIPE...`", _options(_comparison_parser())),
+        ("Options of training", "`make train ARGS=...` or `python -m training ...`", _options(_parser())),
+        ("Options of comparing recipes", "`python -m training compare RECIPE...`", _options(_comparison_parser())),
         ("Recipes", "`--recipe NAME`; each is an entry of `training/recipes.py`.", _recipes()),
     ]
     return _HEAD + "".join(f"\n## {title}\n{intro}\n\n{rows}\n" for title, intro, rows in sections)
@@ -52,18 +52,18 @@ def _table(head: str, rows: Iterable[tuple[str, ...]]) -> str:
 
 def _settings() -> str:
     rows = ((f"`{name}`", f"`{default}`", meaning, allowed) for name, default, allowed, meaning in table())
-    return _table("variable, default, sets, allowed", rows)
+    return _table("variable, default, meaning, allowed values", rows)
 
 
 def _errors() -> str:
-    met = [kind for kind in kinds() if not issubclass(kind, ModelError)]
-    met.sort(key=lambda kind: (kind.status, kind.code))
-    return _table("status, code, when", ((str(kind.status), f"`{kind.code}`", kind.meaning()) for kind in met))
+    found = [kind for kind in kinds() if not issubclass(kind, ModelError)]
+    found.sort(key=lambda kind: (kind.status, kind.code))
+    return _table("status, code, meaning", ((str(kind.status), f"`{kind.code}`", kind.meaning()) for kind in found))
 
 
-def _refusals() -> str:
+def _rejections() -> str:
     found = (kind for kind in kinds(ModelError) if kind is not ModelError)
-    return _table("code, when", ((f"`{kind.code}`", kind.meaning()) for kind in found))
+    return _table("code, meaning", ((f"`{kind.code}`", kind.meaning()) for kind in found))
 
 
 def _metrics() -> str:
@@ -73,11 +73,11 @@ def _metrics() -> str:
         name = metric.name + ("_total" if metric.type == "counter" else "")
         labels = ", ".join(f"`{label}`" for label in getattr(collector, "_labelnames", ()))
         rows.append((f"`{name}`", metric.type, labels, metric.documentation))
-    return _table("metric, type, labels, counts", rows)
+    return _table("metric, type, labels, meaning", rows)
 
 
 def _options(parser: argparse.ArgumentParser) -> str:
-    return _table("option, does", _option_rows(parser))
+    return _table("option, meaning", _option_rows(parser))
 
 
 def _option_rows(parser: argparse.ArgumentParser) -> Iterator[tuple[str, str]]:
@@ -90,7 +90,7 @@ def _option_rows(parser: argparse.ArgumentParser) -> Iterator[tuple[str, str]]:
 
 def _recipes() -> str:
     rows = ((f"`{recipe.name}`", str(recipe.epochs), recipe.summary) for recipe in recipes.RECIPES.values())
-    return _table("recipe, epochs, is", rows)
+    return _table("recipe, epochs, description", rows)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.hardening.leaky`: the service with a deliberate leak, which row 11 must detect."""
+"""`python -m benchmarks.hardening.leaky`: the service with a deliberate leak, which the row long_run must detect."""
 
 import sys
 

@@ -101,6 +101,17 @@ def fields(directory: Path, **changes: Any) -> None:
     path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
 
 
+def self_test(directory: Path, **changes: Any) -> None:
+    told = json.loads((directory / MANIFEST_FILE).read_text())["self_test"]
+    fields(directory, self_test={**told, **changes})
+
+
+def link_to_itself(path: Path) -> None:
+    path.unlink()
+    path.symlink_to(path.name)
+
+
+FILE = {"sha256": "0" * 64, "size": 1}
 DAMAGED: dict[str, tuple[Callable[[Path], object], str]] = {
     "truncated": (lambda found: overwrite(found, factory.model()[:-1000]), "SHA-256"),
     "one bit flipped": (lambda found: overwrite(found, flipped(factory.model())), "SHA-256"),
@@ -117,6 +128,12 @@ DAMAGED: dict[str, tuple[Callable[[Path], object], str]] = {
     "never certain at all": (lambda found: fields(found, certain_from=1.01), "certain_from"),
     "certain from NaN": (lambda found: fields(found, certain_from=float("nan")), "certain_from"),
     "nested without an end": (lambda found: (found / MANIFEST_FILE).write_text("[" * 100_000), "damaged"),
+    "a link to itself": (lambda found: link_to_itself(found / MANIFEST_FILE), "cannot be read"),
+    "512 MB of nothing": (lambda found: os.truncate(found / FLOAT32_FILE, 512 << 20), "are allowed"),
+    "a manifest of 64 MB": (lambda found: (found / MANIFEST_FILE).write_text(" " * (64 << 20)), ""),
+    "a self-test of no images": (lambda found: self_test(found, count=0), ""),
+    "a self-test of a billion images": (lambda found: self_test(found, count=10**9), ""),
+    "a file outside the version": (lambda found: fields(found, files={"../1/model.onnx": FILE}), ""),
     "under its own floor": (
         lambda found: fields(
             found,

@@ -1,4 +1,4 @@
-"""What is sent to do harm, or by mistake: refused by one of our errors, soon, and in little memory."""
+"""Malicious and damaged files: rejected with one of our errors, quickly and in little memory."""
 
 import json
 import struct
@@ -101,6 +101,24 @@ def claiming(content: bytes, position: int, layout: str, *sides: int) -> bytes:
     return bytes(changed)
 
 
+TINY_FRAME = b"," + struct.pack("<HHHHB", 0, 0, 1, 1, 0) + b"\x02\x02\x44\x01\0"
+
+
+def rle_bitmap(width: int, height: int) -> bytes:
+    info = struct.pack("<IiiHHIIiiII", 40, width, height, 1, 8, 1, 0, 0, 0, 2, 0)
+    return b"BM" + struct.pack("<IHHI", 1000, 0, 0, 62) + info + bytes(8) + b"\0\1" * 400
+
+
+def profile_part(part: int, parts: int) -> bytes:
+    return segment(0xE2, b"ICC_PROFILE\0" + bytes((part, parts)) + bytes(100))
+
+
+def exif_of_itself() -> bytes:
+    """A directory that is its own sub-directory and successor."""
+    entries = struct.pack(">HHII", 0x8769, 4, 1, 8) + struct.pack(">HHII", 0x8825, 4, 1, 8)
+    return b"MM\0*" + struct.pack(">IH", 8, 2) + entries + struct.pack(">I", 8)
+
+
 def exif_of_endless_entries() -> bytes:
     entries = b"".join(struct.pack("<HHII", tag, 1, 60_000, 8) for tag in range(1000, 5000))
     return b"II*\0\x08\0\0\0" + struct.pack("<H", 4000) + entries + bytes(16_000)
@@ -135,6 +153,7 @@ def refused() -> dict[str, tuple[bytes, str]]:
         "JPEG of 3,000,000 segments": (after_soi(jpeg, b"\xff\xe5\0\2" * 3_000_000), damaged),
         "GIF of 4,000,000 sub-blocks": (before_image(gif, b"!\xfe" + b"\1a" * 4_000_000 + b"\0"), damaged),
         "PNG cut off": (raw_png(SIDE, SIDE, 8, 6, b"")[:33] + chunk(b"IDAT", zeros(SIDE * SIDE * 4)[:-500]), damaged),
+        "BMP upside down and run-length encoded": (rle_bitmap(2**31 - 1, 1 - 2**31), too_large),
         "PNG of one row": (raw_png(30_000, 1, 8, 0, bytes(30_001)), "422 no_digit"),
         "PNG of one column": (raw_png(1, 30_000, 8, 0, bytes(60_000)), "422 no_digit"),
         "text": (b"this is a digit: 7\n" * 1000, "415 unsupported_image"),
@@ -150,7 +169,7 @@ def accepted() -> dict[str, bytes]:
         Image.new("RGBA", (int((LIMIT / 2) ** 0.5),) * 2),
         Image.new("RGBA", (int((LIMIT * 2 / 7) ** 0.5),) * 2),
     )
-    deep, jpeg = int((LIMIT / 2) ** 0.5), drawing.encode(colourful(), "JPEG")
+    deep, jpeg, gif = int((LIMIT / 2) ** 0.5), *(drawing.encode(colourful(), name) for name in ("JPEG", "GIF"))
     return {
         "RGBA": raw_png(SIDE, SIDE, 8, 6, bytes(SIDE * (SIDE * 4 + 1))),
         "RGBA of 16 bits": raw_png(deep, deep, 16, 6, bytes(deep * (deep * 8 + 1))),
@@ -172,6 +191,9 @@ def accepted() -> dict[str, bytes]:
         "PNG with a profile that unpacks to 64 MB": before_idat(
             drawing.png(), chunk(b"iCCP", b"a\0\0" + zeros(64 << 20))
         ),
+        "GIF of 10,000 frames": gif[:-1] + TINY_FRAME * 10_000 + b";",
+        "JPEG with a profile in 200 parts": after_soi(jpeg, *(profile_part(part, 200) for part in range(1, 201))),
+        "JPEG with EXIF that refers to itself": after_soi(jpeg, segment(0xE1, b"Exif\0\0" + exif_of_itself())),
         "PNG with endless EXIF": before_idat(drawing.png(), chunk(b"eXIf", exif_of_endless_entries())),
         "JPEG with endless EXIF": after_soi(jpeg, segment(0xE1, b"Exif\0\0" + exif_of_endless_entries())),
     }
