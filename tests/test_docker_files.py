@@ -29,6 +29,10 @@ def test_every_extra_has_a_lock() -> None:
     assert all((ROOT / "requirements" / f"{extra}.txt").is_file() for extra in extras)
 
 
+def test_compose_file_is_short() -> None:
+    assert len(COMPOSE.splitlines()) <= 110
+
+
 @pytest.mark.parametrize("text", [DOCKERFILE, COMPOSE], ids=["Dockerfile", "docker-compose.yml"])
 def test_names_only_settings_that_exist(text: str) -> None:
     known = {variable for variable, *_ in table()}
