@@ -201,7 +201,6 @@ SMUGGLING = {
     "a length with a sign": head("POST", "/predict", *PNG, "Content-Length: +0"),
     "a space before the colon": head("POST", "/predict", *PNG, "Content-Length : 0"),
     "a folded length": head("POST", "/predict", *PNG, "Content-Length:\r\n 0"),
-    "a length beyond 63 bits": head("POST", "/predict", *PNG, f"Content-Length: {1 << 63}"),
     "a bare line feed": b"GET /livez HTTP/1.1\nHost: a\n\n",
     "a size beyond 64 bits": head("POST", "/predict", *PNG, "Transfer-Encoding: chunked")
     + b"10000000000000000\r\n\r\n",
