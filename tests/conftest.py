@@ -16,7 +16,7 @@ from service.http.front import Front
 from service.settings import Settings
 from tests import door, factory
 
-# Started in the background of a script, a process ignores SIGINT, and so would all that the tests interrupt.
+# A background process of a script ignores SIGINT, and so do its children; some tests interrupt theirs.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -27,13 +27,13 @@ if not find_spec("tensorflow"):
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the longest tests, so that no process is left with one of them at the end."""
+    """Run the longest tests first, so that no process starts one of them at the end."""
     order = ("docker", "tensorflow", "slow", "browser")
     items.sort(key=lambda item: [item.get_closest_marker(name) is None for name in order])
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say what was skipped, and what to install for it, in a line a reason."""
+    """List the reasons for skipped tests, with counts."""
     skipped = terminalreporter.stats.get("skipped", [])
     reasons = Counter(report.longrepr[2].removeprefix("Skipped: ") for report in skipped)
     for reason, count in reasons.most_common():

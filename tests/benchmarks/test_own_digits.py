@@ -1,4 +1,4 @@
-"""The three hands and the table of what a fine-tuning brings them; the fine-tunings themselves take minutes."""
+"""The three drawn hands and the table of results; the fine-tunings themselves take minutes."""
 
 import numpy as np
 import pytest

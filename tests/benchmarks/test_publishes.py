@@ -1,10 +1,10 @@
-"""Versions that come while requests are answered: the short form of `python -m benchmarks.publishes`."""
+"""New versions under load: the short form of `python -m benchmarks.publishes`."""
 
 import pytest
 
 from benchmarks import publishes
 
-SECONDS = 10.0  # for all workers to take a version; the long form holds them to 3, on a machine with nothing else to do
+SECONDS = 10.0  # for all workers to switch; the long form allows 3 on an idle machine
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""A real Chromium on the real service with the published model; every page is watched for what it should not do."""
+"""Chromium on the real service with the published model; console errors and requests to other hosts fail a test."""
 
 import base64
 import json
@@ -30,12 +30,12 @@ ARGUMENTS = [
 ]
 SEVEN = [(0.3, 0.25), (0.7, 0.24), (0.66, 0.36), (0.55, 0.56), (0.46, 0.8)]
 _WAIT = 5000  # milliseconds; the machine may be busy
-# Chromium tells nobody outside what a Blob holds, so the page notes what it asks.
-_NOTE_QUESTIONS = """
-window.questions = [];
+# Playwright cannot read a Blob that is sent, so the page records its requests.
+_RECORD_REQUESTS = """
+window.requests = [];
 const plain = fetch;
 window.fetch = (address, options) => {
-    questions.push(options);
+    requests.push(options);
     return plain(address, options);
 };
 """
@@ -66,7 +66,7 @@ def browser() -> Iterator[Browser]:
 
 
 class Visit:
-    """The page as somebody has it open."""
+    """An open page."""
 
     def __init__(self, context: BrowserContext, address: str) -> None:
         self.context = context
@@ -79,7 +79,7 @@ class Visit:
         self.page.goto(address)
 
     def _heard(self, message: ConsoleMessage) -> None:
-        # Chromium logs each refusal of the service; the page shows them.
+        # Chromium logs error answers, which the page shows to the user.
         refusal = message.text.startswith("Failed to load resource") and (
             re.search(r"/(predict|predict/number|corrections)\?", message.location["url"])
             or message.text.endswith("ERR_INTERNET_DISCONNECTED")
@@ -111,7 +111,7 @@ class Visit:
             self.page.mouse.up()
 
     def choose(self, content: bytes | Path, name: str = "digit.png", mimetype: str = "image/png") -> None:
-        """Choose a file with the button; a large one is quicker by its path."""
+        """Choose a file with the button, by its content or its path (faster for large ones)."""
         with self.page.expect_file_chooser() as chooser:
             self["upload"].click()
         by_path = isinstance(content, Path)
@@ -124,13 +124,13 @@ class Visit:
         return {name: self[name].inner_text() for name in ("digit", "sure", "confidence", "facts")}
 
     def refusal(self) -> tuple[str, str]:
-        """Wait for a refusal that no later question can replace, and return its title and sentence."""
+        """Wait for an error message while no request is pending; return its title and text."""
         self["refusal"].wait_for()
         self.settle()
         return self["refusal-title"].inner_text(), self["refusal-text"].inner_text()
 
     def settle(self) -> None:
-        """Wait until no question is open."""
+        """Wait until no request is pending."""
         expect(self["read"]).to_have_attribute("aria-busy", "false", timeout=_WAIT)
 
     def until(self, condition: str) -> None:
@@ -140,33 +140,33 @@ class Visit:
             assert time.monotonic() < deadline, condition
             self.page.wait_for_timeout(20)
 
-    def sent(self, question: int = -1) -> tuple[str, bytes]:
-        """Return the type and the bytes of what was asked about."""
+    def sent(self, index: int = -1) -> tuple[str, bytes]:
+        """Return the content type and the bytes of a request."""
         script = """async (index) => {
-            const { body } = questions.at(index);
+            const { body } = requests.at(index);
             const bytes = new Uint8Array(await body.arrayBuffer());
             return [body.type, btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(""))];
         }"""
-        kind, content = self.page.evaluate(script, question)
+        kind, content = self.page.evaluate(script, index)
         return kind, base64.b64decode(content)
 
     def is_blank(self) -> bool:
-        """Tell whether there is no ink on the paper."""
+        """Whether there is no ink on the paper."""
         script = "pad => pad.getContext('2d').getImageData(0, 0, pad.width, pad.height).data.every(byte => byte === 0)"
         return bool(self["pad"].evaluate(script))
 
 
 @pytest.fixture
 def visit(browser: Browser, server: Server) -> Iterator[Callable[..., Visit]]:
-    """Open the page, in a fresh browser session with the options given.
+    """Open the page in a new browser context with these options.
 
-    At the end nothing may have been logged, blocked by the policy or asked of another host.
+    At the end no error may have been logged and no other host contacted.
     """
     opened = []
 
     def opens(host: Server = server, prepare: Callable[[BrowserContext], object] = id, **options: Any) -> Visit:
         context = browser.new_context(**options)
-        context.add_init_script(_NOTE_QUESTIONS)
+        context.add_init_script(_RECORD_REQUESTS)
         prepare(context)
         opened.append(Visit(context, f"http://127.0.0.1:{host.port}/"))
         return opened[-1]
@@ -179,7 +179,7 @@ def visit(browser: Browser, server: Server) -> Iterator[Callable[..., Visit]]:
 
 @contextmanager
 def answering(visit: Visit, *answers: tuple[int, str, dict[str, str]]) -> Iterator[None]:
-    """Answer the next questions so (status, body, headers), as a proxy or a busy service would; then let them pass."""
+    """Answer the next requests with these (status, body, headers); let later ones pass."""
     waiting = list(answers)
 
     def handle(route: Route) -> None:
@@ -196,7 +196,7 @@ def answering(visit: Visit, *answers: tuple[int, str, dict[str, str]]) -> Iterat
 
 @contextmanager
 def holding_the_first(visit: Visit) -> Iterator[list[Route]]:
-    """Hold the first question back, until its route in the list is told to continue; the others pass."""
+    """Hold the first request until the route in the list is continued; the others pass."""
     held: list[Route] = []
 
     def handle(route: Route) -> None:

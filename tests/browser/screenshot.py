@@ -1,4 +1,4 @@
-"""Takes the README's picture of the page, with a digit that is drawn here: `python -m tests.browser.screenshot`."""
+"""Take the README's screenshot of the page: `python -m tests.browser.screenshot`."""
 
 from playwright.sync_api import sync_playwright
 
@@ -16,7 +16,7 @@ def main() -> None:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         context = browser.new_context(viewport={"width": 1120, "height": 740})
         visit = Visit(context, f"http://127.0.0.1:{server.port}/")
-        visit.draw(TWO, steps=1)  # so the page itself rounds the curve
+        visit.draw(TWO, steps=1)  # the page smooths the curve
         visit.reads(2)
         visit.page.mouse.move(0, 0)
         visit.page.wait_for_timeout(300)  # the bars grow

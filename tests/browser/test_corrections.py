@@ -1,4 +1,4 @@
-"""The page of a service that keeps corrections: "Wrong? It is a ...", and what it says of what is kept."""
+"""Corrections on the page: "Wrong? It is a ...", and the messages about what is stored."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -46,7 +46,7 @@ def test_a_correction_keeps_exactly_the_answered_picture(visit: Open, teachable:
     expect(buttons.nth(1)).to_have_attribute("aria-pressed", "true")
     [found] = kept(directory)
     assert (found.digit, found.read, found.image) == (1, 7, asked)
-    buttons.nth(7).click()  # a slip, taken back
+    buttons.nth(7).click()  # a mistake, corrected
     expect(page["correct-text"]).to_have_text("Kept as a 7. Thank you.")
     assert [found.digit for found in kept(directory)] == [7]
     page["clear"].click()

@@ -1,4 +1,4 @@
-"""The page on the interface in a real browser: what it shows, and that what it offers to try works."""
+"""The API documentation in Chromium: what it shows, and that its requests can be tried."""
 
 from collections.abc import Callable
 from typing import Any
@@ -16,7 +16,7 @@ _PATIENCE = 30_000  # milliseconds
 
 @pytest.fixture
 def docs(visit: Open) -> Page:
-    """The page, come to by the link; `visit` holds that it asks nobody else and that nothing is blocked."""
+    """The page, opened by its link; `visit` checks for errors and requests to other hosts."""
     page = visit().page
     page.set_default_timeout(_PATIENCE)  # Swagger UI is some megabyte of JavaScript
     page.get_by_role("link", name="API").click()

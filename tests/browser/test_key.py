@@ -1,4 +1,4 @@
-"""A service with keys in a real browser: it asks for the key as a password, and all pages work with it."""
+"""A service with API keys in Chromium: the key is the password, and all pages work with it."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -46,6 +46,6 @@ def test_a_wrong_password_is_rejected(browser: Browser, closed: Server) -> None:
 
 def test_without_a_key_chromium_asks_for_one(browser: Browser, closed: Server) -> None:
     context = browser.new_context()
-    with pytest.raises(Error, match="ERR_INVALID_AUTH_CREDENTIALS"):  # it asked, and nobody answered
+    with pytest.raises(Error, match="ERR_INVALID_AUTH_CREDENTIALS"):  # it asked for a password
         context.new_page().goto(f"http://127.0.0.1:{closed.port}/")
     context.close()

@@ -1,4 +1,4 @@
-"""The page's other task: a number, its boxes over the picture, and the probabilities of each digit."""
+"""Numbers on the page: boxes over the picture, and the probabilities of each digit."""
 
 from collections.abc import Callable
 

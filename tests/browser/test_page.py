@@ -1,4 +1,4 @@
-"""The page, as people use it: write, bring a picture, read the answer, meet a refusal, find the way back."""
+"""The page: drawing, uploading, answers, errors, undo, keyboard, small screens."""
 
 import base64
 import re
@@ -54,7 +54,7 @@ def test_answers_while_the_pen_is_down(visit: Open) -> None:
     page = visit()
     page.draw(SEVEN, lift=False)
     page.reads(7)
-    expect(page["status"]).to_have_text("")  # what is heard is the answer to the whole
+    expect(page["status"]).to_have_text("")  # screen readers hear only the final answer
     page.page.mouse.up()
     expect(page["status"]).to_have_text("7, certain.")
 
@@ -121,7 +121,7 @@ def test_upload(visit: Open) -> None:
     assert not page.is_blank()
     page.choose(SEVEN_PNG)  # the same file once more
     page.reads(7)
-    page.draw(ONE)  # writing beside a picture starts anew
+    page.draw(ONE)  # drawing replaces a picture
     page.reads(1)
 
 
@@ -175,7 +175,7 @@ def test_take_a_photo(visit: Open) -> None:
     expect(page["camera"]).to_be_visible()
     page.page.keyboard.press("Escape")
     expect(page["camera"]).to_be_hidden()
-    assert not page.is_blank()  # Escape was for the dialog
+    assert not page.is_blank()  # Escape closed only the dialog
 
 
 def test_a_denied_camera_is_reported(visit: Open) -> None:
@@ -349,7 +349,7 @@ def test_by_keyboard_alone(visit: Open) -> None:
     assert reached == ["undo", "redo", "clear", "upload", "photograph"]
     page["undo"].focus()
     press("Enter")
-    expect(page["undo"]).to_be_focused()  # though there is nothing left to undo
+    expect(page["undo"]).to_be_focused()  # although there is nothing left to undo
     assert page["digit"].inner_text() == ""
     press("Tab")
     press("Space")
@@ -360,7 +360,7 @@ def test_by_keyboard_alone(visit: Open) -> None:
 
 
 def test_the_newest_answer_is_shown_though_an_older_one_comes_later(visit: Open) -> None:
-    """Nothing is aborted here, so that it is the order alone that is held."""
+    """Aborting is disabled here, so only the order of the answers counts."""
     page = visit(prepare=lambda context: context.add_init_script("AbortController.prototype.abort = () => {}"))
     with holding_the_first(page) as held:
         page.choose(drawing.png(3))
@@ -381,7 +381,7 @@ def test_an_outdated_request_is_cancelled(visit: Open) -> None:
         expect(page["read"]).to_have_attribute("aria-busy", "true")
         page.choose(SEVEN_PNG)
         page.reads(7)
-        assert page.page.evaluate("questions.map(({ signal }) => signal.aborted)") == [True, False]
+        assert page.page.evaluate("requests.map(({ signal }) => signal.aborted)") == [True, False]
 
 
 @pytest.mark.parametrize("width", [320, 390, 768, 900])
@@ -399,7 +399,7 @@ def test_narrow_screens_do_not_scroll_sideways(visit: Open, width: int) -> None:
     assert fits()
     box = page["digit"].bounding_box()
     assert box is not None
-    assert box["y"] + box["height"] < 700  # the answer is in sight of who writes
+    assert box["y"] + box["height"] < 700  # the answer is visible while drawing
     page.choose(b"seven", "a-very-long-file-name-" * 8)
     page.refusal()
     assert fits()

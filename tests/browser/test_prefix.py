@@ -1,4 +1,4 @@
-"""The pages below a path prefix in a real browser, behind a proxy that takes the prefix off and one that does not."""
+"""The pages below a path prefix in Chromium, behind a proxy that strips the prefix and one that does not."""
 
 import http.client
 import threading
@@ -21,9 +21,9 @@ def below() -> Iterator[Server]:
         yield started
 
 
-@pytest.fixture(params=[True, False], ids=["taken off", "left on"])
+@pytest.fixture(params=[True, False], ids=["stripped", "kept"])
 def proxy(request: pytest.FixtureRequest, below: Server) -> Iterator[str]:
-    """The address of a proxy that passes on what is below the prefix, and nothing else."""
+    """The address of a proxy that forwards only requests below the prefix."""
 
     class Handler(BaseHTTPRequestHandler):
         def log_message(self, format: str, *arguments: object) -> None: ...

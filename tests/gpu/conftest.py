@@ -1,4 +1,4 @@
-"""What trains is not read where TensorFlow is not installed."""
+"""Skip the tests of training without TensorFlow."""
 
 from importlib.util import find_spec
 

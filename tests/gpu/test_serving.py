@@ -1,4 +1,4 @@
-"""Serving on a GPU gives what serving on the CPU does. Where no GPU is, the CPU is held against itself.
+"""A GPU gives the answers of the CPU. Without a GPU the CPU is compared with itself.
 
 `make gpu-tests` runs this in an environment with CUDA.
 """
@@ -42,7 +42,7 @@ def model() -> bytes:
 
 @pytest.fixture(scope="module")
 def cpu(model: bytes) -> Engine:
-    """What is held to be right."""
+    """The reference."""
     return Engine.open(model)
 
 
@@ -54,7 +54,7 @@ def provider(request: pytest.FixtureRequest) -> Provider:
 
 @pytest.fixture(scope="module")
 def engine(model: bytes, provider: Provider) -> Engine:
-    """The same model on the provider under test."""
+    """The same model on the tested provider."""
     return Engine.open(model, provider=provider)
 
 

@@ -1,4 +1,4 @@
-"""Training on a GPU gives what training on the CPU does. Where no GPU is, the CPU is held against itself.
+"""Training on a GPU gives the results of the CPU. Without a GPU the CPU is compared with itself.
 
 `make gpu-tests` runs this in an environment with CUDA.
 """
@@ -68,7 +68,7 @@ def accuracy(fitted: fit.Fitted) -> float:
 
 @pytest.fixture(scope="module")
 def on_cpu(tmp_path_factory: pytest.TempPathFactory) -> fit.Fitted:
-    """What is held to be right."""
+    """The reference."""
     return train(tmp_path_factory.mktemp("run"), "cpu")
 
 
@@ -99,7 +99,7 @@ def test_the_same_seed_learns_as_much(
 
 
 class InterruptInEpochThree(keras.callbacks.Callback):  # type: ignore[misc]
-    """Presses Ctrl-C when two epochs are behind it."""
+    """Interrupts after two epochs."""
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:  # noqa: ARG002
         if epoch == 2:

@@ -1,4 +1,4 @@
-"""`python -m service predict` and `models`, as somebody runs them: arguments and files in, text and a status out."""
+"""The commands `python -m service predict`, `models` and `corrections`: output and exit status."""
 
 import json
 import os

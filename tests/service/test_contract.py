@@ -1,4 +1,4 @@
-"""The manifest: what is written is read again, and what is damaged is told."""
+"""The manifest: written, read back, rejected if damaged."""
 
 import json
 from pathlib import Path

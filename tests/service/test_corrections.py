@@ -1,4 +1,4 @@
-"""What is kept of corrections: whole files, few enough, whoever writes at once."""
+"""Stored corrections: whole files, limited in number and size, with several writers."""
 
 import errno
 import os

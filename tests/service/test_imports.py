@@ -1,4 +1,4 @@
-"""What a package imports is part of its contract: the service runs where no training tools are installed."""
+"""The service runs without training tools, and imports only what it needs."""
 
 import subprocess
 import sys
@@ -43,7 +43,7 @@ heavy = {"flask", "gunicorn", "werkzeug"} & set(sys.modules)
 assert not heavy, heavy
 """
 
-# What ONNX Runtime sends from is a thread.
+# ONNX Runtime would send telemetry from a thread.
 NO_TELEMETRY = """
 import os, numpy
 import service, training

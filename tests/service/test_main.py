@@ -1,4 +1,4 @@
-"""`python -m service`: what is said before a server starts, and that it does not start."""
+"""`python -m service`: messages and errors before the server starts."""
 
 import os
 import socket

@@ -1,4 +1,4 @@
-"""What was freed goes back to the system, although what is still in use lies between it."""
+"""Freed memory is returned to the system although the heap is fragmented."""
 
 import ctypes
 import subprocess

@@ -1,4 +1,4 @@
-"""The table of settings: what it reads, what it refuses, and in which words."""
+"""Settings: how they are parsed, and the errors."""
 
 from dataclasses import fields
 from importlib import metadata
@@ -37,7 +37,7 @@ def test_defaults() -> None:
         ("QUEUE_SECONDS", "5", 5),
         ("KEEPALIVE_SECONDS", "600", 600),
         ("GPU_MEMORY_MB", "512", 512),
-        ("WORKERS", "", available_cpus()),  # as compose passes on a variable that nobody has set
+        ("WORKERS", "", available_cpus()),  # Compose passes unset variables as empty ones
     ],
 )
 def test_a_variable_sets_its_setting(variable: str, text: str, value: Any) -> None:
@@ -108,7 +108,7 @@ def test_a_removed_setting_gives_a_warning(name: str, text: str) -> None:
         "ENV_PYTHON_VERSION=3.13",
     ],
 )
-def test_links_to_services_and_containers_are_passed_over(name: str, link: str) -> None:
+def test_variables_of_linked_services_and_containers_are_ignored(name: str, link: str) -> None:
     variable, _, value = link.partition("=")
     assert Settings.from_environ({f"{name}_{variable}": value}) == Settings()
 
@@ -139,7 +139,7 @@ def test_a_gpu_defaults_to_one_process_with_more_threads() -> None:
 
 @pytest.mark.parametrize("there", [True, False])
 def test_auto_expects_cuda_if_there_is_a_gpu(there: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "nvidiactl").touch()  # which the driver makes for itself
+    (tmp_path / "nvidiactl").touch()  # the driver's own device
     if there:
         (tmp_path / "nvidia3").touch()
     monkeypatch.setattr(module, "_DEVICES", tmp_path)

@@ -1,4 +1,4 @@
-"""What the tests of the HTTP side share."""
+"""Shared fixtures."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from tests import factory
 
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A models directory with version 1, for tests that leave it as it is."""
+    """A models directory with version 1, for tests that do not change it."""
     directory = tmp_path_factory.mktemp("models")
     factory.publish(directory)
     return directory

@@ -1,4 +1,4 @@
-"""Compressed bodies: unpacked within the limit, by every route."""
+"""Compressed bodies: decompressed within the limit, on every route."""
 
 import gzip
 import tracemalloc
@@ -15,7 +15,7 @@ from tests import drawing
 
 @pytest.mark.parametrize("content", [b"", b"abc", bytes(1000)])
 @pytest.mark.parametrize("encoding", ["gzip", "x-gzip", "deflate"])
-def test_each_encoding_is_unpacked(content: bytes, encoding: str) -> None:
+def test_supported_encodings_are_decompressed(content: bytes, encoding: str) -> None:
     packed = zlib.compress(content) if encoding == "deflate" else gzip.compress(content)
     assert unpacked(packed, encoding, 1000) == content
 
@@ -30,7 +30,7 @@ def test_deflate_is_decompressed_with_and_without_zlib_header(window: int) -> No
 
 
 @pytest.mark.parametrize("encoding", ["br", "zstd", "compress", "gzip, gzip", "", "x" * 1000])
-def test_another_is_refused(encoding: str) -> None:
+def test_other_encodings_are_rejected(encoding: str) -> None:
     with pytest.raises(UnsupportedMediaType) as caught:
         unpacked(b"abc", encoding, 1000)
     assert len(str(caught.value)) < 200
@@ -62,7 +62,7 @@ def test_a_decompression_bomb_stays_within_the_limit(pack: Any) -> None:
         tracemalloc.stop()
 
 
-def test_the_largest_body_is_just_allowed() -> None:
+def test_the_limit_applies_to_the_decompressed_body() -> None:
     assert len(unpacked(gzip.compress(bytes(1000)), "gzip", 1000)) == 1000
     with pytest.raises(TooLarge):
         unpacked(gzip.compress(bytes(1001)), "gzip", 1000)

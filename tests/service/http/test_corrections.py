@@ -1,4 +1,4 @@
-"""`POST /corrections`: what it takes, what it keeps, and that it is off unless a directory is set."""
+"""`POST /corrections`: what it accepts and stores. It is off unless a directory is set."""
 
 import base64
 import json
@@ -21,7 +21,7 @@ PICTURE = drawing.png(3)
 TEXT = base64.b64encode(PICTURE).decode()
 FORMS: dict[str, dict[str, Any]] = {
     "json": {"json": {"image": TEXT, "digit": 8}},
-    "json float": {"json": {"image": TEXT, "digit": 8.0}},  # to JSON as whole as 8
+    "json float": {"json": {"image": TEXT, "digit": 8.0}},  # the same number in JSON
     "json text": {"json": {"image": TEXT, "digit": "8"}},
     "form": {"data": {"image": (BytesIO(PICTURE), "3.png"), "digit": "8"}},
     "urlencoded": {"data": {"image": TEXT, "digit": "8"}, "content_type": "application/x-www-form-urlencoded"},
@@ -117,7 +117,7 @@ def test_index_and_page_say_that_corrections_are_on(client: Client) -> None:
     assert again.status_code == 304
 
 
-def test_without_a_directory_nothing_is_kept_and_the_answer_says_how_it_would_be(
+def test_without_a_directory_nothing_is_stored_and_the_error_names_the_setting(
     settings: Settings, tmp_path: Path
 ) -> None:
     here = open_service(replace(settings, corrections_dir=None))

@@ -1,4 +1,4 @@
-"""Pages of other sites: none may read an answer unless it is named."""
+"""CORS: pages of other origins may read answers only if their origin is listed."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""One shape for every error, on every route, whoever raises it; and the tree from which they come."""
+"""Every error has the same shape, on every route, whoever raises it."""
 
 import inspect
 import logging
@@ -35,7 +35,7 @@ def routes(app: Flask) -> list[tuple[str, set[str]]]:
 def test_each_route_refuses_each_other_method(app: Flask, client: Client) -> None:
     assert len(routes(app)) >= 5
     for path, _ in routes(app):
-        # Of all rules that the path fits: /v1/models/NAME:predict is a NAME too.
+        # By all rules that match the path: /v1/models/NAME:predict is a NAME too.
         methods = set(app.url_map.bind("localhost").allowed_methods(path))
         for method in {"GET", "POST", "PUT", "PATCH", "DELETE", "TRACE"} - methods:
             response = client.open(path, method=method)

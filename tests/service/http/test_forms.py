@@ -1,4 +1,4 @@
-"""Multipart forms: what is read, and a sentence for each way in which one can be broken."""
+"""Multipart forms: how they are read, and the error for each kind of broken form."""
 
 import random
 from dataclasses import replace
@@ -51,7 +51,7 @@ def test_the_bytes_decide_and_not_the_declared_type(head: str, filename: str) ->
 @pytest.mark.parametrize(
     "content_type", ['multipart/form-data; boundary="b"', "Multipart/Form-Data; charset=utf-8; BOUNDARY=b"]
 )
-def test_a_boundary_in_each_writing(content_type: str) -> None:
+def test_syntax_variants_of_the_boundary(content_type: str) -> None:
     assert read(field("image", b"abc") + END, content_type) == ({}, [b"abc"])
 
 
@@ -61,7 +61,7 @@ def test_fields_beside_the_file_and_files_in_their_order() -> None:
     assert read(field("image", b"1") + field("image", b"2") + END)[1] == [b"1", b"2"]  # /predict says what is wrong
 
 
-def test_text_around_the_form_is_passed_over() -> None:
+def test_text_after_the_form_is_ignored() -> None:
     assert read(field("image", b"abc") + END + b"\r\n")[1] == [b"abc"]
 
 

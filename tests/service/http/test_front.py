@@ -1,4 +1,4 @@
-"""Admission at the door: how long requests and their pictures may have waited."""
+"""Admission: how long requests and their pictures may wait."""
 
 from pathlib import Path
 from time import perf_counter
@@ -19,7 +19,7 @@ def front(models: Path) -> Front:
 
 
 @pytest.mark.parametrize(("waited", "status"), [(0, 200), (60, 429)])
-def test_a_request_that_waited_too_long_for_the_door_is_rejected(front: Front, waited: float, status: int) -> None:
+def test_a_request_that_waited_too_long_is_rejected(front: Front, waited: float, status: int) -> None:
     async def after_a_wait(scope: dict[str, Any], receive: Any, send: Any) -> None:
         scope["state"]["received"] = perf_counter() - waited
         await front(scope, receive, send)
@@ -28,8 +28,8 @@ def test_a_request_that_waited_too_long_for_the_door_is_rejected(front: Front, w
     assert client.post("/predict", data=drawing.png(7), content_type="image/png").status_code == status
 
 
-def test_only_the_first_large_picture_of_a_batch_may_be_too_late(front: Front, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The others follow at once, and a batch that has begun is not given up."""
+def test_only_the_first_large_picture_of_a_batch_may_be_rejected(front: Front, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A batch that has begun is finished."""
     patient = []
     take = front._turns.take
 

@@ -1,4 +1,4 @@
-"""The metrics: what a request leaves behind, and that all workers count as one, whatever becomes of them."""
+"""Metrics: what a request changes, and the totals over all workers, including dead ones."""
 
 import os
 import signal
@@ -32,7 +32,7 @@ from tests.server import Server, multipart, running
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
-# Dashboards and alerts of others rest on these: names, kinds and labels stay.
+# Users' dashboards and alerts depend on these names, types and labels.
 METRICS = {
     "digits_requests_total": ("counter", {"route", "method", "status"}),
     "digits_requests_in_flight": ("gauge", set()),
@@ -324,7 +324,7 @@ def get(server: Server) -> Samples:
 
 
 def eventually(server: Server, holds: Callable[[Samples], bool], seconds: float = 10) -> Samples:
-    """Return a scrape for which that holds; who answers is left to the kernel."""
+    """Return the first scrape for which `holds` is true; any worker may answer it."""
     deadline = time.monotonic() + seconds
     while True:
         try:
@@ -359,7 +359,7 @@ def test_a_killed_worker_keeps_its_counts_but_not_its_gauges(server: Server) -> 
     eventually(server, lambda samples: of(samples, "digits_predictions_total") == 30)
     with ExitStack() as held:
         many = multipart([("image", drawing.encode(drawing.digit(7, side=2500, size=2000)))] * 8)
-        for _ in range(4):  # requests that take long, in flight when their worker dies
+        for _ in range(4):  # slow requests, in flight when their worker dies
             held.enter_context(closing(server.connect())).request("POST", "/predict/batch", *many)
         eventually(server, lambda samples: of(samples, "digits_requests_in_flight") == 5)
         for worker in server.workers():

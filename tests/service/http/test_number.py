@@ -1,4 +1,4 @@
-"""`/predict/number`, through a client: numbers, where their digits stand, what is no digit, what is refused."""
+"""`/predict/number` over HTTP: numbers, the boxes of their digits, skipped marks, errors."""
 
 import base64
 import re
@@ -59,7 +59,7 @@ def test_boxes_are_in_pixels_of_the_picture_as_sent_and_upright(client: Client) 
 
 
 @pytest.mark.parametrize("size", [(4000, 3000), (4001, 2999), (1801, 900)])
-def test_reduction_is_what_decoding_took(size: tuple[int, int]) -> None:
+def test_reduction_is_the_scale_of_decoding(size: tuple[int, int]) -> None:
     for kind in ("PNG", "JPEG"):
         content = drawing.encode(Image.new("L", size, 200), kind)
         grey = decode(content, max_pixels=100_000_000)

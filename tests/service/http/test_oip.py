@@ -46,7 +46,7 @@ def packed(*elements: bytes) -> bytes:
 
 
 def probabilities(response: Any) -> npt.NDArray[np.float32]:
-    """Return the output of an answer, whichever way it came, float32 [N, 10]."""
+    """Return the output of an answer in JSON or binary, float32 [N, 10]."""
     assert response.status_code == 200, response.get_data()
     body, length = response.get_data(), response.headers.get(LENGTH)
     answer = json.loads(body[: int(length)] if length else body)
@@ -519,7 +519,7 @@ def test_bad_index_request(client: Client, body: bytes) -> None:
 
 
 @pytest.mark.parametrize("path", ["models/mnist-dmlp/load", "models/mnist-dmlp/unload", "models/mnist-dmlp"])
-def test_nothing_loads_or_unloads_at_a_clients_word(client: Client, path: str) -> None:
+def test_clients_cannot_load_or_unload_models(client: Client, path: str) -> None:
     assert refusal(client.post(f"/v2/repository/{path}", json={}))[:2] == (404, "not_found")
     assert client.get("/readyz").status_code == 200
 

@@ -1,4 +1,4 @@
-"""`/openapi.json` and `/docs` as such: whole, valid, fast. `test_openapi_holds.py` asks whether they are true."""
+"""`/openapi.json` and `/docs`: complete, valid, fast. `test_openapi_holds.py` compares it with the service."""
 
 import re
 from pathlib import Path
@@ -115,7 +115,7 @@ def test_each_answer_names_its_request(document: Document) -> None:
     assert all({"X-Request-ID", "X-Content-Type-Options"} <= answer["headers"].keys() for answer in own)
 
 
-def test_references_lead_somewhere_and_all_is_referred_to(document: Document) -> None:
+def test_references_resolve_and_every_component_is_used(document: Document) -> None:
     parts = document["components"]
     there = {f"#/components/{kind}/{name}" for kind, named in parts.items() for name in named}
     assert references(document) == there - {f"#/components/securitySchemes/{name}" for name in SCHEMES}
@@ -152,7 +152,7 @@ def test_document_says_which_routes_require_a_key(tmp_path: Path) -> None:
     assert made["components"]["securitySchemes"].keys() == SCHEMES
 
 
-def test_it_is_made_once_and_known_again(client: Client) -> None:
+def test_it_is_generated_once_and_has_an_etag(client: Client) -> None:
     first = client.get("/openapi.json")
     started = perf_counter()
     again = [client.get("/openapi.json", headers={"If-None-Match": first.headers["ETag"]}) for _ in range(20)]

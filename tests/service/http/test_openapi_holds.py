@@ -1,6 +1,6 @@
-"""The document is the truth: schemathesis asks the running service what the document allows, and what it does not.
+"""The service behaves as its OpenAPI document says: schemathesis sends it valid and invalid requests.
 
-It asks the same in each run; with `OPENAPI_EXAMPLES=10000`, so many random questions of each operation.
+They are the same in every run; `OPENAPI_EXAMPLES=10000` sends that many random ones to each operation.
 """
 
 import base64
@@ -33,9 +33,9 @@ LONG = os.environ.get("OPENAPI_EXAMPLES")
 LIMITS = {"max_upload_bytes": 1 << 20, "max_pixels": 1_000_000, "max_batch": 4}
 LENGTH = "Inference-Header-Content-Length"
 FORMATS = {"image/jpeg": "JPEG", "image/gif": "GIF", "image/bmp": "BMP", "image/webp": "WEBP"}
-# Schemathesis draws no digits, and the sizes of a tensor and of its data do not agree by chance.
+# Generated files are not pictures, and generated data rarely has the size that its shape says.
 NO_PICTURE, NO_TENSOR = [200, 415, 422], [200, 400, 404, 415, 422]
-TOO_MANY_PARTS = [200, 413]  # a form may have fields that nobody asked for, and no schema can say how many
+TOO_MANY_PARTS = [200, 413]  # a schema cannot limit the number of unknown form fields
 _MORE = CoverageScenario.OBJECT_UNEXPECTED_PROPERTIES
 
 DOCUMENT = door.client_for(Settings(models_dir=Path("none"), **LIMITS)).get("/openapi.json").get_json()
@@ -62,7 +62,7 @@ CONFIGURATION = {
 
 
 def strict(schema: Any) -> Any:
-    """Return the schema with all that it does not name forbidden: what the service answers has to be documented."""
+    """Return the schema with unknown properties forbidden, so that answers must be documented in full."""
     if isinstance(schema, list):
         return [strict(part) for part in schema]
     if not isinstance(schema, dict):
@@ -78,27 +78,27 @@ def strict_in_its_answers(document: dict[str, Any]) -> dict[str, Any]:
     return {**document, "components": {**parts, **answered}}
 
 
-schemathesis.openapi.media_type("image/bmp", st.binary(min_size=1))  # of the others it has samples
+schemathesis.openapi.media_type("image/bmp", st.binary(min_size=1))  # schemathesis has samples of the other types
 api = schemathesis.openapi.from_dict(
     strict_in_its_answers(DOCUMENT), config=SchemathesisConfig.from_dict(CONFIGURATION)
 )
 
 
 def lot(case: schemathesis.Case, most: int) -> int:
-    """Return a number below `most` that follows from what schemathesis has put into the body."""
+    """Return a number below `most` that depends on the generated body."""
     return zlib.crc32(repr(case.body).encode()) % most
 
 
 def with_digits(case: schemathesis.Case, *, allowed: bool) -> list[int]:
-    """Put pictures into a body that may have any, every second time, and return the digits in them.
+    """Put real digits into every second body that has pictures, and return them.
 
-    And each time where something else in the request is not `allowed`: a bad picture would be refused anyway.
+    If the rest of the request is not `allowed`, into every body: a bad picture would hide that error.
     """
     name = case.operation.definition.raw["operationId"].removesuffix("_of_version")
     fill = {
         "predict": fill_one,
         "predict_number": fill_one,
-        "correct": fill_told,
+        "correct": fill_correction,
         "predict_batch": fill_many,
         "infer": fill_tensor,
     }.get(name)
@@ -108,7 +108,7 @@ def with_digits(case: schemathesis.Case, *, allowed: bool) -> list[int]:
         case.path_parameters["version"] = "1"
     label = lot(case, 10)
     labels = fill(case, [label, (label + 1) % 10, (label + 2) % 10][: 1 + lot(case, 3)])
-    case._record_starting_state()  # else it would judge the case anew, and bytes are no text as the schema wants it
+    case._record_starting_state()  # or schemathesis would validate the body again, and bytes are no text
     return labels
 
 
@@ -119,13 +119,13 @@ def fill_one(case: schemathesis.Case, labels: list[int]) -> list[int]:
     return labels[:1]
 
 
-def fill_told(case: schemathesis.Case, labels: list[int]) -> list[int]:
+def fill_correction(case: schemathesis.Case, labels: list[int]) -> list[int]:
     if not isinstance(case.body, dict):
         return []
-    told = case.body["digit"]
+    digit = case.body["digit"]
     fill_one(case, labels)
-    case.body = {**case.body, "digit": told}
-    return [int(told)]
+    case.body = {**case.body, "digit": digit}
+    return [int(digit)]
 
 
 def fill_many(case: schemathesis.Case, labels: list[int]) -> list[int]:
@@ -136,7 +136,7 @@ def fill_many(case: schemathesis.Case, labels: list[int]) -> list[int]:
 
 
 def fill_tensor(case: schemathesis.Case, labels: list[int]) -> list[int]:
-    """Give the input the form and the type that its body has drawn, as JSON or as binary data."""
+    """Put digits into the input, as JSON or binary data, of a datatype that depends on the body."""
     images = digits(*labels)
     pictures = [drawing.png(label) for label in labels]
     datatype = ["BYTES", *DTYPES][lot(case, 1 + len(DTYPES))]
@@ -160,7 +160,7 @@ def base64_of(content: bytes) -> str:
 
 
 def digits_in(response: schemathesis.Response) -> list[int]:
-    """Return the digits that any of the answers names."""
+    """Return the digits in the answer of any route."""
     text = response.content[: int(response.headers.get(LENGTH.lower(), [len(response.content)])[0])]
     answer = json.loads(text)
     if "outputs" in answer:
@@ -209,11 +209,10 @@ def test_tested_document_is_the_served_one(address: str, session: requests.Sessi
 @pytest.mark.timeout(0 if LONG else 300)
 @api.parametrize()
 @settings(deadline=None)
-def test_each_answer_is_a_documented_one(case: schemathesis.Case, address: str, session: requests.Session) -> None:
+def test_every_answer_is_documented(case: schemathesis.Case, address: str, session: requests.Session) -> None:
     allowed, body = case.meta.generation.mode.is_positive, case.meta.components.get(ParameterLocation.BODY)
     digits = with_digits(case, allowed=allowed) if body and body.mode.is_positive else []
-    # One bad picture leaves the others of a batch answered, and a form that holds one file is a list of one. And what a
-    # query has beside is nobody's concern.
+    # A batch is answered with 200 even if its pictures are bad, and unknown query parameters may be ignored.
     one_of_many = case.path == "/predict/batch" and not digits
     harmless = one_of_many or getattr(case.meta.phase.data, "scenario", None) == _MORE
     beside = [CHECKS.get_one("negative_data_rejection")] if harmless else []

@@ -1,4 +1,4 @@
-"""The page as files: who gets it, with which headers, and that it needs nothing from elsewhere."""
+"""The files of the page: who gets them, their headers, and that they load nothing from other hosts."""
 
 import re
 import tomllib
@@ -49,7 +49,7 @@ def test_page_needs_no_model(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_files_are_served_with_their_type_and_known_again(client: Client, name: str) -> None:
+def test_files_are_served_with_type_and_etag(client: Client, name: str) -> None:
     response = client.get(f"/static/{name}", buffered=True)
     assert response.status_code == 200
     assert response.mimetype.replace("application/java", "text/java") == TYPES[Path(name).suffix]
@@ -110,7 +110,7 @@ def test_page_has_nothing_inline(elements: Elements) -> None:
 
 
 def test_page_refers_to_its_own_files_and_relatively(elements: Elements) -> None:
-    """Relative, so that it works below any path of a proxy."""
+    """Relative links work below any path prefix."""
     assert {f"static/{name}" for name in FILES} | {"docs"} >= set(elements.references)
     imported = {name for path in STATIC.glob("*.js") for name in re.findall(r'from "\./(.+)"', path.read_text("utf-8"))}
     assert imported | {"main.js"} == {path.name for path in STATIC.glob("*.js")}

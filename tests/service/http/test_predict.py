@@ -1,4 +1,4 @@
-"""`/predict` and `/predict/batch`, through a client, as an app developer would use them."""
+"""`/predict` and `/predict/batch` over HTTP."""
 
 import base64
 import json
@@ -63,7 +63,7 @@ def test_probabilities_are_those_of_the_model(here: Service, client: Client) -> 
     [
         {"data": {"image": (drawing.png(5), "a.png")}},
         {"data": drawing.png(5), "content_type": "image/png"},
-        {"data": drawing.png(5), "content_type": "image/jpeg"},  # the bytes tell, not the client
+        {"data": drawing.png(5), "content_type": "image/jpeg"},  # the bytes decide, not the declared type
         {"data": drawing.png(5), "content_type": "application/octet-stream"},
         {"json": {"image": base64_of(drawing.png(5))}},
         {"json": {"image": "data:image/png;base64," + base64_of(drawing.png(5))}},
@@ -122,9 +122,9 @@ def test_bad_query(client: Client, route: str, query: str) -> None:
         {"query_string": "seen=1", "data": {"image": (drawing.png(6), "a.png"), "top_k": "2"}},
         {"data": {"image": base64_of(drawing.png(6)), "top_k": "2", "seen": "true"}},  # urlencoded
     ],
-    ids=["query", "JSON", "texts in JSON", "the query goes before", "form", "query and form", "urlencoded"],
+    ids=["query", "JSON", "texts in JSON", "the query wins", "form", "query and form", "urlencoded"],
 )
-def test_options_stand_in_the_query_a_form_or_json(client: Client, asked: dict[str, Any]) -> None:
+def test_options_are_read_from_query_form_and_json(client: Client, asked: dict[str, Any]) -> None:
     answer = client.post("/predict", **with_files(asked)).get_json()
     assert (answer["digit"], len(answer["top_k"]), "seen" in answer) == (6, 2, True)
 
@@ -171,7 +171,7 @@ def test_the_error_names_an_unknown_parameter(client: Client, route: str, query:
 @pytest.mark.parametrize("name", ["Image", "IMAGE", "image ", "topk", "comment", "file", ""])
 @pytest.mark.parametrize("route", ["/predict", "/predict/batch"])
 def test_the_error_names_an_unknown_field(client: Client, route: str, name: str) -> None:
-    """The same by every way: alone or beside the picture, in a form or in JSON, as a file or as a text."""
+    """In a form or in JSON, alone or beside the picture, as a file or as text."""
     good = "image" if route == "/predict" else "images"
     value: Any = base64_of(drawing.png())
     for request in (

@@ -1,4 +1,4 @@
-"""Below a path prefix, which the proxy takes off or not: every route, and what the pages refer to."""
+"""A path prefix, stripped by the proxy or not: routes, and links of the pages."""
 
 import re
 from hashlib import sha256
@@ -20,11 +20,11 @@ def client_with(settings: Settings, **more: object) -> Client:
     return door.client_of(Front(open_service(Settings(**given))))  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("taken_off", [True, False])
+@pytest.mark.parametrize("stripped", [True, False])
 @pytest.mark.parametrize("prefix", ["/ml/digits", "/ml/digits/", "/d", "/"])
-def test_every_route_works(settings: Settings, prefix: str, taken_off: bool) -> None:
+def test_every_route_works(settings: Settings, prefix: str, stripped: bool) -> None:
     client = client_with(settings, root_path=prefix)
-    before = "" if taken_off else prefix.rstrip("/")
+    before = "" if stripped else prefix.rstrip("/")
     for path in ("/", "/livez", "/readyz", "/docs", "/openapi.json", "/static/main.js", "/metrics", "/v1/models"):
         assert client.get(before + path).status_code == 200, path
     answer = client.post(before + "/predict", data=drawing.png(7), content_type="image/png")
@@ -33,10 +33,10 @@ def test_every_route_works(settings: Settings, prefix: str, taken_off: bool) -> 
 
 
 @pytest.mark.parametrize("address", ["/ml/digits", "/ml/digits/", "/ml/digits/docs"])
-@pytest.mark.parametrize("taken_off", [True, False])
-def test_links_of_a_page_are_below_the_prefix(settings: Settings, address: str, taken_off: bool) -> None:
+@pytest.mark.parametrize("stripped", [True, False])
+def test_links_of_a_page_are_below_the_prefix(settings: Settings, address: str, stripped: bool) -> None:
     client = client_with(settings, root_path="/ml/digits")
-    asked = (address.removeprefix("/ml/digits") or "/") if taken_off else address
+    asked = (address.removeprefix("/ml/digits") or "/") if stripped else address
     page = client.get(asked, headers=HTML)
     text = page.get_data(as_text=True)
     base = re.search('<base href="(.*?)">', text)
@@ -70,7 +70,7 @@ def test_without_a_prefix_a_page_is_the_file(client: Client) -> None:
         ("https://evil.example/", "/mine/"),
     ],
 )
-def test_a_trusted_proxy_may_say_it(settings: Settings, sent: str, base: str) -> None:
+def test_a_trusted_proxy_may_set_the_prefix(settings: Settings, sent: str, base: str) -> None:
     headers = {**HTML, "X-Forwarded-Prefix": sent}
     trusting = client_with(settings, trusted_proxies=1, root_path="/mine")
     assert f'<base href="{base}">' in trusting.get("/", headers=headers).get_data(as_text=True)
@@ -79,7 +79,7 @@ def test_a_trusted_proxy_may_say_it(settings: Settings, sent: str, base: str) ->
     assert "<base" not in other.get("/", headers=headers).get_data(as_text=True), "nobody else may"
 
 
-def test_keys_are_demanded_below_a_prefix_too(settings: Settings) -> None:
+def test_keys_are_required_below_a_prefix_too(settings: Settings) -> None:
     client = client_with(settings, root_path="/ml", api_key_file=(sha256(b"a-key-of-enough-letters").digest(),))
     for path in ("/ml/metrics", "/metrics", "/ml", "/ml/v2"):
         assert client.get(path).status_code == 401

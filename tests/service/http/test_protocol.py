@@ -1,4 +1,4 @@
-"""What the server bounds: idle connections, pictures of a request, waits. Clients that are worse: test_bad_clients."""
+"""Limits of the server: idle connections, pictures of a request, waiting times. See also test_bad_clients.py."""
 
 import http.client
 import json
@@ -19,7 +19,7 @@ from tests.server import Server, multipart, running
 
 @pytest.fixture(scope="module")
 def server(models: Path) -> Iterator[Server]:
-    """A server with one worker that reads one large picture at a time, for which nobody waits longer than a second."""
+    """A server that reads one large picture at a time, and rejects requests that would wait longer than a second."""
     with running(MODELS_DIR=models, THREADS=1, QUEUE_SECONDS=1) as started:
         started.wait_for("/readyz")
         yield started
@@ -38,7 +38,7 @@ def read(connection: socket.socket) -> tuple[int, dict[str, str]]:
 
 
 @pytest.mark.slow
-def test_a_silent_client_is_closed_without_a_word(server: Server) -> None:
+def test_a_silent_client_is_disconnected(server: Server) -> None:
     with closing(connect(server)) as connection:
         assert connection.recv(1) == b""
 

@@ -1,6 +1,6 @@
-"""One client, two servers: what Triton and the service both answer, on the models directory of this repository.
+"""The same requests to the service and to Triton, on the models directory of this repository.
 
-Triton's part runs where one serves that directory: TRITON_URL=HOST:PORT of its HTTP port.
+TRITON_URL=HOST:PORT names the HTTP port of a Triton that serves this directory.
 """
 
 import json
@@ -34,11 +34,11 @@ class Answering:
 
     @property
     def is_triton(self) -> bool:
-        """Whether it is Triton, by its own words."""
+        """Whether it is Triton."""
         return bool(self.client.get_server_metadata()["name"] == "triton")
 
     def ask(self, path: str, body: bytes | None, **headers: str) -> tuple[int, bytes]:
-        """Return the status and the body of the answer; where there is no body to send, the request is a GET."""
+        """Return the status and the body of the answer; without a body the request is a GET."""
         with closing(HTTPConnection(self.url, timeout=30)) as connection:
             named = {name.replace("_", "-"): value for name, value in headers.items()}
             connection.request("GET" if body is None else "POST", path, body, named)
@@ -187,7 +187,7 @@ def test_id_comes_back(server: Answering, name: str) -> None:
     assert answer.get("id", "") == name
 
 
-def test_all_outputs_are_binary_where_the_request_says_so(server: Answering) -> None:
+def test_a_request_can_ask_for_binary_output(server: Answering) -> None:
     body = request(IMAGE, parameters={"binary_data_output": True})
     status, answer = server.ask(INFER, body)
     head, raw = answer[:-40], answer[-40:]
@@ -230,10 +230,10 @@ REFUSED = {
 
 
 def refused(server: Answering, path: str, body: bytes | None, **headers: str) -> None:
-    """Hold that an error is answered, in JSON; Triton says 500 for some of what a client does wrong."""
+    """Check that the answer is an error in JSON; Triton answers some client errors with 500."""
     status, answer = server.ask(path, body, **headers)
     assert 400 <= status < (600 if server.is_triton else 500)
-    if status != 405:  # Triton says nothing then
+    if status != 405:  # Triton's has no body
         assert json.loads(answer)["error"]
 
 

@@ -1,4 +1,4 @@
-"""Connections are dealt out among the workers, and a worker that takes none stops nobody."""
+"""Connections are distributed over the workers, and a stopped worker delays nobody."""
 
 import os
 import signal
@@ -14,7 +14,7 @@ from tests import drawing, factory
 from tests.server import Server, running
 
 WORKERS, CONNECTIONS = 3, 12
-LEAST = 2  # of its 4 takes a worker that a busy machine keeps from its processor for longer than it is waited for
+LEAST = 2  # of 4: on a busy machine a worker may accept too late
 
 
 def test_a_worker_has_fewest_where_no_other_holds_fewer() -> None:

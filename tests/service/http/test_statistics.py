@@ -1,4 +1,4 @@
-"""Triton's statistics: what was asked, run and refused, of one process and of all workers."""
+"""Triton's statistics of one process, and over all workers."""
 
 import io
 import time

@@ -1,4 +1,4 @@
-"""Tensors of each datatype, in each form in which clients send them."""
+"""Tensors of every datatype, in JSON and binary."""
 
 import base64
 import json
@@ -61,7 +61,7 @@ def test_whole_grey_levels_are_those_of_every_datatype(datatype: str) -> None:
 
 
 @pytest.mark.parametrize("datatype", FLOATS)
-def test_from_0_to_1_is_all_levels_too(datatype: str) -> None:
+def test_floats_from_0_to_1_are_scaled(datatype: str) -> None:
     values = (ALL_LEVELS / 255).astype(DTYPES[datatype])
     for found in (in_binary(values, datatype), images_in(in_json(values, datatype))):
         np.testing.assert_array_equal(found, ALL_LEVELS)
@@ -69,7 +69,7 @@ def test_from_0_to_1_is_all_levels_too(datatype: str) -> None:
 
 @pytest.mark.parametrize("datatype", DTYPES)
 def test_a_blank_and_a_single_1(datatype: str) -> None:
-    """Whole numbers are levels: 1 is nearly background; floats of nothing above 1 run to 1, which is ink."""
+    """In integers 1 is almost background; in floats up to 1 it is ink."""
     values = np.zeros((1, 28, 28))
     np.testing.assert_array_equal(in_binary(values, datatype), values)
     values[0, 3, 4] = 1

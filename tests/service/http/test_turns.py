@@ -1,4 +1,4 @@
-"""Turns at the processor: how many at a time, in which order, and who is refused."""
+"""`Turns`: limited concurrency, order of arrival, rejection."""
 
 import asyncio
 import contextvars
@@ -84,7 +84,7 @@ def test_only_requests_that_wait_too_long_are_rejected() -> None:
 def test_a_request_that_cannot_be_in_time_is_rejected_at_once() -> None:
     async def work() -> None:
         turns = Turns(1, 0.3)
-        await turns.take(time.sleep, 1.0)  # so long takes a turn
+        await turns.take(time.sleep, 1.0)  # how long a turn takes
         waiting = [asyncio.create_task(turns.take(time.sleep, 0.05, patient=True)) for _ in range(8)]
         await asyncio.sleep(0.02)
         started = time.monotonic()
@@ -125,7 +125,7 @@ def test_a_cancelled_request_takes_no_turn() -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="threads have a priority of their own on Linux alone")
-def test_the_threads_go_behind_the_loop() -> None:
+def test_the_threads_have_a_lower_priority_than_the_loop() -> None:
     async def work() -> int:
         return await Turns(1, 1).take(os.getpriority, os.PRIO_PROCESS, 0)
 

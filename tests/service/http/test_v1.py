@@ -1,4 +1,4 @@
-"""KServe's first protocol: grey levels and pictures in rows, by the door and by Flask."""
+"""KServe's V1 protocol: grey levels and pictures as instances."""
 
 import base64
 from typing import Any

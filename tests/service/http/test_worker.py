@@ -1,4 +1,4 @@
-"""The real server in a process of its own: what only gunicorn, sockets and signals can show."""
+"""The real server: what needs gunicorn, sockets and signals."""
 
 import json
 import os
@@ -20,7 +20,7 @@ from tests.server import Server, running
 
 @pytest.fixture(scope="module")
 def server(models: Path) -> Iterator[Server]:
-    """A server that the tests share which leave it as it is."""
+    """A server for tests that do not change it."""
     with running(MODELS_DIR=models, WORKERS=2, MAX_UPLOAD_BYTES=100_000, LOG_FORMAT="json") as started:
         started.wait_for("/readyz")
         yield started
@@ -62,7 +62,7 @@ def test_the_main_thread_has_priority_over_computing_threads(models: Path) -> No
 def test_an_answer_reaches_a_client_still_sending(models: Path, path: str, content_type: str, status: int) -> None:
     with running(MODELS_DIR=models) as server:
         server.wait_for("/readyz")
-        # More than the buffers of a socket hold, below and above the limit, which comes before everything else.
+        # More than socket buffers hold, below and above the size limit, which is checked first.
         for size, expected in ((10 << 20, status), (20 << 20, 413)):
             found, answer = server.request("POST", path, bytes(size), content_type=content_type)
             assert (found, set(answer)) == (expected, {"error", "code"})

@@ -85,18 +85,18 @@ def test_self_test_images_are_the_same_everywhere() -> None:
 )
 def test_warming_up_runs_the_powers_of_two_and_the_most(most: int, sizes: list[int]) -> None:
     assert batch_sizes(most) == sizes
-    session = Remembering()
+    session = Recording()
     Engine(session, "cpu", "model.onnx").warm_up(most)
     assert session.sizes == sizes
 
 
 def test_a_gpu_with_too_little_memory_is_not_used() -> None:
     with pytest.raises(ProviderError, match=r"run 4 images at a time: raise DIGITS_GPU_MEMORY_MB, .* Out of memory\.$"):
-        Engine(Remembering(largest=3), "cuda", "model.onnx").warm_up(8)
+        Engine(Recording(largest=3), "cuda", "model.onnx").warm_up(8)
 
 
-class Remembering:
-    """In the place of a session: keeps the size of each batch, and fails at those above `largest`."""
+class Recording:
+    """Stands in for a session: records batch sizes, and fails above `largest`."""
 
     def __init__(self, largest: int = 1 << 16) -> None:
         self.sizes: list[int] = []

@@ -1,4 +1,4 @@
-"""The queue in front of the model: who shares a run, and that nobody gets another's answer."""
+"""The queue: which requests share a run, and that answers are not mixed up."""
 
 import asyncio
 import threading
@@ -14,7 +14,7 @@ from service.inference.queue import Queue
 
 
 def images(*levels: int) -> Images:
-    """Return blank images, uint8 [N, 28, 28], that tell who they are by their level."""
+    """Return images of one level each, uint8 [N, 28, 28]."""
     return np.stack([np.full((28, 28), level, np.uint8) for level in levels])
 
 
@@ -23,7 +23,7 @@ def levels(rows: Probabilities) -> list[int]:
 
 
 class Recorder:
-    """Answers with the level of each image, as its model is called, and keeps what it ran on."""
+    """Answers with the level of each image, and records its batches."""
 
     def __init__(self) -> None:
         self.runs: list[tuple[str, list[int]]] = []
@@ -52,7 +52,7 @@ def test_requests_of_one_loop_iteration_share_a_run() -> None:
     assert compute.runs == [("a", [10, 11, 12, 20, 21, 22, 30, 31, 32])]
 
 
-def test_pictures_come_first_in_a_run_and_everybody_gets_his_own() -> None:
+def test_pictures_come_first_in_a_run_and_answers_are_not_mixed_up() -> None:
     compute = Recorder()
 
     async def work() -> list[Any]:

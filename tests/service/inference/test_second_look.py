@@ -1,4 +1,4 @@
-"""The second look: whom it changes, and how."""
+"""The second look: which answers it changes, and how."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ from tests import factory
 
 
 class Counting:
-    """An engine that keeps how many images each run had."""
+    """An engine that records its batch sizes."""
 
     def __init__(self, engine: Engine) -> None:
         self.runs: list[int] = []

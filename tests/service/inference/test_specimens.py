@@ -1,4 +1,4 @@
-"""The service's own digits: what they are, and that a trained model reads them."""
+"""The digits that the service draws, and that a trained model reads them."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Which version serves: as the directory changes, and whatever is wrong in it."""
+"""Which version serves, as the directory changes and with defects in it."""
 
 import logging
 import shutil

@@ -21,7 +21,7 @@ SWAPPED = [0, 1, 2, 3, 9, 5, 6, 7, 8, 4]
 
 
 def after(models: Path, told: list[str]) -> ModelStore:
-    """Return the store that served version 1 and has looked again; `told` receives the codes of its refusals."""
+    """Return a store that has refreshed; `told` receives the codes of rejected versions."""
     store = model_store(Settings(models_dir=models, provider="cpu"))
     store.report = lambda serving: told.append(serving) if isinstance(serving, str) else None
     store.refresh()
@@ -29,7 +29,7 @@ def after(models: Path, told: list[str]) -> ModelStore:
 
 
 def refusal(models: Path) -> tuple[str, str]:
-    """Return the code and the reason for which the newest version was refused, while version 1 serves."""
+    """Return the code and the reason why the newest version was rejected, while version 1 serves."""
     told: list[str] = []
     store = after(models, told)
     assert store.serving

@@ -1,4 +1,4 @@
-"""Decoding against expectations that are computed here and not by the code under test, to a level or two."""
+"""Decoding against values that are computed here, within a level or two."""
 
 import struct
 from io import BytesIO

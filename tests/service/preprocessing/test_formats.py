@@ -1,4 +1,4 @@
-"""What is taken out of a file: the pixels' own blocks, the size, the orientation, and nothing that has no end."""
+"""Parsing of files: pixel data, size and orientation; everything else is left out, and endless files are rejected."""
 
 import re
 import struct
