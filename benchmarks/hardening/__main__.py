@@ -32,7 +32,7 @@ def main(arguments: list[str]) -> int:
         scores = [_run(number, plan) for number in chosen.rows]
     finally:
         proxied.remove()
-    return int(any(score.lost for score in scores))
+    return int(any(score.failed for score in scores))
 
 
 def _run(number: int, plan: Plan) -> Score:
@@ -42,7 +42,7 @@ def _run(number: int, plan: Plan) -> Score:
     except Exception as error:
         score = Score()
         score.check(False, f"the row itself failed: {type(error).__name__}: {error}")
-    counts = f"{score.tried:,} | {score.passed:,} | {score.lost:,} | {time.monotonic() - started:.0f}"
+    counts = f"{score.tried:,} | {score.passed:,} | {score.failed:,} | {time.monotonic() - started:.0f}"
     print(f"| {number} | {module.TITLE} | {counts} | {score.verdict} |")
     print("".join(f"      {line}\n" for line in (f"expected: {module.EXPECTED}", *score.lines())), end="", flush=True)
     return score

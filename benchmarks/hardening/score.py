@@ -11,29 +11,29 @@ class Score:
 
     tried: int = 0
     passed: int = 0
-    losses: list[str] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     not_run: str = ""
 
     @property
-    def lost(self) -> int:
+    def failed(self) -> int:
         """The number of failed checks."""
         return self.tried - self.passed
 
     @property
     def verdict(self) -> str:
         """The last word of the row in the scorecard."""
-        if self.lost:
-            return "LOST"
-        return "held" if self.tried and not self.not_run else "partly" if self.tried else "not run"
+        if self.failed:
+            return "FAILED"
+        return "passed" if self.tried and not self.not_run else "partly run" if self.tried else "not run"
 
-    def check(self, held: bool, what: str) -> bool:
-        """Count one check; `what` describes the failure. Return `held`."""
+    def check(self, passed: bool, what: str) -> bool:
+        """Count one check; `what` describes a failure. Return `passed`."""
         self.tried += 1
-        self.passed += held
-        if not held:
-            self.losses.append(what)
-        return held
+        self.passed += passed
+        if not passed:
+            self.failures.append(what)
+        return passed
 
     def note(self, text: str) -> None:
         """Add a measurement."""
@@ -41,9 +41,9 @@ class Score:
 
     def lines(self) -> list[str]:
         """Return the lines below the row: measurements, the first failures, and what did not run."""
-        more = [f"... and {len(self.losses) - _SHOWN} more"] if len(self.losses) > _SHOWN else []
+        more = [f"... and {len(self.failures) - _SHOWN} more"] if len(self.failures) > _SHOWN else []
         not_run = [f"not run: {self.not_run}"] if self.not_run else []
-        return [*self.notes, *(f"lost: {loss}" for loss in self.losses[:_SHOWN]), *more, *not_run]
+        return [*self.notes, *(f"failed: {failure}" for failure in self.failures[:_SHOWN]), *more, *not_run]
 
 
 @dataclass(frozen=True)

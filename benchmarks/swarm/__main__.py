@@ -46,7 +46,7 @@ def _run(row: Callable[[Stack, images.Images], Row], stack: Stack, built: images
     found = row(stack, built)
     print(found.line())
     print("".join(f"      {line}\n" for line in found.score.lines()), end="", flush=True)
-    return bool(found.score.lost)
+    return bool(found.score.failed)
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ def run(plan: Plan) -> Score:
     with service() as server:
         begun, grown, lost = _grow(server, requests, warm, count)
         score.tried, score.passed = warm + count, warm + count - lost
-        score.losses += [f"{lost} requests without an answer, or with a 5xx"] * bool(lost)
+        score.failures += [f"{lost} requests without an answer, or with a 5xx"] * bool(lost)
         flat = grown.files <= 2 and grown.threads <= 0
         score.check(grown.memory < _BYTES, f"memory grew by {processes.mebi(grown.memory)}")
         score.check(flat, f"descriptors grew by {grown.files}, threads by {grown.threads}")

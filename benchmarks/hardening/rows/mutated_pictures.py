@@ -25,8 +25,8 @@ def run(plan: Plan) -> Score:
         client = load.Load(server.port, [load.post(content) for content in sent], 2)
         client.run(count)
         for answer in client.answers:
-            held = 200 <= answer.status < 500 and answer.seconds < 2
-            score.check(held, f"picture {answer.number}: status {answer.status} after {answer.seconds:.2f} s")
+            passed = 200 <= answer.status < 500 and answer.seconds < 2
+            score.check(passed, f"picture {answer.number}: status {answer.status} after {answer.seconds:.2f} s")
         score.check(server.workers() == workers, f"a worker died: {workers} became {server.workers()}")
         processes.wait_until_quiet(server)
         after = processes.usage(server).memory

@@ -32,8 +32,8 @@ def run(plan: Plan) -> Score:
     score.check(good >= 0.9 * peak, f"{good:.0f} a second answered, the peak was {peak:.0f}")
     refused = [answer for answer in answers if answer.status != 200]
     for answer in refused:
-        held = answer.status == 429 and answer.retry_after and answer.seconds < 0.1
-        score.check(held, f"request {answer.number}: status {answer.status} after {answer.seconds * 1000:.0f} ms")
+        passed = answer.status == 429 and answer.retry_after and answer.seconds < 0.1
+        score.check(passed, f"request {answer.number}: status {answer.status} after {answer.seconds * 1000:.0f} ms")
     for answer in probe.answers:
         score.check(
             answer.status == 200 and answer.seconds < 1, f"/livez: {answer.status} after {answer.seconds:.2f} s"

@@ -60,8 +60,8 @@ def _malformed(score: Score, plan: Plan) -> None:
             answer = _exchange(server.port, sent)
             # No answer is right if the connection ends before the head does.
             silent += answer is None
-            held = _documented_shape(answer, sent) and time.monotonic() - started < _SECONDS
-            score.check(held, f"request {number}: {answer and answer.status} to {sent[:80]!r}")
+            passed = _documented_shape(answer, sent) and time.monotonic() - started < _SECONDS
+            score.check(passed, f"request {number}: {answer and answer.status} to {sent[:80]!r}")
         score.check(server.workers() == workers, f"a worker died: {workers} became {server.workers()}")
         after = _exchange(server.port, load.post(drawing.png(7)))
         score.check(after is not None and after.status == 200, "no digit is read afterwards")
