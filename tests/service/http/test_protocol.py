@@ -4,7 +4,6 @@ import http.client
 import json
 import re
 import socket
-import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -49,44 +48,6 @@ def test_a_malformed_unread_body_gets_one_answer(server: Server) -> None:
         received = b"".join(iter(lambda: connection.recv(8192), b""))
     assert received.startswith(b"HTTP/1.1 400 ")
     assert len(re.findall(rb"HTTP/1\.1 [0-9]", received)) == 1
-
-
-def batch_of_large_pictures() -> tuple[bytes, dict[str, str]]:
-    return multipart([("image", drawing.encode(drawing.digit(7, side=3000, size=2000)))] * 5)
-
-
-def test_long_waits_are_rejected_in_time_while_small_pictures_pass(server: Server) -> None:
-    statuses: list[int] = []
-
-    def ask() -> None:
-        with closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=120)) as connection:
-            connection.request("POST", "/predict/batch", *batch_of_large_pictures())
-            statuses.append(connection.getresponse().status)
-
-    asking = [threading.Thread(target=ask) for _ in range(4)]
-    for thread in asking:
-        thread.start()
-    time.sleep(0.5)  # they are computing
-    large, small = drawing.encode(drawing.digit(1, side=800, size=600)), drawing.encode(drawing.digit(1, side=200))
-    refused, refusals, waits = 0, [], []
-    while any(thread.is_alive() for thread in asking):
-        started = time.monotonic()
-        status, answer = server.request("POST", "/predict", large, content_type="image/png")
-        if status == 429:
-            refusals.append(time.monotonic() - started)
-            refused += answer["code"] == "too_busy"
-        started = time.monotonic()
-        assert server.request("POST", "/predict", small, content_type="image/png")[0] == 200
-        assert server.request("GET", "/livez")[0] == server.request("GET", "/readyz")[0] == 200
-        waits.append(time.monotonic() - started)
-    for thread in asking:
-        thread.join()
-    assert refused == len(refusals)
-    assert max(refusals, default=0) < 3  # a second, and what a busy machine adds
-    assert sorted(waits)[len(waits) // 2] < 0.5
-    assert set(statuses) <= {200, 429}
-    assert 200 in statuses
-    assert server.request("POST", "/predict", large, content_type="image/png")[0] == 200
 
 
 def test_pixels_of_one_request_are_limited_in_total(models: Path) -> None:

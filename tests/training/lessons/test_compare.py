@@ -165,14 +165,6 @@ def test_a_damaged_record_is_reported(tmp_path: Path, blind: Mnist, content: byt
         compare.run(RECIPES, blind, options(tmp_path))
 
 
-def test_the_error_for_an_unknown_recipe_lists_known_ones(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["compare", "dmlp-relu", "best"]) == 1
-    line = capsys.readouterr().err
-    assert line.count("\n") == 1
-    assert "'best'" in line
-    assert all(name in line for name in recipes.RECIPES)
-
-
 @pytest.mark.parametrize("arguments", [[], ["dmlp-relu", "--epochs", "0"], ["dmlp-relu", "--seeds", "none"]])
 def test_a_bad_command_is_explained(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
     with pytest.raises(SystemExit) as caught:
