@@ -1,12 +1,12 @@
-# `make` lists what there is. Everything is made inside the checkout, under .venv/; nothing is installed elsewhere.
+# `make` lists the targets. Everything is installed into .venv/ in this checkout.
 
 PYTHON ?= python3
 ARGS ?=
 DEV := .venv/dev/bin/python
-# Two processes on two cores; the tests of a file stay together.
+# Two to four processes; all tests of a file run in one.
 PYTEST = -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
 REST = slow or tensorflow or docker or browser
-# Where the environment to develop in is there, its TensorFlow lets a small real training be tested too.
+# With TensorFlow, which .venv/dev has, a small training is tested too.
 TEST := $(if $(wildcard .venv/dev/made-from),.venv/dev,.venv/test)
 
 LOCKS := $(addprefix requirements/,$(addsuffix .txt,dev test serve serve-cuda train train-cuda))
@@ -24,13 +24,13 @@ serve: .venv/serve  ## serve the newest model on port 8000; DIGITS_* variables s
 test: $(TEST)  ## run the tests that need no TensorFlow, Docker or browser: three minutes; ARGS="tests/service -x" picks some
 	$(TEST)/bin/python $(PYTEST) -m "not ($(REST) or timed or gpu)" $(ARGS)
 
-test-all: test test-rest  ## run all tests, with training, Docker, a browser, slow and hostile clients: a quarter of an hour
+test-all: test test-rest  ## run all tests: also training, Docker, browser, slow and hostile clients; 15 minutes
 
 test-rest: .venv/dev  ## run what `make test` leaves out
 	$(DEV) $(PYTEST) -m "($(REST)) and not timed" $(ARGS)
 	$(DEV) -m pytest -m timed $(ARGS)
 
-coverage: .venv/test  ## measure which lines and branches of service/ the tests of `make test` reach
+coverage: .venv/test  ## measure line and branch coverage of service/ by `make test`
 	rm -f .venv/coverage*
 	.venv/test/bin/python -m coverage run $(PYTEST) -m "not (slow or timed)" tests/service tests/contract $(ARGS)
 	.venv/test/bin/python -m coverage combine --quiet
@@ -42,53 +42,52 @@ train: .venv/dev  ## train and publish the next version, such as ARGS="--data DI
 measure: .venv/dev  ## measure on pictures as people send them, such as ARGS="--data DIR --short"
 	$(DEV) -m benchmarks.pictures $(ARGS)
 
-bench: .venv/dev  ## measure beside other servers, with wrk; ARGS=--short asks this one alone, to see that it works
+bench: .venv/dev  ## compare with other servers, with wrk; ARGS=--short tests this one alone
 	$(DEV) -m benchmarks.serving $(ARGS)
 
 hardening: .venv/dev  ## try load, faults and hostile input on a fresh service: ARGS="--short --rows 3,4,8"
 	$(DEV) -m benchmarks.hardening $(ARGS)
 
-lint: .venv/dev  ## check the style, the layout of the code and the types
+lint: .venv/dev  ## check style, formatting and types
 	$(DEV) -m ruff check .
 	$(DEV) -m ruff format --check .
 	$(DEV) -m mypy
 
-tables: .venv/dev  ## make docs/reference.md from the code
+tables: .venv/dev  ## generate docs/reference.md from the code
 	$(DEV) -m tests.reference
 
-compose-test: .venv/dev  ## build both images and run the compose deployment; MNIST_DIR=DIR retrains in it too
+compose-test: .venv/dev  ## build both images and test the Compose deployment; with MNIST_DIR=DIR also retraining
 	$(DEV) -m pytest tests/test_compose.py tests/test_monitoring.py $(ARGS)
 
-sbom: python  ## write what each image holds, as CycloneDX, into build/sbom/
+sbom: python  ## write a bill of materials (CycloneDX) for each image into build/sbom/
 	@mkdir -p build/sbom
 	@for lock in serve serve-cuda train train-cuda; do \
 	    $(PYTHON) -m benchmarks.hardening.sbom requirements/$$lock.txt >build/sbom/$$lock.cdx.json || exit 1; done
 
-gpu-tests: .venv/serve-gpu .venv/train-gpu  ## test serving and training on a GPU, against the CPU; MNIST_DIR=DIR takes all digits
+gpu-tests: .venv/serve-gpu .venv/train-gpu  ## compare serving and training on a GPU with the CPU; MNIST_DIR=DIR uses all digits
 	.venv/serve-gpu/bin/python -m pytest tests/gpu/test_serving.py $(ARGS)
 	.venv/train-gpu/bin/python -m pytest tests/gpu/test_training.py $(ARGS)
 
-swarm: .venv/dev  ## deploy, update and break the stack on a swarm of three engines on this machine; as root, ten minutes
+swarm: .venv/dev  ## deploy, update and break the stack on a swarm of three Docker engines; as root, ten minutes
 	$(DEV) -m benchmarks.swarm
 
-lock: .venv/dev $(LOCKS)  ## bring requirements/ up to pyproject.toml; ARGS=--upgrade takes the newest versions it allows
-	@! grep -nE 'https?://|file:|^[./-]' $(LOCKS) || { echo "make: an address or a path got into the locks"; exit 1; }
+lock: .venv/dev $(LOCKS)  ## update requirements/ to pyproject.toml; ARGS=--upgrade takes the newest allowed versions
+	@! grep -nE 'https?://|file:|^[./-]' $(LOCKS) || { echo "make: a lock contains an address or a path"; exit 1; }
 
-clean:  ## remove the environments and the caches; models and runs stay
+clean:  ## remove environments and caches; models and runs stay
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache build *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# A lock has the name of its extra. --universal: one file for every Python and platform that pyproject.toml allows. What is
-# served and trained with is what was tested, so the lock of `dev`, which holds `serve`, `train` and `test`, binds the
-# others; `serve-cuda` and `train-cuda` have packages of their own beside it.
+# A lock is named after its extra. --universal: one file for all Python versions and platforms. The lock of `dev` includes
+# `serve`, `train` and `test` and constrains the other locks, so that what is installed is what was tested.
 $(filter-out requirements/dev.txt,$(LOCKS)): BOUND = --constraints requirements/dev.txt
 $(filter-out requirements/dev.txt,$(LOCKS)): requirements/dev.txt
 requirements/%.txt: FORCE | .venv/dev
 	.venv/dev/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 	    --no-emit-index-url --no-emit-find-links --extra $* $(BOUND) $(ARGS) pyproject.toml -o $@
 
-# An environment is made again when its lock or its Python differs from what it was made from. That is noted only once
-# it is whole, so an interrupted one is made again too.
+# An environment is rebuilt if its lock or Python has changed. `made-from` is written last, so that an interrupted
+# installation is repeated.
 # $(call install,ENVIRONMENT,LOCKS,OPTIONS)
 install = { $(PYTHON) --version; cat $(2); } | cmp -s - $(1)/made-from || { set -e; \
     echo "Installing $(2) into $(1) ..."; \
@@ -100,8 +99,8 @@ install = { $(PYTHON) --version; cat $(2); } | cmp -s - $(1)/made-from || { set 
 .venv/%: python FORCE
 	@$(call install,$@,requirements/$*.txt)
 
-# What is developed with, and CUDA: of ONNX Runtime's and TensorFlow's, which are two, one in an environment. What `dev`
-# has of ONNX Runtime is left out, for the other lock has it, or has onnxruntime-gpu in its place.
+# The packages of `dev`, and CUDA. ONNX Runtime and TensorFlow need different versions of CUDA, so each has its own
+# environment. `dev`'s onnxruntime is left out: the CUDA lock has that or onnxruntime-gpu.
 .venv/%-gpu: python FORCE
 	@mkdir -p .venv && awk '/^[^ #]/ { kept = !/^onnxruntime==/ } kept' requirements/dev.txt >.venv/$*-gpu.txt
 	@$(call install,$@,.venv/$*-gpu.txt requirements/$*-cuda.txt,--no-deps)
