@@ -23,7 +23,6 @@ from service.errors import (
     first_line,
 )
 from service.http.metrics import Metrics
-from service.inference import second_look
 from service.inference.engine import Images, Probabilities
 from service.inference.store import ModelStore, Serving
 from service.preprocessing.decode import PIXEL_BYTES, decode
@@ -168,7 +167,7 @@ class Service:
         if len(images) == 0:
             return np.zeros((0, len(LABELS)), np.float32)
         started = perf_counter()
-        probabilities = second_look.read(model.engine, images, model.manifest.certain_from, pictures)
+        probabilities = model.engine.read(images, model.manifest.certain_from, pictures)
         self.metrics.ran(len(images), perf_counter() - started)
         return probabilities
 

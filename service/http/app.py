@@ -21,7 +21,7 @@ from service.http import answering, corrections, docs, number, oip, ops, pages, 
 from service.http.answering import DEFECT, EXTENSION, Read, Request, Service, described, problem, service
 from service.http.logs import current
 from service.http.metrics import Metrics
-from service.inference.store import model_store
+from service.inference.store import ModelStore
 from service.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -95,7 +95,7 @@ def answered(app: Flask, scope: dict[str, Any], content: bytes) -> answering.Res
 
 def open_service(settings: Settings, metrics: Metrics | None = None) -> Service:
     """Return a service with its model open, or without one if none can be loaded yet."""
-    here = Service(settings, model_store(settings), metrics or Metrics())
+    here = Service(settings, ModelStore(settings), metrics or Metrics())
     here.store.report = here.metrics.model
     here.store.refresh()
     if here.store.serving is None:
