@@ -17,7 +17,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.routing import BaseConverter
 
 from service.errors import DigitsError, MalformedRequest, SettingsError, TooLarge, UnknownRoute, WrongMethod
-from service.http import answering, corrections, docs, number, oip, ops, pages, predict, v1
+from service.http import answering, corrections, docs, number, oip, ops, pages, predict, tensors, v1
 from service.http.answering import DEFECT, EXTENSION, Read, Request, Service, described, problem, service
 from service.http.logs import current
 from service.http.metrics import Metrics
@@ -32,8 +32,8 @@ PREDICTIONS: dict[str, Read] = {
     "/predict/batch": predict.read_batch,
     corrections.ROUTE: corrections.read,
     "/predict/number": number.read,
-    "/v2/models/<name>/infer": oip.read,
-    "/v2/models/<name>/versions/<version>/infer": oip.read,
+    "/v2/models/<name>/infer": tensors.read,
+    "/v2/models/<name>/versions/<version>/infer": tensors.read,
     "/v1/models/<name>:predict": v1.read,
 }
 _OF_A_BODY = ("content-type", "content-length")

@@ -16,7 +16,7 @@ from werkzeug.test import Client
 
 import service
 from service.http import tensors
-from service.http.answering import Service
+from service.http.answering import Request, Service
 from service.settings import Settings
 from tests import door, drawing, factory
 from tests.tensors import binary, digits
@@ -197,9 +197,8 @@ def test_integers_are_valid_floats(client: Client, engine: Any) -> None:
 
 def test_binary_images_are_not_copied(engine: Any) -> None:
     body, header = binary(bytes(256 * 784), [256, 28, 28])
-    text, rest = tensors.split(body, header[LENGTH])
-    [sent] = tensors.parsed(text, tensors.Message).inputs
-    images = tensors.pixels(sent, tensors.content(sent, rest))
+    images = tensors.read(Request(body, {LENGTH.lower(): header[LENGTH]}), Settings()).images
+    assert images is not None
     assert np.shares_memory(images, np.frombuffer(body, np.uint8))
     assert engine.run(images).shape == (256, 10)
 
