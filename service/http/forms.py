@@ -6,10 +6,11 @@ Errors are MalformedRequest; too many files or fields are TooLarge.
 import re
 import zlib
 from collections.abc import Sequence
+from io import BytesIO
 from typing import Any
 from urllib.parse import parse_qsl
 
-from multipart import MultipartError, MultipartSegment, PushMultipartParser, parse_options_header
+from multipart import MultipartError, MultipartParser, MultipartPart, ParserLimitReached, parse_options_header
 
 from service.errors import MalformedRequest, TooLarge, UnsupportedMediaType, first_line
 from service.http.answering import Request, at_most, check_names, decoded, shown
@@ -61,14 +62,14 @@ def fields_of(
         return {}, [content]
     values: dict[str, str] = {}
     files: list[bytes] = []
-    for segment, content in _segments(request, (most or 1) + len(texts)):
-        check_names([segment.name], (name, *texts), "field")
-        if segment.name == name:
-            if segment.filename is None:
-                raise MalformedRequest(f"The field `{name}` is text: send it as a file, with a file name.")
-            files.append(content)
+    for part in _parts(request, 8 * ((most or 1) + len(texts))):
+        check_names([part.name], (name, *texts), "field")
+        if part.name != name:
+            values[part.name] = part.raw[:_MOST_FIELD_BYTES].decode("utf-8", "replace")
+        elif part.filename is None:
+            raise MalformedRequest(f"The field `{name}` is text: send it as a file, with a file name.")
         else:
-            values[segment.name] = content[:_MOST_FIELD_BYTES].decode("utf-8", "replace")
+            files.append(part.raw)
     if not files:
         raise MalformedRequest(f"There is no file field `{name}`: send the picture in it.")
     if most is not None:
@@ -91,7 +92,7 @@ def _only_file(request: Request, name: str) -> bytes | None:
     return request.body[head.end() : end] if request.body[end:] == delimiter + b"--\r\n" else None
 
 
-def _segments(request: Request, most: int) -> list[tuple[MultipartSegment, bytes]]:
+def _parts(request: Request, most: int) -> list[MultipartPart]:
     boundary = parse_options_header(request.headers["content-type"])[1].get("boundary", "")
     if not boundary:
         raise MalformedRequest("`Content-Type` has no boundary: let the HTTP client set that header.")
@@ -99,22 +100,16 @@ def _segments(request: Request, most: int) -> list[tuple[MultipartSegment, bytes
         raise MalformedRequest(
             "The boundary in `Content-Type` is not in the body: let the HTTP client set that header."
         )
-    found: list[tuple[MultipartSegment, bytes]] = []
-    parts: list[bytes] = []
+    size = len(request.body)  # all of it stays in memory
+    parser = MultipartParser(
+        BytesIO(request.body), boundary, size, part_limit=most, spool_limit=size, memory_limit=size
+    )
     try:
-        with PushMultipartParser(boundary, content_length=len(request.body)) as parser:
-            for event in parser.parse(request.body):
-                if isinstance(event, MultipartSegment):
-                    segment, parts = event, []
-                elif event:
-                    parts.append(bytes(event))
-                elif len(found) >= 8 * most:
-                    raise TooLarge(f"The form has more than {8 * most} fields: send fewer.")
-                else:
-                    found.append((segment, b"".join(parts)))
+        return list(parser)
+    except ParserLimitReached:
+        raise TooLarge(f"The form has more than {most} fields, or too large names of fields: send fewer.") from None
     except MultipartError as error:
         raise MalformedRequest(f"The form is incomplete or malformed ({first_line(error)}): send all of it.") from error
-    return found
 
 
 def json_of(request: Request, *, urlencoded: bool = False) -> dict[str, Any]:

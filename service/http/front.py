@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from service.errors import DigitsError, MalformedRequest, TooBusy
-from service.http.access import RawHeaders, Scope, below, check_head, client, cors_headers, demand_key, path_prefix
+from service.http.access import Scope, below, check_head, client, cors_headers, demand_key, path_prefix
 from service.http.answering import (
     DEFECT,
     Digits,
@@ -39,6 +39,7 @@ from service.http.logs import REQUEST_ID_HEADER, Notes, current, log_access, req
 from service.http.tensors import JSON_LENGTH
 from service.http.turns import FULL, Turns
 from service.inference.queue import Queue
+from service.settings import Settings
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
@@ -58,12 +59,22 @@ log = logging.getLogger(__name__)
 class Exchange:
     """A request and how to answer it; `headers` are the request's, by lower-case names, `extra` the answer's."""
 
-    def __init__(
-        self, scope: Scope, receive: Receive, send: Send, notes: Notes, headers: dict[str, str], extra: RawHeaders
-    ) -> None:
-        self.scope, self.notes, self.headers = scope, notes, headers
-        self._receive, self._send, self._extra = receive, send, extra
-        self._unread = notes.bytes_in > 0 or "transfer-encoding" in headers
+    def __init__(self, scope: Scope, receive: Receive, send: Send, settings: Settings) -> None:
+        self.scope, self._receive, self._send = scope, receive, send
+        self.headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        if prefix := path_prefix(settings, self.headers):
+            scope["root_path"], scope["path"] = prefix, below(prefix, scope["path"])
+        self.notes = Notes(
+            request_id(self.headers.get("x-request-id", "")),
+            scope["method"],
+            scope["raw_path"].decode("latin-1"),
+            client(settings, scope, self.headers),
+            int(self.headers.get("content-length", 0)),
+        )
+        self._unread = self.notes.bytes_in > 0 or "transfer-encoding" in self.headers
+        self._extra = [_NO_SNIFFING, (_ID, self.notes.request_id.encode())]
+        if settings.cors_origins:
+            self._extra += cors_headers(settings.cors_origins, scope["method"], self.headers)
 
     async def body(self) -> bytes:
         """Return the body, or raise the error that ended the request while it arrived."""
@@ -83,8 +94,7 @@ class Exchange:
 
     async def give(self, response: Response) -> None:
         """Send the answer. If the request was not read in full, the connection closes after a moment to read it."""
-        lines = [(name.lower().encode(), value.encode("latin-1")) for name, value in response.headers]
-        lines += [_NO_SNIFFING, *self._extra]
+        lines = [(name.lower().encode(), value.encode("latin-1")) for name, value in response.headers] + self._extra
         if response.body:
             lines.append((b"content-length", b"%d" % len(response.body)))
         if self._unread:
@@ -119,7 +129,7 @@ class Front:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, count it and log it."""
         started = perf_counter()
-        exchange = self._exchange(scope, receive, send)
+        exchange = Exchange(scope, receive, send, self.here.settings)
         notes = exchange.notes
         current.set(notes)  # in the context of this request's task
         self.here.metrics.in_flight.inc()
@@ -138,22 +148,6 @@ class Front:
         for notes in answered:
             self.here.metrics.answered(notes)
             log_access(notes)
-
-    def _exchange(self, scope: Scope, receive: Receive, send: Send) -> Exchange:
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        if prefix := path_prefix(self.here.settings, headers):
-            scope["root_path"], scope["path"] = prefix, below(prefix, scope["path"])
-        notes = Notes(
-            request_id(headers.get("x-request-id", "")),
-            scope["method"],
-            scope["raw_path"].decode("latin-1"),
-            client(self.here.settings, scope, headers),
-            int(headers.get("content-length", 0)),
-        )
-        extra = [(_ID, notes.request_id.encode())]
-        if self.here.settings.cors_origins:
-            extra += cors_headers(self.here.settings.cors_origins, scope["method"], headers)
-        return Exchange(scope, receive, send, notes, headers, extra)
 
     async def _answer(self, exchange: Exchange, started: float) -> Response:
         notes = exchange.notes

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from time import perf_counter
 from typing import Any, TypeVar
 
@@ -41,25 +42,21 @@ class Turns:
         """
         if not patient and self._free.locked() and self._mean * self._waiting / self._threads > self._seconds:
             raise TooBusy(FULL)
-        await self._wait(None if patient else self._seconds)
-        started = perf_counter()
-        try:
-            context = contextvars.copy_context()
-            work = lambda: context.run(function, *args)  # noqa: E731
-            return await asyncio.get_running_loop().run_in_executor(self._executor, work)
-        finally:
-            self._free.release()
-            self._mean = _MEMORY * self._mean + (1 - _MEMORY) * (perf_counter() - started)
-
-    async def _wait(self, seconds: float | None) -> None:
         self._waiting += 1
         try:
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(None if patient else self._seconds):
                 await self._free.acquire()
         except TimeoutError:
             raise TooBusy(FULL) from None
         finally:
             self._waiting -= 1
+        started = perf_counter()
+        try:
+            work = partial(contextvars.copy_context().run, function, *args)
+            return await asyncio.get_running_loop().run_in_executor(self._executor, work)
+        finally:
+            self._free.release()
+            self._mean = _MEMORY * self._mean + (1 - _MEMORY) * (perf_counter() - started)
 
 
 def _be_nice() -> None:
