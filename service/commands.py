@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from service.contract import Correction
-from service.corrections import Corrections
 from service.errors import DigitsError, NotReady, RequestError, TooLarge
 from service.http import number
 from service.http import predict as digit
 from service.http.answering import Read, Request, Service, described, to_json
+from service.http.corrections import Corrections
 from service.inference.store import ModelStore, Version
 from service.settings import Settings
 

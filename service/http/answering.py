@@ -245,12 +245,12 @@ def check_names(found: Any, known: Sequence[str], what: str) -> None:
         raise MalformedRequest(f"Unknown {what} {shown(unknown[0])}: correct or remove it; known are {takes}.")
 
 
-def decoded(body: bytes, kind: Any, refusal: Callable[[str], str]) -> Any:
-    """Return the JSON in `body` as `kind`, or raise MalformedRequest: `refusal` makes its message of a reason."""
+def decoded(body: bytes, kind: Any, what: str, hint: str) -> Any:
+    """Return the JSON in `body` as `kind`, or raise MalformedRequest: it is not `what`, with the reason and a hint."""
     try:
         return msgspec.json.decode(body, type=kind)
     except (ValueError, RecursionError) as error:
-        raise MalformedRequest(refusal(first_line(error))) from None
+        raise MalformedRequest(f"The body is not {what} ({first_line(error)}): {hint}.") from None
 
 
 def at_most(count: int, most: int, what: str = "pictures") -> None:

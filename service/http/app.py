@@ -17,7 +17,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.routing import BaseConverter
 
 from service.errors import DigitsError, MalformedRequest, SettingsError, TooLarge, UnknownRoute, WrongMethod
-from service.http import answering, corrections, docs, number, oip, ops, pages, predict, tensors, v1
+from service.http import answering, corrections, number, oip, ops, pages, predict, tensors, v1
 from service.http.answering import DEFECT, EXTENSION, Read, Request, Service, described, problem, service
 from service.http.logs import current
 from service.http.metrics import Metrics
@@ -67,14 +67,13 @@ def create_app(here: Service | None = None) -> Flask:
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.config["MAX_CONTENT_LENGTH"] = here.settings.max_upload_bytes
     app.url_map.converters["model"] = ModelName
-    for blueprint in (oip.blueprint, v1.blueprint, ops.blueprint, pages.blueprint, docs.blueprint):
+    for blueprint in (oip.blueprint, v1.blueprint, ops.blueprint, pages.blueprint):
         app.register_blueprint(blueprint)
     for rule, read in PREDICTIONS.items():
         app.add_url_rule(rule, endpoint=rule, view_func=_view(read), methods=["POST"])
     app.register_error_handler(DigitsError, _of_ours)
     app.register_error_handler(HTTPException, _of_http)
     app.register_error_handler(Exception, _of_a_defect)
-    app.before_request(_note_route)
     app.after_request(_secure)
     return app
 
@@ -140,11 +139,6 @@ def _of_http(error: HTTPException) -> ResponseReturnValue:
 def _of_a_defect(error: Exception) -> ResponseReturnValue:
     log.error("A request failed", exc_info=error)
     return _of_ours(DEFECT)
-
-
-def _note_route() -> None:
-    if (notes := current.get()) and request.url_rule:
-        notes.route = request.url_rule.rule
 
 
 def _note_code(code: str) -> None:

@@ -117,7 +117,7 @@ def json_of(request: Request, *, urlencoded: bool = False) -> dict[str, Any]:
     if urlencoded:
         return dict(parse_qsl(request.body.decode("utf-8", "replace"), keep_blank_values=True))
     body = request.body.removeprefix(_BYTE_ORDER_MARK)
-    fields = decoded(body, Any, lambda why: f"The body is not JSON ({why}): correct it, or the content type.")
+    fields = decoded(body, Any, "JSON", "correct it, or the content type")
     if not isinstance(fields, dict):
         raise MalformedRequest("The JSON is not an object: send one.")
     return fields

@@ -7,16 +7,16 @@ wait in one queue for the model. Flask answers the other routes.
 
 import asyncio
 import logging
-import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from contextvars import copy_context
-from functools import partial
+from functools import lru_cache, partial
 from time import perf_counter
 from typing import Any
 
-import numpy as np
+from werkzeug.exceptions import HTTPException
+from werkzeug.routing import MapAdapter
 
 from service.errors import DigitsError, MalformedRequest, TooBusy
 from service.http.access import Scope, below, check_head, client, cors_headers, demand_key, path_prefix
@@ -35,10 +35,10 @@ from service.http.answering import (
 )
 from service.http.app import NO_SNIFFING, PREDICTIONS, answered, create_app
 from service.http.forms import unpacked
-from service.http.logs import REQUEST_ID_HEADER, Notes, current, log_access, request_id
+from service.http.logs import REQUEST_ID_HEADER, UNMATCHED, Notes, current, log_access, request_id
 from service.http.tensors import JSON_LENGTH
 from service.http.turns import FULL, Turns
-from service.inference.queue import Queue
+from service.inference.queue import MOST_ON_LOOP, Queue
 from service.settings import Settings
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -47,11 +47,8 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 SMALL_BODY = 64 << 10  # bytes that are parsed, and whose pictures are decoded, on the event loop
 SMALL_TENSORS = 1 << 20  # bytes of binary tensors
 SMALL_PIXELS = 512 * 512
-MOST_A_RUN = 256  # images: a larger run would block the event loop
 _LINGER_SECONDS = 5.0  # for a rejected client to stop sending and read its answer
 _OTHER_ROUTES = 4  # threads; predictions never use them
-
-_ROUTES = [(re.compile(re.sub(r"<(\w+)>", r"(?P<\1>[^/]+)", rule)), rule, read) for rule, read in PREDICTIONS.items()]
 
 log = logging.getLogger(__name__)
 
@@ -122,8 +119,9 @@ class Front:
         self._flask = create_app(here)
         self._other_routes = ThreadPoolExecutor(_OTHER_ROUTES, "flask")
         self._turns = Turns(settings.threads, settings.queue_seconds)
-        gpu = ThreadPoolExecutor(1, "model") if settings.uses_cuda else None
-        self._queue: Queue = Queue(here.run, most=settings.max_batch, executor=gpu)
+        on_loop = 0 if settings.uses_cuda else MOST_ON_LOOP
+        self._queue = Queue(here.run, most=settings.max_batch, on_loop=on_loop)
+        self._route = lru_cache(512)(partial(_route, self._flask.url_map.bind("")))
         self._answered: list[Notes] = []
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -158,11 +156,11 @@ class Front:
             if encoding != "identity":
                 content = await self._turns.take(unpacked, content, encoding, self.here.settings.max_upload_bytes)
             notes.bytes_in = len(content)
-            found = _route(exchange.scope)
-            if found is None:
+            notes.route, names = self._route(exchange.scope["path"], notes.method)
+            read = PREDICTIONS.get(notes.route)
+            if read is None or notes.method != "POST":
                 ask = partial(copy_context().run, answered, self._flask, exchange.scope, content)
                 return await asyncio.get_running_loop().run_in_executor(self._other_routes, ask)
-            notes.route, read, names = found
             request = Request(content, exchange.headers, exchange.scope["query_string"].decode("ascii"))
             return await self._predict(read, request, names, exchange)
         except DigitsError as error:
@@ -186,7 +184,7 @@ class Front:
         if exchange.notes.bytes_in > settings.max_upload_bytes:
             raise body_too_large(settings)
 
-    async def _predict(self, read: Read, request: Request, names: dict[str, str], exchange: Exchange) -> Response:
+    async def _predict(self, read: Read, request: Request, names: Mapping[str, Any], exchange: Exchange) -> Response:
         """Answer a request for predictions as `Service.respond` does, in turns with others."""
         model = self.here.model(**names)
         if _is_small(request):
@@ -201,10 +199,8 @@ class Front:
             raise TooBusy("The pictures take too long together: send fewer in a request.") from None
         images = images_of(question, digits)
         exchange.notes.pictures = len(images)
-        runs = [images[start : start + MOST_A_RUN] for start in range(0, len(images), MOST_A_RUN)] or [images]
-        parts = [await self._queue.submit(model, part, pictures=question.images is None) for part in runs]
-        rows = parts[0] if len(parts) == 1 else np.concatenate(parts)
-        if len(images) <= MOST_A_RUN and not question.is_slow:
+        rows = await self._queue.submit(model, images, pictures=question.images is None)
+        if len(images) <= MOST_ON_LOOP and not question.is_slow:
             return self.here.answer(question, model, digits, images, rows)
         return await self._turns.take(self.here.answer, question, model, digits, images, rows, patient=True)
 
@@ -229,10 +225,10 @@ def _is_small(request: Request) -> bool:
     return len(request.body) <= SMALL_BODY
 
 
-def _route(scope: Scope) -> tuple[str, Read, dict[str, str]] | None:
-    """Return rule, reader and path parameters of a prediction request; None for other routes."""
-    if scope["method"] == "POST":
-        for pattern, rule, read in _ROUTES:
-            if found := pattern.fullmatch(scope["path"]):
-                return rule, read, found.groupdict()
-    return None
+def _route(routes: MapAdapter, path: str, method: str) -> tuple[str, Mapping[str, Any]]:
+    """Return the rule of a request, and the parameters in its path."""
+    try:
+        rule, names = routes.match(path, method, return_rule=True)
+        return rule.rule, names
+    except HTTPException:  # Flask answers it
+        return UNMATCHED, {}

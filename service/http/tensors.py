@@ -128,7 +128,7 @@ def read(request: Request, settings: Settings) -> Inference:
 def parsed(body: bytes, kind: Any) -> Any:
     """Return the JSON in `body` as `kind`, or raise MalformedRequest."""
     hint = f"correct it; if binary data follows the JSON, give the JSON's length in `{JSON_LENGTH}`"
-    return decoded(body, kind, lambda why: f"The body is not a message of the protocol ({why}): {hint}.")
+    return decoded(body, kind, "a message of the protocol", hint)
 
 
 def _split(body: bytes, json_length: str | None) -> tuple[bytes, memoryview]:

@@ -1,13 +1,13 @@
 """The queue of the model: requests that arrive within one turn of the event loop share a run.
 
-On a CPU the run takes place on the loop; on a GPU in a thread, while the next batch collects. There is no batching
-window, and no lock, because only the loop uses the queue.
+On a CPU the run takes place on the loop; large ones, and those on a GPU, in a thread, while the next batch collects.
+There is no batching window, and no lock, because only the loop uses the queue.
 """
 
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Executor
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import NamedTuple
 
@@ -15,6 +15,8 @@ import numpy as np
 
 from service.inference.engine import Images, Probabilities
 from service.inference.store import Serving
+
+MOST_ON_LOOP = 256  # images: a larger run would block the event loop
 
 
 class Waiting(NamedTuple):
@@ -28,15 +30,15 @@ class Queue:
     """Batches requests into runs of the model. Call its methods on the event loop only.
 
     `compute(model, images, pictures)` returns float32 [N, 10] for uint8 [N, 28, 28], of which the first are `pictures`.
-    A run has at most `most` images, or those of one larger request. It uses the `executor`, if any.
+    A run has at most `most` images, or those of one larger request. With more than `on_loop` it is made in a thread.
     """
 
     def __init__(
-        self, compute: Callable[[Serving, Images, int], Probabilities], *, most: int, executor: Executor | None = None
+        self, compute: Callable[[Serving, Images, int], Probabilities], *, most: int, on_loop: int = MOST_ON_LOOP
     ) -> None:
         self._compute = compute
-        self._most = most
-        self._executor = executor
+        self._most, self._on_loop = most, on_loop
+        self._thread = ThreadPoolExecutor(1, "model")
         self._waiting: deque[Waiting] = deque()
         self._runs: asyncio.Task[None] | None = None
 
@@ -61,10 +63,10 @@ class Queue:
             images = batch[0].images if len(batch) == 1 else np.concatenate([entry.images for entry in batch])
             run = partial(self._compute, batch[0].model, images, pictures)
             try:
-                if self._executor is None:
+                if len(images) <= self._on_loop:
                     _settle(batch, run())
                 else:
-                    _settle(batch, await asyncio.get_running_loop().run_in_executor(self._executor, run))
+                    _settle(batch, await asyncio.get_running_loop().run_in_executor(self._thread, run))
             except Exception as error:
                 for entry in batch:
                     if not entry.future.done():
