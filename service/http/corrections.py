@@ -68,7 +68,7 @@ class Corrections:
         return name
 
     def _write(self, file: str, content: bytes) -> None:
-        others = [_size(entry) for entry in os.scandir(self.directory) if _is_other(entry.name, file)]
+        others = [size for _, name, size in self._files() if name != file]
         if len(others) >= self.most or sum(others) + len(content) > self.most_bytes:
             raise InsufficientStorage(
                 "No more corrections are kept: train with the existing ones and delete them, "
@@ -87,17 +87,23 @@ class Corrections:
 
     def listed(self) -> Iterator[tuple[str, Correction | str]]:
         """Yield name and content of each correction, or why it cannot be read; oldest first."""
-        found = []
-        with suppress(FileNotFoundError):
-            found = [entry for entry in os.scandir(self.directory) if entry.name.endswith(CORRECTION_SUFFIX)]
-        for entry in sorted(found, key=_age):
-            name = entry.name.removesuffix(CORRECTION_SUFFIX)
+        for _, file, _ in self._files():
+            name = file.removesuffix(CORRECTION_SUFFIX)
             try:
-                yield name, msgspec.json.decode(Path(entry.path).read_bytes(), type=Correction)
+                yield name, msgspec.json.decode((self.directory / file).read_bytes(), type=Correction)
             except FileNotFoundError:
                 continue  # deleted meanwhile
             except (OSError, ValueError) as error:
                 yield name, str(error)
+
+    def _files(self) -> list[tuple[float, str, int]]:
+        """Return time, file name and size in bytes of each correction, oldest first."""
+        found = []
+        for path in self.directory.glob("*" + CORRECTION_SUFFIX):
+            with suppress(FileNotFoundError):  # deleted meanwhile
+                status = path.stat()
+                found.append((status.st_mtime, path.name, status.st_size))
+        return sorted(found)
 
     def delete(self, name: str) -> bool:
         """Delete the correction of this name; return whether there was one."""
@@ -116,24 +122,6 @@ class Corrections:
         with (self.directory / _LOCK).open("ab") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
-
-
-def _is_other(name: str, file: str) -> bool:
-    return name.endswith(CORRECTION_SUFFIX) and name != file
-
-
-def _size(entry: "os.DirEntry[str]") -> int:
-    try:
-        return entry.stat().st_size
-    except FileNotFoundError:  # deleted meanwhile
-        return 0
-
-
-def _age(entry: "os.DirEntry[str]") -> tuple[float, str]:
-    try:
-        return entry.stat().st_mtime, entry.name
-    except FileNotFoundError:
-        return 0, entry.name
 
 
 @dataclass(kw_only=True)

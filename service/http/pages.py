@@ -64,8 +64,11 @@ def _index() -> dict[str, object]:
 
 def page(directory: Path) -> Response:
     """Return the page in a directory, with its path prefix and whether corrections are kept."""
+    corrections = service().settings.corrections_dir is not None
+    if not request.root_path and not corrections:
+        return send_from_directory(directory, "index.html")
     text = (directory / "index.html").read_text(encoding="utf-8")
-    if service().settings.corrections_dir:
+    if corrections:
         text = text.replace("<body>", "<body data-corrections>", 1)
     response = Response(mimetype="text/html")
     if request.root_path:

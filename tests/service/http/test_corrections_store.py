@@ -120,7 +120,7 @@ import sys
 from pathlib import Path
 from service.http.corrections import Corrections
 from service.errors import InsufficientStorage
-from tests.service.test_corrections import correction
+from tests.service.http.test_corrections_store import correction
 kept, full = Corrections(Path({str(kept.directory)!r}), 25, 1 << 20), 0
 for number in range(20):
     try:
