@@ -32,6 +32,7 @@ from service.preprocessing.mnist_format import canonical_digit
 from service.settings import Settings
 
 EXTENSION = "digits"  # of the Flask application
+NO_SNIFFING = ("X-Content-Type-Options", "nosniff")
 JSON: Headers = (("Content-Type", "application/json"),)
 DEFECT = DigitsError("The service failed at this request; its log says why. Report it.")
 _MOST_MEMORY = 8  # times the largest colour picture: what the decoded pictures of a request may take together
@@ -130,7 +131,7 @@ class Service:
     def parse(self, read: Read, request: Request) -> Question:
         """Return the question in a request, its pictures opened, or raise a RequestError."""
         question = read(request, self.settings)
-        question.pictures = [_opened(picture) for picture in question.pictures]
+        question.pictures = [attempt(still, each) if isinstance(each, bytes) else each for each in question.pictures]
         memory = sum(pixels(each) * each.pixel_bytes for each in question.pictures if isinstance(each, Still))
         if memory > _MOST_MEMORY * PIXEL_BYTES * self.settings.max_pixels:
             raise TooLarge("The pictures are too large together: send fewer in a request.")
@@ -208,9 +209,10 @@ def pixels(picture: Picture) -> int:
     return picture.width * picture.height if isinstance(picture, Still) else 0
 
 
-def _opened(picture: Picture) -> Picture:
+def attempt(read: Callable[[Any], Picture], picture: Any) -> Picture:
+    """Return what `read` makes of a picture, or its error."""
     try:
-        return still(picture) if isinstance(picture, bytes) else picture
+        return read(picture)
     except RequestError as error:
         return error
 

@@ -18,7 +18,7 @@ from werkzeug.routing import BaseConverter
 
 from service.errors import DigitsError, MalformedRequest, SettingsError, TooLarge, UnknownRoute, WrongMethod
 from service.http import answering, corrections, number, oip, ops, pages, predict, tensors, v1
-from service.http.answering import DEFECT, EXTENSION, Read, Request, Service, described, problem, service
+from service.http.answering import DEFECT, EXTENSION, NO_SNIFFING, Read, Request, Service, described, problem, service
 from service.http.logs import current
 from service.http.metrics import Metrics
 from service.inference.store import ModelStore
@@ -37,7 +37,6 @@ PREDICTIONS: dict[str, Read] = {
     "/v1/models/<name>:predict": v1.read,
 }
 _OF_A_BODY = ("content-type", "content-length")
-NO_SNIFFING = ("X-Content-Type-Options", "nosniff")
 
 _OF_STATUS: dict[int, tuple[type[DigitsError], str]] = {
     400: (MalformedRequest, "The request is malformed: compare it with GET /docs."),

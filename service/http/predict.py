@@ -4,7 +4,7 @@ Errors of parsing are MalformedRequest; too many pictures are TooLarge, other co
 """
 
 import base64
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -15,11 +15,11 @@ from service.contract import LABELS, Manifest
 from service.errors import MalformedRequest, RequestError, UnsupportedMediaType
 from service.http.answering import (
     Digits,
-    Picture,
     Question,
     Request,
     Response,
     at_most,
+    attempt,
     check_names,
     described,
     shown,
@@ -162,14 +162,6 @@ def picture_in(text: Any) -> bytes:
     if not content:
         raise MalformedRequest("The picture is empty: send its bytes as base64.")
     return content
-
-
-def attempt(read: Callable[[Any], bytes], picture: Any) -> Picture:
-    """Return the bytes of a picture, or the error."""
-    try:
-        return read(picture)
-    except RequestError as error:
-        return error
 
 
 def prediction(row: Probabilities, seen: Any, manifest: Manifest, options: Options) -> dict[str, Any]:

@@ -18,8 +18,8 @@ import numpy.typing as npt
 
 from service.contract import IMAGE_SIDE, INPUT_NAME, LABELS, OUTPUT_NAME
 from service.errors import MalformedRequest
-from service.http.answering import JSON, Digits, Question, Request, Response, at_most, decoded, shown, to_json
-from service.http.predict import attempt, picture_in
+from service.http.answering import JSON, Digits, Question, Request, Response, at_most, attempt, decoded, shown, to_json
+from service.http.predict import picture_in
 from service.inference.engine import Images, Probabilities
 from service.inference.store import Serving
 from service.settings import Settings

@@ -1,22 +1,35 @@
-"""What depends on a request's head alone: validity, client address, API key, CORS, path prefix.
+"""A request at the door: its head (validity, client address, API key, CORS, path prefix), its body, its answer.
 
 CORS: https://fetch.spec.whatwg.org/#http-cors-protocol
 """
 
+import asyncio
 import hmac
 import re
 from base64 import b64decode
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from hashlib import sha256
 from typing import Any
 
-from service.errors import ExpectationFailed, MalformedRequest, Unauthorized
-from service.http.logs import REQUEST_ID_HEADER
+from service.errors import ExpectationFailed, MalformedRequest, TooBusy, Unauthorized
+from service.http.answering import NO_SNIFFING, Response, body_too_large
+from service.http.logs import REQUEST_ID_HEADER, Notes, request_id
 from service.settings import ANY, PATH_PREFIX, Keys, Settings
 
 OPEN = frozenset(("/livez", "/readyz", "/v2/health/live", "/v2/health/ready"))
 
 Scope = dict[str, Any]
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
 RawHeaders = list[tuple[bytes, bytes]]
+
+FULL = "The service is overloaded: try again after `Retry-After` seconds."
+_GONE = "The client closed the connection before the answer was ready: keep it open."
+_LINGER_SECONDS = 5.0  # for a rejected client to stop sending and read its answer
+
+_NO_SNIFFING = (NO_SNIFFING[0].lower().encode(), NO_SNIFFING[1].encode())
+_ID = REQUEST_ID_HEADER.lower().encode()
 
 _READABLE = f"Retry-After, {REQUEST_ID_HEADER}, Inference-Header-Content-Length".encode()
 _SENT = (
@@ -28,6 +41,72 @@ _PREFLIGHT: RawHeaders = [
     (b"access-control-allow-headers", _SENT),
     (b"access-control-max-age", b"3600"),
 ]
+
+
+class Exchange:
+    """A request and how to answer it; `headers` are the request's, by lower-case names, `extra` the answer's."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send, settings: Settings) -> None:
+        self.scope, self._receive, self._send = scope, receive, send
+        self._settings = settings
+        self.headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        if prefix := path_prefix(settings, self.headers):
+            scope["root_path"], scope["path"] = prefix, below(prefix, scope["path"])
+        self.notes = Notes(
+            request_id(self.headers.get("x-request-id", "")),
+            scope["method"],
+            scope["raw_path"].decode("latin-1"),
+            client(settings, scope, self.headers),
+            int(self.headers.get("content-length", 0)),
+        )
+        self._unread = self.notes.bytes_in > 0 or "transfer-encoding" in self.headers
+        self._extra = [_NO_SNIFFING, (_ID, self.notes.request_id.encode())]
+        if settings.cors_origins:
+            self._extra += cors_headers(settings.cors_origins, scope["method"], self.headers)
+
+    def admit(self, started: float) -> None:
+        """Raise a DigitsError for a request that can be rejected by its head alone; `started` is the time now."""
+        settings, state = self._settings, self.scope["state"]
+        if "error" in state:
+            raise state["error"]
+        check_head(self.scope, self.headers)
+        if settings.api_key_file:
+            demand_key(settings.api_key_file, self.scope["method"], self.scope["path"], self.headers)
+        if started - state.get("received", started) > settings.queue_seconds:
+            raise TooBusy(FULL)
+        if self.notes.bytes_in > settings.max_upload_bytes:
+            raise body_too_large(settings)
+
+    async def body(self) -> bytes:
+        """Return the body, or raise the error that ended the request while it arrived."""
+        message = await self._receive()
+        if "error" in self.scope["state"]:
+            raise self.scope["state"]["error"]
+        if message["type"] == "http.disconnect":
+            raise MalformedRequest(_GONE)
+        self._unread = False
+        content: bytes = message["body"]
+        return content
+
+    def check_client(self) -> None:
+        """Raise MalformedRequest, which stops the work, if the client has gone."""
+        if "gone" in self.scope["state"]:
+            raise MalformedRequest(_GONE)
+
+    async def give(self, response: Response) -> None:
+        """Send the answer. If the request was not read in full, the connection closes after a moment to read it."""
+        lines = [(name.lower().encode(), value.encode("latin-1")) for name, value in response.headers] + self._extra
+        if response.body:
+            lines.append((b"content-length", b"%d" % len(response.body)))
+        if self._unread:
+            lines.append((b"connection", b"close"))
+        self.notes.status, self.notes.bytes_out = response.status, len(response.body)
+        await self._send({"type": "http.response.start", "status": response.status, "headers": lines})
+        await self._send({"type": "http.response.body", "body": response.body, "more_body": self._unread})
+        if self._unread:  # a connection that is reset while the client sends may lose the answer
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._receive(), _LINGER_SECONDS)
+            await self._send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 def check_head(scope: Scope, headers: dict[str, str]) -> None:
