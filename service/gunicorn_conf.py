@@ -20,7 +20,7 @@ _settings = Settings.from_environ(os.environ)
 _metrics_directory = metrics.shared_directory()
 # Read by `service.http.worker`. A reload runs old and new workers side by side.
 _shares = memoryview(mmap.mmap(-1, 8 * _MOST_WORKERS)).cast("q")
-_place = 0  # this worker's number
+_place = 0  # of the worker that is being forked, and in it
 
 # We use no BLAS: its threads and buffers would only take memory.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -66,14 +66,10 @@ def pre_fork(server: Any, worker: Any) -> None:
     Signals are blocked from here until `Worker.init_signals`: the master's handlers, which the worker has until then,
     would lose them (gunicorn's issue 1910).
     """
+    global _place
     signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING)
     taken = {other.place for other in server.WORKERS.values()}
-    worker.place = next(place for place in itertools.count() if place not in taken)
-
-
-def post_fork(server: Any, worker: Any) -> None:  # noqa: ARG001
-    global _place
-    _place = worker.place
+    _place = worker.place = next(place for place in itertools.count() if place not in taken)
     worker.shares = _shares
 
 

@@ -5,6 +5,7 @@ Swagger UI in flask-swagger-ui, whose page has inline scripts, which our policy 
 """
 
 import json
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 
@@ -103,6 +104,7 @@ def openapi() -> ResponseReturnValue:
     return response.make_conditional(request)
 
 
+@cache
 def document(settings: Settings) -> str:
     """Return the document for a service with these settings, as JSON."""
     rows = sorted(f"| {kind.status} | `{kind.code}` | {kind.meaning()} |" for kind in errors.kinds())

@@ -121,7 +121,7 @@ class Server(uvicorn.Server):
 
 
 class Worker(UvicornWorker):  # type: ignore[misc]
-    """`shares` and `place` are set after the fork."""
+    """`shares` and `place` are set before the fork."""
 
     CONFIG_KWARGS = {  # noqa: RUF012
         "loop": "uvloop",
