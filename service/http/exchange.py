@@ -6,14 +6,22 @@ CORS: https://fetch.spec.whatwg.org/#http-cors-protocol
 import asyncio
 import hmac
 import re
+import zlib
 from base64 import b64decode
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from hashlib import sha256
 from typing import Any
 
-from service.errors import ExpectationFailed, MalformedRequest, TooBusy, Unauthorized
-from service.http.answering import NO_SNIFFING, Response, body_too_large
+from service.errors import (
+    ExpectationFailed,
+    MalformedRequest,
+    TooBusy,
+    TooLarge,
+    Unauthorized,
+    UnsupportedMediaType,
+)
+from service.http.answering import NO_SNIFFING, Response, body_too_large, shown
 from service.http.logs import REQUEST_ID_HEADER, Notes, request_id
 from service.settings import ANY, PATH_PREFIX, Keys, Settings
 
@@ -25,6 +33,8 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 RawHeaders = list[tuple[bytes, bytes]]
 
 FULL = "The service is overloaded: try again after `Retry-After` seconds."
+_ENCODINGS = ("gzip", "x-gzip", "deflate")
+_HEAD_TELLS, _NO_HEAD = 47, -15  # zlib's window bits: gzip or zlib by the head; raw deflate, as some clients send it
 _GONE = "The client closed the connection before the answer was ready: keep it open."
 _LINGER_SECONDS = 5.0  # for a rejected client to stop sending and read its answer
 
@@ -185,3 +195,23 @@ def path_prefix(settings: Settings, headers: dict[str, str]) -> str:
 def below(prefix: str, path: str) -> str:
     """Return a path without the prefix, which the proxy may have removed already."""
     return path[len(prefix) :] or "/" if f"{path}/".startswith(f"{prefix}/") else path
+
+
+def unpacked(body: bytes, encoding: str, most: int) -> bytes:
+    """Return the decompressed body, or raise TooLarge if it has more than `most` bytes."""
+    if encoding not in _ENCODINGS:
+        raise UnsupportedMediaType(f"`Content-Encoding` {shown(encoding)} is not supported: use gzip, deflate or none.")
+    head = int.from_bytes(body[:2], "big")
+    has_head = encoding != "deflate" or (head >> 8 & 15 == zlib.DEFLATED and head % 31 == 0)  # RFC 1950, 2.2
+    unpacking = zlib.decompressobj(_HEAD_TELLS if has_head else _NO_HEAD)
+    try:
+        content = unpacking.decompress(body, most + 1)
+    except zlib.error:
+        raise MalformedRequest(
+            f"The body is not {encoding}, as `Content-Encoding` says: correct one of them."
+        ) from None
+    if len(content) > most:
+        raise TooLarge(f"The body has more than {most:,} bytes when decompressed: send less.")
+    if not unpacking.eof or unpacking.unused_data:
+        raise MalformedRequest(f"The {encoding} body is incomplete, or has data after its end: correct it.")
+    return content

@@ -34,8 +34,7 @@ from service.http.answering import (
     problem,
 )
 from service.http.app import PREDICTIONS, answered, create_app
-from service.http.exchange import FULL, Exchange, Receive, Scope, Send
-from service.http.forms import unpacked
+from service.http.exchange import FULL, Exchange, Receive, Scope, Send, unpacked
 from service.http.logs import UNMATCHED, Notes, current, log_access
 from service.http.tensors import JSON_LENGTH
 from service.inference.queue import MOST_ON_LOOP, Queue
