@@ -9,8 +9,8 @@ from pathlib import Path
 
 from benchmarks.hardening.score import Plan, Score
 from service.contract import MODEL_NAME
-from service.inference.engine import open_version
 from service.inference.store import ModelStore
+from service.settings import Settings
 from tests import factory
 from tests.server import ROOT
 
@@ -68,9 +68,7 @@ def _interrupt(score: Score, models: Path, source: Path, fault: str, at: int) ->
 
 def _served(models: Path) -> str:
     """Return the version that the service would serve, empty if none, `refused` if one was rejected."""
-    store = ModelStore(
-        models / MODEL_NAME, open_engine=lambda path, manifest: open_version(path, manifest, provider="cpu")
-    )
+    store = ModelStore(Settings(models_dir=models, provider="cpu"))
     refused: list[None] = []
     store.report = lambda serving: refused.append(None) if isinstance(serving, str) else None
     store.refresh()
