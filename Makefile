@@ -45,7 +45,7 @@ measure: .venv/dev  ## measure on pictures as people send them, such as ARGS="--
 bench: .venv/dev  ## compare with other servers, with wrk; ARGS=--short tests this one alone
 	$(DEV) -m benchmarks.serving $(ARGS)
 
-hardening: .venv/dev  ## try load, faults and hostile input on a fresh service: ARGS="--short --rows 3,4"
+hardening: .venv/dev  ## try load, faults and hostile input on a fresh service: ARGS="--short --rows 3,4,8"
 	$(DEV) -m benchmarks.hardening $(ARGS)
 
 lint: .venv/dev  ## check style, formatting and types

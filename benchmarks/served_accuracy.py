@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from service.inference.store import model_store
+from service.inference.store import ModelStore
 from service.settings import Settings
 from tests.server import ROOT, Server, running
 
@@ -69,7 +69,7 @@ def _split(directory: Path, split: str) -> tuple[Images, Labels]:
 
 
 def _ask_engine(models: Path, images: Images) -> Labels:
-    store = model_store(Settings(models_dir=models.absolute(), provider="cpu"))
+    store = ModelStore(Settings(models_dir=models.absolute(), provider="cpu"))
     store.refresh()
     if store.serving is None:
         sys.exit(store.reason)

@@ -12,7 +12,6 @@ from msgspec.structs import replace
 from onnx import numpy_helper
 
 from service.contract import FLOAT32_FILE, INT8_FILE, MODEL_NAME, FileRecord, Manifest
-from service.inference import second_look
 from service.inference.engine import Engine, self_test_inputs
 from service.inference.specimens import specimens
 from service.preprocessing.illumination import Grey
@@ -40,7 +39,7 @@ def prepare(directory: Path, number: int) -> list[float]:
         files={**manifest.files, INT8_FILE: FileRecord(hashlib.sha256(content).hexdigest(), len(content))},
         self_test=replace(test, expected={**test.expected, INT8_FILE: probabilities}),
     ).write(directory)
-    return second_look.read(engine, digit()[np.newaxis], manifest.certain_from)[0].tolist()
+    return engine.read(digit()[np.newaxis], manifest.certain_from)[0].tolist()
 
 
 def digit() -> Grey:

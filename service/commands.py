@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from service.contract import Correction
-from service.corrections import Corrections
 from service.errors import DigitsError, NotReady, RequestError, TooLarge
 from service.http import number
 from service.http import predict as digit
 from service.http.answering import Read, Request, Service, described, to_json
-from service.inference.store import Version, model_store
+from service.http.corrections import Corrections
+from service.inference.store import ModelStore, Version
 from service.settings import Settings
 
 STDIN = "-"
@@ -32,7 +32,7 @@ def predict(settings: Settings, files: list[str], *, as_json: bool, as_number: b
     Errors go to stderr, a line each. NotReady is raised if no version of the model serves.
     """
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    here = Service(settings, model_store(settings))
+    here = Service(settings, ModelStore(settings))
     here.store.refresh()
     model = here.ready()
     width = max(4, *map(len, files))
@@ -61,11 +61,8 @@ def _answer(here: Service, read: Read, file: str) -> dict[str, Any]:
 
 def _content(file: str, most: int) -> bytes:
     try:
-        if file == STDIN:
-            content = sys.stdin.buffer.read(most + 1)
-        else:
-            with Path(file).open("rb") as opened:
-                content = opened.read(most + 1)
+        with sys.stdin.buffer if file == STDIN else Path(file).open("rb") as opened:
+            content = opened.read(most + 1)
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or error
         raise UnreadableFile(f"It cannot be read ({why}): name a picture, or - for stdin.") from error
@@ -89,7 +86,7 @@ def _cut_off(confidence: float) -> str:
 def models(settings: Settings, *, as_json: bool) -> int:
     """Print all versions and which one would serve; return 0 if one would, else 1."""
     logging.disable(logging.CRITICAL)  # the reasons for which versions are rejected are printed below
-    store = model_store(settings)
+    store = ModelStore(settings)
     store.refresh()
     versions = [_version_fields(version) for version in store.examine()]
     if as_json:

@@ -135,8 +135,8 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         names, test = self.files.keys() & {FLOAT32_FILE, INT8_FILE}, self.self_test
         if FLOAT32_FILE not in names or not names <= test.expected.keys() & test.tolerance.keys():
             raise ManifestError(f"{path} lacks {FLOAT32_FILE} or a self-test: {_AGAIN}.")
-        accuracy, floor = self.accuracy(FLOAT32_FILE), _number(self.recipe, "accuracy_floor")
-        if accuracy is not None and floor is not None and accuracy < floor:
+        accuracy, floor = self.accuracy(FLOAT32_FILE), self.recipe.get("accuracy_floor")
+        if accuracy is not None and isinstance(floor, int | float) and accuracy < floor:
             raise ManifestError(
                 f"{path}: the model reads {accuracy:.2%}, under the floor of {floor:.2%} of its own recipe: "
                 "train it for longer."
@@ -144,11 +144,11 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def accuracy(self, file: str) -> float | None:
         """Return the share of MNIST's test digits that a graph read when verified, None if unknown."""
-        verified: Any = self.metrics
-        for name in ("verified", file, "test"):
-            verified = verified.get(name) if isinstance(verified, Mapping) else None
-        errors, count = _number(verified, "errors"), _number(verified, "count")
-        return None if errors is None or not count else 1 - errors / count
+        try:
+            verified = self.metrics["verified"][file]["test"]
+            return float(1 - verified["errors"] / verified["count"])
+        except (KeyError, TypeError, ZeroDivisionError):
+            return None
 
     def check_place(self, directory: Path) -> None:
         """Raise ManifestError unless `directory` is NAME/VERSION: answers would name the wrong version."""
@@ -184,11 +184,6 @@ def _read(path: Path, most: int) -> bytes:
     if status.st_size > most:
         raise ValueError(f"it has {status.st_size:,} bytes, at most {most:,} are allowed")
     return path.read_bytes()
-
-
-def _number(mapping: object, name: str) -> float | None:
-    found = mapping.get(name) if isinstance(mapping, Mapping) else None
-    return found if type(found) in (int, float) else None
 
 
 def self_test_images(seed: int, count: int) -> bytes:

@@ -2,7 +2,9 @@
 
 import gc
 import itertools
+import mmap
 import os
+import resource
 import shutil
 import signal
 import sys
@@ -10,14 +12,15 @@ from typing import Any
 
 from service import memory
 from service.http import metrics
-from service.http.worker import Shares
 from service.settings import Settings
+
+_MOST_WORKERS = 512  # twice what the settings allow
 
 _settings = Settings.from_environ(os.environ)
 _metrics_directory = metrics.shared_directory()
-# A reload runs old and new workers side by side; signals may add more.
-_shares = Shares(2 * _settings.workers + 8)
-_place = 0  # this worker's number
+# Read by `service.http.worker`. A reload runs old and new workers side by side.
+_shares = memoryview(mmap.mmap(-1, 8 * _MOST_WORKERS)).cast("q")
+_place = 0  # of the worker that is being forked, and in it
 
 # We use no BLAS: its threads and buffers would only take memory.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -28,6 +31,8 @@ _STOPPING = {signal.SIGTERM, signal.SIGINT, signal.SIGQUIT}
 os.register_at_fork(after_in_parent=lambda: signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPPING))
 
 memory.configure()
+_most_files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+resource.setrlimit(resource.RLIMIT_NOFILE, (_most_files, _most_files))
 
 wsgi_app = "service.gunicorn_conf:application()"
 worker_class = "service.http.worker.Worker"  # docs/architecture.md has the figures of the choice
@@ -61,21 +66,16 @@ def pre_fork(server: Any, worker: Any) -> None:
     Signals are blocked from here until `Worker.init_signals`: the master's handlers, which the worker has until then,
     would lose them (gunicorn's issue 1910).
     """
+    global _place
     signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING)
     taken = {other.place for other in server.WORKERS.values()}
-    worker.place = next(place for place in itertools.count() if place not in taken)
-
-
-def post_fork(server: Any, worker: Any) -> None:  # noqa: ARG001
-    global _place
-    _place = worker.place
-    worker.shares = _shares if _place < len(_shares) else Shares(_place + 1)
+    _place = worker.place = next(place for place in itertools.count() if place not in taken)
+    worker.shares = _shares
 
 
 def child_exit(server: Any, worker: Any) -> None:  # noqa: ARG001
     metrics.leave(_metrics_directory, worker.place)
-    if worker.place < len(_shares):
-        _shares.leave(worker.place)
+    _shares[worker.place] = 0
 
 
 def on_exit(server: Any) -> None:  # noqa: ARG001

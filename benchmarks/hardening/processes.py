@@ -24,6 +24,22 @@ def usage(server: Server) -> Usage:
     return Usage(sum(map(_private, pids)), sum(map(_files, pids)), sum(map(_threads, pids)))
 
 
+def reset_peak(server: Server) -> None:
+    """Reset the kernel's peak memory counter of each worker."""
+    for pid in server.workers():
+        Path(f"/proc/{pid}/clear_refs").write_text("5", "ascii")
+
+
+def peak(server: Server) -> int:
+    """Return the total peak resident memory since `reset_peak`, in bytes."""
+    return sum(_status(pid, "VmHWM") << 10 for pid in server.workers())
+
+
+def resident(server: Server) -> int:
+    """Return the total resident memory of the workers, in bytes."""
+    return sum(_status(pid, "VmRSS") << 10 for pid in server.workers())
+
+
 def wait_until_quiet(server: Server, seconds: float = 10) -> None:
     """Wait until the workers use almost no CPU, at most `seconds`."""
     deadline = time.monotonic() + seconds

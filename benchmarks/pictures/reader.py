@@ -8,7 +8,6 @@ import numpy.typing as npt
 
 from service.contract import MODEL_NAME, Manifest
 from service.errors import RequestError
-from service.inference import second_look
 from service.inference.engine import Engine, open_version
 from service.preprocessing.decode import decode
 from service.preprocessing.mnist_format import canonical_digit
@@ -62,7 +61,7 @@ class Reader:
 
     def answer(self, seen: Seen) -> Answer:
         """Return the answer for an input of the model, uint8 [28, 28]."""
-        [probabilities] = second_look.read(self.engine, seen[np.newaxis], self.manifest.certain_from)
+        [probabilities] = self.engine.read(seen[np.newaxis], self.manifest.certain_from)
         digit = int(probabilities.argmax())
         confidence = float(probabilities[digit])
         return Answer(digit, confidence, confidence >= self.manifest.certain_from)

@@ -23,7 +23,6 @@ from service.errors import (
     first_line,
 )
 from service.http.metrics import Metrics
-from service.inference import second_look
 from service.inference.engine import Images, Probabilities
 from service.inference.store import ModelStore, Serving
 from service.preprocessing.decode import PIXEL_BYTES, decode
@@ -33,6 +32,7 @@ from service.preprocessing.mnist_format import canonical_digit
 from service.settings import Settings
 
 EXTENSION = "digits"  # of the Flask application
+NO_SNIFFING = ("X-Content-Type-Options", "nosniff")
 JSON: Headers = (("Content-Type", "application/json"),)
 DEFECT = DigitsError("The service failed at this request; its log says why. Report it.")
 _MOST_MEMORY = 8  # times the largest colour picture: what the decoded pictures of a request may take together
@@ -131,7 +131,7 @@ class Service:
     def parse(self, read: Read, request: Request) -> Question:
         """Return the question in a request, its pictures opened, or raise a RequestError."""
         question = read(request, self.settings)
-        question.pictures = [_opened(picture) for picture in question.pictures]
+        question.pictures = [attempt(still, each) if isinstance(each, bytes) else each for each in question.pictures]
         memory = sum(pixels(each) * each.pixel_bytes for each in question.pictures if isinstance(each, Still))
         if memory > _MOST_MEMORY * PIXEL_BYTES * self.settings.max_pixels:
             raise TooLarge("The pictures are too large together: send fewer in a request.")
@@ -168,7 +168,7 @@ class Service:
         if len(images) == 0:
             return np.zeros((0, len(LABELS)), np.float32)
         started = perf_counter()
-        probabilities = second_look.read(model.engine, images, model.manifest.certain_from, pictures)
+        probabilities = model.engine.read(images, model.manifest.certain_from, pictures)
         self.metrics.ran(len(images), perf_counter() - started)
         return probabilities
 
@@ -209,9 +209,10 @@ def pixels(picture: Picture) -> int:
     return picture.width * picture.height if isinstance(picture, Still) else 0
 
 
-def _opened(picture: Picture) -> Picture:
+def attempt(read: Callable[[Any], Picture], picture: Any) -> Picture:
+    """Return what `read` makes of a picture, or its error."""
     try:
-        return still(picture) if isinstance(picture, bytes) else picture
+        return read(picture)
     except RequestError as error:
         return error
 
@@ -246,12 +247,12 @@ def check_names(found: Any, known: Sequence[str], what: str) -> None:
         raise MalformedRequest(f"Unknown {what} {shown(unknown[0])}: correct or remove it; known are {takes}.")
 
 
-def decoded(body: bytes, kind: Any, refusal: Callable[[str], str]) -> Any:
-    """Return the JSON in `body` as `kind`, or raise MalformedRequest: `refusal` makes its message of a reason."""
+def decoded(body: bytes, kind: Any, what: str, hint: str) -> Any:
+    """Return the JSON in `body` as `kind`, or raise MalformedRequest: it is not `what`, with the reason and a hint."""
     try:
         return msgspec.json.decode(body, type=kind)
     except (ValueError, RecursionError) as error:
-        raise MalformedRequest(refusal(first_line(error))) from None
+        raise MalformedRequest(f"The body is not {what} ({first_line(error)}): {hint}.") from None
 
 
 def at_most(count: int, most: int, what: str = "pictures") -> None:

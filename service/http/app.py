@@ -17,11 +17,11 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.routing import BaseConverter
 
 from service.errors import DigitsError, MalformedRequest, SettingsError, TooLarge, UnknownRoute, WrongMethod
-from service.http import answering, corrections, docs, number, oip, ops, pages, predict, v1
-from service.http.answering import DEFECT, EXTENSION, Read, Request, Service, described, problem, service
+from service.http import answering, corrections, number, oip, ops, pages, predict, tensors, v1
+from service.http.answering import DEFECT, EXTENSION, NO_SNIFFING, Read, Request, Service, described, problem, service
 from service.http.logs import current
 from service.http.metrics import Metrics
-from service.inference.store import model_store
+from service.inference.store import ModelStore
 from service.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -32,12 +32,11 @@ PREDICTIONS: dict[str, Read] = {
     "/predict/batch": predict.read_batch,
     corrections.ROUTE: corrections.read,
     "/predict/number": number.read,
-    "/v2/models/<name>/infer": oip.read,
-    "/v2/models/<name>/versions/<version>/infer": oip.read,
+    "/v2/models/<name>/infer": tensors.read,
+    "/v2/models/<name>/versions/<version>/infer": tensors.read,
     "/v1/models/<name>:predict": v1.read,
 }
 _OF_A_BODY = ("content-type", "content-length")
-NO_SNIFFING = ("X-Content-Type-Options", "nosniff")
 
 _OF_STATUS: dict[int, tuple[type[DigitsError], str]] = {
     400: (MalformedRequest, "The request is malformed: compare it with GET /docs."),
@@ -67,14 +66,13 @@ def create_app(here: Service | None = None) -> Flask:
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.config["MAX_CONTENT_LENGTH"] = here.settings.max_upload_bytes
     app.url_map.converters["model"] = ModelName
-    for blueprint in (oip.blueprint, v1.blueprint, ops.blueprint, pages.blueprint, docs.blueprint):
+    for blueprint in (oip.blueprint, v1.blueprint, ops.blueprint, pages.blueprint):
         app.register_blueprint(blueprint)
     for rule, read in PREDICTIONS.items():
         app.add_url_rule(rule, endpoint=rule, view_func=_view(read), methods=["POST"])
     app.register_error_handler(DigitsError, _of_ours)
     app.register_error_handler(HTTPException, _of_http)
     app.register_error_handler(Exception, _of_a_defect)
-    app.before_request(_note_route)
     app.after_request(_secure)
     return app
 
@@ -95,7 +93,7 @@ def answered(app: Flask, scope: dict[str, Any], content: bytes) -> answering.Res
 
 def open_service(settings: Settings, metrics: Metrics | None = None) -> Service:
     """Return a service with its model open, or without one if none can be loaded yet."""
-    here = Service(settings, model_store(settings), metrics or Metrics())
+    here = Service(settings, ModelStore(settings), metrics or Metrics())
     here.store.report = here.metrics.model
     here.store.refresh()
     if here.store.serving is None:
@@ -140,11 +138,6 @@ def _of_http(error: HTTPException) -> ResponseReturnValue:
 def _of_a_defect(error: Exception) -> ResponseReturnValue:
     log.error("A request failed", exc_info=error)
     return _of_ours(DEFECT)
-
-
-def _note_route() -> None:
-    if (notes := current.get()) and request.url_rule:
-        notes.route = request.url_rule.rule
 
 
 def _note_code(code: str) -> None:

@@ -7,19 +7,20 @@ wait in one queue for the model. Flask answers the other routes.
 
 import asyncio
 import logging
-import re
-from collections.abc import Awaitable, Callable
+import os
+import sys
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from contextvars import copy_context
-from functools import partial
+from functools import lru_cache, partial
 from time import perf_counter
-from typing import Any
+from typing import Any, TypeVar
 
-import numpy as np
+from werkzeug.exceptions import HTTPException
+from werkzeug.routing import MapAdapter
 
-from service.errors import DigitsError, MalformedRequest, TooBusy
-from service.http.access import RawHeaders, Scope, below, check_head, client, cors_headers, demand_key, path_prefix
+from service.errors import DigitsError, TooBusy
 from service.http.answering import (
     DEFECT,
     Digits,
@@ -28,79 +29,26 @@ from service.http.answering import (
     Request,
     Response,
     Service,
-    body_too_large,
     images_of,
     pixels,
     problem,
 )
-from service.http.app import NO_SNIFFING, PREDICTIONS, answered, create_app
-from service.http.forms import unpacked
-from service.http.logs import REQUEST_ID_HEADER, Notes, current, log_access, request_id
+from service.http.app import PREDICTIONS, answered, create_app
+from service.http.exchange import FULL, Exchange, Receive, Scope, Send, unpacked
+from service.http.logs import UNMATCHED, Notes, current, log_access
 from service.http.tensors import JSON_LENGTH
-from service.http.turns import FULL, Turns
-from service.inference.queue import Queue
-
-Receive = Callable[[], Awaitable[dict[str, Any]]]
-Send = Callable[[dict[str, Any]], Awaitable[None]]
+from service.inference.queue import MOST_ON_LOOP, Queue
 
 SMALL_BODY = 64 << 10  # bytes that are parsed, and whose pictures are decoded, on the event loop
 SMALL_TENSORS = 1 << 20  # bytes of binary tensors
 SMALL_PIXELS = 512 * 512
-MOST_A_RUN = 256  # images: a larger run would block the event loop
-_LINGER_SECONDS = 5.0  # for a rejected client to stop sending and read its answer
 _OTHER_ROUTES = 4  # threads; predictions never use them
+_NICE = 5  # of the threads: the event loop is urgent
+_MEMORY = 0.9  # weight of older turns in the moving mean of durations
 
-_ROUTES = [(re.compile(re.sub(r"<(\w+)>", r"(?P<\1>[^/]+)", rule)), rule, read) for rule, read in PREDICTIONS.items()]
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
-
-
-class Exchange:
-    """A request and how to answer it; `headers` are the request's, by lower-case names, `extra` the answer's."""
-
-    def __init__(
-        self, scope: Scope, receive: Receive, send: Send, notes: Notes, headers: dict[str, str], extra: RawHeaders
-    ) -> None:
-        self.scope, self.notes, self.headers = scope, notes, headers
-        self._receive, self._send, self._extra = receive, send, extra
-        self._unread = notes.bytes_in > 0 or "transfer-encoding" in headers
-
-    async def body(self) -> bytes:
-        """Return the body, or raise the error that ended the request while it arrived."""
-        message = await self._receive()
-        if "error" in self.scope["state"]:
-            raise self.scope["state"]["error"]
-        if message["type"] == "http.disconnect":
-            raise MalformedRequest(_GONE)
-        self._unread = False
-        content: bytes = message["body"]
-        return content
-
-    def check_client(self) -> None:
-        """Raise MalformedRequest, which stops the work, if the client has gone."""
-        if "gone" in self.scope["state"]:
-            raise MalformedRequest(_GONE)
-
-    async def give(self, response: Response) -> None:
-        """Send the answer. If the request was not read in full, the connection closes after a moment to read it."""
-        lines = [(name.lower().encode(), value.encode("latin-1")) for name, value in response.headers]
-        lines += [_NO_SNIFFING, *self._extra]
-        if response.body:
-            lines.append((b"content-length", b"%d" % len(response.body)))
-        if self._unread:
-            lines.append((b"connection", b"close"))
-        self.notes.status, self.notes.bytes_out = response.status, len(response.body)
-        await self._send({"type": "http.response.start", "status": response.status, "headers": lines})
-        await self._send({"type": "http.response.body", "body": response.body, "more_body": self._unread})
-        if self._unread:  # a connection that is reset while the client sends may lose the answer
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._receive(), _LINGER_SECONDS)
-            await self._send({"type": "http.response.body", "body": b"", "more_body": False})
-
-
-_NO_SNIFFING = (NO_SNIFFING[0].lower().encode(), NO_SNIFFING[1].encode())
-_ID = REQUEST_ID_HEADER.lower().encode()
-_GONE = "The client closed the connection before the answer was ready: keep it open."
 
 
 class Front:
@@ -112,14 +60,15 @@ class Front:
         self._flask = create_app(here)
         self._other_routes = ThreadPoolExecutor(_OTHER_ROUTES, "flask")
         self._turns = Turns(settings.threads, settings.queue_seconds)
-        gpu = ThreadPoolExecutor(1, "model") if settings.uses_cuda else None
-        self._queue: Queue = Queue(here.run, most=settings.max_batch, executor=gpu)
+        on_loop = 0 if settings.uses_cuda else MOST_ON_LOOP
+        self._queue = Queue(here.run, most=settings.max_batch, on_loop=on_loop)
+        self._route = lru_cache(512)(partial(_route, self._flask.url_map.bind("")))
         self._answered: list[Notes] = []
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, count it and log it."""
         started = perf_counter()
-        exchange = self._exchange(scope, receive, send)
+        exchange = Exchange(scope, receive, send, self.here.settings)
         notes = exchange.notes
         current.set(notes)  # in the context of this request's task
         self.here.metrics.in_flight.inc()
@@ -139,36 +88,20 @@ class Front:
             self.here.metrics.answered(notes)
             log_access(notes)
 
-    def _exchange(self, scope: Scope, receive: Receive, send: Send) -> Exchange:
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        if prefix := path_prefix(self.here.settings, headers):
-            scope["root_path"], scope["path"] = prefix, below(prefix, scope["path"])
-        notes = Notes(
-            request_id(headers.get("x-request-id", "")),
-            scope["method"],
-            scope["raw_path"].decode("latin-1"),
-            client(self.here.settings, scope, headers),
-            int(headers.get("content-length", 0)),
-        )
-        extra = [(_ID, notes.request_id.encode())]
-        if self.here.settings.cors_origins:
-            extra += cors_headers(self.here.settings.cors_origins, scope["method"], headers)
-        return Exchange(scope, receive, send, notes, headers, extra)
-
     async def _answer(self, exchange: Exchange, started: float) -> Response:
         notes = exchange.notes
         try:
-            self._admit(exchange, started)
+            exchange.admit(started)
             content = await exchange.body()
             encoding = exchange.headers.get("content-encoding", "identity").lower()
             if encoding != "identity":
                 content = await self._turns.take(unpacked, content, encoding, self.here.settings.max_upload_bytes)
             notes.bytes_in = len(content)
-            found = _route(exchange.scope)
-            if found is None:
+            notes.route, names = self._route(exchange.scope["path"], notes.method)
+            read = PREDICTIONS.get(notes.route)
+            if read is None or notes.method != "POST":
                 ask = partial(copy_context().run, answered, self._flask, exchange.scope, content)
                 return await asyncio.get_running_loop().run_in_executor(self._other_routes, ask)
-            notes.route, read, names = found
             request = Request(content, exchange.headers, exchange.scope["query_string"].decode("ascii"))
             return await self._predict(read, request, names, exchange)
         except DigitsError as error:
@@ -179,20 +112,7 @@ class Front:
             notes.code = DEFECT.code
             return problem(DEFECT)
 
-    def _admit(self, exchange: Exchange, started: float) -> None:
-        """Raise a DigitsError for a request that can be rejected by its head alone."""
-        scope, headers, settings = exchange.scope, exchange.headers, self.here.settings
-        if "error" in scope["state"]:
-            raise scope["state"]["error"]
-        check_head(scope, headers)
-        if settings.api_key_file:
-            demand_key(settings.api_key_file, scope["method"], scope["path"], headers)
-        if started - scope["state"].get("received", started) > settings.queue_seconds:
-            raise TooBusy(FULL)
-        if exchange.notes.bytes_in > settings.max_upload_bytes:
-            raise body_too_large(settings)
-
-    async def _predict(self, read: Read, request: Request, names: dict[str, str], exchange: Exchange) -> Response:
+    async def _predict(self, read: Read, request: Request, names: Mapping[str, Any], exchange: Exchange) -> Response:
         """Answer a request for predictions as `Service.respond` does, in turns with others."""
         model = self.here.model(**names)
         if _is_small(request):
@@ -207,10 +127,8 @@ class Front:
             raise TooBusy("The pictures take too long together: send fewer in a request.") from None
         images = images_of(question, digits)
         exchange.notes.pictures = len(images)
-        runs = [images[start : start + MOST_A_RUN] for start in range(0, len(images), MOST_A_RUN)] or [images]
-        parts = [await self._queue.submit(model, part, pictures=question.images is None) for part in runs]
-        rows = parts[0] if len(parts) == 1 else np.concatenate(parts)
-        if len(images) <= MOST_A_RUN and not question.is_slow:
+        rows = await self._queue.submit(model, images, pictures=question.images is None)
+        if len(images) <= MOST_ON_LOOP and not question.is_slow:
             return self.here.answer(question, model, digits, images, rows)
         return await self._turns.take(self.here.answer, question, model, digits, images, rows, patient=True)
 
@@ -235,10 +153,51 @@ def _is_small(request: Request) -> bool:
     return len(request.body) <= SMALL_BODY
 
 
-def _route(scope: Scope) -> tuple[str, Read, dict[str, str]] | None:
-    """Return rule, reader and path parameters of a prediction request; None for other routes."""
-    if scope["method"] == "POST":
-        for pattern, rule, read in _ROUTES:
-            if found := pattern.fullmatch(scope["path"]):
-                return rule, read, found.groupdict()
-    return None
+def _route(routes: MapAdapter, path: str, method: str) -> tuple[str, Mapping[str, Any]]:
+    """Return the rule of a request, and the parameters in its path."""
+    try:
+        rule, names = routes.match(path, method, return_rule=True)
+        return rule.rule, names
+    except HTTPException:  # Flask answers it
+        return UNMATCHED, {}
+
+
+class Turns:
+    """Runs slow work in a pool of `threads`, first come, first served; work waits at most `seconds` for one."""
+
+    def __init__(self, threads: int, seconds: float) -> None:
+        self._executor = ThreadPoolExecutor(threads, "turns", initializer=_be_nice)
+        self._free = asyncio.Semaphore(threads)
+        self._threads = threads
+        self._seconds = seconds
+        self._waiting = 0
+        self._mean = 0.0  # seconds of a turn
+
+    async def take(self, function: Callable[..., T], *args: Any, patient: bool = False) -> T:
+        """Call `function` in a thread and return its result; raise TooBusy if it would wait too long.
+
+        `patient` work, for a request in progress, waits as long as it takes.
+        """
+        if not patient and self._free.locked() and self._mean * self._waiting / self._threads > self._seconds:
+            raise TooBusy(FULL)
+        self._waiting += 1
+        try:
+            async with asyncio.timeout(None if patient else self._seconds):
+                await self._free.acquire()
+        except TimeoutError:
+            raise TooBusy(FULL) from None
+        finally:
+            self._waiting -= 1
+        started = perf_counter()
+        try:
+            work = partial(copy_context().run, function, *args)
+            return await asyncio.get_running_loop().run_in_executor(self._executor, work)
+        finally:
+            self._free.release()
+            self._mean = _MEMORY * self._mean + (1 - _MEMORY) * (perf_counter() - started)
+
+
+def _be_nice() -> None:
+    if sys.platform == "linux":  # elsewhere 0 is the whole process
+        with suppress(OSError):  # a sandbox may forbid it
+            os.setpriority(os.PRIO_PROCESS, 0, os.getpriority(os.PRIO_PROCESS, 0) + _NICE)

@@ -1,11 +1,9 @@
-"""`/v2/...`: the Open Inference Protocol, version 2, over REST, as in Triton, KServe and MLServer.
+"""`/v2/...`: the Open Inference Protocol, version 2, over REST, as in Triton, KServe and MLServer, but for `/infer`.
 
-Tensors of numbers are the model's own input. BYTES are encoded pictures, which are read as `/predict` does. Errors are
-those of `tensors`. Statistics: triton-inference-server/server, docs/protocol/extension_statistics.md.
+Statistics: triton-inference-server/server, docs/protocol/extension_statistics.md.
 """
 
 import re
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -15,12 +13,8 @@ from flask.typing import ResponseReturnValue
 from service import __version__
 from service.contract import IMAGE_SIDE, INPUT_NAME, LABELS, LABELS_FILE, OUTPUT_NAME, Manifest
 from service.http import tensors
-from service.http.answering import JSON, Digits, Picture, Question, Request, Response, service, to_json
+from service.http.answering import service
 from service.http.metrics import Metrics
-from service.http.predict import BYTES, attempt, picture_in
-from service.inference.engine import Probabilities
-from service.inference.store import Serving
-from service.settings import Settings
 
 blueprint = Blueprint("oip", __name__, url_prefix="/v2")
 
@@ -30,47 +24,6 @@ PLATFORM = "onnxruntime_onnx"  # Triton's name
 
 _OF_MODEL = ("/models/<name>", "/models/<name>/versions/<version>")
 _PREDICTIONS = re.compile(r".*(predict|predict/batch|predict/number|infer)")  # their routes
-
-
-@dataclass
-class Inference(Question):
-    id: str | None
-    binary: bool
-    classes: int
-    list_name = INPUT_NAME
-
-    def answer(self, model: Serving, digits: Digits, probabilities: Probabilities) -> Response:  # noqa: ARG002
-        """Return the output tensor; binary data follows the JSON."""
-        output, raw = tensors.written(probabilities, binary=self.binary, classes=self.classes)
-        answer: dict[str, Any] = {"model_name": model.manifest.name, "model_version": model.manifest.version}
-        if self.id is not None:
-            answer["id"] = self.id
-        text = to_json(answer | {"outputs": [output]})
-        if not self.binary:
-            return Response(text, JSON)
-        return Response(text + raw, (("Content-Type", BYTES), (tensors.JSON_LENGTH, str(len(text)))))
-
-
-def read(request: Request, settings: Settings) -> Inference:
-    request.parameters()
-    text, binary = tensors.split(request.body, request.headers.get(tensors.JSON_LENGTH.lower()))
-    message = tensors.parsed(text, tensors.Message)
-    message.check(settings.max_batch)
-    [tensor] = message.inputs
-    data = tensors.content(tensor, binary)
-    binary_wanted, classes = message.wanted
-    pictures: list[Picture] = []
-    images = None
-    if tensor.datatype == tensors.BYTES:
-        pictures = [attempt(_picture, element) for element in tensors.elements(tensor, data)]
-    else:
-        images = tensors.pixels(tensor, data)
-    return Inference(pictures, message.id, binary_wanted, classes, images=images)
-
-
-def _picture(element: Any) -> bytes:
-    """Return an element of a BYTES tensor; in JSON it is base64."""
-    return element if isinstance(element, bytes) else picture_in(element)
 
 
 @blueprint.get("")

@@ -1,16 +1,28 @@
-"""The page to draw on, at `GET /`: static files that call `POST /predict` as any client does."""
+"""Pages: the one to draw on at `GET /`, which calls `POST /predict` as any client does, and the documentation.
 
+`openapi.json` beside this file is a template for the limits in the settings. `/docs` is our own page with the files of
+Swagger UI in flask-swagger-ui, whose page has inline scripts, which our policy forbids.
+"""
+
+import json
+from functools import cache
+from importlib.resources import files
 from pathlib import Path
 
 from flask import Blueprint, Response, current_app, jsonify, request, send_from_directory
 from flask.typing import ResponseReturnValue
 from markupsafe import escape
 
+from service import __version__, errors
 from service.http.answering import service
 from service.http.corrections import ROUTE as CORRECTIONS
 from service.http.predict import model_of
+from service.settings import Settings
 
-STATIC = Path(__file__).parent / "static"
+_HERE = Path(__file__).parent
+STATIC = _HERE / "static"
+_DOCS, _SWAGGER = _HERE / "static_docs", Path(str(files("flask_swagger_ui"))) / "dist"
+DOCS_FILES = {"docs.css": _DOCS, "docs.js": _DOCS, "swagger-ui.css": _SWAGGER, "swagger-ui-bundle.js": _SWAGGER}
 
 blueprint = Blueprint("pages", __name__, static_folder=str(STATIC), static_url_path="/static")
 
@@ -35,6 +47,22 @@ def index() -> ResponseReturnValue:
     return response
 
 
+def _index() -> dict[str, object]:
+    here = service()
+    model = here.store.serving
+    off = () if here.settings.corrections_dir else (CORRECTIONS,)
+    rules = sorted((r for r in current_app.url_map.iter_rules() if r.rule not in off), key=lambda rule: rule.rule)
+    routes = [
+        f"{method} {rule.rule}" for rule in rules for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"})
+    ]
+    return {
+        "service": "handwritten digits",
+        "status": "alive",  # KServe's client checks it here with /v1
+        **(model_of(model.manifest) if model else {"model": None}),
+        "routes": routes,
+    }
+
+
 def page(directory: Path) -> Response:
     """Return the page in a directory, with its path prefix and whether corrections are kept."""
     corrections = service().settings.corrections_dir is not None
@@ -57,20 +85,41 @@ def page(directory: Path) -> Response:
     return response
 
 
-def _index() -> dict[str, object]:
-    here = service()
-    model = here.store.serving
-    off = () if here.settings.corrections_dir else (CORRECTIONS,)
-    rules = sorted((r for r in current_app.url_map.iter_rules() if r.rule not in off), key=lambda rule: rule.rule)
-    routes = [
-        f"{method} {rule.rule}" for rule in rules for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"})
-    ]
-    return {
-        "service": "handwritten digits",
-        "status": "alive",  # KServe's client checks it here with /v1
-        **(model_of(model.manifest) if model else {"model": None}),
-        "routes": routes,
+@blueprint.get("/docs")
+def docs() -> ResponseReturnValue:
+    return page(_DOCS)
+
+
+@blueprint.get("/docs/<filename>")
+def docs_file(filename: str) -> ResponseReturnValue:
+    if filename not in DOCS_FILES:
+        raise errors.UnknownRoute("The page has no such file: see GET /docs.")
+    return send_from_directory(DOCS_FILES[filename], filename)
+
+
+@blueprint.get("/openapi.json")
+def openapi() -> ResponseReturnValue:
+    response = Response(document(service().settings), mimetype="application/json")
+    response.add_etag()
+    return response.make_conditional(request)
+
+
+@cache
+def document(settings: Settings) -> str:
+    """Return the document for a service with these settings, as JSON."""
+    rows = sorted(f"| {kind.status} | `{kind.code}` | {kind.meaning()} |" for kind in errors.kinds())
+    values = {
+        "errors": "\n".join(["| status | code | when |", "|---|---|---|", *rows]),
+        "service_version": __version__,
+        "model_name": settings.model_name,
+        "max_batch": settings.max_batch,
+        "max_upload_bytes": f"{settings.max_upload_bytes:,}",
+        "max_pixels": f"{settings.max_pixels:,}",
     }
+    text = (_HERE / "openapi.json").read_text(encoding="utf-8")
+    for name, value in values.items():  # alone in quotes, a number stays a number
+        text = text.replace(f'"{{{name}}}"', json.dumps(value)).replace(f"{{{name}}}", str(value))
+    return text
 
 
 @blueprint.after_request

@@ -4,28 +4,32 @@ Errors of parsing are MalformedRequest; too many pictures are TooLarge, other co
 """
 
 import base64
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from typing import Any, NamedTuple
+from urllib.parse import parse_qsl
 
 import cv2
 import numpy as np
+from multipart import MultipartError, MultipartParser, MultipartPart, ParserLimitReached, parse_options_header
 
 from service.contract import LABELS, Manifest
-from service.errors import MalformedRequest, RequestError, UnsupportedMediaType
+from service.errors import MalformedRequest, RequestError, TooLarge, UnsupportedMediaType, first_line
 from service.http.answering import (
     Digits,
-    Picture,
     Question,
     Request,
     Response,
     at_most,
+    attempt,
     check_names,
+    decoded,
     described,
     shown,
     to_json,
 )
-from service.http.forms import fields_of, json_of, media_type
 from service.inference.engine import Probabilities
 from service.inference.store import Serving
 from service.settings import Settings
@@ -35,6 +39,13 @@ OPTIONS = ("top_k", "seen")
 FORM, BYTES, JSON_TYPE = "multipart/form-data", "application/octet-stream", "application/json"
 URLENCODED = "application/x-www-form-urlencoded"
 
+_MOST_FIELD_BYTES = 64 << 10  # of a field that is not a file
+_BOUNDARY = re.compile(r"multipart/form-data; ?boundary=([A-Za-z0-9'()+_./:=?-]{1,70})")
+_FILE_HEAD = re.compile(
+    rb'Content-Disposition: form-data; name="image"; filename="[^"\\\r\n]{0,255}"\r\n'
+    rb"(?:Content-Type: [^\r\n]{1,128}\r\n)?\r\n"
+)
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _TOP_K = {str(k): k for k in range(1, len(LABELS) + 1)}
 _STANDARD = str.maketrans("-_", "+/", "\r\n")  # the alphabet of base64
 _FLAGS = {"true": True, "True": True, "1": True, "false": False, "False": False, "0": False}
@@ -102,7 +113,7 @@ def picture_and_values(request: Request, names: Sequence[str]) -> tuple[bytes, d
             raise MalformedRequest("The body is empty: send the bytes of a picture.")
         return request.body, dict(query)
     if kind == FORM:
-        values, files = fields_of(request, FIELD, names)
+        values, files = fields_of(request, names)
         if len(files) != 1:
             raise MalformedRequest(f"There are {len(files)} fields `{FIELD}`: send one, or use POST /predict/batch.")
         return _file(files[0]), values | query
@@ -114,7 +125,7 @@ def read_batch(request: Request, settings: Settings) -> Many:
     query = request.parameters(*OPTIONS)
     kind = media_type(request)
     if kind == FORM:
-        values, files = fields_of(request, FIELD, OPTIONS, most=settings.max_batch)
+        values, files = fields_of(request, OPTIONS, most=settings.max_batch)
         return Many([attempt(_file, file) for file in files], Options.of(values | query))
     values = _json(request, kind, LIST, _MANY, OPTIONS)
     if not isinstance(pictures := values[LIST], list) or not pictures:
@@ -123,14 +134,84 @@ def read_batch(request: Request, settings: Settings) -> Many:
     return Many([attempt(picture_in, picture) for picture in pictures], Options.of(values | query))
 
 
+def media_type(request: Request) -> str:
+    """Return the content type in lower case, without parameters."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def fields_of(request: Request, texts: Sequence[str], most: int | None = None) -> tuple[dict[str, str], list[bytes]]:
+    """Return the fields `texts` of a multipart form (RFC 7578), and the contents of its files `image`, at least one.
+
+    `most` limits the files; without it the caller takes one and reports more itself.
+    """
+    if (content := _only_file(request)) is not None:
+        return {}, [content]
+    values: dict[str, str] = {}
+    files: list[bytes] = []
+    for part in _parts(request, 8 * ((most or 1) + len(texts))):
+        check_names([part.name], (FIELD, *texts), "field")
+        if part.name != FIELD:
+            values[part.name] = part.raw[:_MOST_FIELD_BYTES].decode("utf-8", "replace")
+        elif part.filename is None:
+            raise MalformedRequest(f"The field `{FIELD}` is text: send it as a file, with a file name.")
+        else:
+            files.append(part.raw)
+    if not files:
+        raise MalformedRequest(f"There is no file field `{FIELD}`: send the picture in it.")
+    if most is not None:
+        at_most(len(files), most)
+    return values, files
+
+
+def _only_file(request: Request) -> bytes | None:
+    """Return the content of the only file of a form, None for any other form.
+
+    Nearly every client sends such a form, and the full parser takes as long for it as the rest of the door.
+    """
+    boundary = _BOUNDARY.fullmatch(request.headers["content-type"])
+    delimiter = b"\r\n--" + (boundary[1].encode() if boundary else b"")
+    opening = delimiter[2:] + b"\r\n"
+    head = _FILE_HEAD.match(request.body, len(opening)) if boundary and request.body.startswith(opening) else None
+    if head is None:
+        return None
+    end = request.body.find(delimiter, head.end())
+    return request.body[head.end() : end] if request.body[end:] == delimiter + b"--\r\n" else None
+
+
+def _parts(request: Request, most: int) -> list[MultipartPart]:
+    boundary = parse_options_header(request.headers["content-type"])[1].get("boundary", "")
+    if not boundary:
+        raise MalformedRequest("`Content-Type` has no boundary: let the HTTP client set that header.")
+    if b"--" + boundary.encode() not in request.body:
+        raise MalformedRequest(
+            "The boundary in `Content-Type` is not in the body: let the HTTP client set that header."
+        )
+    size = len(request.body)  # all of it stays in memory
+    parser = MultipartParser(
+        BytesIO(request.body), boundary, size, part_limit=most, spool_limit=size, memory_limit=size
+    )
+    try:
+        return list(parser)
+    except ParserLimitReached:
+        raise TooLarge(f"The form has more than {most} fields, or too large names of fields: send fewer.") from None
+    except MultipartError as error:
+        raise MalformedRequest(f"The form is incomplete or malformed ({first_line(error)}): send all of it.") from error
+
+
 def _json(request: Request, kind: str, name: str, forms: str, options: Sequence[str]) -> dict[str, Any]:
     """Return the fields of a JSON or urlencoded body, among them `name`."""
-    if kind not in (JSON_TYPE, URLENCODED) and not kind.endswith("+json"):
+    if kind == URLENCODED:
+        values = dict(parse_qsl(request.body.decode("utf-8", "replace"), keep_blank_values=True))
+        if name not in values:
+            raise UnsupportedMediaType(f"There is no field `{name}` in the form: {forms}.")
+    elif kind == JSON_TYPE or kind.endswith("+json"):
+        body = request.body.removeprefix(_BYTE_ORDER_MARK)
+        values = decoded(body, Any, "JSON", "correct it, or the content type")
+        if not isinstance(values, dict):
+            raise MalformedRequest("The JSON is not an object: send one.")
+    else:
         found = f"The content type {shown(kind)}" if kind else "A request without a content type"
         raise UnsupportedMediaType(f"{found} is not supported: {forms}.")
-    values = json_of(request, urlencoded=kind == URLENCODED)
-    if kind == URLENCODED and name not in values:
-        raise UnsupportedMediaType(f"There is no field `{name}` in the form: {forms}.")
     check_names(values, (name, *options), "field")
     if name not in values:
         raise MalformedRequest(f"There is no field `{name}`: {forms}.")
@@ -162,14 +243,6 @@ def picture_in(text: Any) -> bytes:
     if not content:
         raise MalformedRequest("The picture is empty: send its bytes as base64.")
     return content
-
-
-def attempt(read: Callable[[Any], bytes], picture: Any) -> Picture:
-    """Return the bytes of a picture, or the error."""
-    try:
-        return read(picture)
-    except RequestError as error:
-        return error
 
 
 def prediction(row: Probabilities, seen: Any, manifest: Manifest, options: Options) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Inference messages of the Open Inference Protocol, version 2, and their tensors, in JSON or binary.
+"""`POST /v2/.../infer`: inference messages of the Open Inference Protocol, version 2, in JSON or binary.
 
 Errors are MalformedRequest; too many images are TooLarge.
 
@@ -9,7 +9,7 @@ triton-inference-server/server, docs/protocol/extension_binary_data.md and exten
 import math
 import re
 import struct
-from itertools import chain
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import msgspec
@@ -18,8 +18,11 @@ import numpy.typing as npt
 
 from service.contract import IMAGE_SIDE, INPUT_NAME, LABELS, OUTPUT_NAME
 from service.errors import MalformedRequest
-from service.http.answering import at_most, decoded, shown
+from service.http.answering import JSON, Digits, Question, Request, Response, at_most, attempt, decoded, shown, to_json
+from service.http.predict import picture_in
 from service.inference.engine import Images, Probabilities
+from service.inference.store import Serving
+from service.settings import Settings
 
 JSON_LENGTH = "Inference-Header-Content-Length"  # the header that says where the binary data begins
 BYTES = "BYTES"
@@ -85,13 +88,50 @@ class Message(msgspec.Struct):
         return bool(binary), asked.classification or 0
 
 
+@dataclass
+class Inference(Question):
+    """Images, or encoded pictures, and how the probabilities are wanted."""
+
+    id: str | None
+    binary: bool
+    classes: int
+    list_name = INPUT_NAME
+
+    def answer(self, model: Serving, digits: Digits, probabilities: Probabilities) -> Response:  # noqa: ARG002
+        """Return the output tensor; binary data follows the JSON."""
+        output, raw = written(probabilities, binary=self.binary, classes=self.classes)
+        answer: dict[str, Any] = {"model_name": model.manifest.name, "model_version": model.manifest.version}
+        if self.id is not None:
+            answer["id"] = self.id
+        text = to_json(answer | {"outputs": [output]})
+        if not self.binary:
+            return Response(text, JSON)
+        headers = ("Content-Type", "application/octet-stream"), (JSON_LENGTH, str(len(text)))
+        return Response(text + raw, headers)
+
+
+def read(request: Request, settings: Settings) -> Inference:
+    """Parse a request: tensors of numbers are the model's own input, BYTES are read as `/predict` does."""
+    request.parameters()
+    text, binary = _split(request.body, request.headers.get(JSON_LENGTH.lower()))
+    message = parsed(text, Message)
+    message.check(settings.max_batch)
+    [tensor] = message.inputs
+    elements = _elements(tensor, binary)
+    binary_wanted, classes = message.wanted
+    if tensor.datatype == BYTES:
+        return Inference([attempt(_picture, each) for each in elements], message.id, binary_wanted, classes)
+    images = levels(elements).reshape(tensor.shape)
+    return Inference([], message.id, binary_wanted, classes, images=images)
+
+
 def parsed(body: bytes, kind: Any) -> Any:
     """Return the JSON in `body` as `kind`, or raise MalformedRequest."""
     hint = f"correct it; if binary data follows the JSON, give the JSON's length in `{JSON_LENGTH}`"
-    return decoded(body, kind, lambda why: f"The body is not a message of the protocol ({why}): {hint}.")
+    return decoded(body, kind, "a message of the protocol", hint)
 
 
-def split(body: bytes, json_length: str | None) -> tuple[bytes, memoryview]:
+def _split(body: bytes, json_length: str | None) -> tuple[bytes, memoryview]:
     """Return the JSON of a body and the binary data after it; `json_length` is the header that divides them."""
     if json_length is None:
         return body, memoryview(b"")
@@ -102,8 +142,8 @@ def split(body: bytes, json_length: str | None) -> tuple[bytes, memoryview]:
     return body[: int(json_length)], memoryview(body)[int(json_length) :]
 
 
-def content(tensor: Input, binary: memoryview) -> list[Any] | memoryview:
-    """Return the data of the input: the list in the JSON, or the binary data after it."""
+def _elements(tensor: Input, binary: memoryview) -> Any:
+    """Return the elements of the input: an array of numbers, or a list of pictures."""
     parameters = tensor.parameters or Parameters()
     if parameters.shared_memory_region is not None:
         raise MalformedRequest("Shared memory is not supported: send the images in the body.")
@@ -115,39 +155,67 @@ def content(tensor: Input, binary: memoryview) -> list[Any] | memoryview:
             f"{len(binary)} bytes follow the JSON, `binary_data_size` is {shown(size or 0)}: "
             f"correct it, or `{JSON_LENGTH}`."
         )
-    return binary if tensor.data is None else tensor.data
+    if tensor.data is not None:
+        return _of_json(tensor, tensor.data)
+    return _unpacked(tensor, binary) if tensor.datatype == BYTES else _of_binary(tensor, binary)
 
 
-def pixels(tensor: Input, data: list[Any] | memoryview) -> Images:
-    """Return the images of a tensor of numbers, uint8 [N, 28, 28]; binary UINT8 is not copied.
-
-    Whole numbers are grey levels from 0, background, to 255, ink; others run from 0 to 1 and are rounded to 256 levels.
-    """
+def _of_binary(tensor: Input, binary: memoryview) -> npt.NDArray[Any]:
     dtype = np.dtype(DTYPES[tensor.datatype])
-    if isinstance(data, memoryview):
-        wanted = math.prod(tensor.shape) * dtype.itemsize
-        if len(data) != wanted:
-            raise MalformedRequest(
-                f"There are {len(data)} bytes of binary data, {tensor.datatype} of shape {tensor.shape} "
-                f"has {wanted}: correct one of them."
-            )
-        return levels(np.frombuffer(data, dtype)).reshape(tensor.shape)
-    return levels(_numbers(_flat(tensor, data), dtype)).reshape(tensor.shape)
+    wanted = math.prod(tensor.shape) * dtype.itemsize
+    if len(binary) != wanted:
+        raise MalformedRequest(
+            f"There are {len(binary)} bytes of binary data, {tensor.datatype} of shape {tensor.shape} "
+            f"has {wanted}: correct one of them."
+        )
+    return np.frombuffer(binary, dtype)
 
 
-def _numbers(data: list[Any], dtype: np.dtype[Any]) -> npt.NDArray[Any]:
-    kinds = {int} if dtype.kind in "ui" else {int, float}
-    if not set(map(type, data)) <= kinds:
+def _unpacked(tensor: Input, binary: memoryview) -> list[bytes]:
+    """Return the pictures in a binary BYTES tensor."""
+    found: list[bytes] = []
+    while len(found) < tensor.shape[0] and len(binary) >= _LENGTH.size:
+        end = _LENGTH.size + _LENGTH.unpack_from(binary)[0]
+        if end > len(binary):
+            break
+        found.append(bytes(binary[_LENGTH.size : end]))
+        binary = binary[end:]
+    if binary or len(found) != tensor.shape[0]:
+        raise MalformedRequest(
+            f"The binary data is not a BYTES tensor of shape {tensor.shape}: "
+            "write each picture as its length, 4 bytes little-endian, and its bytes."
+        )
+    return found
+
+
+def _of_json(tensor: Input, data: list[Any]) -> Any:
+    """Return the elements of `data`, which is flat or nested, in row-major order."""
+    array = np.array(data, object)
+    if array.size != math.prod(tensor.shape) or array.shape not in (tuple(tensor.shape), (array.size,)):
+        raise MalformedRequest(
+            f"`data` has {array.size} elements, shape {tensor.shape} has {math.prod(tensor.shape)}: "
+            "send these, flat or nested in that shape."
+        )
+    elements = array.ravel().tolist()
+    if tensor.datatype == BYTES:
+        return elements
+    whole = np.dtype(DTYPES[tensor.datatype]).kind in "ui"
+    if not set(map(type, elements)) <= ({int} if whole else {int, float}):
         raise MalformedRequest(f"`data` has elements that are not numbers of its datatype: {TAKEN}.")
-    try:
-        with np.errstate(over="ignore"):  # becomes infinite, which is out of range
-            return np.array(data, np.float64).astype(np.float32) if dtype.kind == "f" else np.array(data, np.int64)
-    except OverflowError:
-        raise MalformedRequest(f"`data` has numbers that are too large: {TAKEN}.") from None
+    return np.clip(array, -1, 256).astype(np.int64 if whole else np.float64)  # what is out of range stays so
+
+
+def _picture(element: Any) -> bytes:
+    """Return an element of a BYTES tensor; in JSON it is base64."""
+    return element if isinstance(element, bytes) else picture_in(element)
 
 
 def levels(values: npt.NDArray[Any]) -> Images:
-    """Return whole grey levels, or numbers from 0 to 1, as uint8 of the same shape, or raise MalformedRequest."""
+    """Return whole grey levels, or numbers from 0 to 1, as uint8 of the same shape, or raise MalformedRequest.
+
+    Whole numbers are grey levels from 0, background, to 255, ink; others run from 0 to 1 and are rounded to 256 levels.
+    Binary UINT8 is not copied.
+    """
     if values.dtype == np.uint8:
         return np.asarray(values, np.uint8)
     low, high = values.min(), values.max()
@@ -156,39 +224,6 @@ def levels(values: npt.NDArray[Any]) -> Images:
     if low >= 0 and high <= 255 and (values.dtype.kind != "f" or (values == np.rint(values)).all()):
         return values.astype(np.uint8)
     raise MalformedRequest("Images hold whole grey levels from 0, background, to 255, ink, or run from 0 to 1.")
-
-
-def elements(tensor: Input, data: list[Any] | memoryview) -> list[Any]:
-    """Return the N elements of a BYTES tensor: bytes of binary data, or what the JSON has."""
-    if not isinstance(data, memoryview):
-        return _flat(tensor, data)
-    found: list[Any] = []
-    while len(found) < tensor.shape[0] and len(data) >= _LENGTH.size:
-        end = _LENGTH.size + _LENGTH.unpack_from(data)[0]
-        if end > len(data):
-            break
-        found.append(bytes(data[_LENGTH.size : end]))
-        data = data[end:]
-    if data or len(found) != tensor.shape[0]:
-        raise MalformedRequest(
-            f"The binary data is not a BYTES tensor of shape {tensor.shape}: "
-            "write each picture as its length, 4 bytes little-endian, and its bytes."
-        )
-    return found
-
-
-def _flat(tensor: Input, data: list[Any]) -> list[Any]:
-    """Return the elements in row-major order; `data` is flat already, or nested as the shape says."""
-    if data and type(data[0]) is list:
-        for size in tensor.shape[1:]:
-            if any(type(row) is not list or len(row) != size for row in data):
-                raise MalformedRequest(f"`data` is not nested in shape {tensor.shape}: correct it, or send it flat.")
-            data = list(chain.from_iterable(data))
-    if len(data) != math.prod(tensor.shape):
-        raise MalformedRequest(
-            f"`data` has {len(data)} elements, shape {tensor.shape} has {math.prod(tensor.shape)}: correct one of them."
-        )
-    return data
 
 
 def written(rows: Probabilities, *, binary: bool, classes: int) -> tuple[dict[str, Any], bytes]:

@@ -14,8 +14,8 @@ from flask.typing import ResponseReturnValue
 from service.contract import IMAGE_SIDE
 from service.errors import MalformedRequest
 from service.http import oip, tensors
-from service.http.answering import Digits, Question, Request, Response, at_most, decoded, service, to_json
-from service.http.predict import Options, attempt, picture_in, prediction
+from service.http.answering import Digits, Question, Request, Response, at_most, attempt, decoded, service, to_json
+from service.http.predict import Options, picture_in, prediction
 from service.inference.engine import Probabilities
 from service.inference.store import Serving
 from service.settings import Settings
@@ -50,8 +50,7 @@ class Instances(Question):
 def read(request: Request, settings: Settings) -> Instances:
     """Parse a request, or raise MalformedRequest or TooLarge."""
     request.parameters()
-    refusal = lambda why: f"The body is not a /v1 request ({why}): {_TAKEN}."  # noqa: E731
-    instances = decoded(request.body, Message, refusal).instances
+    instances = decoded(request.body, Message, "a /v1 request", _TAKEN).instances
     at_most(len(instances), settings.max_batch)
     pictures = [attempt(picture_in, instance.b64) for instance in instances if isinstance(instance, Encoded)]
     if not pictures:

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import mmap
 import os
 import resource
 import signal
@@ -10,7 +9,6 @@ import socket
 from collections.abc import Sequence
 from contextlib import suppress
 from types import FrameType
-from typing import Any
 
 import uvicorn
 from uvicorn_worker import UvicornWorker
@@ -20,31 +18,6 @@ from service.http.protocol import Protocol
 _YIELD_SECONDS = 0.002  # for a worker with fewer connections to take one
 _TICK_SECONDS = 0.5  # how often deadlines are looked at
 _SPARE_FILES = 128
-
-
-class Shares:
-    """Connections held by each worker, in memory shared with processes forked later."""
-
-    def __init__(self, workers: int) -> None:
-        """Make room for `workers`, none of them active."""
-        self._counts = memoryview(mmap.mmap(-1, 8 * workers)).cast("q")  # connections + 1; 0: no worker
-
-    def __len__(self) -> int:
-        """Return the most workers."""
-        return len(self._counts)
-
-    def hold(self, worker: int, connections: int) -> None:
-        """Record that a worker takes connections and holds this many."""
-        self._counts[worker] = connections + 1
-
-    def leave(self, worker: int) -> None:
-        """Record that a worker takes no more connections."""
-        self._counts[worker] = 0
-
-    def has_fewest(self, worker: int) -> bool:
-        """Return whether no other worker holds fewer connections."""
-        mine = self._counts[worker]
-        return all(count == 0 or count >= mine for count in self._counts)
 
 
 class Acceptor:
@@ -66,8 +39,8 @@ class Acceptor:
         self._loop.add_reader(self._listener, self._accept)
 
     def _accept(self) -> None:
-        held = len(self._server.server_state.connections)
-        if held < self._server.most_connections and self._server.shares.has_fewest(self._server.place):
+        server = self._server
+        if len(server.server_state.connections) < server.most_connections and server.has_fewest():
             self._take()
         else:
             self._loop.remove_reader(self._listener)
@@ -104,7 +77,9 @@ class Acceptor:
 
 
 class Server(uvicorn.Server):
-    shares: Shares  # of all workers, in which this one has its `place`
+    """The server of the worker `place`. `shares` has each worker's connections + 1, 0 for one that takes none."""
+
+    shares: "memoryview[int]"  # in memory of all processes
     place: int
     most_connections: int
     held = 0  # bytes of bodies that are not complete
@@ -114,10 +89,13 @@ class Server(uvicorn.Server):
 
     def hold(self, more: int = 0) -> None:
         """Publish how many connections this worker holds."""
-        self.shares.hold(self.place, len(self.server_state.connections) + more)
+        self.shares[self.place] = len(self.server_state.connections) + more + 1
+
+    def has_fewest(self) -> bool:
+        """Return whether no other worker holds fewer connections."""
+        return self.shares[self.place] <= min(filter(None, self.shares))
 
     async def startup(self, sockets: Sequence[socket.socket] | None = None) -> None:
-        await self.lifespan.startup()
         self.hold()
         self.servers = [Acceptor(listener, self) for listener in sockets or ()]  # type: ignore[misc]
         self._looking = asyncio.ensure_future(self._look_at_deadlines())
@@ -131,7 +109,7 @@ class Server(uvicorn.Server):
                 connection.check(loop.time())  # type: ignore[union-attr]
 
     async def shutdown(self, sockets: Sequence[socket.socket] | None = None) -> None:
-        self.shares.leave(self.place)
+        self.shares[self.place] = 0
         await super().shutdown(list(sockets or ()))
         self._captured_signals.clear()  # uvicorn would raise them again, and a normal stop would look like a crash
 
@@ -143,7 +121,7 @@ class Server(uvicorn.Server):
 
 
 class Worker(UvicornWorker):  # type: ignore[misc]
-    """`shares` and `place` are set after the fork."""
+    """`shares` and `place` are set before the fork."""
 
     CONFIG_KWARGS = {  # noqa: RUF012
         "loop": "uvloop",
@@ -155,20 +133,8 @@ class Worker(UvicornWorker):  # type: ignore[misc]
         "proxy_headers": False,
         "server_header": False,
     }
-    shares: Shares
+    shares: "memoryview[int]"
     place: int
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        logger = logging.getLogger("uvicorn.error")  # into the service's log; the door logs requests
-        logger.propagate = True
-        logger.setLevel(logging.ERROR)
-
-    def init_process(self) -> None:
-        """Raise the limit of open files to the most allowed."""
-        most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-        super().init_process()
 
     def init_signals(self) -> None:
         """Unblock the signals that `gunicorn_conf.pre_fork` blocked."""
@@ -178,6 +144,8 @@ class Worker(UvicornWorker):  # type: ignore[misc]
     async def _serve(self) -> None:
         self.config.app = self.wsgi
         self.config.timeout_graceful_shutdown = self.cfg.graceful_timeout
+        logger = logging.getLogger("uvicorn.error")  # into the service's log; the door logs requests
+        logger.propagate, logger.level = True, logging.ERROR
         server = Server(config=self.config)
         server.shares, server.place = self.shares, self.place
         files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]

@@ -1,19 +1,22 @@
 """The queue of the model: requests that arrive within one turn of the event loop share a run.
 
-On a CPU the run takes place on the loop; on a GPU in a thread, while the next batch collects. There is no batching
-window, and no lock, because only the loop uses the queue.
+On a CPU the run takes place on the loop; large ones, and those on a GPU, in a thread, while the next batch collects.
+There is no batching window, and no lock, because only the loop uses the queue.
 """
 
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Executor
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 
 from service.inference.engine import Images, Probabilities
 from service.inference.store import Serving
+
+MOST_ON_LOOP = 256  # images: a larger run would block the event loop
 
 
 class Waiting(NamedTuple):
@@ -27,17 +30,17 @@ class Queue:
     """Batches requests into runs of the model. Call its methods on the event loop only.
 
     `compute(model, images, pictures)` returns float32 [N, 10] for uint8 [N, 28, 28], of which the first are `pictures`.
-    A run has at most `most` images, or those of one larger request. It uses the `executor`, if any.
+    A run has at most `most` images, or those of one larger request. With more than `on_loop` it is made in a thread.
     """
 
     def __init__(
-        self, compute: Callable[[Serving, Images, int], Probabilities], *, most: int, executor: Executor | None = None
+        self, compute: Callable[[Serving, Images, int], Probabilities], *, most: int, on_loop: int = MOST_ON_LOOP
     ) -> None:
         self._compute = compute
-        self._most = most
-        self._executor = executor
+        self._most, self._on_loop = most, on_loop
+        self._thread = ThreadPoolExecutor(1, "model")
         self._waiting: deque[Waiting] = deque()
-        self._busy = False
+        self._runs: asyncio.Task[None] | None = None
 
     def submit(self, model: Serving, images: Images, *, pictures: bool = False) -> "asyncio.Future[Probabilities]":
         """Return a future of the probabilities, float32 [N, 10], of `images`, uint8 [N, 28, 28], or of an error.
@@ -47,32 +50,29 @@ class Queue:
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Probabilities] = loop.create_future()
         self._waiting.append(Waiting(model, images, pictures, future))
-        if not self._busy:
-            self._busy = True
-            loop.call_soon(loop.call_soon, self._next)
+        if self._runs is None:
+            self._runs = loop.create_task(self._run_all())
         return future
 
-    def _next(self) -> None:
-        """Start the next run, if anything waits."""
-        batch = self._take()
-        self._busy = bool(batch)
-        if not batch:
-            return
-        batch.sort(key=lambda entry: not entry.pictures)
-        pictures = sum(len(entry.images) for entry in batch if entry.pictures)
-        images = batch[0].images if len(batch) == 1 else np.concatenate([entry.images for entry in batch])
-        loop = asyncio.get_running_loop()
-        if self._executor is None:
-            run: asyncio.Future[Probabilities] = loop.create_future()
+    async def _run_all(self) -> None:
+        """Answer all that wait, a run a turn."""
+        await asyncio.sleep(0)  # for other requests of this turn
+        while batch := self._take():
+            batch.sort(key=lambda entry: not entry.pictures)
+            pictures = sum(len(entry.images) for entry in batch if entry.pictures)
+            images = batch[0].images if len(batch) == 1 else np.concatenate([entry.images for entry in batch])
+            run = partial(self._compute, batch[0].model, images, pictures)
             try:
-                run.set_result(self._compute(batch[0].model, images, pictures))
+                if len(images) <= self._on_loop:
+                    _settle(batch, run())
+                else:
+                    _settle(batch, await asyncio.get_running_loop().run_in_executor(self._thread, run))
             except Exception as error:
-                run.set_exception(error)
-            self._settle(batch, run)
-        else:
-            work = loop.run_in_executor(self._executor, self._compute, batch[0].model, images, pictures)
-            run = asyncio.ensure_future(work)
-            run.add_done_callback(lambda run: self._settle(batch, run))
+                for entry in batch:
+                    if not entry.future.done():
+                        entry.future.set_exception(error)
+            await asyncio.sleep(0)
+        self._runs = None
 
     def _take(self) -> list[Waiting]:
         """Take what fits into one run of one model, in order of arrival, without cancelled requests."""
@@ -88,16 +88,12 @@ class Queue:
                 count += len(entry.images)
         return batch
 
-    def _settle(self, batch: list[Waiting], run: "asyncio.Future[Probabilities]") -> None:
-        """Give each request its rows, or the run's error, and start the next run."""
-        error, start = run.exception(), 0
-        for entry in batch:
-            end = start + len(entry.images)
-            if entry.future.done():
-                pass  # cancelled meanwhile
-            elif error is not None:
-                entry.future.set_exception(error)
-            else:
-                entry.future.set_result(run.result()[start:end])
-            start = end
-        asyncio.get_running_loop().call_soon(self._next)
+
+def _settle(batch: list[Waiting], probabilities: Probabilities) -> None:
+    """Give each request its rows, unless it was cancelled meanwhile."""
+    start = 0
+    for entry in batch:
+        end = start + len(entry.images)
+        if not entry.future.done():
+            entry.future.set_result(probabilities[start:end])
+        start = end

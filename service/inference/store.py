@@ -10,7 +10,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 
 from service.contract import Manifest
@@ -28,7 +27,6 @@ _RETRY_SECONDS = 60.0
 REJECTIONS = (*(kind.code for kind in ModelError.__subclasses__()), DigitsError.code)
 
 Stamp = tuple[tuple[str, int, int, int], ...]
-Opener = Callable[[Path, Manifest], Engine]
 
 
 @dataclass(frozen=True)
@@ -64,16 +62,16 @@ class _Rejection:
 
 
 class ModelStore:
-    """The versions in `directory`, MODELS/NAME, of which one serves: the newest that works, or the pinned one.
+    """The versions in MODELS/NAME, of which one serves: the newest that works, or the pinned one.
 
     One thread calls `refresh`; any may read `serving`, the model that serves, or None.
     """
 
-    def __init__(self, directory: Path, *, version: str = "latest", open_engine: Opener) -> None:
-        """Read nothing yet. `version` is "latest" or a number; `open_engine` raises ModelError for a bad version."""
-        self._directory = directory
-        self._wanted = version
-        self._open_engine = open_engine
+    def __init__(self, settings: Settings) -> None:
+        """Read nothing yet."""
+        self._settings = settings
+        self._directory = settings.models_dir / settings.model_name
+        self._wanted = settings.model_version
         self.serving: Serving | None = None
         self._taken: tuple[int, Stamp] | None = None
         self._rejected: dict[int, _Rejection] = {}
@@ -169,7 +167,16 @@ class ModelStore:
     def _open(self, directory: Path) -> Serving:
         manifest = Manifest.read(directory)
         manifest.check_place(directory)
-        return Serving(self._open_engine(directory, manifest), manifest)
+        settings = self._settings
+        engine = open_version(
+            directory,
+            manifest,
+            provider=settings.provider,
+            threads=settings.intra_op_threads,
+            gpu_memory_mb=settings.gpu_memory_mb,
+            max_batch=settings.max_batch,
+        )
+        return Serving(engine, manifest)
 
     def _reject(self, number: int, stamp: Stamp, error: Exception) -> None:
         why, before = _why(error), self._rejected.get(number)
@@ -184,18 +191,6 @@ class ModelStore:
     def _without_paths(self, text: str) -> str:
         """Remove the server's directories, for clients."""
         return _FOLDERS.sub("", text.replace(str(self._directory), self._directory.name))
-
-
-def model_store(settings: Settings) -> ModelStore:
-    open_engine = partial(
-        open_version,
-        provider=settings.provider,
-        threads=settings.intra_op_threads,
-        gpu_memory_mb=settings.gpu_memory_mb,
-        max_batch=settings.max_batch,
-    )
-    directory = settings.models_dir / settings.model_name
-    return ModelStore(directory, version=settings.model_version, open_engine=open_engine)
 
 
 def _why(error: Exception) -> str:

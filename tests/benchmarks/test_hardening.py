@@ -9,7 +9,7 @@ from benchmarks.hardening.__main__ import NUMBERS, row
 from benchmarks.hardening.score import Plan
 
 # The others measure milliseconds, take minutes, or need the deployment, which tests/test_compose.py runs.
-UNTIMED = ("mutated_pictures", "missing_cuda", "dependencies")
+UNTIMED = ("mutated_pictures", "limits", "bad_versions", "interrupted_publishing", "missing_cuda", "dependencies")
 
 
 def test_every_row_exists() -> None:

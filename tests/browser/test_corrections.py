@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import expect
 
 from service.contract import Correction
-from service.corrections import Corrections
+from service.http.corrections import Corrections
 from tests.browser.conftest import SEVEN, Visit
 from tests.server import ROOT, Server, running
 

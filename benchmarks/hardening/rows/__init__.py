@@ -4,11 +4,16 @@
 NAMES = (
     "mutated_pictures",
     "requests",
+    "expanding_uploads",
+    "limits",
     "killed_workers",
     "stops",
     "slow_clients",
     "overload",
+    "bad_versions",
+    "interrupted_publishing",
     "long_run",
     "missing_cuda",
+    "confinement",
     "dependencies",
 )

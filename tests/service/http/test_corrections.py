@@ -11,8 +11,8 @@ import pytest
 from werkzeug.test import Client
 
 from service.contract import Correction
-from service.corrections import Corrections
 from service.http.app import create_app, open_service
+from service.http.corrections import Corrections
 from service.http.front import Front
 from service.settings import Settings
 from tests import door, drawing

@@ -9,9 +9,9 @@ import pytest
 from werkzeug.test import Client
 
 from service.errors import MalformedRequest, TooLarge
-from service.http import forms, predict
+from service.http import predict
 from service.http.answering import Request
-from service.http.forms import fields_of
+from service.http.predict import fields_of
 from service.settings import Settings
 from tests import drawing
 from tests.server import multipart
@@ -28,7 +28,7 @@ END = b"--b--\r\n"
 
 
 def read(body: bytes, content_type: str = FORM, most: int | None = None) -> tuple[dict[str, str], list[bytes]]:
-    return fields_of(Request(body, {"content-type": content_type}), "image", ("top_k", "seen"), most)
+    return fields_of(Request(body, {"content-type": content_type}), ("top_k", "seen"), most)
 
 
 @pytest.mark.parametrize(
@@ -147,10 +147,10 @@ def test_the_common_form_is_read_as_the_parser_reads_it(monkeypatch: pytest.Monk
             ).encode()
             body += content + f"\r\n--{boundary}--\r\n".encode()
             asked = Request(body, {"content-type": f"multipart/form-data; boundary={boundary}"})
-            assert forms.fields_of(asked, "image", ()) == ({}, [content])
+            assert fields_of(asked, ()) == ({}, [content])
             with monkeypatch.context() as patched:
-                patched.setattr(forms, "_only_file", lambda *_: None)
-                assert forms.fields_of(asked, "image", ()) == ({}, [content])
+                patched.setattr(predict, "_only_file", lambda *_: None)
+                assert fields_of(asked, ()) == ({}, [content])
 
 
 def test_max_batch_of_one_also_limits_forms(settings: Settings) -> None:

@@ -13,9 +13,9 @@ from werkzeug.test import Client
 from service import errors
 from service.contract import LABELS
 from service.errors import DigitsError
-from service.http import docs
-from service.http.access import OPEN
-from service.http.docs import ASSETS
+from service.http import pages
+from service.http.exchange import OPEN
+from service.http.pages import DOCS_FILES
 from service.settings import Settings
 from tests import door
 from tests.service.http.test_pages import Elements
@@ -166,11 +166,11 @@ def test_docs_page_has_no_inline_code_and_only_local_links(client: Client) -> No
     parser = Elements()
     parser.feed(page.text)
     assert parser.inline == []
-    assert {name for name in parser.references if name.startswith("docs/")} == {f"docs/{name}" for name in ASSETS}
+    assert {name for name in parser.references if name.startswith("docs/")} == {f"docs/{name}" for name in DOCS_FILES}
     assert {client.get(f"/{name}", buffered=True).status_code for name in parser.references if name != "."} == {200}
 
 
-@pytest.mark.parametrize("path", ["/docs", "/openapi.json", *(f"/docs/{name}" for name in ASSETS)])
+@pytest.mark.parametrize("path", ["/docs", "/openapi.json", *(f"/docs/{name}" for name in DOCS_FILES)])
 def test_docs_page_has_the_content_security_policy(client: Client, path: str) -> None:
     of_the_page = client.get("/", headers={"Accept": "text/html"}, buffered=True).headers["Content-Security-Policy"]
     assert client.get(path, buffered=True).headers["Content-Security-Policy"] == of_the_page
@@ -184,7 +184,7 @@ def test_no_other_file_is_served(client: Client, name: str) -> None:
 
 
 def test_our_files_name_no_other_host() -> None:
-    texts = [(docs._OURS / name).read_text(encoding="utf-8") for name in ("index.html", "docs.js", "docs.css")]
+    texts = [(pages._DOCS / name).read_text(encoding="utf-8") for name in ("index.html", "docs.js", "docs.css")]
     assert not any("//" in re.sub(r"^// .*$", "", text, flags=re.MULTILINE) for text in texts)
 
 

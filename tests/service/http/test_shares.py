@@ -9,32 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from service.http.worker import Shares
 from tests import drawing, factory
 from tests.server import Server, running
 
 WORKERS, CONNECTIONS = 3, 12
 LEAST = 2  # of 4: on a busy machine a worker may accept too late
-
-
-def test_a_worker_has_fewest_where_no_other_holds_fewer() -> None:
-    shares = Shares(3)
-    shares.hold(0, 2)
-    assert shares.has_fewest(0)
-    shares.hold(2, 1)
-    assert (shares.has_fewest(0), shares.has_fewest(2)) == (False, True)
-    shares.hold(2, 2)
-    assert shares.has_fewest(0)
-    assert shares.has_fewest(2)
-
-
-def test_no_worker_waits_for_one_that_has_left() -> None:
-    shares = Shares(2)
-    shares.hold(0, 1)
-    shares.hold(1, 0)
-    assert not shares.has_fewest(0)
-    shares.leave(1)
-    assert shares.has_fewest(0)
 
 
 @pytest.fixture

@@ -12,7 +12,9 @@ from werkzeug.test import Client
 
 from service.errors import MalformedRequest
 from service.http import tensors
-from service.http.tensors import DTYPES, Input, Message
+from service.http.answering import Request
+from service.http.tensors import DTYPES
+from service.settings import Settings
 from tests import drawing
 from tests.tensors import binary
 
@@ -33,11 +35,8 @@ def in_json(values: Any, datatype: str, shape: list[int] | None = None) -> bytes
 
 def images_in(body: bytes, length: str | None = None) -> Any:
     """Return what is read from a message, uint8 [N, 28, 28]."""
-    text, rest = tensors.split(body, length)
-    message = tensors.parsed(text, Message)
-    message.check(256)
-    [tensor] = message.inputs
-    return tensors.pixels(tensor, tensors.content(tensor, rest))
+    headers = {} if length is None else {tensors.JSON_LENGTH.lower(): length}
+    return tensors.read(Request(body, headers), Settings()).images
 
 
 def in_binary(values: npt.NDArray[Any], datatype: str) -> Any:
@@ -180,8 +179,3 @@ def test_binary_pictures_of_n_and_of_n_by_1(client: Client, shape: list[int]) ->
 def test_text_tensors_must_fill_their_shape(client: Client, shape: list[int], data: list[Any]) -> None:
     response = client.post(INFER, data=in_json(data, "BYTES", shape))
     assert (response.status_code, response.get_json()["code"]) == (400, "malformed_request")
-
-
-def test_hand_built_requests_are_checked() -> None:
-    with pytest.raises(MalformedRequest, match="either `data` or `binary_data_size`"):
-        tensors.content(Input("images", [1, 28, 28], "UINT8"), memoryview(b""))

@@ -12,7 +12,7 @@ from tritonclient.http import InferenceServerClient, InferInput, InferRequestedO
 from tritonclient.utils import InferenceServerException
 
 from service.inference.engine import Engine
-from service.inference.store import model_store
+from service.inference.store import ModelStore
 from service.settings import Settings
 from tests import drawing, factory
 from tests.server import Server, running
@@ -47,7 +47,7 @@ def triton(server: Server) -> Iterator[InferenceServerClient]:
 
 @pytest.fixture(scope="module")
 def engine(models: Path) -> Engine:
-    store = model_store(Settings(models_dir=models, provider="cpu"))
+    store = ModelStore(Settings(models_dir=models, provider="cpu"))
     store.refresh()
     assert store.serving
     return store.serving.engine

@@ -3,7 +3,6 @@
 import asyncio
 import threading
 from collections.abc import Coroutine
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -186,32 +185,46 @@ def test_in_a_thread_the_next_batch_collects_during_a_run(gate: threading.Event)
         return compute(model, batch, pictures)
 
     async def work() -> None:
-        with ThreadPoolExecutor(1) as executor:
-            queue = Queue(slow, most=256, executor=executor)
-            first = queue.submit("a", images(1))
-            await asyncio.sleep(0.05)  # its run has begun
-            others = []
-            for number in (2, 3, 4):
-                others.append(queue.submit("a", images(number, number)))
-                await asyncio.sleep(0.01)
-            others[1].cancel()
-            assert not first.done(), "the loop has waited for the run"
-            gate.set()
-            assert levels(await first) == [1]
-            assert levels(await others[0]) + levels(await others[2]) == [2, 2, 4, 4]
+        queue = Queue(slow, most=256, on_loop=0)
+        first = queue.submit("a", images(1))
+        await asyncio.sleep(0.05)  # its run has begun
+        others = []
+        for number in (2, 3, 4):
+            others.append(queue.submit("a", images(number, number)))
+            await asyncio.sleep(0.01)
+        others[1].cancel()
+        assert not first.done(), "the loop has waited for the run"
+        gate.set()
+        assert levels(await first) == [1]
+        assert levels(await others[0]) + levels(await others[2]) == [2, 2, 4, 4]
 
     answered(work())
     assert [batch for _, batch in compute.runs] == [[1], [2, 2, 4, 4]]
     assert threading.main_thread() not in threads
 
 
+def test_only_large_runs_are_in_a_thread() -> None:
+    threads: list[bool] = []
+
+    def compute(model: str, batch: Images, pictures: int) -> Probabilities:  # noqa: ARG001
+        threads.append(threading.current_thread() is not threading.main_thread())
+        return np.zeros((len(batch), 10), np.float32)
+
+    async def work() -> None:
+        queue = Queue(compute, most=256, on_loop=2)
+        for count in (1, 2, 3):
+            await queue.submit("a", images(*range(count)))
+
+    answered(work())
+    assert threads == [False, False, True]
+
+
 def test_an_error_in_a_thread_is_raised_and_the_queue_continues() -> None:
     async def work() -> None:
-        with ThreadPoolExecutor(1) as executor:
-            queue = Queue(Recorder(), most=256, executor=executor)
-            with pytest.raises(RuntimeError, match="It failed"):
-                await queue.submit("a", images(255))
-            assert levels(await queue.submit("a", images(7))) == [7]
+        queue = Queue(Recorder(), most=256, on_loop=0)
+        with pytest.raises(RuntimeError, match="It failed"):
+            await queue.submit("a", images(255))
+        assert levels(await queue.submit("a", images(7))) == [7]
 
     answered(work())
 
@@ -222,12 +235,11 @@ def test_cancelling_during_a_run_cancels_no_other_request(gate: threading.Event)
         return Recorder()(model, batch, pictures)
 
     async def work() -> None:
-        with ThreadPoolExecutor(1) as executor:
-            queue = Queue(slow, most=256, executor=executor)
-            gone, stays = queue.submit("a", images(1)), queue.submit("a", images(2))
-            await asyncio.sleep(0.02)
-            gone.cancel()
-            gate.set()
-            assert levels(await stays) == [2]
+        queue = Queue(slow, most=256, on_loop=0)
+        gone, stays = queue.submit("a", images(1)), queue.submit("a", images(2))
+        await asyncio.sleep(0.02)
+        gone.cancel()
+        gate.set()
+        assert levels(await stays) == [2]
 
     answered(work())

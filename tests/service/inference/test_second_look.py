@@ -5,43 +5,49 @@ from typing import Any
 import numpy as np
 import pytest
 
-from service.inference.engine import Engine, Images, Probabilities
-from service.inference.second_look import sure_from, with_second_looks
+from service.inference.engine import Engine, Images, Probabilities, sure_from
 from service.inference.specimens import specimens
 from service.preprocessing.looks import LOOKS, looks
 from tests import factory
 
 
-class Counting:
-    """An engine that records its batch sizes."""
+class Counting(Engine):
+    """An engine that records its batch sizes in `runs`."""
 
-    def __init__(self, engine: Engine) -> None:
-        self.runs: list[int] = []
-        self._engine = engine
+    runs: list[int]
 
     def run(self, images: Images) -> Probabilities:
         self.runs.append(len(images))
-        return self._engine.run(images)
+        return super().run(images)
 
 
-@pytest.fixture(scope="module")
-def engine() -> Engine:
-    return Engine.open(factory.at_temperature(9))
+@pytest.fixture
+def engine() -> Counting:
+    engine = Counting.open(factory.at_temperature(9))
+    assert isinstance(engine, Counting)
+    engine.runs = []
+    return engine
 
 
-def test_certain_answers_stay_and_cost_no_run(engine: Engine) -> None:
+def first_looks(engine: Counting, images: Images) -> Probabilities:
+    found = engine.run(images)
+    engine.runs.clear()
+    return found
+
+
+def test_certain_answers_stay_and_cost_no_run(engine: Counting) -> None:
     images, _ = specimens()
-    first, counting = engine.run(images), Counting(engine)
+    first = first_looks(engine, images)
     certain_from = 1 - 4 * (1 - float(first.max(axis=1).min()))
-    assert with_second_looks(counting, images, first, certain_from - 0.01) is first  # type: ignore[arg-type]
-    assert counting.runs == []
+    np.testing.assert_array_equal(engine.read(images, certain_from - 0.01), first)
+    assert engine.runs == [len(images)]
 
 
-def test_an_uncertain_answer_is_the_mean_of_all_looks(engine: Engine) -> None:
+def test_an_uncertain_answer_is_the_mean_of_all_looks(engine: Counting) -> None:
     images, _ = specimens()
-    first = engine.run(images)
+    first = first_looks(engine, images)
     least = float(np.median(first.max(axis=1)))
-    found = with_second_looks(engine, images, first, least)
+    found = engine.read(images, least)
     for image, before, after in zip(images, first, found, strict=True):
         expected: Any = before
         if before.max() < sure_from(least):
@@ -50,17 +56,23 @@ def test_an_uncertain_answer_is_the_mean_of_all_looks(engine: Engine) -> None:
     assert not np.array_equal(first, found)
 
 
-def test_an_answer_that_is_only_just_certain_is_looked_at_again(engine: Engine) -> None:
+@pytest.mark.parametrize("pictures", [0, 1, 2])
+def test_only_pictures_get_one(engine: Counting, pictures: int) -> None:
+    images = specimens()[0][:3]
+    changed = (engine.read(images, 1.1, pictures) != first_looks(engine, images)).any(axis=1)
+    assert changed.tolist() == [True] * pictures + [False] * (3 - pictures)
+
+
+def test_an_answer_that_is_only_just_certain_is_looked_at_again(engine: Counting) -> None:
     images, _ = specimens()
-    first = engine.run(images)
+    first = first_looks(engine, images)
     most = float(first.max())
-    found = with_second_looks(engine, images, first, most - 0.001)
-    assert found[first.argmax() // 10].max() != pytest.approx(most, abs=1e-4)
+    assert engine.read(images, most - 0.001)[first.argmax() // 10].max() != pytest.approx(most, abs=1e-4)
 
 
 @pytest.mark.parametrize("count", [1, 2, 20])
-def test_runs_are_no_larger_than_the_first(engine: Engine, count: int) -> None:
-    images, counting = specimens()[0][:count], Counting(engine)
-    with_second_looks(counting, images, engine.run(images), 1.1)  # type: ignore[arg-type]
-    assert sum(counting.runs) == LOOKS * count
-    assert max(counting.runs) <= max(LOOKS, count)
+def test_runs_are_no_larger_than_the_first(engine: Counting, count: int) -> None:
+    engine.read(specimens()[0][:count], 1.1)
+    assert engine.runs[0] == count
+    assert sum(engine.runs[1:]) == LOOKS * count
+    assert max(engine.runs) <= max(LOOKS, count)

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from service.contract import FLOAT32_FILE, MANIFEST_FILE, MODEL_NAME
-from service.inference.store import ModelStore, model_store
+from service.inference.store import ModelStore
 from service.settings import Settings
 from tests import factory
 
 
 def store(models: Path, **settings: Any) -> ModelStore:
-    made = model_store(Settings(models_dir=models, provider="cpu", **settings))
+    made = ModelStore(Settings(models_dir=models, provider="cpu", **settings))
     made.refresh()
     return made
 
@@ -115,12 +115,12 @@ def test_a_failed_self_test_is_a_refusal(tmp_path: Path, edit: Any) -> None:
     assert "Version 1 is rejected" in store(tmp_path).reason
 
 
-def test_an_unexpected_error_does_not_stop_the_worker(models_dir: Path) -> None:
-    def fail(*_: Any) -> Any:
+def test_an_unexpected_error_does_not_stop_the_worker(models_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any, **__: Any) -> Any:
         raise MemoryError("too large")
 
-    found = ModelStore(models_dir / MODEL_NAME, open_engine=fail)
-    found.refresh()
+    monkeypatch.setattr("service.inference.store.open_version", fail)
+    found = store(models_dir)
     assert found.reason == "Version 1 is rejected. MemoryError: too large"
 
 

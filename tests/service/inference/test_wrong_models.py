@@ -11,9 +11,9 @@ import onnx
 import pytest
 from onnx import helper
 
-from service.contract import FLOAT32_FILE, MANIFEST_FILE, MODEL_NAME, Manifest
+from service.contract import FLOAT32_FILE, MANIFEST_FILE, Manifest
 from service.inference.engine import Engine, open_version
-from service.inference.store import ModelStore, model_store
+from service.inference.store import ModelStore
 from service.settings import Settings
 from tests import factory
 
@@ -22,7 +22,7 @@ SWAPPED = [0, 1, 2, 3, 9, 5, 6, 7, 8, 4]
 
 def after(models: Path, told: list[str]) -> ModelStore:
     """Return a store that has refreshed; `told` receives the codes of rejected versions."""
-    store = model_store(Settings(models_dir=models, provider="cpu"))
+    store = ModelStore(Settings(models_dir=models, provider="cpu"))
     store.report = lambda serving: told.append(serving) if isinstance(serving, str) else None
     store.refresh()
     return store
@@ -189,7 +189,7 @@ def test_transient_failures_are_retried(
 ) -> None:
     errors: list[Exception] = [MemoryError("short for a moment")]
 
-    def open_engine(directory: Path, manifest: Manifest) -> Engine:
+    def opened(directory: Path, manifest: Manifest, **_: Any) -> Engine:
         calls.append(directory)
         if errors:
             raise errors.pop()
@@ -197,7 +197,8 @@ def test_transient_failures_are_retried(
 
     calls: list[Path] = []
     monkeypatch.setattr("service.inference.store._RETRY_SECONDS", seconds)
-    store = ModelStore(models_dir / MODEL_NAME, open_engine=open_engine)
+    monkeypatch.setattr("service.inference.store.open_version", opened)
+    store = ModelStore(Settings(models_dir=models_dir, provider="cpu"))
     for _ in range(3):
         store.refresh()
     assert (len(calls), store.serving is not None) == (opened, serves)

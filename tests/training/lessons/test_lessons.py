@@ -8,7 +8,7 @@ import pytest
 
 from service.contract import FLOAT32_FILE, MODEL_NAME, Manifest
 from service.inference.engine import Engine
-from service.inference.store import model_store
+from service.inference.store import ModelStore
 from service.settings import Settings
 from tests.training import drawn
 from tests.training.running import options
@@ -57,7 +57,7 @@ def test_a_lesson_is_verified_and_can_be_run(tmp_path: Path, name: str, epochs: 
 
 def test_a_service_rejects_an_untrained_lesson(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     models = publish(tmp_path, replace(recipes.find("dmlp-zeros"), **SMALL, accuracy_floor=0), 1)
-    store = model_store(Settings(models_dir=models, model_name="dmlp-zeros", provider="cpu"))
+    store = ModelStore(Settings(models_dir=models, model_name="dmlp-zeros", provider="cpu"))
     store.refresh()
     assert store.serving is None
     assert "it is not a trained model of digits" in str(store.reason)
@@ -66,7 +66,7 @@ def test_a_service_rejects_an_untrained_lesson(tmp_path: Path, capsys: pytest.Ca
 
 def test_a_service_does_not_load_a_lesson_by_default(tmp_path: Path) -> None:
     models = publish(tmp_path, replace(recipes.find("dmlp-relu"), **SMALL, accuracy_floor=0), 1)
-    store = model_store(Settings(models_dir=models, model_name=MODEL_NAME, provider="cpu"))
+    store = ModelStore(Settings(models_dir=models, model_name=MODEL_NAME, provider="cpu"))
     store.refresh()
     assert store.serving is None
 

@@ -11,8 +11,8 @@ import msgspec
 import pytest
 
 from service.contract import Correction
-from service.corrections import Corrections
 from service.errors import InsufficientStorage
+from service.http.corrections import Corrections
 from tests.server import ROOT
 
 
@@ -118,9 +118,9 @@ def test_many_processes_together_keep_the_limit(kept: Corrections) -> None:
     program = f"""
 import sys
 from pathlib import Path
-from service.corrections import Corrections
+from service.http.corrections import Corrections
 from service.errors import InsufficientStorage
-from tests.service.test_corrections import correction
+from tests.service.http.test_corrections_store import correction
 kept, full = Corrections(Path({str(kept.directory)!r}), 25, 1 << 20), 0
 for number in range(20):
     try:

@@ -1,0 +1,168 @@
+"""50 small requests that expand to something large."""
+
+import json
+import struct
+import zlib
+from base64 import b64encode
+from collections.abc import Iterator
+
+from benchmarks.hardening.load import get, post
+from tests import drawing
+from tests.server import multipart
+
+# Their first frame or image data is an ordinary digit; the rest is never unpacked.
+HARMLESS = frozenset(
+    f"{chunk} of {size} MB in a PNG" for chunk in ("iCCP", "zTXt", "iTXt", "eXIf") for size in (1, 16, 64)
+) | {
+    "GIF of 10,000 frames",
+    "EXIF that refers to itself, JPEG",
+    "EXIF that refers to itself, PNG",
+    "JPEG with 60 kB of comments",
+    "JPEG with ICC profile in 200 parts",
+}
+
+
+def warm_up() -> list[bytes]:
+    """Return requests that load everything the service needs."""
+    large = drawing.encode(drawing.digit(7, side=3000, size=2000))
+    formats = [drawing.encode(drawing.digit(3).convert("RGB"), form) for form in ("PNG", "JPEG", "GIF", "BMP", "WEBP")]
+    return [get("/readyz"), post(large), *map(post, formats)] * 3
+
+
+def all_bombs() -> Iterator[tuple[str, bytes]]:
+    """Yield the name and the request of each."""
+    for name, content in _pictures():
+        yield name, post(content)
+    yield from _messages()
+
+
+def _pictures() -> Iterator[tuple[str, bytes]]:
+    for side in (50_000, 65_535, 1_000_000, (1 << 31) - 1):
+        yield f"PNG of {side:,} pixels square", png(side, side)
+        yield f"PNG of {side:,} pixels in a row", png(side, 1 if side > 1 << 24 else 4000)
+    for depth, colours in ((1, 0), (8, 3), (16, 6)):
+        yield f"PNG of 20,000 pixels square, {depth} bits of {colours}", png(20_000, 20_000, depth, colours)
+    yield "PNG whose pixels go on for 200 MB", png(100, 100, more=_zeros(200))
+    yield "PNG with 10,000 empty parts", png(40_000, 40_000, parts=10_000)
+    for size in (1, 16, 64):
+        for name in ("iCCP", "zTXt", "iTXt", "eXIf"):
+            yield f"{name} of {size} MB in a PNG", _with_chunk(name.encode(), size)
+    yield "GIF of 65,535 pixels square", _gif(65_535)
+    yield "GIF of 10,000 frames", _animation(10_000)
+    yield "GIF whose frame lies outside", _gif(10, left=60_000)
+    yield "GIF whose frame is larger than it", _gif(10, frame=65_000)
+    for name, size in (("BMP of 50,000 pixels square", 50_000), ("BMP of 2 billion pixels square", (1 << 31) - 1)):
+        yield name, _bmp(size, size)
+        yield f"{name}, upside down and run-length encoded", _bmp(size, -size, compression=1)
+    yield "JPEG of 65,500 pixels square", _jpeg(65_500)
+    yield "JPEG of 65,500 pixels square, progressive", _jpeg(65_500, progressive=True)
+    yield "JPEG with 60 kB of comments", _jpeg_with(b"\xff\xfe" + struct.pack(">H", 60_000) + bytes(59_998))
+    profile = b"".join(_icc(part, 200) for part in range(1, 201))
+    yield "JPEG with ICC profile in 200 parts", _jpeg_with(profile)
+    yield "EXIF that refers to itself, JPEG", _jpeg_with(_app1(b"Exif\0\0" + _looping_exif()))
+    yield "EXIF that refers to itself, PNG", _insert(_digit(), b"eXIf", _looping_exif())
+    yield "WebP of 16,384 pixels square", _webp(16_383)
+    yield "WebP of 16 million pixels square", _webp((1 << 24) - 1)
+
+
+def _messages() -> Iterator[tuple[str, bytes]]:
+    body, headers = multipart([("image", b"x")] * 20_000)
+    yield "form of 20,000 parts", post(body, content_type=headers["Content-Type"])
+    body, headers = multipart([("image", png(65_535, 65_535))] * 250)
+    yield "form of 250 bombs, for one picture", post(body, content_type=headers["Content-Type"])
+    body, headers = multipart([(f"field{number}", b"x") for number in range(300)])
+    yield "form of 300 fields", post(body, content_type=headers["Content-Type"])
+    packed = post(_zeros(200))
+    yield "200 MB, declared as deflated", packed.replace(b"Host: a", b"Host: a\r\nContent-Encoding: deflate", 1)
+    nested = b'{"image":' + b"[" * 200_000 + b"]" * 200_000 + b"}"
+    yield "JSON of 200,000 lists in each other", post(nested, content_type="application/json")
+    number = b'{"image":' + b"9" * 1_000_000 + b"}"
+    yield "JSON with a number of a million digits", post(number, content_type="application/json")
+    inside = json.dumps({"image": b64encode(png(65_535, 65_535)).decode()}).encode()
+    yield "JSON with a PNG of 65,535 pixels square", post(inside, content_type="application/json")
+    texts = json.dumps({"images": ["A" * 40] * 100_000}).encode()
+    yield "JSON of 100,000 pictures", post(texts, "/predict/batch", "application/json")
+    shape = {"name": "images", "datatype": "UINT8", "shape": [1 << 60, 28, 28], "data": []}
+    infer = json.dumps({"inputs": [shape]}).encode()
+    yield "tensor of 2^60 images", post(infer, "/v2/models/mnist-dmlp/infer", "application/json")
+
+
+def _chunk(name: bytes, content: bytes) -> bytes:
+    return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+
+
+def _zeros(megabytes: int) -> bytes:
+    return zlib.compress(bytes(megabytes << 20), 9)
+
+
+def png(width: int, height: int, depth: int = 1, colours: int = 0, more: bytes = b"", parts: int = 1) -> bytes:
+    """Return a PNG that claims a size but has little pixel data, or that of `more`."""
+    head = struct.pack(">IIBBBBB", width, height, depth, colours, 0, 0, 0)
+    palette = _chunk(b"PLTE", bytes(3)) if colours == 3 else b""
+    pixels = _chunk(b"IDAT", more or _zeros(1)[:2000]) + _chunk(b"IDAT", b"") * (parts - 1)
+    return b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", head) + palette + pixels + _chunk(b"IEND", b"")
+
+
+def _digit() -> bytes:
+    return drawing.png(7)
+
+
+def _insert(png: bytes, name: bytes, content: bytes) -> bytes:
+    """Insert a chunk after the header of a PNG."""
+    return png[:33] + _chunk(name, content) + png[33:]
+
+
+def _with_chunk(name: bytes, megabytes: int) -> bytes:
+    packed = _zeros(megabytes)
+    before = {b"iCCP": b"p\0\0", b"zTXt": b"Comment\0\0", b"iTXt": b"Comment\0\1\0\0\0", b"eXIf": b"MM\0*\0\0\0\x08"}
+    return _insert(_digit(), name, before[name] + packed)
+
+
+def _gif(side: int, frame: int = 0, left: int = 0) -> bytes:
+    size = frame or side
+    head = b"GIF89a" + struct.pack("<HHBBB", side, side, 0x80, 0, 0) + b"\0\0\0\xff\xff\xff"
+    return head + b"," + struct.pack("<HHHHB", left, 0, size, size, 0) + b"\x02\x02\x4c\x01\0;"
+
+
+def _animation(frames: int) -> bytes:
+    digit = drawing.encode(drawing.digit(7, side=60, size=40), "GIF")
+    tiny = b"," + struct.pack("<HHHHB", 0, 0, 1, 1, 0) + b"\x02\x02\x44\x01\0"
+    return digit[:-1] + tiny * frames + b";"
+
+
+def _bmp(width: int, height: int, compression: int = 0) -> bytes:
+    info = struct.pack("<IiiHHIIiiII", 40, width, height, 1, 8, compression, 0, 0, 0, 2, 0)
+    return b"BM" + struct.pack("<IHHI", 1000, 0, 0, 62) + info + bytes(8) + b"\0\1" * 400
+
+
+def _jpeg(side: int, *, progressive: bool = False) -> bytes:
+    content = drawing.encode(drawing.digit(7), "JPEG", progressive=progressive)
+    at = content.index(b"\xff\xc2" if progressive else b"\xff\xc0") + 5
+    return content[:at] + struct.pack(">HH", side, side) + content[at + 4 :]
+
+
+def _jpeg_with(segments: bytes) -> bytes:
+    content = drawing.encode(drawing.digit(7), "JPEG")
+    return content[:2] + segments + content[2:]
+
+
+def _icc(part: int, parts: int) -> bytes:
+    content = b"ICC_PROFILE\0" + bytes((part, parts)) + bytes(100)
+    return b"\xff\xe2" + struct.pack(">H", len(content) + 2) + content
+
+
+def _app1(content: bytes) -> bytes:
+    return b"\xff\xe1" + struct.pack(">H", len(content) + 2) + content
+
+
+def _looping_exif() -> bytes:
+    """Return an EXIF directory that is its own sub-directory and successor."""
+    entries = struct.pack(">HHII", 0x8769, 4, 1, 8) + struct.pack(">HHII", 0x8825, 4, 1, 8)
+    return b"MM\0*" + struct.pack(">I", 8) + struct.pack(">H", 2) + entries + struct.pack(">I", 8)
+
+
+def _webp(side: int) -> bytes:
+    size = (side - 1).to_bytes(3, "little")
+    canvas = b"VP8X" + struct.pack("<I", 10) + b"\x10\0\0\0" + size + size
+    pixels = b"VP8L" + struct.pack("<I", 6) + b"\x2f\xff\xff\xff\x0f\0"
+    return b"RIFF" + struct.pack("<I", 4 + len(canvas) + len(pixels)) + b"WEBP" + canvas + pixels

@@ -1,0 +1,30 @@
+"""Small uploads that expand to large ones."""
+
+from benchmarks.hardening import decompression_bombs, processes, wire
+from benchmarks.hardening.score import Plan, Score
+from benchmarks.hardening.target import service
+
+TITLE = "decompression bombs: dimensions, deflate, animation, chunks, EXIF, forms, JSON"
+EXPECTED = "rejected, or read without unpacking the bomb, in under 200 ms and 64 MB"
+
+_SECONDS = 0.2
+_BYTES = 64 << 20
+
+
+def run(plan: Plan) -> Score:  # noqa: ARG001
+    """Send each alone to a service with one worker."""
+    score, read = Score(), 0
+    with service(workers=1) as server:
+        for request in decompression_bombs.warm_up():
+            wire.exchange(server.port, request)
+        for name, request in decompression_bombs.all_bombs():
+            before = processes.resident(server)
+            processes.reset_peak(server)
+            reply = wire.exchange(server.port, request)
+            more = processes.peak(server) - before
+            read += reply.status == 200
+            held = 200 <= reply.status < 500 and reply.seconds < _SECONDS and more < _BYTES
+            said = f"status {reply.status}, {reply.seconds * 1000:.0f} ms, {processes.mebi(more)} more"
+            score.check(held and (reply.status >= 400 or name in decompression_bombs.HARMLESS), f"{name}: {said}")
+    score.note(f"read without unpacking the bomb: {read}")
+    return score
