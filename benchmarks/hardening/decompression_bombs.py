@@ -2,13 +2,15 @@
 
 import json
 import struct
-import zlib
 from base64 import b64encode
 from collections.abc import Iterator
 
 from benchmarks.hardening.load import get, post
 from tests import drawing
 from tests.server import multipart
+from tests.service.preprocessing.test_decode import chunk
+from tests.service.preprocessing.test_decode_hostile import TINY_FRAME, bitmap, exif_of_itself, profile_part, zeros
+from tests.service.preprocessing.test_formats import after_soi, segment
 
 # Their first frame or image data is an ordinary digit; the rest is never unpacked.
 HARMLESS = frozenset(
@@ -42,7 +44,7 @@ def _pictures() -> Iterator[tuple[str, bytes]]:
         yield f"PNG of {side:,} pixels in a row", png(side, 1 if side > 1 << 24 else 4000)
     for depth, colours in ((1, 0), (8, 3), (16, 6)):
         yield f"PNG of 20,000 pixels square, {depth} bits of {colours}", png(20_000, 20_000, depth, colours)
-    yield "PNG whose pixels go on for 200 MB", png(100, 100, more=_zeros(200))
+    yield "PNG whose pixels go on for 200 MB", png(100, 100, more=zeros(200 << 20))
     yield "PNG with 10,000 empty parts", png(40_000, 40_000, parts=10_000)
     for size in (1, 16, 64):
         for name in ("iCCP", "zTXt", "iTXt", "eXIf"):
@@ -52,15 +54,14 @@ def _pictures() -> Iterator[tuple[str, bytes]]:
     yield "GIF whose frame lies outside", _gif(10, left=60_000)
     yield "GIF whose frame is larger than it", _gif(10, frame=65_000)
     for name, size in (("BMP of 50,000 pixels square", 50_000), ("BMP of 2 billion pixels square", (1 << 31) - 1)):
-        yield name, _bmp(size, size)
-        yield f"{name}, upside down and run-length encoded", _bmp(size, -size, compression=1)
+        yield name, bitmap(size, size, compression=0)
+        yield f"{name}, upside down and run-length encoded", bitmap(size, -size)
     yield "JPEG of 65,500 pixels square", _jpeg(65_500)
     yield "JPEG of 65,500 pixels square, progressive", _jpeg(65_500, progressive=True)
-    yield "JPEG with 60 kB of comments", _jpeg_with(b"\xff\xfe" + struct.pack(">H", 60_000) + bytes(59_998))
-    profile = b"".join(_icc(part, 200) for part in range(1, 201))
-    yield "JPEG with ICC profile in 200 parts", _jpeg_with(profile)
-    yield "EXIF that refers to itself, JPEG", _jpeg_with(_app1(b"Exif\0\0" + _looping_exif()))
-    yield "EXIF that refers to itself, PNG", _insert(_digit(), b"eXIf", _looping_exif())
+    yield "JPEG with 60 kB of comments", _jpeg_with(segment(0xFE, bytes(59_998)))
+    yield "JPEG with ICC profile in 200 parts", _jpeg_with(*(profile_part(part, 200) for part in range(1, 201)))
+    yield "EXIF that refers to itself, JPEG", _jpeg_with(segment(0xE1, b"Exif\0\0" + exif_of_itself()))
+    yield "EXIF that refers to itself, PNG", _insert(_digit(), b"eXIf", exif_of_itself())
     yield "WebP of 16,384 pixels square", _webp(16_383)
     yield "WebP of 16 million pixels square", _webp((1 << 24) - 1)
 
@@ -72,7 +73,7 @@ def _messages() -> Iterator[tuple[str, bytes]]:
     yield "form of 250 bombs, for one picture", post(body, content_type=headers["Content-Type"])
     body, headers = multipart([(f"field{number}", b"x") for number in range(300)])
     yield "form of 300 fields", post(body, content_type=headers["Content-Type"])
-    packed = post(_zeros(200))
+    packed = post(zeros(200 << 20))
     yield "200 MB, declared as deflated", packed.replace(b"Host: a", b"Host: a\r\nContent-Encoding: deflate", 1)
     nested = b'{"image":' + b"[" * 200_000 + b"]" * 200_000 + b"}"
     yield "JSON of 200,000 lists in each other", post(nested, content_type="application/json")
@@ -87,20 +88,12 @@ def _messages() -> Iterator[tuple[str, bytes]]:
     yield "tensor of 2^60 images", post(infer, "/v2/models/mnist-dmlp/infer", "application/json")
 
 
-def _chunk(name: bytes, content: bytes) -> bytes:
-    return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
-
-
-def _zeros(megabytes: int) -> bytes:
-    return zlib.compress(bytes(megabytes << 20), 9)
-
-
 def png(width: int, height: int, depth: int = 1, colours: int = 0, more: bytes = b"", parts: int = 1) -> bytes:
     """Return a PNG that claims a size but has little pixel data, or that of `more`."""
     head = struct.pack(">IIBBBBB", width, height, depth, colours, 0, 0, 0)
-    palette = _chunk(b"PLTE", bytes(3)) if colours == 3 else b""
-    pixels = _chunk(b"IDAT", more or _zeros(1)[:2000]) + _chunk(b"IDAT", b"") * (parts - 1)
-    return b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", head) + palette + pixels + _chunk(b"IEND", b"")
+    palette = chunk(b"PLTE", bytes(3)) if colours == 3 else b""
+    pixels = chunk(b"IDAT", more or zeros(1 << 20)[:2000]) + chunk(b"IDAT", b"") * (parts - 1)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + palette + pixels + chunk(b"IEND", b"")
 
 
 def _digit() -> bytes:
@@ -109,11 +102,11 @@ def _digit() -> bytes:
 
 def _insert(png: bytes, name: bytes, content: bytes) -> bytes:
     """Insert a chunk after the header of a PNG."""
-    return png[:33] + _chunk(name, content) + png[33:]
+    return png[:33] + chunk(name, content) + png[33:]
 
 
 def _with_chunk(name: bytes, megabytes: int) -> bytes:
-    packed = _zeros(megabytes)
+    packed = zeros(megabytes << 20)
     before = {b"iCCP": b"p\0\0", b"zTXt": b"Comment\0\0", b"iTXt": b"Comment\0\1\0\0\0", b"eXIf": b"MM\0*\0\0\0\x08"}
     return _insert(_digit(), name, before[name] + packed)
 
@@ -126,13 +119,7 @@ def _gif(side: int, frame: int = 0, left: int = 0) -> bytes:
 
 def _animation(frames: int) -> bytes:
     digit = drawing.encode(drawing.digit(7, side=60, size=40), "GIF")
-    tiny = b"," + struct.pack("<HHHHB", 0, 0, 1, 1, 0) + b"\x02\x02\x44\x01\0"
-    return digit[:-1] + tiny * frames + b";"
-
-
-def _bmp(width: int, height: int, compression: int = 0) -> bytes:
-    info = struct.pack("<IiiHHIIiiII", 40, width, height, 1, 8, compression, 0, 0, 0, 2, 0)
-    return b"BM" + struct.pack("<IHHI", 1000, 0, 0, 62) + info + bytes(8) + b"\0\1" * 400
+    return digit[:-1] + TINY_FRAME * frames + b";"
 
 
 def _jpeg(side: int, *, progressive: bool = False) -> bytes:
@@ -141,24 +128,8 @@ def _jpeg(side: int, *, progressive: bool = False) -> bytes:
     return content[:at] + struct.pack(">HH", side, side) + content[at + 4 :]
 
 
-def _jpeg_with(segments: bytes) -> bytes:
-    content = drawing.encode(drawing.digit(7), "JPEG")
-    return content[:2] + segments + content[2:]
-
-
-def _icc(part: int, parts: int) -> bytes:
-    content = b"ICC_PROFILE\0" + bytes((part, parts)) + bytes(100)
-    return b"\xff\xe2" + struct.pack(">H", len(content) + 2) + content
-
-
-def _app1(content: bytes) -> bytes:
-    return b"\xff\xe1" + struct.pack(">H", len(content) + 2) + content
-
-
-def _looping_exif() -> bytes:
-    """Return an EXIF directory that is its own sub-directory and successor."""
-    entries = struct.pack(">HHII", 0x8769, 4, 1, 8) + struct.pack(">HHII", 0x8825, 4, 1, 8)
-    return b"MM\0*" + struct.pack(">I", 8) + struct.pack(">H", 2) + entries + struct.pack(">I", 8)
+def _jpeg_with(*segments: bytes) -> bytes:
+    return after_soi(drawing.encode(drawing.digit(7), "JPEG"), *segments)
 
 
 def _webp(side: int) -> bytes:

@@ -1,5 +1,7 @@
 """Small uploads that expand to large ones."""
 
+import time
+
 from benchmarks.hardening import decompression_bombs, processes, wire
 from benchmarks.hardening.score import Plan, Score
 from benchmarks.hardening.target import service
@@ -20,11 +22,13 @@ def run(plan: Plan) -> Score:  # noqa: ARG001
         for name, request in decompression_bombs.all_bombs():
             before = processes.resident(server)
             processes.reset_peak(server)
-            reply = wire.exchange(server.port, request)
-            more = processes.peak(server) - before
-            read += reply.status == 200
-            held = 200 <= reply.status < 500 and reply.seconds < _SECONDS and more < _BYTES
-            said = f"status {reply.status}, {reply.seconds * 1000:.0f} ms, {processes.mebi(more)} more"
-            score.check(held and (reply.status >= 400 or name in decompression_bombs.HARMLESS), f"{name}: {said}")
+            started = time.monotonic()
+            answer = wire.exchange(server.port, request)
+            seconds, more = time.monotonic() - started, processes.peak(server) - before
+            status = answer.status if answer else 0
+            read += status == 200
+            allowed = 400 <= status < 500 or (status == 200 and name in decompression_bombs.HARMLESS)
+            measured = f"status {status}, {seconds * 1000:.0f} ms, {processes.mebi(more)} more"
+            score.check(allowed and seconds < _SECONDS and more < _BYTES, f"{name}: {measured}")
     score.note(f"read without unpacking the bomb: {read}")
     return score

@@ -1,20 +1,16 @@
 """Valid and invalid requests from the OpenAPI document, and bytes that are not HTTP."""
 
-import json
 import os
 import random
 import re
-import socket
 import subprocess
 import sys
 import time
-from contextlib import suppress
 
-from benchmarks.hardening import load
+from benchmarks.hardening import load, wire
 from benchmarks.hardening.score import Plan, Score
 from benchmarks.hardening.target import service
 from tests import drawing
-from tests.contract.wire import Received, Stream, connect
 from tests.server import ROOT
 
 TITLE = "requests generated from the OpenAPI document; bytes that are not HTTP"
@@ -57,33 +53,18 @@ def _malformed(score: Score, plan: Plan) -> None:
         for number in range(plan.choose(300, 2000)):
             sent = _mutate(rng, rng.choice(_originals()))
             started = time.monotonic()
-            answer = _exchange(server.port, sent)
-            # No answer is right if the connection ends before the head does.
+            answer = wire.exchange(server.port, sent, seconds=_SECONDS)
+            # No answer is right if the connection ends before the head does. That to HEAD has no body.
             silent += answer is None
-            passed = _documented_shape(answer, sent) and time.monotonic() - started < _SECONDS
-            score.check(passed, f"request {number}: {answer and answer.status} to {sent[:80]!r}")
+            shaped = answer is None or sent.lstrip(b"\r\n").startswith(b"HEAD ") or wire.documented(answer)
+            score.check(
+                shaped and time.monotonic() - started < _SECONDS,
+                f"request {number}: {answer and answer.status} to {sent[:80]!r}",
+            )
         score.check(server.workers() == workers, f"a worker died: {workers} became {server.workers()}")
-        after = _exchange(server.port, load.post(drawing.png(7)))
+        after = wire.exchange(server.port, load.post(drawing.png(7)))
         score.check(after is not None and after.status == 200, "no digit is read afterwards")
     score.note(f"malformed: {silent} closed without an answer, because the head was incomplete")
-
-
-def _exchange(port: int, sent: bytes) -> Received | None:
-    """Send bytes, half-close, and return the answer, None if there is none."""
-    with connect(("127.0.0.1", port), seconds=_SECONDS) as connection:
-        with suppress(OSError):  # the service may answer before it has read everything
-            connection.sendall(sent)
-            connection.shutdown(socket.SHUT_WR)
-        return Stream(connection).answer(sent.lstrip(b"\r\n").partition(b" ")[0].decode("latin-1"))
-
-
-def _documented_shape(answer: Received | None, sent: bytes) -> bool:
-    if answer is None or answer.status < 400 or sent.lstrip(b"\r\n").startswith(b"HEAD "):
-        return True
-    try:
-        return answer.status < 500 and set(json.loads(answer.body)) == {"error", "code"}
-    except (ValueError, TypeError):
-        return False
 
 
 def _originals() -> list[bytes]:

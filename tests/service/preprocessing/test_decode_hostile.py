@@ -104,8 +104,8 @@ def claiming(content: bytes, position: int, layout: str, *sides: int) -> bytes:
 TINY_FRAME = b"," + struct.pack("<HHHHB", 0, 0, 1, 1, 0) + b"\x02\x02\x44\x01\0"
 
 
-def rle_bitmap(width: int, height: int) -> bytes:
-    info = struct.pack("<IiiHHIIiiII", 40, width, height, 1, 8, 1, 0, 0, 0, 2, 0)
+def bitmap(width: int, height: int, compression: int = 1) -> bytes:
+    info = struct.pack("<IiiHHIIiiII", 40, width, height, 1, 8, compression, 0, 0, 0, 2, 0)
     return b"BM" + struct.pack("<IHHI", 1000, 0, 0, 62) + info + bytes(8) + b"\0\1" * 400
 
 
@@ -153,7 +153,7 @@ def refused() -> dict[str, tuple[bytes, str]]:
         "JPEG of 3,000,000 segments": (after_soi(jpeg, b"\xff\xe5\0\2" * 3_000_000), damaged),
         "GIF of 4,000,000 sub-blocks": (before_image(gif, b"!\xfe" + b"\1a" * 4_000_000 + b"\0"), damaged),
         "PNG cut off": (raw_png(SIDE, SIDE, 8, 6, b"")[:33] + chunk(b"IDAT", zeros(SIDE * SIDE * 4)[:-500]), damaged),
-        "BMP upside down and run-length encoded": (rle_bitmap(2**31 - 1, 1 - 2**31), too_large),
+        "BMP upside down and run-length encoded": (bitmap(2**31 - 1, 1 - 2**31), too_large),
         "PNG of one row": (raw_png(30_000, 1, 8, 0, bytes(30_001)), "422 no_digit"),
         "PNG of one column": (raw_png(1, 30_000, 8, 0, bytes(60_000)), "422 no_digit"),
         "text": (b"this is a digit: 7\n" * 1000, "415 unsupported_image"),
