@@ -1,6 +1,7 @@
-"""`python -m benchmarks.scaling`: change the number of replicas and kill some, while clients ask through the proxy.
+"""`python -m benchmarks.scaling`: change the number of replicas, and kill some, under load.
 
-Needs what `make compose-test` needs. Prints how many requests failed, and what the proxy logged of each.
+Needs what `make compose-test` needs. Clients send requests through the proxy. Prints how many failed, and
+their lines in the proxy's log.
 """
 
 import argparse
@@ -21,10 +22,10 @@ _MOST_REPLICAS = 4
 
 
 def main() -> int:
-    """Measure; return 1 where a request failed, 2 where nothing can be measured here."""
+    """Print the results; return 1 if a request failed, 2 if the deployment cannot run here."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--steps", type=int, default=100, help="changes of the number; default: %(default)s")
-    parser.add_argument("--kills", type=int, default=20, help="default: %(default)s")
+    parser.add_argument("--steps", type=int, default=100, help="changes of the number of replicas; default: %(default)s")
+    parser.add_argument("--kills", type=int, default=20, help="killed replicas; default: %(default)s")
     parser.add_argument("--rate", type=float, default=40, help="requests a second; default: %(default)s")
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
@@ -40,7 +41,7 @@ def main() -> int:
 
 
 def _disturb(deployment: Deployment, steps: int, kills: int, chance: random.Random) -> None:
-    """Scale at random between one replica and the most; kill one of several after steps dealt out evenly."""
+    """Take `steps` random numbers of replicas; in `kills` of these steps, spread evenly, kill and restart one."""
     count, killed = 2, 0
     for step in range(1, steps + 1):
         count = chance.choice([other for other in range(1, _MOST_REPLICAS + 1) if other != count])
