@@ -24,7 +24,7 @@ _MOST_REPLICAS = 4
 def main() -> int:
     """Print the results; return 1 if a request failed, 2 if the deployment cannot run here."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--steps", type=int, default=100, help="changes of the number of replicas; default: %(default)s")
+    parser.add_argument("--steps", type=int, default=100, help="changes of the number; default: %(default)s")
     parser.add_argument("--kills", type=int, default=20, help="killed replicas; default: %(default)s")
     parser.add_argument("--rate", type=float, default=40, help="requests a second; default: %(default)s")
     parser.add_argument("--seed", type=int, default=1)
