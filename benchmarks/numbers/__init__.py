@@ -1,1 +1,1 @@
-"""How well numbers are read: pictures of several digits, made from MNIST's digits and from other forms of them."""
+"""Measure how well numbers are read, on pictures made from MNIST's digits and drawn forms."""

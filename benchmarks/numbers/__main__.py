@@ -2,7 +2,7 @@
 
     python -m benchmarks.numbers --data DIR [--split validation] [--only NAME,...] [--short] [--examples DIR]
 
-Choose among versions of the code with `--split validation`; the test split is for the figure that is published.
+Make decisions with `--split validation`; the test split is only for the published figures.
 """
 
 import argparse
@@ -16,12 +16,12 @@ from benchmarks.pictures.plan import Digits, split
 from benchmarks.pictures.reader import Reader
 from training.data.mnist import load
 
-_SHORT = 2  # pictures of everything
+_SHORT = 2  # pictures of each condition and kind
 _OTHERS = 20  # pictures of each kind without digits
 
 
 def main() -> int:
-    """Measure what the command line asks for, and print the report."""
+    """Run the measurement and print the report."""
     options = parser().parse_args()
     started = time.perf_counter()
     digits = Digits(*split(load(options.data), options.split), options.seed)
@@ -35,7 +35,7 @@ def main() -> int:
 
 
 def tasks(options: argparse.Namespace, digits: Digits) -> list[measure.Task]:
-    """Return everything that the options ask for."""
+    """Return the tasks that the options select."""
     count = _SHORT if options.short else options.numbers
     found = [
         task
@@ -52,7 +52,7 @@ def tasks(options: argparse.Namespace, digits: Digits) -> list[measure.Task]:
 
 
 def parser() -> argparse.ArgumentParser:
-    """Return the parser of the command."""
+    """Return the command line parser."""
     made = shared_parser("benchmarks.numbers", __doc__)
     made.add_argument("--numbers", type=int, default=50, help="numbers a condition")
     made.add_argument("--short", action="store_true", help="two pictures of everything: to see that all of it runs")

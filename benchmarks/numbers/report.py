@@ -1,4 +1,4 @@
-"""The result as Markdown, and sheets of what went wrong."""
+"""The report in Markdown, and contact sheets of failed pictures."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,7 +18,7 @@ _CELL, _COLUMNS = (300, 150), 4
 
 
 def markdown(heading: Sequence[str], tallies: Mapping[str, Tally]) -> str:
-    """Return the report: `heading` line by line, the marks, and each condition."""
+    """Return the report: the lines of `heading`, the targets, and each condition."""
     rows = [
         (one.name, one.held or "shown", f"{tallies[one.name].right:.1%}", str(len(tallies[one.name].results)))
         for one in conditions()
@@ -40,7 +40,7 @@ def markdown(heading: Sequence[str], tallies: Mapping[str, Tally]) -> str:
 
 
 def marks(tallies: Mapping[str, Tally]) -> list[tuple[str, str, str]]:
-    """Return everything asked for of what was run: what, the mark, what was found."""
+    """Return the targets that were measured: name, target, result."""
     by_mark = {
         held: [tallies[one.name] for one in conditions() if one.held == held and one.name in tallies]
         for held in ("apart", "touching", "")

@@ -1,4 +1,4 @@
-"""Numbers as ink: digits beside each other as hands put them, in one line or several.
+"""Numbers as ink: digits side by side, in one line or several.
 
 Ink is float32 [height, width], 0 = paper, 1 = ink.
 """
@@ -21,7 +21,7 @@ Character = Digit | str  # MNIST's, uint8 [28, 28], or the name of one of FORMS
 
 @dataclass(frozen=True)
 class Setting:
-    """How digits stand; what is a range is drawn evenly.
+    """How digits are placed; ranges are sampled uniformly.
 
     `gap` is between bounds, in digit heights; `overlap` brings strokes into contact and then moves them on by so much
     of a digit's width, of all neighbours, or by up to 5% of so many pairs as `touching` says. `sizes` and `baseline`
@@ -41,7 +41,7 @@ class Setting:
 
 @dataclass(frozen=True)
 class Number:
-    """What is written: the lines of characters."""
+    """The lines of characters to write."""
 
     lines: tuple[tuple[Character, ...], ...]
 
@@ -124,7 +124,7 @@ def _lefts(parts: Sequence[Ink], setting: Setting, height: float, rng: Random) -
 
 
 def _contact(before: Ink, after: Ink) -> int:
-    """Return where the second begins when its strokes just meet those of the first, feet on one line."""
+    """Return where the second digit begins if its strokes just touch the first, both on one baseline."""
     rows = min(before.shape[0], after.shape[0])
     left, right = before[-rows:] > 0.5, after[-rows:] > 0.5
     ends = np.where(left.any(axis=1), left.shape[1] - left[:, ::-1].argmax(axis=1), -before.shape[1])

@@ -1,4 +1,4 @@
-"""The yardstick itself: what it draws is what it says, the same each time, and the digit is still in it."""
+"""The drawn conditions: each is what its name says, the same every time, and leaves the digit readable."""
 
 import csv
 from collections.abc import Callable
