@@ -5,6 +5,7 @@ the time at which the head was complete; `error`, which ends the request; `gone`
 """
 
 import asyncio
+import re
 import sys
 from time import perf_counter
 from typing import Any
@@ -31,6 +32,7 @@ _MOST_HELD = 8  # times the largest body: what unfinished bodies of a worker may
 _MOST_DROPPED = 4  # times the largest body: what a rejected client may still send
 _MOST_PIECES, _LEAST_PIECE = 16 << 10, 64  # a body of more pieces must have this many bytes a piece
 _MOST_HEADERS, _MOST_HEADER = 100, 8190  # a head's, and bytes of one
+_LARGE_CHUNK = re.compile(rb"\r\n([0-9a-fA-F]{6,16})[;\r]")  # the size that a chunk claims to have
 _TOO_LARGE = "The request has too many headers, or too large ones: send fewer."
 
 
@@ -45,6 +47,7 @@ class Protocol(HttpToolsProtocol):
     head = 0  # bytes of the head that is arriving
     pieces = held = 0  # of the body that is arriving: its pieces and bytes
     in_head = True
+    chunked = False  # the body that is arriving
     failed = False  # nothing more is parsed
     dropped = 0  # bytes that a rejected client has still sent
 
@@ -77,7 +80,9 @@ class Protocol(HttpToolsProtocol):
         super().data_received(data)
         if self.failed or self.transport.is_closing():
             return
-        if self.head > _MOST_HEAD:
+        if self.chunked and any(int(size, 16) > self._settings.max_upload_bytes for size in _LARGE_CHUNK.findall(data)):
+            self.fail(body_too_large(self._settings))
+        elif self.head > _MOST_HEAD:
             self.fail(HeadersTooLarge(_TOO_LARGE))
         elif self.head and not began:
             self._expect(HEAD_SECONDS)
@@ -128,6 +133,7 @@ class Protocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self.in_head, self.head, self.pieces = False, 0, 0
+        self.chunked = any(name == b"transfer-encoding" for name, _ in self.headers)
         self.scope["state"]["received"] = perf_counter()
         self._expect(self._settings.request_seconds)
         super().on_headers_complete()
@@ -135,7 +141,7 @@ class Protocol(HttpToolsProtocol):
             self.cycle.keep_alive = False
 
     def on_message_complete(self) -> None:
-        self.in_head, self.deadline = True, float("inf")
+        self.in_head, self.chunked, self.deadline = True, False, float("inf")
         self._release()
         super().on_message_complete()
 
