@@ -36,6 +36,28 @@ _LARGE_CHUNK = re.compile(rb"\r\n([0-9a-fA-F]{6,16})[;\r]")  # the size that a c
 _TOO_LARGE = "The request has too many headers, or too large ones: send fewer."
 
 
+class Joined:
+    """A transport that sends the head of an answer with its body, so that a killed process sends no half answer."""
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport, self._head = transport, b""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        """Hold a head; send anything else with the head before it."""
+        head, self._head = self._head, b""
+        if not head and data.startswith(b"HTTP/1.1 ") and not data.startswith(b"HTTP/1.1 100 "):
+            self._head = data
+        elif head or data:
+            self._transport.write(head + data)
+
+    def close(self) -> None:
+        self.write(b"")
+        self._transport.close()
+
+
 class Protocol(HttpToolsProtocol):
     """One connection. The server calls `check` twice a second: a timer for each request would cost more.
 
@@ -58,7 +80,7 @@ class Protocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Start the deadline of the first head; a silent client is closed without an answer."""
-        super().connection_made(transport)
+        super().connection_made(Joined(transport))  # type: ignore[arg-type]
         self._expect(LAST_SECONDS if self._server.should_exit else HEAD_SECONDS)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -192,6 +214,7 @@ class Protocol(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """Start the next request, or wait for one without uvicorn's timer."""
         self.server_state.total_requests += 1
+        self.transport.write(b"")  # the head of an answer without a body
         if self.transport.is_closing():
             return
         self.flow.resume_reading()
