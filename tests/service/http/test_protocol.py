@@ -51,6 +51,14 @@ def test_a_malformed_unread_body_gets_one_answer(server: Server) -> None:
     assert len(re.findall(rb"HTTP/1\.1 [0-9]", received)) == 1
 
 
+@pytest.mark.parametrize("path", ["/livez", "/nothing", "/openapi.json"])
+def test_a_head_never_arrives_alone(server: Server, path: str) -> None:
+    """A process that is killed between head and body would leave half an answer."""
+    for _ in range(20):
+        with closing(connect(server, f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode())) as connection:
+            assert not connection.recv(1 << 16).endswith(b"\r\n\r\n")
+
+
 def batch_of_large_pictures() -> tuple[bytes, dict[str, str]]:
     return multipart([("image", drawing.encode(drawing.digit(7, side=3000, size=2000)))] * 5)
 
