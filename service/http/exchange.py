@@ -13,14 +13,7 @@ from contextlib import suppress
 from hashlib import sha256
 from typing import Any
 
-from service.errors import (
-    ExpectationFailed,
-    MalformedRequest,
-    TooBusy,
-    TooLarge,
-    Unauthorized,
-    UnsupportedMediaType,
-)
+from service.errors import ExpectationFailed, MalformedRequest, TooBusy, TooLarge, Unauthorized, UnsupportedMediaType
 from service.http.answering import NO_SNIFFING, Response, body_too_large, shown
 from service.http.logs import REQUEST_ID_HEADER, Notes, request_id
 from service.settings import ANY, PATH_PREFIX, Keys, Settings

@@ -5,6 +5,7 @@ the time at which the head was complete; `error`, which ends the request; `gone`
 """
 
 import asyncio
+import re
 import sys
 from time import perf_counter
 from typing import Any
@@ -31,7 +32,30 @@ _MOST_HELD = 8  # times the largest body: what unfinished bodies of a worker may
 _MOST_DROPPED = 4  # times the largest body: what a rejected client may still send
 _MOST_PIECES, _LEAST_PIECE = 16 << 10, 64  # a body of more pieces must have this many bytes a piece
 _MOST_HEADERS, _MOST_HEADER = 100, 8190  # a head's, and bytes of one
+_LARGE_CHUNK = re.compile(rb"\r\n([0-9a-fA-F]{6,16})[;\r]")  # the size that a chunk claims to have
 _TOO_LARGE = "The request has too many headers, or too large ones: send fewer."
+
+
+class Joined:
+    """A transport that sends the head of an answer with its body, so that a killed process sends no half answer."""
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport, self._head = transport, b""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        """Hold a head; send anything else with the head before it."""
+        head, self._head = self._head, b""
+        if not head and data.startswith(b"HTTP/1.1 ") and not data.startswith(b"HTTP/1.1 100 "):
+            self._head = data
+        elif head or data:
+            self._transport.write(head + data)
+
+    def close(self) -> None:
+        self.write(b"")
+        self._transport.close()
 
 
 class Protocol(HttpToolsProtocol):
@@ -45,6 +69,7 @@ class Protocol(HttpToolsProtocol):
     head = 0  # bytes of the head that is arriving
     pieces = held = 0  # of the body that is arriving: its pieces and bytes
     in_head = True
+    chunked = False  # the body that is arriving
     failed = False  # nothing more is parsed
     dropped = 0  # bytes that a rejected client has still sent
 
@@ -55,7 +80,7 @@ class Protocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Start the deadline of the first head; a silent client is closed without an answer."""
-        super().connection_made(transport)
+        super().connection_made(Joined(transport))  # type: ignore[arg-type]
         self._expect(LAST_SECONDS if self._server.should_exit else HEAD_SECONDS)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -77,7 +102,9 @@ class Protocol(HttpToolsProtocol):
         super().data_received(data)
         if self.failed or self.transport.is_closing():
             return
-        if self.head > _MOST_HEAD:
+        if self.chunked and any(int(size, 16) > self._settings.max_upload_bytes for size in _LARGE_CHUNK.findall(data)):
+            self.fail(body_too_large(self._settings))
+        elif self.head > _MOST_HEAD:
             self.fail(HeadersTooLarge(_TOO_LARGE))
         elif self.head and not began:
             self._expect(HEAD_SECONDS)
@@ -128,6 +155,7 @@ class Protocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self.in_head, self.head, self.pieces = False, 0, 0
+        self.chunked = any(name == b"transfer-encoding" for name, _ in self.headers)
         self.scope["state"]["received"] = perf_counter()
         self._expect(self._settings.request_seconds)
         super().on_headers_complete()
@@ -135,7 +163,7 @@ class Protocol(HttpToolsProtocol):
             self.cycle.keep_alive = False
 
     def on_message_complete(self) -> None:
-        self.in_head, self.deadline = True, float("inf")
+        self.in_head, self.chunked, self.deadline = True, False, float("inf")
         self._release()
         super().on_message_complete()
 
@@ -186,6 +214,7 @@ class Protocol(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """Start the next request, or wait for one without uvicorn's timer."""
         self.server_state.total_requests += 1
+        self.transport.write(b"")  # the head of an answer without a body
         if self.transport.is_closing():
             return
         self.flow.resume_reading()

@@ -50,6 +50,14 @@ def test_a_malformed_unread_body_gets_one_answer(server: Server) -> None:
     assert len(re.findall(rb"HTTP/1\.1 [0-9]", received)) == 1
 
 
+@pytest.mark.parametrize("path", ["/livez", "/nothing", "/openapi.json"])
+def test_a_head_never_arrives_alone(server: Server, path: str) -> None:
+    """A process that is killed between head and body would leave half an answer."""
+    for _ in range(20):
+        with closing(connect(server, f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode())) as connection:
+            assert not connection.recv(1 << 16).endswith(b"\r\n\r\n")
+
+
 def test_pixels_of_one_request_are_limited_in_total(models: Path) -> None:
     with running(MODELS_DIR=models, MAX_PIXELS=1_000_000) as server:
         server.wait_for("/readyz")

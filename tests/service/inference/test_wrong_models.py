@@ -189,7 +189,7 @@ def test_transient_failures_are_retried(
 ) -> None:
     errors: list[Exception] = [MemoryError("short for a moment")]
 
-    def opened(directory: Path, manifest: Manifest, **_: Any) -> Engine:
+    def open_next(directory: Path, manifest: Manifest, **_: Any) -> Engine:
         calls.append(directory)
         if errors:
             raise errors.pop()
@@ -197,7 +197,7 @@ def test_transient_failures_are_retried(
 
     calls: list[Path] = []
     monkeypatch.setattr("service.inference.store._RETRY_SECONDS", seconds)
-    monkeypatch.setattr("service.inference.store.open_version", opened)
+    monkeypatch.setattr("service.inference.store.open_version", open_next)
     store = ModelStore(Settings(models_dir=models_dir, provider="cpu"))
     for _ in range(3):
         store.refresh()
