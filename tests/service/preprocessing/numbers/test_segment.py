@@ -45,6 +45,20 @@ def test_candidates_are_in_mnist_form() -> None:
         assert max(np.ptp(rows), np.ptp(columns)) + 1 in (19, 20)
 
 
+def test_digits_that_touch_are_parted_by_a_cut() -> None:
+    apart = [box[2] for box in figures(segment(grey("50")))[0]]
+    found = segment(grey("50", gap=-10))
+    [row] = found.rows
+    [span] = row.spans
+    parts = [
+        [found.in_picture(part.box)[2] for part in (left, right)]
+        for left in row.candidates
+        for right in row.candidates
+        if (left.first, left.end, right.end) == (span.first, right.first, span.end)
+    ]
+    assert any(widths == pytest.approx(apart, abs=3) for widths in parts)
+
+
 def test_boxes_of_a_larger_picture() -> None:
     small = np.asarray(drawing.number("583"))
     found, large = segment(small), segment(small, 3)
