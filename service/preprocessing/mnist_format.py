@@ -94,7 +94,7 @@ def ink_on_black(grey: Grey) -> Grey:
     low, high = max(background - noise, 0), min(background + noise, 255)
     lighter = np.maximum(grey, high) - high
     darker = low - np.minimum(grey, low)
-    return lighter if _energy(lighter) >= _energy(darker) else darker
+    return lighter if cv2.norm(lighter, cv2.NORM_L2SQR) >= cv2.norm(darker, cv2.NORM_L2SQR) else darker
 
 
 def in_mnist_form(ink: Grey) -> bool:
@@ -280,17 +280,8 @@ def centre(ink: Floats) -> Grey:
 
 
 def _offset(profile: npt.NDArray[np.float64]) -> int:
-    offset = int(np.floor(CENTRE - _centre_of_mass(profile) + 0.5))
-    return min(max(offset, 0), IMAGE_SIDE - len(profile))
-
-
-def _centre_of_mass(profile: npt.NDArray[np.float64]) -> float:
-    return float(profile @ np.arange(len(profile)) / profile.sum())
-
-
-def _energy(difference: Grey) -> float:
-    values = difference.ravel().astype(np.float32)
-    return float(values @ values)
+    middle = float(profile @ np.arange(len(profile)) / profile.sum())
+    return min(max(int(np.floor(CENTRE - middle + 0.5)), 0), IMAGE_SIDE - len(profile))
 
 
 def _median(pixels: Grey) -> int:
