@@ -177,7 +177,7 @@ def _belong(one: _Group, other: _Group) -> bool:
 
 def _is_bar_of_5(body: Box, stroke: Box) -> bool:
     """Tell whether a flat stroke lies above the body of a 5, perhaps further to the right."""
-    above = stroke.top + stroke.height < body.top + 0.3 * body.height
+    above = stroke.bottom < body.top + 0.3 * body.height
     flat = stroke.width > _FLAT * stroke.height
     return flat and above and stroke.left > body.left and body.height > 0.7 * body.width
 
