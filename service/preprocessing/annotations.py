@@ -10,7 +10,7 @@ from service.preprocessing.illumination import Mask, components
 from service.preprocessing.ruled_lines import level_runs
 
 _FLAT = 4.0  # times its height: a line
-_UNDER, _OVER = 0.6, 1.25  # times the width of the rest, an underline; a line above it, which is no bar of a 5
+_UNDER = 0.6  # times the width of the rest: an underline
 _BELOW = 0.04  # of the height of the rest: an underline lies so far below its foot
 _AT_FOOT = 0.15  # of the height of the rest: a line through it may lie so far above its foot
 _SPECK, _SLENDER = 0.03, 0.35  # of all strokes; of its bounds, a ring
@@ -38,12 +38,10 @@ def _without_free_ones(strokes: Mask) -> Mask:
 
 
 def _is_drawn_around(box: Box, area: int, rest: Box) -> bool:
-    """Tell whether a piece of so many pixels is a line under or far over the rest, or a ring round it."""
+    """Tell whether a piece of so many pixels is a line under the rest, or a ring round it."""
     if box.width >= _FLAT * box.height and box.height < rest.height:
         middle = box.top + box.height / 2
-        if middle > rest.bottom + _BELOW * rest.height and box.width >= _UNDER * rest.width:
-            return True
-        return middle < rest.top and box.width >= _OVER * rest.width
+        return middle > rest.bottom + _BELOW * rest.height and box.width >= _UNDER * rest.width
     room = min(rest.left - box.left, rest.top - box.top, box.right - rest.right, box.bottom - rest.bottom)
     if area > _SLENDER * box.area or room < _INSET * min(box.width, box.height):
         return False

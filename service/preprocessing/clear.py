@@ -90,7 +90,7 @@ def _lights_of_cut_out(grey: Grey) -> Iterator[_Light]:
 def _only_figure(grey: Grey, small: Grey, light: _Light) -> Floats | None:
     traces = (light.contrast(small) > _TRACE * light.strongest).view(np.uint8)
     outlines, tree = cv2.findContours(traces, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
-    outer = np.flatnonzero(tree[0][:, 3] < 0)
+    outer = np.flatnonzero(tree[0][:, 3] < 0).tolist()
     if len(outer) > 1 + _MOST_SPECKS:
         return None
     outline, *specks = sorted((outlines[index] for index in outer), key=len, reverse=True)

@@ -34,7 +34,7 @@ from service.preprocessing.illumination import (
     median,
     working_copy,
 )
-from service.preprocessing.page import filled_up, find_outlined_sheet, find_sheet
+from service.preprocessing.page import filled_up, find_outlined_sheet
 from service.preprocessing.segment import Figure, find_figure
 
 BOX_SIDE = 20
@@ -151,19 +151,14 @@ def _found(grey: Grey) -> Figure | None:
     scaled = working_copy(grey)
     if min(scaled.shape) < LEAST_SIDE:
         return None
-    sheet = find_sheet(scaled)
-    if sheet is None or not sheet.whole:
-        best = _best(grey, scaled, _border(scaled))
-        if best is not None and best.sure and not best.several:
-            return best
-        outlined = find_outlined_sheet(scaled)
-        if outlined is None:
-            if sheet is None or (best is not None and best.apart):
-                return best
-            return _better(best, _best(*_sheet(grey, sheet.inside)))
-        sheet = outlined
+    anywhere = _best(grey, scaled, _border(scaled))
+    if anywhere is not None and anywhere.sure and not anywhere.several:
+        return anywhere
+    sheet = find_outlined_sheet(scaled)
+    if sheet is None:
+        return anywhere
     best = _best(*_sheet(grey, sheet.inside))
-    return best if best is None or best.apart else _better(best, _best(grey, scaled, _border(scaled)))
+    return best if best is None or best.apart else _better(best, anywhere)
 
 
 def _better(one: Figure | None, other: Figure | None) -> Figure | None:
