@@ -1,13 +1,16 @@
 """Strokes -> strokes without what was drawn around a digit: a line under it, a ring round it."""
 
+from functools import reduce
+
 import cv2
 import numpy as np
-import numpy.typing as npt
 
+from service.preprocessing.box import Box
 from service.preprocessing.illumination import Mask, components
+from service.preprocessing.ruled_lines import level_runs
 
 _FLAT = 4.0  # times its height: a line
-_UNDER, _OVER = 0.6, 1.25  # times the width of the rest, an underline; a line above it, which is no bar of a 5
+_UNDER = 0.6  # times the width of the rest: an underline
 _BELOW = 0.04  # of the height of the rest: an underline lies so far below its foot
 _AT_FOOT = 0.15  # of the height of the rest: a line through it may lie so far above its foot
 _SPECK, _SLENDER = 0.03, 0.35  # of all strokes; of its bounds, a ring
@@ -23,76 +26,60 @@ def without_annotations(strokes: Mask) -> Mask:
 
 
 def _without_free_ones(strokes: Mask) -> Mask:
-    count, labels, boxes = components(strokes)
-    sizes = boxes[:, cv2.CC_STAT_AREA].astype(float)
-    sizes[0] = 0
-    large = [label for label in range(1, count) if sizes[label] > _SPECK * sizes.sum()]
+    _, labels, boxes = components(strokes)
+    least = _SPECK * cv2.countNonZero(strokes)
+    pieces = {label: (Box(*box), area) for label, (*box, area) in enumerate(boxes.tolist()) if label and area > least}
     gone: list[int] = []
-    for label in sorted(large, key=lambda label: -boxes[label][2]):
-        others = [other for other in large if other not in (label, *gone)]
-        if others and _is_drawn_around(boxes[label], _bounds(boxes[others])):
+    for label, (box, area) in sorted(pieces.items(), key=lambda piece: -piece[1][0].width):
+        others = [other for piece, (other, _) in pieces.items() if piece not in (label, *gone)]
+        if others and _is_drawn_around(box, area, reduce(Box.around, others)):
             gone.append(label)
     return np.where(np.isin(labels, gone), 0, strokes).astype(np.uint8) if gone else strokes
 
 
-def _bounds(boxes: npt.NDArray[np.int32]) -> tuple[int, int, int, int]:
-    """Return left, top, right and bottom of all boxes together."""
-    left, top, width, height = boxes[:, :4].T
-    return int(left.min()), int(top.min()), int((left + width).max()), int((top + height).max())
-
-
-def _is_drawn_around(box: npt.NDArray[np.int32], rest: tuple[int, int, int, int]) -> bool:
-    """Tell whether a piece is a line under or far over the rest, or a ring round it."""
-    x, y, width, height = map(int, box[:4])
-    left, top, right, bottom = rest
-    if width >= _FLAT * height and height < bottom - top:
-        middle = y + height / 2
-        if middle > bottom + _BELOW * (bottom - top) and width >= _UNDER * (right - left):
-            return True
-        return middle < top and width >= _OVER * (right - left)
-    gap = _INSET * min(width, height)
-    if box[4] > _SLENDER * width * height or min(left - x, top - y, x + width - right, y + height - bottom) < gap:
+def _is_drawn_around(box: Box, area: int, rest: Box) -> bool:
+    """Tell whether a piece of so many pixels is a line under the rest, or a ring round it."""
+    if box.width >= _FLAT * box.height and box.height < rest.height:
+        middle = box.top + box.height / 2
+        return middle > rest.bottom + _BELOW * rest.height and box.width >= _UNDER * rest.width
+    room = min(rest.left - box.left, rest.top - box.top, box.right - rest.right, box.bottom - rest.bottom)
+    if area > _SLENDER * box.area or room < _INSET * min(box.width, box.height):
         return False
-    slender = right - left < 0.4 * (bottom - top)
-    return bottom - top > _HELD * height and (not slender or width > _BAR_HELD * height)
+    slender = rest.width < 0.4 * rest.height
+    return rest.height > _HELD * box.height and (not slender or box.width > _BAR_HELD * box.height)
 
 
 def without_line_through(strokes: Mask) -> Mask:
     """Return `strokes` without a straight line at their foot that reaches further than they do on both sides."""
-    x, y, width, height = cv2.boundingRect(strokes)
-    if width == 0:
+    whole = Box(*cv2.boundingRect(strokes))
+    if whole.width == 0:
         return strokes
-    part = strokes[y : y + height, x : x + width]
-    thicker = cv2.dilate(part, np.ones((3, 1), np.uint8))
-    runs = cv2.morphologyEx(thicker, cv2.MORPH_OPEN, np.ones((1, max(8, round(_RUN * width))), np.uint8))
-    if not cv2.countNonZero(runs):
-        return strokes
-    count, labels, boxes = components(np.asarray(runs, np.uint8))
+    part = strokes[whole.slices(0)]
+    count, labels, boxes = level_runs(part, max(8, round(_RUN * whole.width)))
     for label in range(1, count):
-        left, top, length, extent, _ = map(int, boxes[label])
-        if length < max(_LONG * width, _FLAT * extent):
+        line = Box(*boxes[label][:4].tolist())
+        if line.width < max(_LONG * whole.width, _FLAT * line.height):
             continue
-        line = (labels == label).astype(np.uint8)
-        thickness = cv2.countNonZero(line & part) / length
+        on = (labels == label).view(np.uint8)
+        thickness = cv2.countNonZero(on & part) / line.width
         reach = np.ones((round(thickness) + 3, 1), np.uint8)
         crossing = cv2.morphologyEx(part, cv2.MORPH_OPEN, reach, borderType=cv2.BORDER_CONSTANT, borderValue=0)
-        rest = np.where(line > 0, crossing, part).astype(np.uint8)
-        if _stands_on(_largest(rest), left, top + extent / 2, length, thickness):
+        rest = np.where(on > 0, crossing, part).astype(np.uint8)
+        if _stands_on(_largest(rest), line, thickness):
             cleaned = strokes.copy()
-            cleaned[y : y + height, x : x + width] = rest
+            cleaned[whole.slices(0)] = rest
             return cleaned
     return strokes
 
 
-def _largest(mask: Mask) -> tuple[int, int, int, int]:
+def _largest(mask: Mask) -> Box:
     _, _, boxes = components(mask)
-    x, y, width, height, _ = max(boxes[1:].tolist(), key=lambda box: box[2] * box[3], default=[0] * 5)
-    return x, y, width, height
+    return max((Box(*box[:4]) for box in boxes[1:].tolist()), key=lambda box: box.area, default=Box(0, 0, 0, 0))
 
 
-def _stands_on(rest: tuple[int, int, int, int], left: int, middle: float, length: int, thickness: float) -> bool:
+def _stands_on(rest: Box, line: Box, thickness: float) -> bool:
     """Tell whether a line lies at the foot of the rest, is thin beside it, and goes beyond it on both sides."""
-    x, y, width, height = rest
-    out = _STICKS_OUT * length
-    beyond = x - left > out and left + length - x - width > out and length > _LONGER * width
-    return beyond and thickness < _THICKEST * height and middle > y + (1 - _AT_FOOT) * height
+    out = min(rest.left - line.left, line.right - rest.right)
+    beyond = out > _STICKS_OUT * line.width and line.width > _LONGER * rest.width
+    at_foot = line.top + line.height / 2 > rest.bottom - _AT_FOOT * rest.height
+    return beyond and at_foot and thickness < _THICKEST * rest.height

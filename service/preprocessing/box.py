@@ -19,6 +19,16 @@ class Box(NamedTuple):
         return max(self.width, self.height)
 
     @property
+    def right(self) -> int:
+        """The first column beyond it."""
+        return self.left + self.width
+
+    @property
+    def bottom(self) -> int:
+        """The first row below it."""
+        return self.top + self.height
+
+    @property
     def is_tall(self) -> bool:
         """Whether it may be the bounds of a bold 1."""
         return self.height > _TALL * self.width
@@ -31,7 +41,7 @@ class Box(NamedTuple):
     def slices(self, room: int) -> tuple[slice, slice]:
         """Return the rows and columns of the rectangle and `room` pixels around it."""
         top, left = max(0, self.top - room), max(0, self.left - room)
-        return slice(top, self.top + self.height + room), slice(left, self.left + self.width + room)
+        return slice(top, self.bottom + room), slice(left, self.right + room)
 
     def common_area(self, other: "Box") -> int:
         """Return the area that both cover."""
@@ -41,12 +51,9 @@ class Box(NamedTuple):
     def around(self, other: "Box") -> "Box":
         """Return the smallest rectangle that holds both."""
         left, top = min(self.left, other.left), min(self.top, other.top)
-        right = max(self.left + self.width, other.left + other.width)
-        bottom = max(self.top + self.height, other.top + other.height)
-        return Box(left, top, right - left, bottom - top)
+        return Box(left, top, max(self.right, other.right) - left, max(self.bottom, other.bottom) - top)
 
     def gaps(self, other: "Box") -> tuple[int, int]:
         """Return the distance to another across and down; negative is by how much they overlap."""
-        across = max(self.left, other.left) - min(self.left + self.width, other.left + other.width)
-        down = max(self.top, other.top) - min(self.top + self.height, other.top + other.height)
-        return across, down
+        across = max(self.left, other.left) - min(self.right, other.right)
+        return across, max(self.top, other.top) - min(self.bottom, other.bottom)

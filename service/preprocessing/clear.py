@@ -3,7 +3,7 @@
 Drawings, screenshots, clean scans and bitmaps are mostly so. Whatever leaves a doubt goes to the full set of readings.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import cv2
@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from service.preprocessing.annotations import without_line_through
+from service.preprocessing.box import Box
 from service.preprocessing.illumination import UNEVEN, Floats, Grey, Histogram, Mask, border, faint_share, halved
 from service.preprocessing.page import is_bar, is_polygon
 
@@ -89,37 +90,35 @@ def _lights_of_cut_out(grey: Grey) -> Iterator[_Light]:
 def _only_figure(grey: Grey, small: Grey, light: _Light) -> Floats | None:
     traces = (light.contrast(small) > _TRACE * light.strongest).view(np.uint8)
     outlines, tree = cv2.findContours(traces, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE)
-    outer = [outline for outline, (_, _, _, parent) in zip(outlines, tree[0], strict=True) if parent < 0]
-    outline, *specks = sorted(outer, key=len, reverse=True)
-    if len(specks) > _MOST_SPECKS or (specks and len(specks[0]) > _SPECK * len(outline)):
+    outer = np.flatnonzero(tree[0][:, 3] < 0).tolist()
+    if len(outer) > 1 + _MOST_SPECKS:
         return None
-    box = cv2.boundingRect(outline)
+    outline, *specks = sorted((outlines[index] for index in outer), key=len, reverse=True)
+    if specks and len(specks[0]) > _SPECK * len(outline):
+        return None
+    box = Box(*cv2.boundingRect(outline))
     if not _may_be_figure(outline, box, traces):
         return None
     times = max(grey.shape) // max(small.shape)
     if specks:
         grey = grey.copy()
         for speck in specks:
-            grey[_part(cv2.boundingRect(speck), times)] = light.paper
+            grey[_part(Box(*cv2.boundingRect(speck)), times)] = light.paper
     part = light.contrast(halved(grey[_part(box, times)], _FINE))
     cut_out = bool(border(traces).any())
     stoutest = _stoutest_at_border(box, traces) if cut_out else _STOUT
     return _ink(np.pad(part, 1), light, stoutest, cut_out=cut_out)
 
 
-def _part(box: Sequence[int], times: int) -> tuple[slice, slice]:
+def _part(box: Box, times: int) -> tuple[slice, slice]:
     """Return the rows and columns of a box and a pixel around it in a picture that is so many times as large."""
-    left, top, width, height = box
-    return (
-        slice(max(0, top - 1) * times, (top + height + 1) * times),
-        slice(max(0, left - 1) * times, (left + width + 1) * times),
-    )
+    rows, columns = box.slices(1)
+    return slice(rows.start * times, rows.stop * times), slice(columns.start * times, columns.stop * times)
 
 
-def _may_be_figure(outline: npt.NDArray[Any], box: Sequence[int], traces: Mask) -> bool:
+def _may_be_figure(outline: npt.NDArray[Any], box: Box, traces: Mask) -> bool:
     """Tell whether an outline is no panel, box, speck or line."""
-    _, _, width, height = box
-    if max(width, height) < _SMALLEST * max(traces.shape) or width > _WIDEST * height:
+    if box.longer < _SMALLEST * max(traces.shape) or box.width > _WIDEST * box.height:
         return False
     if is_polygon(outline) and not is_bar(outline):
         return False
@@ -127,7 +126,7 @@ def _may_be_figure(outline: npt.NDArray[Any], box: Sequence[int], traces: Mask) 
     return on_border == 0 or _may_be_cut_out(outline, box, traces, on_border)
 
 
-def _may_be_cut_out(outline: npt.NDArray[Any], box: Sequence[int], traces: Mask, on_border: int) -> bool:
+def _may_be_cut_out(outline: npt.NDArray[Any], box: Box, traces: Mask, on_border: int) -> bool:
     """Tell whether ink at the picture's border is no edge of a scan or a table, and no line that goes across."""
     sides = _sides(traces)
     top, right, bottom, left = (side.mean() for side in sides)
@@ -138,11 +137,11 @@ def _may_be_cut_out(outline: npt.NDArray[Any], box: Sequence[int], traces: Mask,
         return False
     if _spans(box, traces):
         return True
-    across = left > 0 and right > 0 and box[3] < _WIDE * box[2]
+    across = left > 0 and right > 0 and box.height < _WIDE * box.width
     return not across and not (is_bar(outline) and on_border > _ALONG * len(outline))
 
 
-def _stoutest_at_border(box: Sequence[int], traces: Mask) -> float:
+def _stoutest_at_border(box: Box, traces: Mask) -> float:
     """Return how stout a figure at the picture's border may be: shadows reach over a corner, and often three sides."""
     reached = sum(bool(side.any()) for side in _sides(traces))
     if reached >= _MOST_SIDES_OF_A_SHADOW and not _covers_corner(traces):
@@ -159,26 +158,25 @@ def _covers_corner(traces: Mask) -> bool:
     return bool(traces[:: len(traces) - 1, :: traces.shape[1] - 1].any())
 
 
-def _spans(box: Sequence[int], traces: Mask) -> bool:
+def _spans(box: Box, traces: Mask) -> bool:
     """Tell whether the figure reaches all four sides of the picture."""
-    return (box[3], box[2]) == traces.shape
+    return (box.height, box.width) == traces.shape
 
 
 def _ink(contrast: Grey, light: _Light, stoutest: float, *, cut_out: bool) -> Floats | None:
     """Return contrast as ink, if all of it is slender strokes."""
     full = _usual(contrast, _TRACE * light.strongest)
     strokes, traces = ((contrast > share * full).view(np.uint8) for share in (_STROKE, _FAINTEST))
-    box, outer = cv2.boundingRect(strokes), cv2.boundingRect(traces)
-    longer = max(box[2:])
-    if max(outer[2] - box[2], outer[3] - box[3]) > max(2, _NEAR * longer):
+    box, outer = (Box(*cv2.boundingRect(mask)) for mask in (strokes, traces))
+    if max(outer.width - box.width, outer.height - box.height) > max(2, _NEAR * box.longer):
         return None
     depth = np.asarray(cv2.distanceTransform(traces, cv2.DIST_L2, 3), np.float32)
-    if 2 * depth.max() > max(stoutest * longer, 4):
+    if 2 * depth.max() > max(stoutest * box.longer, 4):
         return None
     if cut_out and faint_share(contrast, depth, full) > UNEVEN:
         return None
-    foot = strokes[box[1] + box[3] // 2 : box[1] + box[3]].sum(axis=1, dtype=np.int32)
-    if foot.max() > _LINE * box[2] and without_line_through(strokes) is not strokes:
+    foot = strokes[box.top + box.height // 2 : box.bottom].sum(axis=1, dtype=np.int32)
+    if foot.max() > _LINE * box.width and without_line_through(strokes) is not strokes:
         return None
     ink = np.minimum(contrast * np.float32(1 / full), np.float32(1))
     return np.asarray(ink * traces, np.float32)

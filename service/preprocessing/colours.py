@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageFilter
 
-Grey = npt.NDArray[np.uint8]
+from service.preprocessing.illumination import Grey
 
 OPAQUE = 255
 _CONTRAST = 96  # visible pixels that differ by more than this hold paper as well as ink

@@ -11,7 +11,6 @@ from io import BytesIO
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 from PIL import (
     Image,
     WebPImagePlugin,  # noqa: F401  it registers itself; Pillow would load all its plugins to find it
@@ -20,8 +19,7 @@ from PIL import (
 from service.errors import NoDigit, RequestError, TooLarge, UnreadableImage
 from service.preprocessing.colours import OPAQUE, as_pixels, grey_levels, hides_ink, look_at, probe
 from service.preprocessing.formats import DAMAGED, Still, still
-
-Grey = npt.NDArray[np.uint8]
+from service.preprocessing.illumination import Grey
 
 ENOUGH = 900  # pixels of the longer side that are kept of a large picture: a tenth of it still shows a digit's strokes
 
@@ -108,7 +106,7 @@ def _load(picture: Still, mode: str | None) -> Image.Image:
     image: Image.Image = Image.open(BytesIO(picture.content), formats=(picture.format,))
     if image.size != (picture.width, picture.height):
         raise UnreadableImage(DAMAGED)
-    if picture.reducible:
+    if picture.format == "JPEG":  # an eighth of the size can be decoded without decoding all
         image.draft(mode, _reduced(image.width, image.height))
     image.load()
     if picture.format == "BMP" and image.mode == "RGBA" and image.getchannel("A").getextrema()[1] == 0:
@@ -179,13 +177,8 @@ def _bands(image: Image.Image, rows: int) -> Iterator[Image.Image]:
 
 def _upright(pixels: Grey, orientation: int) -> Grey:
     """Undo the orientation, 1 to 8, with which a camera stored its picture (EXIF 2.32, tag 0x0112)."""
-    turned = {
-        2: lambda: pixels[:, ::-1],
-        3: lambda: pixels[::-1, ::-1],
-        4: lambda: pixels[::-1],
-        5: lambda: pixels.T,
-        6: lambda: pixels[::-1].T,
-        7: lambda: pixels[::-1, ::-1].T,
-        8: lambda: pixels[:, ::-1].T,
-    }.get(orientation)
-    return pixels if turned is None else np.ascontiguousarray(turned())
+    if orientation in (3, 4, 6, 7):
+        pixels = pixels[::-1]
+    if orientation in (2, 3, 7, 8):
+        pixels = pixels[:, ::-1]
+    return np.ascontiguousarray(pixels.T if orientation in (5, 6, 7, 8) else pixels)

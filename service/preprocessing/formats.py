@@ -48,7 +48,6 @@ class Still(NamedTuple):
     pixel_bytes: float  # memory that decoding takes a pixel, at most
     orientation: int = 1  # EXIF 2.32, tag 0x0112
     animated: bool = False
-    reducible: bool = False  # an eighth of the size can be decoded without decoding all
     colours_spared: bool = False  # it has colours, and can be decoded without them
     ended: bool = True  # its end is there
 
@@ -163,7 +162,7 @@ def _jpeg(content: bytes) -> Still:
             raise UnreadableImage(DAMAGED)
         kept[-1:] = [view[start:].tobytes().removesuffix(_JPEG_END[:1]), _JPEG_END]
     frame_data, coloured = b"".join(kept), components > 1
-    found = Still("JPEG", frame_data, width, height, cost, orientation, reducible=True, colours_spared=coloured)
+    found = Still("JPEG", frame_data, width, height, cost, orientation, colours_spared=coloured)
     return found._replace(ended=ended)
 
 

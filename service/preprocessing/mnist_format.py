@@ -34,7 +34,7 @@ from service.preprocessing.illumination import (
     median,
     working_copy,
 )
-from service.preprocessing.page import filled_up, find_outlined_sheet, find_sheet
+from service.preprocessing.page import filled_up, find_outlined_sheet
 from service.preprocessing.segment import Figure, find_figure
 
 BOX_SIDE = 20
@@ -94,7 +94,7 @@ def ink_on_black(grey: Grey) -> Grey:
     low, high = max(background - noise, 0), min(background + noise, 255)
     lighter = np.maximum(grey, high) - high
     darker = low - np.minimum(grey, low)
-    return lighter if _energy(lighter) >= _energy(darker) else darker
+    return lighter if cv2.norm(lighter, cv2.NORM_L2SQR) >= cv2.norm(darker, cv2.NORM_L2SQR) else darker
 
 
 def in_mnist_form(ink: Grey) -> bool:
@@ -151,19 +151,14 @@ def _found(grey: Grey) -> Figure | None:
     scaled = working_copy(grey)
     if min(scaled.shape) < LEAST_SIDE:
         return None
-    sheet = find_sheet(scaled)
-    if sheet is None or not sheet.whole:
-        best = _best(grey, scaled, _border(scaled))
-        if best is not None and best.sure and not best.several:
-            return best
-        outlined = find_outlined_sheet(scaled)
-        if outlined is None:
-            if sheet is None or (best is not None and best.apart):
-                return best
-            return _better(best, _best(*_sheet(grey, sheet.inside)))
-        sheet = outlined
+    anywhere = _best(grey, scaled, _border(scaled))
+    if anywhere is not None and anywhere.sure and not anywhere.several:
+        return anywhere
+    sheet = find_outlined_sheet(scaled)
+    if sheet is None:
+        return anywhere
     best = _best(*_sheet(grey, sheet.inside))
-    return best if best is None or best.apart else _better(best, _best(grey, scaled, _border(scaled)))
+    return best if best is None or best.apart else _better(best, anywhere)
 
 
 def _better(one: Figure | None, other: Figure | None) -> Figure | None:
@@ -280,17 +275,8 @@ def centre(ink: Floats) -> Grey:
 
 
 def _offset(profile: npt.NDArray[np.float64]) -> int:
-    offset = int(np.floor(CENTRE - _centre_of_mass(profile) + 0.5))
-    return min(max(offset, 0), IMAGE_SIDE - len(profile))
-
-
-def _centre_of_mass(profile: npt.NDArray[np.float64]) -> float:
-    return float(profile @ np.arange(len(profile)) / profile.sum())
-
-
-def _energy(difference: Grey) -> float:
-    values = difference.ravel().astype(np.float32)
-    return float(values @ values)
+    middle = float(profile @ np.arange(len(profile)) / profile.sum())
+    return min(max(int(np.floor(CENTRE - middle + 0.5)), 0), IMAGE_SIDE - len(profile))
 
 
 def _median(pixels: Grey) -> int:

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from service.preprocessing.illumination import Floats, Mask, components
+from service.preprocessing.illumination import Floats, Labels, Mask, components
 
 _RUN = 0.1  # of the picture: so long runs a line straight on
 _SLOPES = np.linspace(-0.3, 0.3, 13)  # of the lines; one that is 1:17 off still holds long runs
@@ -27,14 +27,13 @@ class _Lines(NamedTuple):
     number: int
 
 
-def without_lines(strokes: Mask, traces: Mask, amount: Floats | None = None) -> Mask:
+def without_lines(strokes: Mask, traces: Mask, amount: Floats) -> Mask:
     """Return `strokes` without ruled and squared lines; where a stroke crosses one it stays whole.
 
     `traces` holds the lines even where they are fainter than strokes, and `amount` how much ink there is, which tells
     strokes along a faint line. A line is thin and straight and goes from border to border, or is one of several; it may
     slope by 1:3. A picture of one line only, and nothing else, is left as it is: that may be a 1.
     """
-    amount = strokes.astype(np.float32) if amount is None else amount
     rows, row_count = _without_rows(strokes, traces, amount)
     columns, column_count = _without_rows(_turned(rows), _turned(traces), np.ascontiguousarray(amount.T))
     cleaned = _turned(columns)
@@ -67,10 +66,10 @@ def _sheared(mask: Mask, shear: npt.NDArray[np.float64], size: tuple[int, int], 
 
 def _slope(traces: Mask) -> float:
     """Return the slope at which most of the traces lie in few rows: that of the lines; 0 where none is clear."""
-    rows, columns = np.nonzero(traces[:, ::2])
+    rows, columns = np.nonzero(traces[:, ::4])
     most = int(0.6 * traces.shape[1]) + 1
     energies = [
-        float(np.square(np.bincount(np.rint(rows - slope * 2 * columns).astype(int) + most, minlength=1)).sum())
+        float(np.square(np.bincount(np.rint(rows - slope * 4 * columns).astype(int) + most, minlength=1)).sum())
         for slope in _SLOPES
     ]
     best = int(np.argmax(energies))
@@ -81,11 +80,9 @@ def _slope(traces: Mask) -> float:
 def _level_lines(traces: Mask, drop: npt.NDArray[np.float64], height: int) -> _Lines | None:
     """Return the level lines in a picture, `height` pixels high, each column of which was moved up by its `drop`."""
     width = len(drop)
-    thicker = cv2.dilate(traces, np.ones((3, 1), np.uint8))  # so that a slightly slanted line holds long runs
-    runs = cv2.morphologyEx(thicker, cv2.MORPH_OPEN, np.ones((1, max(16, int(_RUN * width))), np.uint8))
-    if not cv2.countNonZero(runs):
+    count, labels, boxes = level_runs(traces, max(16, int(_RUN * width)))
+    if count == 1:
         return None
-    count, labels, boxes = components(np.asarray(runs, np.uint8))
     lengths = np.maximum(boxes[:, cv2.CC_STAT_WIDTH], 1)
     starts, ends = _at_border(boxes, drop, height)
     for share in _THICKEST:
@@ -114,6 +111,12 @@ def _without(lines: _Lines, strokes: Mask, amount: Floats) -> Mask:
     if darkness < _FAINT:
         kept |= amount > (1 + darkness) / 2
     return strokes & (kept | ~lines.on).astype(np.uint8)
+
+
+def level_runs(mask: Mask, length: int) -> tuple[int, Labels, npt.NDArray[np.int32]]:
+    """Return what runs level for so many pixels, slightly slanted lines too, as `components` does."""
+    thicker = cv2.dilate(mask, np.ones((3, 1), np.uint8))
+    return components(np.asarray(cv2.morphologyEx(thicker, cv2.MORPH_OPEN, np.ones((1, length), np.uint8)), np.uint8))
 
 
 def _at_border(

@@ -2,11 +2,9 @@
 
 from dataclasses import dataclass, replace
 from functools import reduce
-from typing import Any
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from service.errors import NoDigit
 from service.preprocessing.annotations import without_annotations
@@ -40,7 +38,6 @@ _INNER, _OUTER = 0.6, 1.1  # of the inner figure's bounds: so much is within the
 _SAME = 0.9  # of the larger figure's bounds is within the other's
 _FLAT, _UPRIGHT = 1.8, 3.0  # times its height: no digit but the bar of a 5; times its width
 _GAP = 0.5  # how much less a gap between strokes counts
-_PIECES, _LARGEST = 12, 0.25  # more pieces than this, and no more of the ink in the largest: a texture
 OF_A_FOLD = 26  # grey levels: more contrast has ink
 _AROUND = 0.12  # of its longer side: the paper around a figure
 _WHOLE_STEP = 0.5  # of the ink's darkness: an edge with such a step is a clear one
@@ -118,7 +115,7 @@ def find_figure(ink: Ink, contrast: Contrast, rim: Mask, *, widest: int | None =
     groups = _together(parts) if alone else sorted(_grouped(parts), key=_rank, reverse=True)
     share = groups[0].ink / weights[1:].sum() if groups else 0.0
     crowded = share < _CROWD_SHARE and count > _CROWD
-    _check(groups, labels, crowded=crowded or (bool(groups) and _scattered(groups[0].pieces, weights)))
+    _check(groups, labels, crowded=crowded)
     member = np.isin(labels, groups[0].pieces).astype(np.uint8)
     edged = _edged(member, amount, contrast.steps / np.float32(ink.contrast), groups[0])
     if widest is not None and _between_strokes(member, contrast, groups[0].box):
@@ -177,7 +174,7 @@ def _belong(one: _Group, other: _Group) -> bool:
 
 def _is_bar_of_5(body: Box, stroke: Box) -> bool:
     """Tell whether a flat stroke lies above the body of a 5, perhaps further to the right."""
-    above = stroke.top + stroke.height < body.top + 0.3 * body.height
+    above = stroke.bottom < body.top + 0.3 * body.height
     flat = stroke.width > _FLAT * stroke.height
     return flat and above and stroke.left > body.left and body.height > 0.7 * body.width
 
@@ -193,11 +190,6 @@ def _check(groups: list[_Group], labels: Labels, *, crowded: bool) -> None:
     box = groups[0].box
     if box.longer < _SMALLEST * max(labels.shape) or box.width > _WIDEST * box.height:
         raise NoDigit(_UNREADABLE)
-
-
-def _scattered(pieces: tuple[int, ...], weights: npt.NDArray[Any]) -> bool:
-    inks = weights[list(pieces)]
-    return len(pieces) > _PIECES and inks.max() < _LARGEST * inks.sum()
 
 
 def _several(groups: list[_Group]) -> bool:

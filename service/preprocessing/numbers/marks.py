@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from service.preprocessing.frames import without_frames
-from service.preprocessing.illumination import Mask, components
+from service.preprocessing.illumination import Floats, Mask, components
 from service.preprocessing.ruled_lines import without_lines
 
 _LEAST_BOX = 0.06  # of the picture's longer side
@@ -20,12 +20,12 @@ _WALL, _THICK = 0.84, 0.14  # of a comb's height: the length of its walls, and t
 _COMB = 1.3  # times its height: a wider box may have several cells
 
 
-def without_marks(strokes: Mask, traces: Mask) -> Mask:
+def without_marks(strokes: Mask, traces: Mask, amount: Floats) -> Mask:
     """Return `strokes` without boxes and lines; strokes that cross one stay whole.
 
-    `traces` shows faint lines.
+    `traces` shows faint lines, and `amount` which strokes along them are darker.
     """
-    return _without_long_lines(without_lines(_without_boxes(strokes), traces))
+    return _without_long_lines(without_lines(_without_boxes(strokes), traces, amount))
 
 
 def writing_height(heights: npt.NDArray[np.int32], ink: npt.NDArray[Any]) -> int:

@@ -63,7 +63,7 @@ def readings(copy: Copy) -> Iterator[Reading]:
             ink = bitmap_ink(contrast.levels) if copy.small and even else to_ink(contrast.levels, even=even)
         except NoDigit:
             continue
-        yield Reading(copy, ink, contrast, without_marks(ink.strokes, ink.traces), light.widest)
+        yield Reading(copy, ink, contrast, without_marks(ink.strokes, ink.traces, ink.amount), light.widest)
 
 
 def _lights(copy: Copy) -> Iterator[Light]:

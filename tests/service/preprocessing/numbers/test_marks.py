@@ -25,7 +25,7 @@ def kept(strokes: Mask, drawn: Mask) -> float:
 
 
 def cleaned(strokes: Mask) -> Mask:
-    return without_marks(strokes, strokes)
+    return without_marks(strokes, strokes, strokes.astype(np.float32))
 
 
 def test_figures_stay_as_they_are() -> None:
