@@ -14,6 +14,7 @@ from a2wsgi.wsgi import build_environ
 from flask import Flask, Response, request
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException
+from werkzeug.routing import BaseConverter
 
 from service.errors import DigitsError, MalformedRequest, SettingsError, TooLarge, UnknownRoute, WrongMethod
 from service.http import answering, corrections, number, oip, ops, pages, predict, tensors, v1
@@ -45,6 +46,12 @@ _OF_STATUS: dict[int, tuple[type[DigitsError], str]] = {
 }
 
 
+class ModelName(BaseConverter):
+    """Ends before the `:` of `/v1/models/NAME:predict`."""
+
+    regex = "[^/:]+"
+
+
 def create_app(here: Service | None = None) -> Flask:
     """Return the application for a service; without one, for the settings in the environment.
 
@@ -58,6 +65,7 @@ def create_app(here: Service | None = None) -> Flask:
     app.extensions[EXTENSION] = here
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.config["MAX_CONTENT_LENGTH"] = here.settings.max_upload_bytes
+    app.url_map.converters["model"] = ModelName
     for blueprint in (oip.blueprint, v1.blueprint, ops.blueprint, pages.blueprint):
         app.register_blueprint(blueprint)
     for rule, read in PREDICTIONS.items():

@@ -21,7 +21,7 @@ from service.inference.store import Serving
 from service.settings import Settings
 
 blueprint = Blueprint("v1", __name__, url_prefix="/v1")
-blueprint.add_url_rule("/models/<name>", view_func=oip.model_ready)
+blueprint.add_url_rule("/models/<model:name>", view_func=oip.model_ready)
 
 _TAKEN = f'send {{"instances": [...]}} of {IMAGE_SIDE} x {IMAGE_SIDE} grey levels, or of {{"b64": "<picture>"}}'
 _Side = msgspec.Meta(min_length=IMAGE_SIDE, max_length=IMAGE_SIDE)

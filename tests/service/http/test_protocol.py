@@ -36,6 +36,14 @@ def read(connection: socket.socket) -> tuple[int, dict[str, str]]:
     return response.status, json.loads(response.read())
 
 
+@pytest.mark.parametrize("path", ["/livez", "/nothing", "/openapi.json"])
+def test_a_head_never_arrives_alone(server: Server, path: str) -> None:
+    """A process that is killed between head and body would leave half an answer."""
+    for _ in range(20):
+        with closing(connect(server, f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode())) as connection:
+            assert not connection.recv(1 << 16).endswith(b"\r\n\r\n")
+
+
 @pytest.mark.slow
 def test_a_silent_client_is_disconnected(server: Server) -> None:
     with closing(connect(server)) as connection:
@@ -48,14 +56,6 @@ def test_a_malformed_unread_body_gets_one_answer(server: Server) -> None:
         received = b"".join(iter(lambda: connection.recv(8192), b""))
     assert received.startswith(b"HTTP/1.1 400 ")
     assert len(re.findall(rb"HTTP/1\.1 [0-9]", received)) == 1
-
-
-@pytest.mark.parametrize("path", ["/livez", "/nothing", "/openapi.json"])
-def test_a_head_never_arrives_alone(server: Server, path: str) -> None:
-    """A process that is killed between head and body would leave half an answer."""
-    for _ in range(20):
-        with closing(connect(server, f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode())) as connection:
-            assert not connection.recv(1 << 16).endswith(b"\r\n\r\n")
 
 
 def test_pixels_of_one_request_are_limited_in_total(models: Path) -> None:
