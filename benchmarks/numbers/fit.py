@@ -25,7 +25,7 @@ from training.data.mnist import load
 
 Floats = npt.NDArray[np.float64]
 _TIMES_TOUCHING = 8  # so many numbers more of conditions in which digits touch
-_ITERATIONS = 25  # the likelihood then rises no more
+_ITERATIONS = 12  # from the weights of the last model
 _SET = "skip", "figure"  # by hand: no number here has letters or signs
 
 
