@@ -2,21 +2,21 @@
 
     python -m benchmarks.numbers.fit --data DIR [--numbers N] [--only NAME,...]
 
-It prints the weights; nothing is changed. Fit again when a model is published that differs much from the last.
+It prints the table to paste into `path.py`; nothing is changed. Fit again when a model differs much from the last.
 """
 
 import sys
-from collections.abc import Iterator
+from multiprocessing import get_context
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from scipy.optimize import minimize
 
 from benchmarks.numbers import plan
-from benchmarks.numbers.measure import of_numbers, picture_of
+from benchmarks.numbers.measure import Process, Task, of_numbers, picture_of, start
 from benchmarks.pictures.options import shared_parser
 from benchmarks.pictures.plan import Digits, split
-from benchmarks.pictures.reader import Reader
 from service.errors import RequestError
 from service.preprocessing.decode import decode
 from service.preprocessing.numbers.path import TERMS, Step, steps
@@ -25,7 +25,7 @@ from training.data.mnist import load
 
 Floats = npt.NDArray[np.float64]
 _TIMES_TOUCHING = 8  # so many numbers more of conditions in which digits touch
-_EPOCHS, _BATCH, _RATE = 6, 16, 0.06
+_ITERATIONS = 12  # from the weights of the last model
 _SET = "skip", "figure"  # by hand: no number here has letters or signs
 
 
@@ -45,33 +45,38 @@ class Lattice(NamedTuple):
 
 
 def main() -> int:
-    """Fit the weights, and print them."""
+    """Fit the weights, and print them as the lines of `TERMS`."""
     parser = shared_parser("benchmarks.numbers.fit", __doc__)
-    parser.add_argument("--numbers", type=int, default=6, help="numbers a condition")
+    parser.add_argument("--numbers", type=int, default=3, help="numbers a condition; more of those that touch")
     options = parser.parse_args()
     digits = Digits(*split(load(options.data), "validation"), options.seed)
-    lines = list(lattices(Reader.open(options.models), digits, options.numbers, options.only, options.seed))
+    tasks = [
+        task
+        for one in plan.chosen(options.only)
+        for count in [options.numbers * (_TIMES_TOUCHING if one.held == "touching" else 1)]
+        for task in of_numbers(one, plan.numbers(one, digits, count, options.seed), options.seed)
+    ]
+    with get_context("spawn").Pool(options.processes, start, (options.models,)) as pool:
+        lines = [line for found in pool.imap(lattices, tasks, chunksize=10) for line in found]
     weights, likelihood = fit(lines)
     print(f"{len(lines)} lines, mean log-likelihood {likelihood:.3f}")
     for name, weight in zip(TERMS, weights, strict=True):
-        print(f"{name:12} {weight:.2f}")
+        print(f'    "{name}": {weight:.2f},')
     return 0
 
 
-def lattices(reader: Reader, digits: Digits, count: int, only: str, seed: int) -> Iterator[Lattice]:
-    """Yield the lines of numbers under every condition."""
-    for condition in plan.chosen(only):
-        times = _TIMES_TOUCHING if condition.held == "touching" else 1
-        for task in of_numbers(condition, plan.numbers(condition, digits, count * times, seed), seed):
-            try:
-                found = segment(decode(picture_of(task, condition), max_pixels=reader.max_pixels))
-            except RequestError:
-                continue
-            probabilities = reader.engine.run(found.images)
-            rows = [row for row in found.rows if row.candidates]
-            if len(rows) == len(task.lines):
-                for row, text in zip(rows, task.lines, strict=True):
-                    yield lattice(steps(row, probabilities), text)
+def lattices(task: Task) -> list[Lattice]:
+    """Return the lines of a number, in a process of `measure.start`; none if not all of them are found."""
+    reader = Process.reader
+    try:
+        found = segment(decode(picture_of(task, Process.conditions[task.source]), max_pixels=reader.max_pixels))
+    except RequestError:
+        return []
+    probabilities = reader.engine.run(found.images)
+    rows = [row for row in found.rows if row.candidates]
+    if len(rows) != len(task.lines):
+        return []
+    return [lattice(steps(row, probabilities), text) for row, text in zip(rows, task.lines, strict=True)]
 
 
 def lattice(found: list[Step], text: str) -> Lattice:
@@ -83,28 +88,26 @@ def lattice(found: list[Step], text: str) -> Lattice:
     return Lattice(first, end, np.array(digit), terms, found[-1].end, text)
 
 
-def fit(lines: list[Lattice], seed: int = 0) -> tuple[Floats, float]:
-    """Return the weights, float64 [len(TERMS)], and the mean log-likelihood of what is written, by Adam."""
-    rng = np.random.default_rng(seed)
-    weights = np.array(list(TERMS.values()))
+def fit(lines: list[Lattice]) -> tuple[Floats, float]:
+    """Return the weights, float64 [len(TERMS)], under which what is written is likeliest, and its mean log-likelihood.
+
+    By L-BFGS (Liu and Nocedal 1989); lines that no path reads are left out.
+    """
+    before = np.array(list(TERMS.values()))
     learnt = np.array([name not in _SET for name in TERMS])
-    mean, square, count = np.zeros_like(weights), np.zeros_like(weights), 0
-    likelihoods: list[float] = []
-    for epoch in range(_EPOCHS):
-        likelihoods = []
-        order = rng.permutation(len(lines))
-        for start in range(0, len(lines), _BATCH):
-            results = [likelihood(lines[index], weights) for index in order[start : start + _BATCH]]
-            slopes = [slope for value, slope in results if np.isfinite(value)]
-            likelihoods += [value for value, _ in results if np.isfinite(value)]
-            if not slopes:
-                continue
-            count += 1
-            slope = np.mean(slopes, axis=0) * learnt
-            mean, square = 0.9 * mean + 0.1 * slope, 0.99 * square + 0.01 * slope**2
-            step = mean / (1 - 0.9**count) / (np.sqrt(square / (1 - 0.99**count)) + 1e-6)
-            weights = weights + (_RATE * (1 - epoch / _EPOCHS) + 0.005) * step
-    return weights, float(np.mean(likelihoods))
+
+    def loss(chosen: Floats) -> tuple[float, Floats]:
+        weights = before.copy()
+        weights[learnt] = chosen
+        results = [likelihood(line, weights) for line in lines]
+        readable = [result for result in results if np.isfinite(result[0])]
+        value, slope = (np.mean(each, axis=0) for each in zip(*readable, strict=True))
+        return -float(value), -slope[learnt]
+
+    found = minimize(loss, before[learnt], jac=True, method="L-BFGS-B", options={"maxiter": _ITERATIONS})
+    weights = before.copy()
+    weights[learnt] = found.x
+    return weights, -float(found.fun)
 
 
 def likelihood(line: Lattice, weights: Floats) -> tuple[float, Floats]:

@@ -70,7 +70,7 @@ def run(tasks: list[Task], models: Path, processes: int) -> dict[str, Tally]:
     """Have the newest version under `models` read every picture; return what came of each source."""
     tallies: dict[str, Tally] = {}
     # Spawned, not forked: an engine has threads.
-    with get_context("spawn").Pool(processes, _start, (models,)) as pool:
+    with get_context("spawn").Pool(processes, start, (models,)) as pool:
         for task, (content, answer) in zip(tasks, pool.imap(_perform, tasks, chunksize=10), strict=True):
             tally = tallies.setdefault(task.source, Tally())
             tally.results.append((task.lines, answer))
@@ -79,7 +79,7 @@ def run(tasks: list[Task], models: Path, processes: int) -> dict[str, Tally]:
     return tallies
 
 
-class _Process:
+class Process:
     """What a process opens once."""
 
     reader: Reader
@@ -87,18 +87,19 @@ class _Process:
     sources: dict[str, Source]
 
 
-def _start(models: Path) -> None:
+def start(models: Path) -> None:
+    """Open what a process needs."""
     cv2.setNumThreads(1)
-    _Process.reader, _Process.sources = Reader.open(models), sources()
-    _Process.conditions = {one.name: one for one in conditions()}
+    Process.reader, Process.sources = Reader.open(models), sources()
+    Process.conditions = {one.name: one for one in conditions()}
 
 
 def _perform(task: Task) -> tuple[bytes, Answer]:
     if isinstance(task.item, Written):
-        content = picture_of(task, _Process.conditions[task.source])
+        content = picture_of(task, Process.conditions[task.source])
     else:
-        content = _Process.sources[task.source](task.item, np.random.default_rng(task.origin))
-    return content, read(content, _Process.reader)
+        content = Process.sources[task.source](task.item, np.random.default_rng(task.origin))
+    return content, read(content, Process.reader)
 
 
 def picture_of(task: Task, condition: Condition) -> bytes:

@@ -84,6 +84,8 @@ def _level_lines(traces: Mask, drop: npt.NDArray[np.float64], height: int) -> _L
     if count == 1:
         return None
     lengths = np.maximum(boxes[:, cv2.CC_STAT_WIDTH], 1)
+    if lengths[1:].max() < _LONG * width:
+        return None
     starts, ends = _at_border(boxes, drop, height)
     for share in _THICKEST:
         limit = int(share * max(height, width)) + 3

@@ -59,7 +59,7 @@ def test_marks_count_what_is_wholly_right_and_certain() -> None:
 
 @pytest.mark.parametrize("name", ["held-back forms", "held-back forms, photo"])
 def test_conditions_are_drawn_and_read(name: str) -> None:
-    measure._start(measure.Path(__file__).parents[2] / "models")
+    measure.start(measure.Path(__file__).parents[2] / "models")
     [condition] = [one for one in conditions() if one.name == name]
     digits = Digits(np.stack([BAR] * 10), np.arange(10), 1)
     tasks = measure.of_numbers(condition, plan.numbers(condition, digits, 4, 1), 1)
