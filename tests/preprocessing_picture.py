@@ -11,7 +11,7 @@ from service.preprocessing.binarize import to_ink
 from service.preprocessing.frames import without_frames
 from service.preprocessing.illumination import UnevenLight, working_copy
 from service.preprocessing.mnist_format import canonical_digit, centre, find, fit
-from service.preprocessing.page import filled_up, find_outlined_sheet
+from service.preprocessing.page import filled_up, find_sheet
 from service.preprocessing.ruled_lines import without_lines
 from tests import drawing, scenes
 from tests.server import ROOT
@@ -39,7 +39,7 @@ def _steps() -> Iterator[tuple[str, npt.NDArray[np.uint8]]]:
     yield "decode", grey
     scaled = working_copy(grey)
     yield "illumination: working copy", scaled
-    found = find_outlined_sheet(scaled)
+    found = find_sheet(scaled)
     inside = np.ones_like(scaled) if found is None else found.inside
     yield "page: the sheet", scaled * inside
     paper = filled_up(scaled, inside)

@@ -34,7 +34,7 @@ from service.preprocessing.illumination import (
     median,
     working_copy,
 )
-from service.preprocessing.page import filled_up, find_outlined_sheet
+from service.preprocessing.page import filled_up, find_sheet
 from service.preprocessing.segment import Figure, find_figure
 
 BOX_SIDE = 20
@@ -154,10 +154,10 @@ def _found(grey: Grey) -> Figure | None:
     anywhere = _best(grey, scaled, _border(scaled))
     if anywhere is not None and anywhere.sure and not anywhere.several:
         return anywhere
-    sheet = find_outlined_sheet(scaled)
+    sheet = find_sheet(scaled)
     if sheet is None:
         return anywhere
-    best = _best(*_sheet(grey, sheet.inside))
+    best = _best(*_sheet(grey, sheet))
     return best if best is None or best.apart else _better(best, anywhere)
 
 

@@ -1,12 +1,12 @@
 """The sheet of paper in a picture of more than that: a page on a table, a scan with dark margins, a box of a form."""
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from service.preprocessing.illumination import Grey, Histogram, Mask, border, median
+from service.preprocessing.illumination import Grey, Mask, border, median
 
 _DISTINCT = 30  # grey levels between a sheet and what it lies on
 _WHOLE = 0.9  # of the picture's border is another ground
@@ -23,31 +23,11 @@ _CORNERS = 6  # at most: the picture's border may cut off some
 _NOTCHED = 0.85  # of its hull, a panel whose edge something crosses
 
 
-class Sheet(NamedTuple):
-    """A sheet of paper: its pixels, and whether it lies whole on another ground, unlike the light side of a shadow."""
+def find_sheet(grey: Grey) -> Mask | None:
+    """Return the inside of a sheet that lies whole on another ground, None where there is none.
 
-    inside: Mask
-    whole: bool
-
-
-def find_sheet(grey: Grey) -> Sheet | None:
-    """Return the inside of a sheet that lies before another ground, or of a box drawn around; None where there is none.
-
-    It is one region with four corners: of the lighter or the darker pixels, alone in its class, or all that the
-    ground at the picture's border does not reach without a step.
-    """
-    split = Histogram(grey).split()
-    for region, alone in ((~_ground(grey), False), (grey > split, True), (grey <= split, True)):
-        inside = _four_corners(_opened(region.view(np.uint8)), alone=alone)
-        if inside is not None:
-            return Sheet(inside, _is_whole(grey, inside))
-    return None
-
-
-def find_outlined_sheet(grey: Grey) -> Sheet | None:
-    """Return a sheet that lies whole on another ground, by the step at its edge alone; None where there is none.
-
-    So it is found where a shadow falls over both, and the ground in the light is as bright as the sheet in the shadow.
+    It is told by the step at its edge, so a shadow may fall over both, and the ground in the light be as bright as the
+    sheet in the shadow.
     """
     smooth = cv2.GaussianBlur(grey, (0, 0), 1)
     steps = np.asarray(cv2.morphologyEx(smooth, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)), np.uint8)
@@ -55,9 +35,9 @@ def find_outlined_sheet(grey: Grey) -> Sheet | None:
     for times in _CLEAR:
         calm = _opened((steps <= _GENTLE + times * usual).view(np.uint8))
         for region, parts in ((_enclosed(calm), False), (calm, True)):
-            inside = _four_corners(region, alone=False, parts=parts)
+            inside = _four_corners(region, parts=parts)
             if inside is not None and _is_whole(grey, inside):
-                return Sheet(inside, whole=True)
+                return inside
     return None
 
 
@@ -85,21 +65,7 @@ def _is_whole(grey: Grey, inside: Mask) -> bool:
     return abs(median(grey[inside > 0]) - median(grey[outside])) > _DISTINCT
 
 
-def _ground(grey: Grey) -> npt.NDArray[np.bool_]:
-    """Return what is reached from the border without a step, however light and dark it gets on the way."""
-    smooth = np.asarray(cv2.GaussianBlur(grey, (0, 0), 1), np.uint8)
-    height, width = smooth.shape
-    roughness = float(cv2.absdiff(smooth[:, 1:], smooth[:, :-1]).mean())
-    reach = _GENTLE + 2 * roughness
-    reached = np.zeros((height + 2, width + 2), np.uint8)
-    for row in (0, height // 2, height - 1):
-        for column in (0, width // 2, width - 1):
-            if (row, column) != (height // 2, width // 2) and not reached[row + 1, column + 1]:
-                cv2.floodFill(smooth, reached, (column, row), 0, reach, reach, cv2.FLOODFILL_MASK_ONLY | 4)
-    return reached[1:-1, 1:-1] > 0
-
-
-def _four_corners(region: Mask, *, alone: bool, parts: bool = False) -> Mask | None:
+def _four_corners(region: Mask, *, parts: bool) -> Mask | None:
     """Return the inside of the region's largest outline, or of the largest of its `parts` and holes that will do."""
     mode = cv2.RETR_LIST if parts else cv2.RETR_EXTERNAL
     outlines, _ = cv2.findContours(region, mode, cv2.CHAIN_APPROX_NONE)
@@ -110,7 +76,7 @@ def _four_corners(region: Mask, *, alone: bool, parts: bool = False) -> Mask | N
         return None
     inside = np.zeros_like(region)
     cv2.drawContours(inside, [outline], -1, 1, -1)
-    return _without_edge(region, inside, alone=alone)
+    return _without_edge(region, inside)
 
 
 def _may_be_a_sheet(outline: npt.NDArray[Any], area: int) -> bool:
@@ -146,12 +112,10 @@ def is_panel(member: Mask, full: float = _FULL) -> bool:
     return is_polygon(outline, _NOTCHED)
 
 
-def _without_edge(region: Mask, inside: Mask, *, alone: bool) -> Mask | None:
-    """Shrink `inside` past its own edge, if it is mostly paper and, where that is asked, has no like around it."""
+def _without_edge(region: Mask, inside: Mask) -> Mask | None:
+    """Shrink `inside` past its own edge, if it is mostly paper."""
     filled, area = cv2.countNonZero(region & inside), cv2.countNonZero(inside)
     if area == region.size or filled < 0.55 * area:
-        return None
-    if alone and cv2.countNonZero(region) - filled > 0.15 * (region.size - area):
         return None
     edge = int(0.03 * max(inside.shape)) | 1
     inner = cv2.erode(inside, np.ones((edge, edge), np.uint8))

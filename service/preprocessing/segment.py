@@ -180,8 +180,13 @@ def _is_bar_of_5(body: Box, stroke: Box) -> bool:
 
 
 def _rank(group: _Group) -> float:
-    """Return how likely a group is the figure: by its ink, less what lies along the rim, never a horizontal bar."""
-    return group.ink * (group.free**2 + 0.001) * (0.02 if group.box.width > 7 * group.box.height else 1)
+    """Return how likely a group is the figure: by its ink, less what lies along the rim, never a horizontal bar.
+
+    A long upright bar that the rim cuts off, as it does a pen or the edge of a table, hardly ever is.
+    """
+    flat = group.box.width > 7 * group.box.height
+    cut_off = group.contact > 0 and group.box.height > _UPRIGHT * group.box.width
+    return group.ink * (group.free**2 + 0.001) * (0.02 if flat else 0.2 if cut_off else 1)
 
 
 def _check(groups: list[_Group], labels: Labels, *, crowded: bool) -> None:

@@ -20,7 +20,7 @@ from service.preprocessing.illumination import (
     working_copy,
 )
 from service.preprocessing.numbers.marks import without_marks
-from service.preprocessing.page import filled_up, find_outlined_sheet, find_sheet
+from service.preprocessing.page import filled_up, find_sheet
 
 _AREA, _LONGEST = 160_000, 1200  # pixels of the copy that is read
 _LOW = 64  # pixels: a lower picture is enlarged
@@ -76,17 +76,14 @@ def _lights(copy: Copy) -> Iterator[Light]:
 
 
 def copies(grey: Grey) -> Iterator[Copy]:
-    """Yield the parts of a picture to read: a sheet that lies whole in it, all of it, other possible sheets."""
+    """Yield the parts of a picture to read: a sheet that lies in it, and all of it."""
     small = working_copy(grey)
     if max(small.shape) > _SQUEEZED * min(small.shape):  # a sheet as wide would be taken for a stroke
         small = np.asarray(cv2.resize(small, (LONGEST_SIDE, LONGEST_SIDE), interpolation=cv2.INTER_AREA), np.uint8)
     sheet = find_sheet(small)
-    whole = sheet if sheet is not None and sheet.whole else find_outlined_sheet(small)
-    if whole is not None:
-        yield _of_sheet(grey, whole.inside)
+    if sheet is not None:
+        yield _of_sheet(grey, sheet)
     yield part_of(grey, 0, 0, *grey.shape[::-1])
-    if whole is None and sheet is not None:
-        yield _of_sheet(grey, sheet.inside)
 
 
 def part_of(grey: Grey, left: int, top: int, width: int, height: int) -> Copy:
