@@ -1,4 +1,4 @@
-"""The conditions under which numbers are read: how the digits stand, and what the picture is like."""
+"""The conditions: how the digits of a number are placed, and how the picture is taken."""
 
 from dataclasses import dataclass, replace
 from functools import cache
@@ -11,7 +11,7 @@ from benchmarks.pictures.scene import BLACK, WHITE, Box, Picture, Random, Step, 
 
 Range = tuple[float, float]
 
-#: The cells of the yardstick for single digits that numbers are written under too.
+#: The conditions of single digits (`benchmarks.pictures`) that are used for numbers too.
 _SHARED = (
     "plain/pen", "plain/MNIST's stroke", "paper colour/cream", "paper colour/kraft", "paper texture/rough",
     "crease/folded", "dust/20 specks", "bleed-through/faint", "ink colour/blue", "ink colour/light",
@@ -25,7 +25,7 @@ _SHARED = (
     "photo, ruled paper/mild", "photo, ruled paper/middling", "photo, sheet on a table/mild",
     "photo, sheet on a table/middling",
 )  # fmt: skip
-#: Bad photographs and others that a person reads with effort: shown, and held to no mark.
+#: Pictures that people can hardly read: reported, without a target.
 _SHOWN = ("photo/bad", "photo, ruled paper/bad", "photo, sheet on a table/bad", "blur/5.0%", "noise/25 levels")
 _TOUCHING = {"0 to 5%": (0.0, 0.05), "5 to 10%": (0.05, 0.1), "10 to 15%": (0.1, 0.15)}
 
@@ -112,7 +112,7 @@ def _lengths(plain: Look, photo: Look) -> list[Condition]:
 
 
 def cells_of_a_form(colour: tuple[float, float, float]) -> Step:
-    """A comb of cells, one for each of five digits, as `Setting.cells` has them."""
+    """A row of cells, one for each of five digits, as in `Setting.cells`."""
 
     def step(picture: Picture, box: Box, rng: Random) -> Picture:
         pitch = box.width / 5

@@ -24,13 +24,13 @@ from service.preprocessing.numbers.segment import segment
 from training.data.mnist import load
 
 Floats = npt.NDArray[np.float64]
-_TIMES_TOUCHING = 8  # so many numbers more of conditions in which digits touch
+_TIMES_TOUCHING = 8  # times as many numbers in conditions in which digits touch
 _ITERATIONS = 12  # from the weights of the last model
 _SET = "skip", "figure"  # by hand: no number here has letters or signs
 
 
 class Lattice(NamedTuple):
-    """The steps of a line in the order of where they end, and the text that is written.
+    """The steps of a line in the order of their ends, and its true text.
 
     `first`, `end` and `digit` (-1 for none) are int64 [steps], `terms` float64 [steps, len(TERMS)]; `last` is the
     line's last place.
@@ -111,7 +111,7 @@ def fit(lines: list[Lattice]) -> tuple[Floats, float]:
 
 
 def likelihood(line: Lattice, weights: Floats) -> tuple[float, Floats]:
-    """Return the log-likelihood of what is written among all paths, and its gradient; -inf where no path reads it."""
+    """Return the log-likelihood of the true text among all paths, and its gradient; -inf if no path has it."""
     forward, arrived = _forward(line, line.terms @ weights)
     value = float(forward[-1, -2] - forward[-1, -1])
     if not np.isfinite(value):

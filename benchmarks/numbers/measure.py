@@ -1,4 +1,4 @@
-"""Make pictures of numbers and have them read, spread over processes; count what comes back."""
+"""Make pictures of numbers, read them in several processes, and count the results."""
 
 import zlib
 from collections.abc import Iterable
@@ -19,12 +19,12 @@ from service.preprocessing.decode import decode
 from service.preprocessing.numbers.number import read_number
 from service.preprocessing.numbers.segment import segment
 
-_KEPT = 36  # failing pictures of a condition that are kept to be looked at
+_KEPT = 36  # failed pictures kept for each condition
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What the service says of a picture: the lines of a number, none where it is refused by a `code`."""
+    """The answer for a picture: the lines of a number, or none and an error `code`."""
 
     lines: tuple[str, ...]
     certain: bool
@@ -33,7 +33,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Task:
-    """A picture to be made of an item and read: the condition or kind, the lines it shows, what seeds its generator."""
+    """A picture to make and read: its condition or kind, its true lines, and the seed."""
 
     source: str
     item: object
@@ -43,14 +43,14 @@ class Task:
 
 @dataclass
 class Tally:
-    """What came of a source: the lines and the answer of each picture, and pictures that went wrong."""
+    """The results of a source: true lines and answer of each picture, and some failed pictures."""
 
     results: list[tuple[tuple[str, ...], Answer]] = field(default_factory=list)
     failed: list[tuple[bytes, tuple[str, ...], Answer]] = field(default_factory=list)
 
     @property
     def right(self) -> float:
-        """The share read wholly right, or refused where there is no number."""
+        """The share read entirely right, or rejected if there is no number."""
         return float(np.mean([answer.lines == lines for lines, answer in self.results]))
 
 
@@ -67,7 +67,7 @@ def of_other_pictures(name: str, items: Iterable[object], seed: int) -> list[Tas
 
 
 def run(tasks: list[Task], models: Path, processes: int) -> dict[str, Tally]:
-    """Have the newest version under `models` read every picture; return what came of each source."""
+    """Read every picture with the newest version in `models`; return the results by source."""
     tallies: dict[str, Tally] = {}
     # Spawned, not forked: an engine has threads.
     with get_context("spawn").Pool(processes, start, (models,)) as pool:
@@ -80,7 +80,7 @@ def run(tasks: list[Task], models: Path, processes: int) -> dict[str, Tally]:
 
 
 class Process:
-    """What a process opens once."""
+    """What each process opens once."""
 
     reader: Reader
     conditions: dict[str, Condition]

@@ -1,4 +1,4 @@
-"""What is to be read: numbers under each condition, signs between digits, and pictures without any."""
+"""The pictures to read: numbers under each condition, signs between digits, pictures without digits."""
 
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -17,7 +17,7 @@ from benchmarks.pictures.scene import Random
 
 @dataclass(frozen=True)
 class Written:
-    """A number to be drawn and the text of its lines."""
+    """A number to draw, and the text of its lines."""
 
     number: Number
     lines: tuple[str, ...]
@@ -55,7 +55,7 @@ def _taken(characters: Iterator[tuple[Character, str]], lengths: Sequence[int]) 
 
 
 def picture(condition: Condition, written: Written, rng: Random) -> bytes:
-    """Return a file with the number as the condition has it."""
+    """Return a picture file of the number under the condition."""
     look, state = condition.look, rng.integers(1 << 32)
     slant = float(rng.uniform(*look.slant) * rng.choice([-1, 1]))
     draw: Callable[[float], np.ndarray] = lambda height: number_ink(  # noqa: E731
@@ -65,6 +65,6 @@ def picture(condition: Condition, written: Written, rng: Random) -> bytes:
 
 
 def chosen(only: str) -> list[Condition]:
-    """Return the conditions with one of the words in `only` in their names, all where it is empty."""
+    """Return the conditions whose names contain a word of `only`, all if it is empty."""
     has_word = chooser(only)
     return [one for one in conditions() if has_word(one.name)]
