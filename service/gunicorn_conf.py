@@ -50,7 +50,7 @@ timeout = 120  # seconds that a worker may take to boot, CUDA included
 # The workers' heartbeat file must not be on a disk, and the root file system may be read-only.
 worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108
 control_socket_disable = True  # it would write into the home directory
-forwarded_allow_ips = ""  # the door reads X-Forwarded-For itself
+forwarded_allow_ips = ""  # front.py reads X-Forwarded-For itself
 
 
 def application() -> Any:

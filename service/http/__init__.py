@@ -1,1 +1,1 @@
-"""A request -> an answer: the door, the routes, and what they share."""
+"""A request -> an answer: the front, the routes, and what they share."""

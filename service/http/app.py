@@ -1,6 +1,6 @@
-"""The Flask application: every route. `flask --app service.http.app run` serves it without the door.
+"""The Flask application: every route. `flask --app service.http.app run` serves it without front.py.
 
-Only the door (`front`) has API keys, CORS, deadlines, request IDs, the access log and request counts.
+Only front.py has API keys, CORS, deadlines, request IDs, the access log and request counts.
 """
 
 import logging
@@ -26,7 +26,7 @@ from service.settings import Settings
 
 log = logging.getLogger(__name__)
 
-#: The prediction routes, which the door answers itself, and what parses their requests.
+#: The prediction routes, which front.py answers itself, and what parses their requests.
 PREDICTIONS: dict[str, Read] = {
     "/predict": predict.read,
     "/predict/batch": predict.read_batch,
@@ -55,7 +55,7 @@ class ModelName(BaseConverter):
 def create_app(here: Service | None = None) -> Flask:
     """Return the application for a service; without one, for the settings in the environment.
 
-    SettingsError is raised for a bad value, and for API keys, which only the door checks.
+    SettingsError is raised for a bad value, and for API keys, which only front.py checks.
     """
     if here is None:
         here = open_service(Settings.from_environ(os.environ))
@@ -85,7 +85,7 @@ def answered(app: Flask, scope: dict[str, Any], content: bytes) -> answering.Res
         environ.pop(framing, None)
     environ["CONTENT_LENGTH"] = str(len(content))
     answer = Response.from_app(app, environ, buffered=True)
-    answer.headers.remove(NO_SNIFFING[0])  # the door adds it, and the length of a body
+    answer.headers.remove(NO_SNIFFING[0])  # front.py adds it, and the length of a body
     if body := answer.get_data():  # to HEAD there is none, but its length
         answer.headers.remove("Content-Length")
     return answering.Response(body, tuple(answer.headers), answer.status_code)

@@ -1,4 +1,4 @@
-"""A request at the door: its head (validity, client address, API key, CORS, path prefix), its body, its answer.
+"""A request as front.py sees it: its head (validity, client address, API key, CORS, path prefix), its body, its answer.
 
 CORS: https://fetch.spec.whatwg.org/#http-cors-protocol
 """

@@ -1,4 +1,4 @@
-"""The ASGI door: every request passes it once.
+"""The ASGI application: every request passes it once.
 
 Only here requests get IDs, limits, API key checks, CORS headers, admission, log lines and metrics. Predictions are
 answered here: small pictures and tensors are read on the event loop, larger pictures one by one in threads, and all

@@ -166,7 +166,7 @@ def fields_of(request: Request, texts: Sequence[str], most: int | None = None) -
 def _only_file(request: Request) -> bytes | None:
     """Return the content of the only file of a form, None for any other form.
 
-    Nearly every client sends such a form, and the full parser takes as long for it as the rest of the door.
+    Nearly every client sends such a form, and the full parser takes as long for it as all of front.py.
     """
     boundary = _BOUNDARY.fullmatch(request.headers["content-type"])
     delimiter = b"\r\n--" + (boundary[1].encode() if boundary else b"")

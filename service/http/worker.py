@@ -144,7 +144,7 @@ class Worker(UvicornWorker):  # type: ignore[misc]
     async def _serve(self) -> None:
         self.config.app = self.wsgi
         self.config.timeout_graceful_shutdown = self.cfg.graceful_timeout
-        logger = logging.getLogger("uvicorn.error")  # into the service's log; the door logs requests
+        logger = logging.getLogger("uvicorn.error")  # into the service's log; front.py logs requests
         logger.propagate, logger.level = True, logging.ERROR
         server = Server(config=self.config)
         server.shares, server.place = self.shares, self.place
