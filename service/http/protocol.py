@@ -1,7 +1,7 @@
 """The HTTP connection: uvicorn's, with deadlines, limits and our error answers.
 
-The ASGI application is called when a head is complete, and receives the body in one piece. The request's `state` has `received`,
-the time at which the head was complete; `error`, which ends the request; `gone`, once the client has left.
+The ASGI application is called when a head is complete, and receives the body in one piece. The request's `state` has
+`received`, the time at which the head was complete; `error`, which ends the request; `gone`, once the client has left.
 """
 
 import asyncio
