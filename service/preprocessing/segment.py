@@ -185,8 +185,7 @@ def _rank(group: _Group) -> float:
     A long upright bar that the rim cuts off, as it does a pen or the edge of a table, hardly ever is.
     """
     flat = group.box.width > 7 * group.box.height
-    cut_off = group.contact > 0 and group.box.height > _UPRIGHT * group.box.width
-    return group.ink * (group.free**2 + 0.001) * (0.02 if flat else 0.2 if cut_off else 1)
+    return group.ink * (group.free**2 + 0.001) * (0.02 if flat else 0.2 if _is_cut_off_bar(group) else 1)
 
 
 def _check(groups: list[_Group], labels: Labels, *, crowded: bool) -> None:
@@ -205,8 +204,11 @@ def _several(groups: list[_Group]) -> bool:
 
 def _is_line(group: _Group) -> bool:
     """Tell whether a group is flat, or may be a piece of a margin's line."""
-    width, height = group.box.width, group.box.height
-    return width > _FLAT * height or (bool(group.contact) and height > _UPRIGHT * width)
+    return group.box.width > _FLAT * group.box.height or _is_cut_off_bar(group)
+
+
+def _is_cut_off_bar(group: _Group) -> bool:
+    return group.contact > 0 and group.box.height > _UPRIGHT * group.box.width
 
 
 def _edged(member: Mask, amount: Floats, steps: Floats, group: _Group) -> float:

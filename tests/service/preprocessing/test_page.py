@@ -78,7 +78,8 @@ def test_sheet_in_a_hard_shadow(label: int, angle: float) -> None:
 
 
 @DIGITS
-def test_no_sheet_without_other_ground(label: int) -> None:
+@pytest.mark.parametrize("depth", [0.0, 0.6])
+def test_no_sheet_without_other_ground(label: int, depth: float) -> None:
     page = scenes.page(scenes.ink(label))
-    for light in (scenes.slope(0.6, 2.0), scenes.shadow(0.6, 0.2, 0.3)):
+    for light in (scenes.slope(depth, 2.0), scenes.shadow(depth, 0.2, 0.3)):
         assert find_sheet(scenes.levels(page * light, 2)) is None
