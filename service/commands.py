@@ -61,8 +61,11 @@ def _answer(here: Service, read: Read, file: str) -> dict[str, Any]:
 
 def _content(file: str, most: int) -> bytes:
     try:
-        with sys.stdin.buffer if file == STDIN else Path(file).open("rb") as opened:
-            content = opened.read(most + 1)
+        if file == STDIN:
+            content = sys.stdin.buffer.read(most + 1)
+        else:
+            with Path(file).open("rb") as opened:
+                content = opened.read(most + 1)
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or error
         raise UnreadableFile(f"It cannot be read ({why}): name a picture, or - for stdin.") from error

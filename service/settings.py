@@ -25,9 +25,13 @@ _ORIGIN = r"https?://([a-z0-9.-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?"  # as browsers 
 # Kubernetes sets these for Services named `digits...`, and `docker run --link` for containers:
 # https://kubernetes.io/docs/tutorials/services/connect-applications-service/#environment-variables
 _SERVICE_LINK = re.compile(
-    r"DIGITS_(\w+_)?(SERVICE_(HOST|PORT\w*)=[0-9a-f.:]+|PORT\w*=(tcp|udp|sctp)\b.*|PORT_\d+\w+=[0-9a-f.:]+"
-    r"|NAME=/\S+/\S+|ENV_\w+=.*)",
-    re.DOTALL,
+    r"""DIGITS_(\w+_)?(
+        SERVICE_HOST=[0-9a-f.:]+ | SERVICE_PORT(_\w+)?=\d+ |
+        PORT(_\d+_(TCP|UDP|SCTP))?=(tcp|udp|sctp)://\S+ |
+        PORT_\d+_(TCP|UDP|SCTP)_(PROTO=(tcp|udp|sctp) | PORT=\d+ | ADDR=[0-9a-f.:]+) |
+        NAME=/\S+/\S+ | ENV_\w+=.*
+    )""",
+    re.VERBOSE | re.DOTALL,
 )
 
 

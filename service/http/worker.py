@@ -145,7 +145,8 @@ class Worker(UvicornWorker):  # type: ignore[misc]
         self.config.app = self.wsgi
         self.config.timeout_graceful_shutdown = self.cfg.graceful_timeout
         logger = logging.getLogger("uvicorn.error")  # into the service's log; front.py logs requests
-        logger.propagate, logger.level = True, logging.ERROR
+        logger.propagate = True
+        logger.setLevel(logging.ERROR)
         server = Server(config=self.config)
         server.shares, server.place = self.shares, self.place
         files = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
