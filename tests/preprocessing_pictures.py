@@ -4,6 +4,7 @@ python -m tests.preprocessing_pictures
 """
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -23,10 +24,10 @@ _WIDTH, _HEIGHT, _GAP, _CAPTION = 160, 120, 12, 20
 Captioned = tuple[str, list[scenes.Grey]]
 
 
-def main() -> None:
+def main(directory: Path = ROOT / "docs") -> None:
     """Write both figures."""
-    _draw("preprocessing.png", list(_steps()), columns=5)
-    _draw("canonical.png", list(_before_and_after()), columns=3)
+    _draw(directory / "preprocessing.png", list(_steps()), columns=5)
+    _draw(directory / "canonical.png", list(_before_and_after()), columns=3)
 
 
 def _steps() -> Iterator[Captioned]:
@@ -61,7 +62,7 @@ def _before_and_after() -> Iterator[Captioned]:
         yield name, [before, canonical_digit(before)]
 
 
-def _draw(name: str, rows: Sequence[Captioned], columns: int) -> None:
+def _draw(path: Path, rows: Sequence[Captioned], columns: int) -> None:
     width, height = _GAP + _WIDTH * len(rows[0][1]), _CAPTION + _HEIGHT + _GAP
     board = Image.new("L", (columns * width + _GAP, -(-len(rows) // columns) * height), 255)
     for number, (caption, pictures) in enumerate(rows):
@@ -69,7 +70,7 @@ def _draw(name: str, rows: Sequence[Captioned], columns: int) -> None:
         ImageDraw.Draw(board).text((left, top + 3), caption, fill=0, font=drawing.font(10))
         for place, picture in enumerate(pictures):
             board.paste(_fitted(picture), (left + place * _WIDTH, top + _CAPTION))
-    board.save(ROOT / "docs" / name, optimize=True)
+    board.save(path, optimize=True)
 
 
 def _fitted(levels: scenes.Grey) -> Image.Image:
