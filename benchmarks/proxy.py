@@ -36,7 +36,7 @@ def main() -> int:
     with redirect_stdout(StringIO()), deployed() as deployment, tempfile.TemporaryDirectory() as directory:
         picture = requests(Path(directory), MODEL_NAME)["raw"]
         rounds = _rounds(deployment, picture, given.rounds, given.seconds)
-    return int(not _report(rounds, given.seconds))
+    return int(not report(rounds, given.seconds))
 
 
 def _rounds(deployment: Deployment, picture: Request, count: int, seconds: float) -> dict[str, list[Load]]:
@@ -68,7 +68,7 @@ def _ask(addresses: list[Address], picture: Request, seconds: float) -> Load:
     return Load(rate, mean(load.p50 for load in loads), mean(load.p99 for load in loads), answered)
 
 
-def _report(rounds: dict[str, list[Load]], seconds: float) -> bool:
+def report(rounds: dict[str, list[Load]], seconds: float) -> bool:
     """Print medians; return whether the targets are met."""
     medians = {name: _median(loads) for name, loads in rounds.items()}
     for name, load in medians.items():
