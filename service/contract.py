@@ -88,6 +88,23 @@ class SelfTest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tolerance: Mapping[str, float]
 
 
+class _Counts(msgspec.Struct):
+    errors: Annotated[int, msgspec.Meta(ge=0)]
+    count: Annotated[int, msgspec.Meta(ge=1)]
+
+
+class _Verified(msgspec.Struct):
+    test: _Counts
+
+
+class _Metrics(msgspec.Struct):
+    verified: Mapping[str, _Verified] = {}
+
+
+class _Recipe(msgspec.Struct):
+    accuracy_floor: float = 0
+
+
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`manifest.json`: what the version is, where it comes from, and how to check it.
 
@@ -124,19 +141,19 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                     "publish the model again with the training code of this release."
                 )
             manifest = msgspec.convert(fields, cls)
+            manifest._check(path)
         except OSError as error:
             raise ManifestError(f"{path} cannot be read ({error.strerror}): {_AGAIN}.") from error
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise ManifestError(f"{path} is damaged ({error}): {_AGAIN}.") from error
-        manifest._check(path)
         return manifest
 
     def _check(self, path: Path) -> None:
         names, test = self.files.keys() & {FLOAT32_FILE, INT8_FILE}, self.self_test
         if FLOAT32_FILE not in names or not names <= test.expected.keys() & test.tolerance.keys():
             raise ManifestError(f"{path} lacks {FLOAT32_FILE} or a self-test: {_AGAIN}.")
-        accuracy, floor = self.accuracy(FLOAT32_FILE), self.recipe.get("accuracy_floor")
-        if accuracy is not None and isinstance(floor, int | float) and accuracy < floor:
+        accuracy, floor = self.accuracy(FLOAT32_FILE), msgspec.convert(self.recipe, _Recipe).accuracy_floor
+        if accuracy is not None and accuracy < floor:
             raise ManifestError(
                 f"{path}: the model reads {accuracy:.2%}, under the floor of {floor:.2%} of its own recipe: "
                 "train it for longer."
@@ -144,11 +161,8 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def accuracy(self, file: str) -> float | None:
         """Return the share of MNIST's test digits that a graph read when verified, None if unknown."""
-        try:
-            verified = self.metrics["verified"][file]["test"]
-            return float(1 - verified["errors"] / verified["count"])
-        except (KeyError, TypeError, ZeroDivisionError):
-            return None
+        verified = msgspec.convert(self.metrics, _Metrics).verified.get(file)
+        return None if verified is None else 1 - verified.test.errors / verified.test.count
 
     def check_place(self, directory: Path) -> None:
         """Raise ManifestError unless `directory` is NAME/VERSION: answers would name the wrong version."""

@@ -32,7 +32,7 @@ _MOST_HELD = 8  # times the largest body: what unfinished bodies of a worker may
 _MOST_DROPPED = 4  # times the largest body: what a rejected client may still send
 _MOST_PIECES, _LEAST_PIECE = 16 << 10, 64  # a body of more pieces must have this many bytes a piece
 _MOST_HEADERS, _MOST_HEADER = 100, 8190  # a head's, and bytes of one
-_LARGE_CHUNK = re.compile(rb"\r\n([0-9a-fA-F]{6,16})[;\r]")  # the size that a chunk claims to have
+_CHUNK_HEAD, _MOST_CHUNK_HEAD = re.compile(rb"(?:\A|\n)([0-9a-fA-F]+)(?:;[^\r\n]*)?\r\n\Z"), 256  # bytes
 _TOO_LARGE = "The request has too many headers, or too large ones: send fewer."
 
 
@@ -69,7 +69,7 @@ class Protocol(HttpToolsProtocol):
     head = 0  # bytes of the head that is arriving
     pieces = held = 0  # of the body that is arriving: its pieces and bytes
     in_head = True
-    chunked = False  # the body that is arriving
+    chunk = -1  # bytes of the body before the chunk that is arriving
     failed = False  # nothing more is parsed
     dropped = 0  # bytes that a rejected client has still sent
 
@@ -102,7 +102,7 @@ class Protocol(HttpToolsProtocol):
         super().data_received(data)
         if self.failed or self.transport.is_closing():
             return
-        if self.chunked and any(int(size, 16) > self._settings.max_upload_bytes for size in _LARGE_CHUNK.findall(data)):
+        if self._claimed(data) > self._settings.max_upload_bytes:
             self.fail(body_too_large(self._settings))
         elif self.head > _MOST_HEAD:
             self.fail(HeadersTooLarge(_TOO_LARGE))
@@ -153,9 +153,22 @@ class Protocol(HttpToolsProtocol):
         else:
             self.cycle.body += body
 
+    def on_chunk_header(self) -> None:
+        self.chunk = self.held
+
+    def on_chunk_complete(self) -> None:
+        self.chunk = -1
+
+    def _claimed(self, data: bytes) -> int:
+        """Return the size that the arriving chunk claims, 0 unless its head is in `data`, whose rest is of the chunk."""
+        end = len(data) - self.held + self.chunk
+        if self.chunk < 0 or end <= 0:
+            return 0
+        head = _CHUNK_HEAD.search(data, max(0, end - _MOST_CHUNK_HEAD), end)
+        return int(head[1], 16) if head else 0
+
     def on_headers_complete(self) -> None:
         self.in_head, self.head, self.pieces = False, 0, 0
-        self.chunked = any(name == b"transfer-encoding" for name, _ in self.headers)
         self.scope["state"]["received"] = perf_counter()
         self._expect(self._settings.request_seconds)
         super().on_headers_complete()
@@ -163,7 +176,7 @@ class Protocol(HttpToolsProtocol):
             self.cycle.keep_alive = False
 
     def on_message_complete(self) -> None:
-        self.in_head, self.chunked, self.deadline = True, False, float("inf")
+        self.in_head, self.deadline = True, float("inf")
         self._release()
         super().on_message_complete()
 
@@ -238,7 +251,7 @@ class Protocol(HttpToolsProtocol):
     def _release(self) -> None:
         """Stop counting the bytes of the body: it is complete, or dropped."""
         self._server.held -= self.held
-        self.held = 0
+        self.held, self.chunk = 0, -1
 
     def _leave(self) -> None:
         if self.cycle and not self.cycle.response_complete:
