@@ -160,7 +160,7 @@ class Protocol(HttpToolsProtocol):
         self.chunk = -1
 
     def _claimed(self, data: bytes) -> int:
-        """Return the size that the arriving chunk claims, 0 unless its head is in `data`, whose rest is of the chunk."""
+        """Return the size that the chunk at the end of `data` claims, 0 if its head is not in it."""
         end = len(data) - self.held + self.chunk
         if self.chunk < 0 or end <= 0:
             return 0
