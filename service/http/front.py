@@ -28,6 +28,7 @@ from service.http.answering import (
     Read,
     Request,
     Response,
+    Run,
     Service,
     images_of,
     pixels,
@@ -128,9 +129,10 @@ class Front:
         images = images_of(question, digits)
         exchange.notes.pictures = len(images)
         rows = await self._queue.submit(model, images, pictures=question.images is None)
+        run = Run(model.manifest, digits, images, rows)
         if len(images) <= MOST_ON_LOOP and not question.is_slow:
-            return self.here.answer(question, model, digits, images, rows)
-        return await self._turns.take(self.here.answer, question, model, digits, images, rows, patient=True)
+            return self.here.answer(question, run)
+        return await self._turns.take(self.here.answer, question, run, patient=True)
 
     async def _digits(self, question: Question, exchange: Exchange) -> Digits:
         """Read the pictures of a question one by one, interleaved with those of other requests."""

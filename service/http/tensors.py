@@ -18,10 +18,9 @@ import numpy.typing as npt
 
 from service.contract import IMAGE_SIDE, INPUT_NAME, LABELS, OUTPUT_NAME
 from service.errors import MalformedRequest
-from service.http.answering import JSON, Digits, Question, Request, Response, at_most, attempt, decoded, shown, to_json
+from service.http.answering import JSON, Question, Request, Response, Run, at_most, attempt, decoded, shown, to_json
 from service.http.predict import picture_in
 from service.inference.engine import Images, Probabilities
-from service.inference.store import Serving
 from service.settings import Settings
 
 JSON_LENGTH = "Inference-Header-Content-Length"  # the header that says where the binary data begins
@@ -97,10 +96,10 @@ class Inference(Question):
     classes: int
     list_name = INPUT_NAME
 
-    def answer(self, model: Serving, digits: Digits, probabilities: Probabilities) -> Response:  # noqa: ARG002
+    def answer(self, run: Run) -> Response:
         """Return the output tensor; binary data follows the JSON."""
-        output, raw = written(probabilities, binary=self.binary, classes=self.classes)
-        answer: dict[str, Any] = {"model_name": model.manifest.name, "model_version": model.manifest.version}
+        output, raw = written(run.probabilities, binary=self.binary, classes=self.classes)
+        answer: dict[str, Any] = {"model_name": run.manifest.name, "model_version": run.manifest.version}
         if self.id is not None:
             answer["id"] = self.id
         text = to_json(answer | {"outputs": [output]})
