@@ -164,7 +164,7 @@ class Service:
             digit = question.form(index, grey)
         except RequestError as error:
             if question.keeps_errors:
-                self.metrics.error(error.code)
+                self.metrics.errors.labels(error.code).inc()
                 return error
             if question.list_name:
                 raise type(error)(f"{question.list_name}[{index}]: {error}") from error

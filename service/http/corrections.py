@@ -152,7 +152,7 @@ class Told(Question):
 
     def count(self, metrics: Metrics, run: Run) -> None:
         """Count the correction; the picture was counted when it was predicted."""
-        metrics.corrected(int(run.probabilities[0].argmax()), self.told)
+        metrics.corrections.labels(LABELS[run.probabilities[0].argmax()], LABELS[self.told]).inc()
 
 
 def read(request: Request, settings: Settings) -> Told:

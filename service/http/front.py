@@ -39,6 +39,7 @@ from service.http.exchange import FULL, Exchange, Receive, Scope, Send, unpacked
 from service.http.logs import UNMATCHED, Notes, current, log_access
 from service.http.tensors import JSON_LENGTH
 from service.inference.queue import MOST_ON_LOOP, Queue
+from service.settings import expects_cuda
 
 SMALL_BODY = 64 << 10  # bytes that are parsed, and whose pictures are decoded, on the event loop
 SMALL_TENSORS = 1 << 20  # bytes of binary tensors
@@ -61,7 +62,7 @@ class Front:
         self._flask = create_app(here)
         self._other_routes = ThreadPoolExecutor(_OTHER_ROUTES, "flask")
         self._turns = Turns(settings.threads, settings.queue_seconds)
-        on_loop = 0 if settings.uses_cuda else MOST_ON_LOOP
+        on_loop = 0 if expects_cuda(settings.provider) else MOST_ON_LOOP
         self._queue = Queue(here.run, most=settings.max_batch, on_loop=on_loop)
         self._route = lru_cache(512)(partial(_route, self._flask.url_map.bind("")))
         self._answered: list[Notes] = []

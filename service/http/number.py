@@ -62,7 +62,7 @@ class NumberQuestion(Question):
         if self._number is not None:
             chosen = [digit.image for digit in self._number.digits]
             metrics.predicted(run.images[chosen], run.probabilities[chosen], run.manifest.certain_from)
-            metrics.number(len(chosen), certain=self._number.certain)
+            metrics.numbers[self._number.certain].observe(len(chosen))
 
 
 def read(request: Request, settings: Settings) -> NumberQuestion:

@@ -119,7 +119,7 @@ def read(request: Request, settings: Settings) -> Inference:
     elements = _elements(tensor, binary)
     binary_wanted, classes = message.wanted
     if tensor.datatype == BYTES:
-        return Inference([attempt(_picture, each) for each in elements], message.id, binary_wanted, classes)
+        return Inference(elements, message.id, binary_wanted, classes)
     images = levels(elements).reshape(tensor.shape)
     return Inference([], message.id, binary_wanted, classes, images=images)
 
@@ -197,16 +197,11 @@ def _of_json(tensor: Input, data: list[Any]) -> Any:
         )
     elements = array.ravel().tolist()
     if tensor.datatype == BYTES:
-        return elements
+        return [attempt(picture_in, element) for element in elements]
     whole = np.dtype(DTYPES[tensor.datatype]).kind in "ui"
     if not set(map(type, elements)) <= ({int} if whole else {int, float}):
         raise MalformedRequest(f"`data` has elements that are not numbers of its datatype: {TAKEN}.")
     return np.clip(array, -1, 256).astype(np.int64 if whole else np.float64)  # what is out of range stays so
-
-
-def _picture(element: Any) -> bytes:
-    """Return an element of a BYTES tensor; in JSON it is base64."""
-    return element if isinstance(element, bytes) else picture_in(element)
 
 
 def levels(values: npt.NDArray[Any]) -> Images:
