@@ -58,21 +58,23 @@ class Queue:
         """Answer all that wait, a run a turn."""
         await asyncio.sleep(0)  # for other requests of this turn
         while batch := self._take():
-            batch.sort(key=lambda entry: not entry.pictures)
-            pictures = sum(len(entry.images) for entry in batch if entry.pictures)
-            images = batch[0].images if len(batch) == 1 else np.concatenate([entry.images for entry in batch])
-            run = partial(self._compute, batch[0].model, images, pictures)
             try:
-                if len(images) <= self._on_loop:
-                    _settle(batch, run())
-                else:
-                    _settle(batch, await asyncio.get_running_loop().run_in_executor(self._thread, run))
+                _settle(batch, await self._run(batch))
             except Exception as error:
                 for entry in batch:
                     if not entry.future.done():
                         entry.future.set_exception(error)
             await asyncio.sleep(0)
         self._runs = None
+
+    async def _run(self, batch: list[Waiting]) -> Probabilities:
+        batch.sort(key=lambda entry: not entry.pictures)
+        pictures = sum(len(entry.images) for entry in batch if entry.pictures)
+        images = batch[0].images if len(batch) == 1 else np.concatenate([entry.images for entry in batch])
+        run = partial(self._compute, batch[0].model, images, pictures)
+        if len(images) <= self._on_loop:
+            return run()
+        return await asyncio.get_running_loop().run_in_executor(self._thread, run)
 
     def _take(self) -> list[Waiting]:
         """Take what fits into one run of one model, in order of arrival, without cancelled requests."""
