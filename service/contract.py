@@ -142,8 +142,6 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 )
             manifest = msgspec.convert(fields, cls)
             manifest._check(path)
-        except OSError as error:
-            raise ManifestError(f"{path} cannot be read ({error.strerror}): {_AGAIN}.") from error
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise ManifestError(f"{path} is damaged ({error}): {_AGAIN}.") from error
         return manifest
@@ -181,8 +179,6 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ManifestError(f"{directory / MANIFEST_FILE} does not list {name}: {_AGAIN}.")
         try:
             content = _read(path, record.bytes)
-        except OSError as error:
-            raise ManifestError(f"{path} cannot be read ({error.strerror}): {_AGAIN}.") from error
         except ValueError as error:
             raise ManifestError(f"{path} differs from the published file ({error}): {_AGAIN}.") from error
         found = hashlib.sha256(content).hexdigest()
@@ -192,12 +188,15 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def _read(path: Path, most: int) -> bytes:
-    status = path.stat()
-    if not stat.S_ISREG(status.st_mode):
-        raise OSError(errno.EINVAL, "it is not a regular file")
-    if status.st_size > most:
-        raise ValueError(f"it has {status.st_size:,} bytes, at most {most:,} are allowed")
-    return path.read_bytes()
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(errno.EINVAL, "it is not a regular file")
+        if status.st_size > most:
+            raise ValueError(f"it has {status.st_size:,} bytes, at most {most:,} are allowed")
+        return path.read_bytes()
+    except OSError as error:
+        raise ManifestError(f"{path} cannot be read ({error.strerror}): {_AGAIN}.") from error
 
 
 def self_test_images(seed: int, count: int) -> bytes:

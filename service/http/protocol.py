@@ -154,9 +154,7 @@ class Protocol(HttpToolsProtocol):
     def _claimed(self, data: bytes) -> int:
         """Return the size that the chunk at the end of `data` claims, 0 if its head is not in it."""
         end = len(data) - self.held + self.chunk
-        if self.chunk < 0 or end <= 0:
-            return 0
-        head = _CHUNK_HEAD.search(data, max(0, end - _MOST_CHUNK_HEAD), end)
+        head = _CHUNK_HEAD.search(data, max(0, end - _MOST_CHUNK_HEAD), max(0, end)) if self.chunk >= 0 else None
         return int(head[1], 16) if head else 0
 
     def on_headers_complete(self) -> None:
