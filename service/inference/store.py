@@ -168,15 +168,9 @@ class ModelStore:
         manifest = Manifest.read(directory)
         manifest.check_place(directory)
         settings = self._settings
-        engine = open_version(
-            directory,
-            manifest,
-            provider=settings.provider,
-            threads=settings.intra_op_threads,
-            gpu_memory_mb=settings.gpu_memory_mb,
-            max_batch=settings.max_batch,
-        )
-        return Serving(engine, manifest)
+        options = {"threads": settings.intra_op_threads, "gpu_memory_mb": settings.gpu_memory_mb}
+        opened = open_version(directory, manifest, provider=settings.provider, max_batch=settings.max_batch, **options)
+        return Serving(opened, manifest)
 
     def _reject(self, number: int, stamp: Stamp, error: Exception) -> None:
         why, before = _why(error), self._rejected.get(number)
