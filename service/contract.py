@@ -94,7 +94,7 @@ class _Counts(msgspec.Struct):
 
 
 class _Verified(msgspec.Struct):
-    test: _Counts
+    test: _Counts | None = None
 
 
 class _Metrics(msgspec.Struct):
@@ -159,8 +159,8 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def accuracy(self, file: str) -> float | None:
         """Return the share of MNIST's test digits that a graph read when verified, None if unknown."""
-        verified = msgspec.convert(self.metrics, _Metrics).verified.get(file)
-        return None if verified is None else 1 - verified.test.errors / verified.test.count
+        counts = msgspec.convert(self.metrics, _Metrics).verified.get(file, _Verified()).test
+        return None if counts is None else 1 - counts.errors / counts.count
 
     def check_place(self, directory: Path) -> None:
         """Raise ManifestError unless `directory` is NAME/VERSION: answers would name the wrong version."""

@@ -54,6 +54,12 @@ def test_counts_that_are_no_numbers(directory: Path, counts: Any) -> None:
         Manifest.read(directory)
 
 
+@pytest.mark.parametrize("metrics", [{}, {"verified": {}}, {"verified": {FLOAT32_FILE: {"bytes": 1}}}])
+def test_an_accuracy_that_is_not_known(directory: Path, metrics: Any) -> None:
+    change(directory, metrics=metrics)
+    assert Manifest.read(directory).accuracy(FLOAT32_FILE) is None
+
+
 @pytest.mark.parametrize("floor", [True, "0.9", None])
 def test_a_floor_that_is_no_number(directory: Path, floor: Any) -> None:
     change(directory, recipe={"accuracy_floor": floor})
