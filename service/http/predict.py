@@ -4,7 +4,6 @@ Errors of parsing are MalformedRequest; too many pictures are TooLarge, other co
 """
 
 import base64
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BytesIO
@@ -18,10 +17,10 @@ from multipart import MultipartError, MultipartParser, MultipartPart, ParserLimi
 from service.contract import LABELS, Manifest
 from service.errors import MalformedRequest, RequestError, TooLarge, UnsupportedMediaType, first_line
 from service.http.answering import (
-    Digits,
     Question,
     Request,
     Response,
+    Run,
     at_most,
     attempt,
     check_names,
@@ -31,7 +30,6 @@ from service.http.answering import (
     to_json,
 )
 from service.inference.engine import Probabilities
-from service.inference.store import Serving
 from service.settings import Settings
 
 FIELD, LIST = "image", "images"
@@ -40,11 +38,6 @@ FORM, BYTES, JSON_TYPE = "multipart/form-data", "application/octet-stream", "app
 URLENCODED = "application/x-www-form-urlencoded"
 
 _MOST_FIELD_BYTES = 64 << 10  # of a field that is not a file
-_BOUNDARY = re.compile(r"multipart/form-data; ?boundary=([A-Za-z0-9'()+_./:=?-]{1,70})")
-_FILE_HEAD = re.compile(
-    rb'Content-Disposition: form-data; name="image"; filename="[^"\\\r\n]{0,255}"\r\n'
-    rb"(?:Content-Type: [^\r\n]{1,128}\r\n)?\r\n"
-)
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _TOP_K = {str(k): k for k in range(1, len(LABELS) + 1)}
 _STANDARD = str.maketrans("-_", "+/", "\r\n")  # the alphabet of base64
@@ -76,10 +69,10 @@ class Options(NamedTuple):
 class One(Question):
     options: Options
 
-    def answer(self, model: Serving, digits: Digits, probabilities: Probabilities) -> Response:
+    def answer(self, run: Run) -> Response:
         """Return the digit, its probabilities and the model that answered."""
-        [digit], [row] = digits, probabilities
-        return Response(to_json(prediction(row, digit, model.manifest, self.options) | model_of(model.manifest)))
+        [digit], [row] = run.digits, run.probabilities
+        return Response(to_json(prediction(row, digit, run.manifest, self.options) | model_of(run.manifest)))
 
 
 @dataclass
@@ -87,16 +80,16 @@ class Many(Question):
     options: Options
     keeps_errors = True
 
-    def answer(self, model: Serving, digits: Digits, probabilities: Probabilities) -> Response:
+    def answer(self, run: Run) -> Response:
         """Return a digit or an error for each picture, in their order."""
-        rows = iter(probabilities)
+        rows = iter(run.probabilities)
         predictions = [
             described(digit)
             if isinstance(digit, RequestError)
-            else prediction(next(rows), digit, model.manifest, self.options)
-            for digit in digits
+            else prediction(next(rows), digit, run.manifest, self.options)
+            for digit in run.digits
         ]
-        return Response(to_json({"predictions": predictions} | model_of(model.manifest)))
+        return Response(to_json({"predictions": predictions} | model_of(run.manifest)))
 
 
 def read(request: Request, settings: Settings) -> One:  # noqa: ARG001
@@ -144,8 +137,6 @@ def fields_of(request: Request, texts: Sequence[str], most: int | None = None) -
 
     `most` limits the files; without it the caller takes one and reports more itself.
     """
-    if (content := _only_file(request)) is not None:
-        return {}, [content]
     values: dict[str, str] = {}
     files: list[bytes] = []
     for part in _parts(request, 8 * ((most or 1) + len(texts))):
@@ -161,21 +152,6 @@ def fields_of(request: Request, texts: Sequence[str], most: int | None = None) -
     if most is not None:
         at_most(len(files), most)
     return values, files
-
-
-def _only_file(request: Request) -> bytes | None:
-    """Return the content of the only file of a form, None for any other form.
-
-    Nearly every client sends such a form, and the full parser takes as long for it as all of front.py.
-    """
-    boundary = _BOUNDARY.fullmatch(request.headers["content-type"])
-    delimiter = b"\r\n--" + (boundary[1].encode() if boundary else b"")
-    opening = delimiter[2:] + b"\r\n"
-    head = _FILE_HEAD.match(request.body, len(opening)) if boundary and request.body.startswith(opening) else None
-    if head is None:
-        return None
-    end = request.body.find(delimiter, head.end())
-    return request.body[head.end() : end] if request.body[end:] == delimiter + b"--\r\n" else None
 
 
 def _parts(request: Request, most: int) -> list[MultipartPart]:

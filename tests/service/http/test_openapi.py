@@ -14,7 +14,7 @@ from service import errors
 from service.contract import LABELS
 from service.errors import DigitsError
 from service.http import pages
-from service.http.exchange import OPEN
+from service.http.headers import OPEN
 from service.http.pages import DOCS_FILES
 from service.settings import Settings
 from tests import door
