@@ -19,6 +19,7 @@ from tests.deployment import Deployment, deployed, missing, run
 
 _CLIENTS = 8
 _MOST_REPLICAS = 4
+_PATIENCE = 300.0  # seconds for replicas to get ready: a busy machine is no failure
 
 
 def main() -> int:
@@ -46,11 +47,11 @@ def _disturb(deployment: Deployment, steps: int, kills: int, chance: random.Rand
     for step in range(1, steps + 1):
         count = chance.choice([other for other in range(1, _MOST_REPLICAS + 1) if other != count])
         deployment.compose("up", "--detach", "--no-recreate", "--scale", f"service={count}", "service")
-        deployment.wait_for_replicas(count)
+        deployment.wait_for_replicas(count, _PATIENCE)
         if count > 1 and killed < kills * step // steps:
             killed += 1
             _kill(chance.choice(deployment.containers("service"))["Id"], chance)
-            deployment.wait_for_replicas(count)
+            deployment.wait_for_replicas(count, _PATIENCE)
         print(f"step {step}: {count} replicas, {killed} kills", file=sys.stderr, flush=True)
 
 
