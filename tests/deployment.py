@@ -127,9 +127,13 @@ class Deployment(Published):
         until(all_are_healthy, 60, f"{count} healthy replicas")
 
     def log_of(self, request_id: str) -> list[Any]:
-        """Return the log lines of the proxy for a request ID."""
-        lines = self.compose("logs", "--no-log-prefix", "--no-color", "proxy").splitlines()
-        return [json.loads(line[line.index("{") :]) for line in lines if request_id in line]
+        """Return the log lines of the proxy for a request ID; it writes them after a second at the latest."""
+
+        def found() -> list[Any]:
+            lines = self.compose("logs", "--no-log-prefix", "--no-color", "proxy").splitlines()
+            return [json.loads(line[line.index("{") :]) for line in lines if request_id in line]
+
+        return list(until(found, 10, f"a log line of {request_id}"))
 
 
 def missing() -> str:

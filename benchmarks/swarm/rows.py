@@ -125,7 +125,7 @@ def _serves(score: Score, stack: Stack, image: str, version: str) -> None:
 
 def _confined(score: Score, node: Engine) -> None:
     """Check the confinement of the containers of a node, as the engine and as the kernel report it."""
-    ordinary = ("run", "--rm", PROXY)
+    ordinary = ("run", "--rm", "--entrypoint=", PROXY)
     score.check(_gets_out(node, *ordinary), f"{node.name}: even an ordinary container gets no answer from outside")
     for container in json.loads(node.docker("inspect", *node.docker("ps", "--quiet").split())):
         name, limits = container["Name"], container["HostConfig"]
