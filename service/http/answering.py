@@ -209,8 +209,6 @@ def images_of(question: Question, digits: Sequence[Grey | RequestError]) -> Imag
     if question.images is not None:
         return question.images
     readable = [digit for digit in digits if not isinstance(digit, RequestError)]
-    if len(readable) == 1:
-        return readable[0][np.newaxis]
     return np.stack(readable) if readable else np.zeros((0, IMAGE_SIDE, IMAGE_SIDE), np.uint8)
 
 

@@ -5,7 +5,6 @@ Pictures and digits are never logged: the digits in order may be somebody's acco
 
 import json
 import logging
-import os
 import re
 import sys
 from contextvars import ContextVar
@@ -13,8 +12,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from secrets import token_hex
 from typing import Any
-
-from gunicorn.glogging import Logger
 
 from service.settings import Settings
 
@@ -117,14 +114,3 @@ def configure(settings: Settings) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if settings.log_format == "json" else TextFormatter(_TEXT))
     logging.basicConfig(handlers=[handler], level=settings.log_level.upper(), force=True)
-
-
-class GunicornLogger(Logger):  # type: ignore[misc]
-    """Sends gunicorn's lines to the service's log."""
-
-    def setup(self, cfg: Any) -> None:
-        """Configure all logging; gunicorn calls this at the start and at each reload."""
-        self.cfg = cfg
-        configure(Settings.from_environ(os.environ))
-        for logger in (self.error_log, self.access_log):
-            logger.propagate = True

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from time import sleep
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import cv2
 import numpy as np
@@ -27,11 +27,9 @@ from prometheus_client.registry import Collector
 
 from service import __version__
 from service.contract import CONTRACT_VERSION, IMAGE_SIDE, LABELS
+from service.http.logs import Notes
 from service.inference.engine import Images, Probabilities
 from service.inference.store import REJECTIONS, Serving
-
-if TYPE_CHECKING:  # it imports gunicorn, which commands do without
-    from service.http.logs import Notes
 
 STAGES = ("decode", "canonical", "inference", "total")
 METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"))
@@ -105,7 +103,7 @@ class Metrics(Collector):
     def _histogram(self, name: str, text: str, bounds: Sequence[float], *labels: str) -> Histogram:
         return Histogram(f"digits_{name}", text, labels, registry=self._own, buckets=bounds)
 
-    def answered(self, notes: "Notes") -> None:
+    def answered(self, notes: Notes) -> None:
         """Count an answer by route rule, not by path: each label value is a time series."""
         self.in_flight.dec()
         method = notes.method if notes.method in METHODS else "other"
