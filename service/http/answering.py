@@ -209,7 +209,7 @@ def images_of(question: Question, digits: Sequence[Grey | RequestError]) -> Imag
     if question.images is not None:
         return question.images
     readable = [digit for digit in digits if not isinstance(digit, RequestError)]
-    return np.stack(readable) if readable else np.zeros((0, IMAGE_SIDE, IMAGE_SIDE), np.uint8)
+    return np.array(readable) if readable else np.zeros((0, IMAGE_SIDE, IMAGE_SIDE), np.uint8)
 
 
 def pixels(picture: Picture) -> int:
