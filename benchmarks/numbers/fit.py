@@ -26,7 +26,7 @@ from training.data.mnist import load
 Floats = npt.NDArray[np.float64]
 _TIMES_TOUCHING = 8  # times as many numbers in conditions in which digits touch
 _ITERATIONS = 12  # from the weights of the last model
-_SET = "skip", "figure"  # by hand: no number here has letters or signs
+_SET = "likelihood", "digit", "skip", "figure"  # by hand: no number here has letters or signs
 
 
 class Lattice(NamedTuple):

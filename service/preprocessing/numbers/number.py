@@ -12,8 +12,8 @@ from service.preprocessing.numbers.pieces import FIGURE
 
 #: A certain number has at least this score and margin, and each of its digits this probability.
 #: Chosen, as is the least score of a number, on validation digits: docs/numbers.md.
-_SURE, _APART, _CONFIDENT = 0.2, 2.0, 0.97
-_LEAST = -1.7, 0.0, -0.6, -1.2  # of one, two, three, and more digits: a chance reading seldom has many
+_SURE, _APART, _CONFIDENT = 0.0, 2.3, 0.97
+_LEAST = -0.7, 0.4, -0.3, -1.3  # of one, two, three, and more digits: a chance reading seldom has many
 _LEAST_OF_ONE = 0.9  # confidence of a single digit
 
 
@@ -31,7 +31,7 @@ class Number:
     `lines` are its lines from top to bottom, `digits` all digits in that order, `skipped` the bounds of non-digits.
     `score` is the mean score of its digits, above 0 where they are likelier than none; `margin` the distance of the
     best reading to the next; `confidence` the least of its digits'. `signs` counts what is skipped and as high as a
-    digit.
+    digit, `cuts` the sides at which digits were cut off from others.
     """
 
     lines: list[str]
@@ -41,6 +41,7 @@ class Number:
     margin: float
     confidence: float
     signs: int
+    cuts: int
 
     @property
     def likely(self) -> bool:
@@ -53,7 +54,7 @@ class Number:
     def certain(self) -> bool:
         """Whether no person needs to check it."""
         sure = self.score >= _SURE and self.margin >= _APART and self.confidence >= _CONFIDENT
-        return sure and not self.signs
+        return sure and not self.signs and not self.cuts
 
 
 def read_number(rows: list[Row], probabilities: Probabilities) -> Number:
@@ -64,7 +65,7 @@ def read_number(rows: list[Row], probabilities: Probabilities) -> Number:
     lines: list[str] = []
     digits: list[Digit] = []
     skipped: list[Box] = []
-    score, margin, signs = 0.0, np.inf, 0
+    score, margin, signs, cuts = 0.0, np.inf, 0, 0
     for row in rows:
         paths = best_paths(row, probabilities)
         best = paths[0]
@@ -75,10 +76,11 @@ def read_number(rows: list[Row], probabilities: Probabilities) -> Number:
             lines.append(best.text)
             digits += found
         score += best.of_digits
+        cuts += sum(read.cuts for read in best.reads)
         signs += sum(box.height > FIGURE * row.height for box in left)
         margin = min([margin, *(best.score - other.score for other in paths[1:2])])
     confidence = min((float(probabilities[digit.image].max()) for digit in digits), default=0.0)
-    number = Number(lines, digits, skipped, score / max(1, len(digits)), float(margin), confidence, signs)
+    number = Number(lines, digits, skipped, score / max(1, len(digits)), float(margin), confidence, signs, cuts)
     if number.likely:
         return number
     return replace(number, lines=[], digits=[], skipped=[span.piece.box for row in rows for span in row.spans])

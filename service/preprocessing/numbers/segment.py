@@ -10,9 +10,10 @@ from service.errors import NoDigit, SeveralDigits, TooManyDigits
 from service.preprocessing.box import Box
 from service.preprocessing.illumination import Grey
 from service.preprocessing.mnist_format import canonical_digit
-from service.preprocessing.numbers.candidates import MANY, Candidate, Drawing, Row, Span
+from service.preprocessing.numbers.candidates import MANY, Candidate, Drawing, Row
 from service.preprocessing.numbers.cuts import find_cuts
 from service.preprocessing.numbers.lines import Line, find_lines
+from service.preprocessing.numbers.parts import Span
 from service.preprocessing.numbers.pieces import FIGURE, NONE, Piece, Pieces, find_pieces
 from service.preprocessing.numbers.reading import Copy, copies, part_of, readings
 
@@ -56,7 +57,7 @@ def segment(grey: Grey, times: int = 1) -> Segmented:
     if figures > _MOST_FIGURES:
         raise TooManyDigits(MANY)
     lines = find_lines(pieces.pieces, pieces.height)
-    wide = [piece for line in lines for piece in line.pieces if _may_be_several(piece, line)]
+    wide = [piece for line in lines for piece in line.pieces if may_be_several(piece, line)]
     cuts, pen = find_cuts(wide, pieces.labels, pieces.amount)
     drawing = Drawing(pieces.labels, pieces.amount, pen)
     rows = [drawing.row(line, cuts) for line in lines]
@@ -73,11 +74,11 @@ def _alone(grey: Grey, times: int) -> Segmented:
         raise NoDigit(NONE) from None
     height, width = grey.shape
     piece = Piece(1, Box(0, 0, width, height), float(width * height))
-    row = Row([Span(piece, 0, 1)], [Candidate(0, 1, 0, piece.box)], float(height), {})
+    row = Row([Span(piece, 0, 1)], [Candidate(0, 1, 0, piece.box)], float(height))
     return Segmented([row], digit[np.newaxis], Copy(grey, np.zeros_like(grey), 0, 0, 1.0, small=False), times)
 
 
-def _may_be_several(piece: Piece, line: Line) -> bool:
+def may_be_several(piece: Piece, line: Line) -> bool:
     return piece.box.width > _CUTTABLE * line.height and piece.box.height > FIGURE * line.height
 
 
