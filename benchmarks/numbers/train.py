@@ -2,7 +2,7 @@
 
     python -m benchmarks.numbers.train --data DIR [--lines N] [--epochs N] [--seed N]
 
-It writes `whole.npz`; then `benchmarks.numbers.fit` fits the weights of a path's score. The network does not see the
+It writes `whole.bin`; then `benchmarks.numbers.fit` fits the weights of a path's score. The network does not see the
 model's answers, so a new model does not ask for a new one.
 """
 
@@ -17,11 +17,10 @@ import numpy.typing as npt
 
 from benchmarks.numbers.lines import Truth, lines
 from service.preprocessing.numbers.parts import VIEW
-from service.preprocessing.numbers.whole import FILE
+from service.preprocessing.numbers.whole import FILE, LAYERS
 from training.data.mnist import load
 
-_UNITS = 8, 24, 32  # kernels, kernels, hidden units
-_LAYERS = "first", "second", "hidden", "output"
+_UNITS = [units for _, units in LAYERS]
 _BATCH, _RATE, _DECAY = 256, 2e-3, 1e-3
 _CHECKED = 300  # lines of validation digits
 
@@ -56,11 +55,11 @@ def trained(truth: Truth, epochs: int) -> keras.Model:
     network = keras.Sequential(
         [
             keras.Input((*VIEW, 2)),
-            layers.Conv2D(_UNITS[0], 5, 2, activation="relu", name="first"),
-            layers.Conv2D(_UNITS[1], 3, 2, activation="relu", name="second"),
+            layers.Conv2D(_UNITS[0], 5, 2, activation="relu"),
+            layers.Conv2D(_UNITS[1], 3, 2, activation="relu"),
             layers.Flatten(),
-            layers.Dense(_UNITS[2], activation="relu", name="hidden"),
-            layers.Dense(11, name="output"),
+            layers.Dense(_UNITS[2], activation="relu"),
+            layers.Dense(_UNITS[3]),
         ]
     )
     rate = keras.optimizers.schedules.CosineDecay(_RATE, epochs * len(truth.views) // _BATCH)
@@ -76,13 +75,8 @@ def _fed(truth: Truth) -> tuple[npt.NDArray[np.float16], npt.NDArray[np.float32]
 
 def write(network: keras.Model, file: Path) -> None:
     """Write the weights of a network as `whole` reads them."""
-    stored: dict[str, npt.NDArray[np.float32]] = {}
-    for name in _LAYERS:
-        weights, bias = network.get_layer(name).get_weights()
-        stored |= {f"{name}_weights": weights.reshape(-1, weights.shape[-1]), f"{name}_bias": bias}
-    np.savez_compressed(
-        file, allow_pickle=False, **{name: values.astype(np.float16) for name, values in stored.items()}
-    )
+    weights = [values.reshape(-1) for values in network.get_weights()]
+    np.concatenate(weights).astype(np.float16).tofile(file)
 
 
 if __name__ == "__main__":

@@ -38,7 +38,7 @@ _DIGIT = 0.75  # of the line's height: the usual width of a digit
 _KEPT = 4  # paths to each place
 _ALTERNATIVES = 2  # digits that a candidate may be
 _FLOOR = 0.02  # probability
-_LEAST_WHOLE = -2.2, -5.0  # log-probability, of whole pieces, and of parts: to the model it may be clear
+_LEAST_WHOLE = -1.8, -5.0  # log-probability, of whole pieces, and of parts: to the model it may be clear
 
 Probabilities = npt.NDArray[np.float32]
 Terms = dict[str, float]

@@ -13,7 +13,9 @@ import numpy as np
 
 from service.preprocessing.illumination import Floats
 
-FILE = Path(__file__).with_name("whole.npz")
+#: Inputs and units of each layer: two of kernels (pixels and channels), a hidden one, ten digits and none.
+LAYERS = (50, 8), (72, 24), (360, 32), (32, 11)
+FILE = Path(__file__).with_name("whole.bin")  # float16: the weights of each layer, and its bias
 _SIDES = 5, 3  # pixels of the kernels, which move by _STRIDE
 _STRIDE = 2
 
@@ -51,9 +53,9 @@ def _times(values: Floats, weights: Floats, bias: Floats) -> Floats:
 
 @cache
 def _weights() -> tuple[tuple[Floats, Floats], ...]:
-    """Return the weights and bias of each layer; those of kernels are [pixels and channels, kernels]."""
-    with np.load(FILE) as stored:
-        return tuple(
-            (stored[f"{name}_weights"].astype(np.float32), stored[f"{name}_bias"].astype(np.float32))
-            for name in ("first", "second", "hidden", "output")
-        )
+    """Return the weights, [inputs, units], and the bias of each layer."""
+    stored, found = np.fromfile(FILE, np.float16).astype(np.float32), []
+    for inputs, units in LAYERS:
+        own, stored = stored[: (inputs + 1) * units].reshape(inputs + 1, units), stored[(inputs + 1) * units :]
+        found.append((np.ascontiguousarray(own[:-1]), own[-1]))
+    return tuple(found)
