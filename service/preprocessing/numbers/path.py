@@ -38,7 +38,7 @@ _DIGIT = 0.75  # of the line's height: the usual width of a digit
 _KEPT = 4  # paths to each place
 _ALTERNATIVES = 2  # digits that a candidate may be
 _FLOOR = 0.02  # probability
-_LEAST_WHOLE = -1.8, -5.0  # log-probability, of whole pieces, and of parts: to the model it may be clear
+_LEAST_WHOLE = -5.0, -0.8  # log-probability; of whole pieces no wider than a digit, which the model knows better
 
 Probabilities = npt.NDArray[np.float32]
 Terms = dict[str, float]
@@ -107,7 +107,7 @@ def _terms(candidate: Candidate, height: float, digit: int, probability: float) 
     return {
         "likelihood": float(np.log(probability + _FLOOR)),
         "digit": 1.0,
-        "whole": max(float(candidate.whole[digit]), _LEAST_WHOLE[candidate.cuts > 0]),
+        "whole": max(float(candidate.whole[digit]), _LEAST_WHOLE[candidate.narrow and not candidate.cuts]),
         "cut": float(candidate.cuts),
         "split": float(candidate.cuts * candidate.narrow),
         "shape": min(shape**2, _SHAPE[1]),
