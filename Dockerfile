@@ -81,7 +81,8 @@ EXPOSE 8000
 STOPSIGNAL SIGTERM
 # Unhealthy without a usable model. Docker and Compose only report it; Swarm rolls back updates to unhealthy replicas.
 # http.client is used because urllib would obey proxy variables.
-HEALTHCHECK --interval=5s --timeout=3s --start-period=10s --retries=3 CMD ["python", "-c", "import http.client, sys; server = http.client.HTTPConnection('127.0.0.1', 8000, timeout=2); server.request('GET', '/readyz'); sys.exit(server.getresponse().status != 200)"]
+# On a busy machine starting Python may take many seconds: 3 s reported replicas that answered as unhealthy.
+HEALTHCHECK --interval=5s --timeout=15s --start-period=10s --retries=3 CMD ["python", "-c", "import http.client, sys; server = http.client.HTTPConnection('127.0.0.1', 8000, timeout=10); server.request('GET', '/readyz'); sys.exit(server.getresponse().status != 200)"]
 CMD ["python", "-m", "service"]
 ARG VERSION
 ARG REVISION

@@ -44,7 +44,11 @@ def main(arguments: list[str]) -> int:
 
 
 def parser() -> Parser:
-    made = Parser(PROG, description="Serves handwritten digits over HTTP. Without a server:", epilog=_settings_help())
+    made = Parser(
+        PROG,
+        description="Reads handwritten digits over HTTP; a command works without a server.",
+        epilog=_settings_help(),
+    )
     made.formatter_class = argparse.RawDescriptionHelpFormatter
     commands = made.add_subparsers(dest="command", metavar="COMMAND", title="commands", parser_class=Parser)
     predict = commands.add_parser("predict", help="read pictures", description=_PREDICT)

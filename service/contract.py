@@ -88,6 +88,23 @@ class SelfTest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tolerance: Mapping[str, float]
 
 
+class _Counts(msgspec.Struct):
+    errors: Annotated[int, msgspec.Meta(ge=0)]
+    count: Annotated[int, msgspec.Meta(ge=1)]
+
+
+class _Verified(msgspec.Struct):
+    test: _Counts | None = None
+
+
+class _Metrics(msgspec.Struct):
+    verified: Mapping[str, _Verified] = {}
+
+
+class _Recipe(msgspec.Struct):
+    accuracy_floor: float = 0
+
+
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`manifest.json`: what the version is, where it comes from, and how to check it.
 
@@ -124,19 +141,17 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                     "publish the model again with the training code of this release."
                 )
             manifest = msgspec.convert(fields, cls)
-        except OSError as error:
-            raise ManifestError(f"{path} cannot be read ({error.strerror}): {_AGAIN}.") from error
+            manifest._check(path)
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise ManifestError(f"{path} is damaged ({error}): {_AGAIN}.") from error
-        manifest._check(path)
         return manifest
 
     def _check(self, path: Path) -> None:
         names, test = self.files.keys() & {FLOAT32_FILE, INT8_FILE}, self.self_test
         if FLOAT32_FILE not in names or not names <= test.expected.keys() & test.tolerance.keys():
             raise ManifestError(f"{path} lacks {FLOAT32_FILE} or a self-test: {_AGAIN}.")
-        accuracy, floor = self.accuracy(FLOAT32_FILE), self.recipe.get("accuracy_floor")
-        if accuracy is not None and isinstance(floor, int | float) and accuracy < floor:
+        accuracy, floor = self.accuracy(FLOAT32_FILE), msgspec.convert(self.recipe, _Recipe).accuracy_floor
+        if accuracy is not None and accuracy < floor:
             raise ManifestError(
                 f"{path}: the model reads {accuracy:.2%}, under the floor of {floor:.2%} of its own recipe: "
                 "train it for longer."
@@ -144,11 +159,8 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def accuracy(self, file: str) -> float | None:
         """Return the share of MNIST's test digits that a graph read when verified, None if unknown."""
-        try:
-            verified = self.metrics["verified"][file]["test"]
-            return float(1 - verified["errors"] / verified["count"])
-        except (KeyError, TypeError, ZeroDivisionError):
-            return None
+        counts = msgspec.convert(self.metrics, _Metrics).verified.get(file, _Verified()).test
+        return None if counts is None else 1 - counts.errors / counts.count
 
     def check_place(self, directory: Path) -> None:
         """Raise ManifestError unless `directory` is NAME/VERSION: answers would name the wrong version."""
@@ -167,8 +179,6 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ManifestError(f"{directory / MANIFEST_FILE} does not list {name}: {_AGAIN}.")
         try:
             content = _read(path, record.bytes)
-        except OSError as error:
-            raise ManifestError(f"{path} cannot be read ({error.strerror}): {_AGAIN}.") from error
         except ValueError as error:
             raise ManifestError(f"{path} differs from the published file ({error}): {_AGAIN}.") from error
         found = hashlib.sha256(content).hexdigest()
@@ -178,12 +188,15 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def _read(path: Path, most: int) -> bytes:
-    status = path.stat()
-    if not stat.S_ISREG(status.st_mode):
-        raise OSError(errno.EINVAL, "it is not a regular file")
-    if status.st_size > most:
-        raise ValueError(f"it has {status.st_size:,} bytes, at most {most:,} are allowed")
-    return path.read_bytes()
+    try:
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(errno.EINVAL, "it is not a regular file")
+        if status.st_size > most:
+            raise ValueError(f"it has {status.st_size:,} bytes, at most {most:,} are allowed")
+        return path.read_bytes()
+    except OSError as error:
+        raise ManifestError(f"{path} cannot be read ({error.strerror}): {_AGAIN}.") from error
 
 
 def self_test_images(seed: int, count: int) -> bytes:

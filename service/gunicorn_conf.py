@@ -36,7 +36,7 @@ resource.setrlimit(resource.RLIMIT_NOFILE, (_most_files, _most_files))
 
 wsgi_app = "service.gunicorn_conf:application()"
 worker_class = "service.http.worker.Worker"  # docs/architecture.md has the figures of the choice
-logger_class = "service.http.logs.GunicornLogger"
+logger_class = "service.http.worker.GunicornLogger"
 
 bind = _settings.bind
 workers = _settings.workers

@@ -195,11 +195,6 @@ class Settings:
     log_format: str = _setting(_choice("text", "json"), "text", "text or json")
     log_level: str = _setting(_choice("debug", "info", "warning", "error"), "info", "lowest level that is logged")
 
-    @property
-    def uses_cuda(self) -> bool:
-        """Whether the model is expected to run on a GPU."""
-        return expects_cuda(self.provider)
-
     @classmethod
     def from_environ(cls, environ: Mapping[str, str]) -> "Settings":
         """Read the settings from environment variables, ignoring empty ones, or raise SettingsError."""

@@ -117,19 +117,23 @@ class Deployment(Published):
         """Return `docker inspect` of the running containers, without the finished one that fills the models volume."""
         return [container for container in self.containers() if container["State"]["Running"]]
 
-    def wait_for_replicas(self, count: int) -> None:
+    def wait_for_replicas(self, count: int, seconds: float = 60) -> None:
         """Wait until exactly so many replicas of the service exist and are healthy."""
 
         def all_are_healthy() -> bool:
             states = [container["State"] for container in self.containers("service")]
             return [state["Running"] and state["Health"]["Status"] for state in states] == ["healthy"] * count
 
-        until(all_are_healthy, 60, f"{count} healthy replicas")
+        until(all_are_healthy, seconds, f"{count} healthy replicas")
 
     def log_of(self, request_id: str) -> list[Any]:
-        """Return the log lines of the proxy for a request ID."""
-        lines = self.compose("logs", "--no-log-prefix", "--no-color", "proxy").splitlines()
-        return [json.loads(line[line.index("{") :]) for line in lines if request_id in line]
+        """Return the log lines of the proxy for a request ID; it writes them after a second at the latest."""
+
+        def found() -> list[Any]:
+            lines = self.compose("logs", "--no-log-prefix", "--no-color", "proxy").splitlines()
+            return [json.loads(line[line.index("{") :]) for line in lines if request_id in line]
+
+        return list(until(found, 10, f"a log line of {request_id}"))
 
 
 def missing() -> str:

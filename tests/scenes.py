@@ -58,11 +58,24 @@ def squares(pitch: int, tone: float, *, ruled: bool = False) -> Shade:
     return np.where(lines, tone, 0.88)
 
 
-def on_table(sheet: Shade, degrees: float, scale: float = 0.72, table: float = 0.25) -> Shade:
+def on_table(sheet: Shade, degrees: float, scale: float = 0.72, table: Shade | float = 0.25) -> Shade:
     """Return the picture of a rotated sheet on a darker table."""
     turn = cv2.getRotationMatrix2D((WIDTH / 2, HEIGHT / 2), degrees, scale)
     covered = cv2.warpAffine(np.ones_like(sheet), turn, (WIDTH, HEIGHT))
     return cv2.warpAffine(sheet, turn, (WIDTH, HEIGHT)) * covered + table * (1 - covered)
+
+
+def in_a_room(amount: Shade, seed: int) -> Shade:
+    """Return a sheet held up before furniture that is out of focus."""
+    random = np.random.default_rng(seed)
+    room = np.full((HEIGHT, WIDTH), 0.1)
+    for _ in range(12):
+        row, column = random.integers(0, HEIGHT), random.integers(0, WIDTH)
+        height, width = random.integers(40, 220, 2)
+        room[row : row + height, column : column + width] = random.uniform(0.1, 0.5)
+    return on_table(
+        page(amount), random.uniform(-10, 10), 0.55, np.asarray(cv2.GaussianBlur(room, (0, 0), 5), np.float64)
+    )
 
 
 def dust(count: int, seed: int = 1) -> Shade:

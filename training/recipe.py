@@ -60,18 +60,17 @@ class Recipe:
     """A network and its training; with a seed and the data it determines the model.
 
     - `activation` and the initialisers have Keras' names; `negative_slope` is that of `leaky_relu`.
-    - `convolutions` gives the number of maps of each convolution before the hidden layers: the first is 5x5, the others
-      3x3; the first, third and so on halve the side. There is no batch normalisation: its means are those of deformed
-      digits, and plain digits were read worse (31 instead of 17 errors in 5,000).
     - `loss` is `cross_entropy` on logits or `mean_squared_error`, of what `output_activation` returns.
     - `optimizer` is `adam` or `sgd` (with `momentum`). The learning rate climbs linearly over `warmup_epochs` and falls
       along a half cosine (Loshchilov and Hutter 2017, "SGDR", equation 5) to `final_rate` times `learning_rate`.
     - `dropout`: Srivastava et al. 2014. `weight_decay`: decoupled, Loshchilov and Hutter 2019.
-    - `teacher` names a recipe that is trained first, on the same mixture; its answers at `teacher_temperature` are
-      learnt in place of the labels.
+    - `teacher` names a recipe of the same network that is trained first, with as many seeds as `teachers` says. The
+      mean of their answers at `teacher_temperature` is learnt in place of the labels. `teacher_deformation` deforms
+      what the teachers see once more.
     - `start` names a recipe of the same network that is trained first. Training goes on from its weights in `branches`,
       each with its own random numbers. The result is the mean of the weights: `start_share` of the first, the rest of
-      the branches (Wortsman et al. 2022, "Model soups", "Robust fine-tuning of zero-shot models").
+      the branches (Wortsman et al. 2022, "Model soups", "Robust fine-tuning of zero-shot models"). Where it names the
+      teacher, each seed starts from the teacher of the same seed.
       `PUBLISHED` as `start` or `teacher` is the newest published version.
     - `own_share` of each batch are the user's own digits, learnt by their labels also where there is a teacher.
     - `members` train side by side as an ensemble; the answer is the mean of their probabilities.
@@ -81,7 +80,6 @@ class Recipe:
 
     name: str
     summary: str
-    convolutions: tuple[int, ...] = ()
     hidden: tuple[int, ...] = (1024, 512, 512, 512)
     activation: str = "relu"
     negative_slope: float = 0.0
@@ -90,7 +88,9 @@ class Recipe:
     bias_initializer: str | Normal = "zeros"
     members: int = 1
     teacher: str | None = None
+    teachers: int = 1
     teacher_temperature: float = 3.0
+    teacher_deformation: Deformation | None = None
     start: str | None = None
     start_share: float = 0.0
     branches: int = 1
@@ -137,7 +137,7 @@ def with_network_of(recipe: Recipe, published: Mapping[str, Any]) -> Recipe:
         TrainingError: that network cannot be read back.
     """
     given = completed(published)
-    if given["members"] != 1 or given["convolutions"] or given["output_activation"] != "linear":
+    if given["members"] != 1 or given.get("convolutions") or given["output_activation"] != "linear":
         raise TrainingError(
             f"The newest version was trained by recipe {given['name']}, whose network cannot be read back: "
             "only a plain multi-layer perceptron can. Train with another recipe."
@@ -149,7 +149,8 @@ def with_network_of(recipe: Recipe, published: Mapping[str, Any]) -> Recipe:
 def completed(fields: Mapping[str, Any]) -> dict[str, Any]:
     """Return the `fields` of an older recipe's JSON with defaults for fields added since.
 
-    So a new field of `Recipe` must default to the old behaviour.
+    So a new field of `Recipe` must default to the old behaviour. A field that `Recipe` has lost stays only where it was
+    set, as `convolutions` was.
     """
     defaults: dict[str, Any] = json.loads(json.dumps(Recipe(name="", summary="").to_dict()))
-    return defaults | dict(fields)
+    return defaults | {name: value for name, value in fields.items() if name in defaults or value}

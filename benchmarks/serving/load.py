@@ -41,13 +41,15 @@ def require_wrk() -> None:
         raise SystemExit("wrk is not installed: apt-get install wrk")
 
 
-def closed_loop(port: int, request: Request, seconds: float, core: int, connections: int = CONNECTIONS) -> Load:
+def closed_loop(
+    port: int, request: Request, seconds: float, core: int, connections: int = CONNECTIONS, host: str = "127.0.0.1"
+) -> Load:
     """Send requests over so many connections, each as soon as its answer is in, from the CPU `core`.
 
     Raises:
         AssertionError: an answer was wrong, or a connection broke.
     """
-    return _wrk(port, request, seconds, core, connections, 0)
+    return _wrk(f"{host}:{port}", request, seconds, core, connections, 0)
 
 
 def open_loop(
@@ -58,14 +60,14 @@ def open_loop(
     Raises:
         AssertionError: an answer was wrong, or a connection broke.
     """
-    return _wrk(port, request, seconds, core, connections, 1000 * connections / rate)
+    return _wrk(f"127.0.0.1:{port}", request, seconds, core, connections, 1000 * connections / rate)
 
 
-def _wrk(port: int, request: Request, seconds: float, core: int, connections: int, pause_ms: float) -> Load:
+def _wrk(address: str, request: Request, seconds: float, core: int, connections: int, pause_ms: float) -> Load:
     headers = [part for header in request.headers.items() for part in header]
     command = ["taskset", "--cpu-list", str(core), "wrk", "--threads", "1", "--connections", str(connections)]
     command += ["--duration", f"{max(1, round(seconds))}s", "--timeout", "20s", "--script", str(SCRIPT)]
-    command += [f"http://127.0.0.1:{port}{request.path}", "--"]
+    command += [f"http://{address}{request.path}", "--"]
     command += [str(request.body), request.expected, str(pause_ms), *headers]
     output = subprocess.run(command, capture_output=True, text=True, check=False)
     lines = [line for line in output.stdout.splitlines() if line.startswith("{")]

@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 import orjson
 
-from service.contract import IMAGE_SIDE, LABELS
+from service.contract import IMAGE_SIDE, LABELS, Manifest
 from service.errors import (
     DigitsError,
     Headers,
@@ -62,6 +62,18 @@ Picture = bytes | Still | RequestError
 Digits = list[Grey | RequestError]  # uint8 [28, 28] each, or why a picture could not be read
 
 
+class Run(NamedTuple):
+    """A run of the model for a question: `images`, uint8 [N, 28, 28], and their `probabilities`, float32 [N, 10].
+
+    The images are those of the `digits` that could be read, or the client's own.
+    """
+
+    manifest: Manifest
+    digits: Digits
+    images: Images
+    probabilities: Probabilities
+
+
 @dataclass
 class Question(ABC):
     """A parsed prediction request.
@@ -82,12 +94,12 @@ class Question(ABC):
         return canonical_digit(grey)
 
     @abstractmethod
-    def answer(self, model: Serving, digits: Digits, probabilities: Probabilities) -> Response:
-        """Return the answer; `probabilities`, float32 [N, 10], are those of the digits that could be read."""
+    def answer(self, run: Run) -> Response:
+        """Return the answer."""
 
-    def count(self, metrics: Metrics, certain_from: float, images: Images, probabilities: Probabilities) -> None:
+    def count(self, metrics: Metrics, run: Run) -> None:
         """Count what was answered."""
-        metrics.predicted(images, probabilities, certain_from)
+        metrics.predicted(run.images, run.probabilities, run.manifest.certain_from)
 
 
 Read = Callable[[Request, Settings], Question]
@@ -152,7 +164,7 @@ class Service:
             digit = question.form(index, grey)
         except RequestError as error:
             if question.keeps_errors:
-                self.metrics.error(error.code)
+                self.metrics.errors.labels(error.code).inc()
                 return error
             if question.list_name:
                 raise type(error)(f"{question.list_name}[{index}]: {error}") from error
@@ -172,13 +184,11 @@ class Service:
         self.metrics.ran(len(images), perf_counter() - started)
         return probabilities
 
-    def answer(
-        self, question: Question, model: Serving, digits: Digits, images: Images, probabilities: Probabilities
-    ) -> Response:
+    def answer(self, question: Question, run: Run) -> Response:
         """Return the answer to a question, and count it."""
-        response = question.answer(model, digits, probabilities)
-        if len(images):
-            question.count(self.metrics, model.manifest.certain_from, images, probabilities)
+        response = question.answer(run)
+        if len(run.images):
+            question.count(self.metrics, run)
         return response
 
     def respond(self, read: Read, request: Request, name: str | None = None, version: str | None = None) -> Response:
@@ -189,7 +199,7 @@ class Service:
         images = images_of(question, digits)
         probabilities = self.run(model, images, len(images) if question.images is None else 0)
         try:
-            return self.answer(question, model, digits, images, probabilities)
+            return self.answer(question, Run(model.manifest, digits, images, probabilities))
         finally:
             self.metrics.flush()
 
@@ -199,9 +209,7 @@ def images_of(question: Question, digits: Sequence[Grey | RequestError]) -> Imag
     if question.images is not None:
         return question.images
     readable = [digit for digit in digits if not isinstance(digit, RequestError)]
-    if len(readable) == 1:
-        return readable[0][np.newaxis]
-    return np.stack(readable) if readable else np.zeros((0, IMAGE_SIDE, IMAGE_SIDE), np.uint8)
+    return np.array(readable) if readable else np.zeros((0, IMAGE_SIDE, IMAGE_SIDE), np.uint8)
 
 
 def pixels(picture: Picture) -> int:

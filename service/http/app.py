@@ -70,7 +70,7 @@ def create_app(here: Service | None = None) -> Flask:
         app.register_blueprint(blueprint)
     for rule, read in PREDICTIONS.items():
         app.add_url_rule(rule, endpoint=rule, view_func=_view(read), methods=["POST"])
-    app.register_error_handler(DigitsError, _of_ours)
+    app.register_error_handler(DigitsError, _of_error)
     app.register_error_handler(HTTPException, _of_http)
     app.register_error_handler(Exception, _of_a_defect)
     app.after_request(_secure)
@@ -108,16 +108,18 @@ def _view(read: Read) -> Callable[..., ResponseReturnValue]:
             {name.lower(): value for name, value in request.headers.items()},
             request.query_string.decode("latin-1"),
         )
-        answer = service().respond(read, asked, **names)
-        return Response(answer.body, answer.status, list(answer.headers))
+        return _of_ours(service().respond(read, asked, **names))
 
     return view
 
 
-def _of_ours(error: DigitsError) -> ResponseReturnValue:
-    _note_code(error.code)
-    answer = problem(error)
+def _of_ours(answer: answering.Response) -> Response:
     return Response(answer.body, answer.status, list(answer.headers))
+
+
+def _of_error(error: DigitsError) -> ResponseReturnValue:
+    _note_code(error.code)
+    return _of_ours(problem(error))
 
 
 def _of_http(error: HTTPException) -> ResponseReturnValue:
@@ -137,7 +139,7 @@ def _of_http(error: HTTPException) -> ResponseReturnValue:
 
 def _of_a_defect(error: Exception) -> ResponseReturnValue:
     log.error("A request failed", exc_info=error)
-    return _of_ours(DEFECT)
+    return _of_error(DEFECT)
 
 
 def _note_code(code: str) -> None:

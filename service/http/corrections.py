@@ -19,11 +19,9 @@ import msgspec
 
 from service.contract import CORRECTION_SUFFIX, LABELS, Correction
 from service.errors import InsufficientStorage, MalformedRequest, UnknownRoute
-from service.http.answering import Digits, Question, Request, Response, shown, to_json
+from service.http.answering import Question, Request, Response, Run, shown, to_json
 from service.http.metrics import Metrics
 from service.http.predict import Options, model_of, picture_and_values, png, prediction
-from service.inference.engine import Images, Probabilities
-from service.inference.store import Serving
 from service.settings import Settings
 
 ROUTE = "/corrections"
@@ -133,28 +131,28 @@ class Told(Question):
     kept_in: Corrections
     is_slow = True
 
-    def answer(self, model: Serving, digits: Digits, probabilities: Probabilities) -> Response:
+    def answer(self, run: Run) -> Response:
         """Store the correction; return its ID and the model's digit."""
-        [digit], [row] = digits, probabilities
-        said = prediction(row, digit, model.manifest, Options())
+        [digit], [row] = run.digits, run.probabilities
+        said = prediction(row, digit, run.manifest, Options())
         correction = Correction(
             digit=self.told,
             read=said["digit"],
             confidence=float(said["confidence"]),
             certain=said["certain"],
-            model=model.manifest.name,
-            version=model.manifest.version,
+            model=run.manifest.name,
+            version=run.manifest.version,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             seen=png(digit),
             image=self.content,
         )
         name = self.kept_in.keep(correction)
         fields = {"id": name, "digit": self.told, "read": said["digit"], "certain": said["certain"]}
-        return Response(to_json(fields | model_of(model.manifest)), status=201)
+        return Response(to_json(fields | model_of(run.manifest)), status=201)
 
-    def count(self, metrics: Metrics, certain_from: float, images: Images, probabilities: Probabilities) -> None:  # noqa: ARG002
+    def count(self, metrics: Metrics, run: Run) -> None:
         """Count the correction; the picture was counted when it was predicted."""
-        metrics.corrected(int(probabilities[0].argmax()), self.told)
+        metrics.corrections.labels(LABELS[run.probabilities[0].argmax()], LABELS[self.told]).inc()
 
 
 def read(request: Request, settings: Settings) -> Told:

@@ -7,48 +7,122 @@ wait in one queue for the model. Flask answers the other routes.
 
 import asyncio
 import logging
-import os
-import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from contextvars import copy_context
 from functools import lru_cache, partial
 from time import perf_counter
-from typing import Any, TypeVar
+from typing import Any
 
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import MapAdapter
 
-from service.errors import DigitsError, TooBusy
+from service.errors import DigitsError, ExpectationFailed, MalformedRequest, TooBusy
 from service.http.answering import (
     DEFECT,
+    NO_SNIFFING,
     Digits,
     Question,
     Read,
     Request,
     Response,
+    Run,
     Service,
+    body_too_large,
     images_of,
     pixels,
     problem,
 )
 from service.http.app import PREDICTIONS, answered, create_app
-from service.http.exchange import FULL, Exchange, Receive, Scope, Send, unpacked
-from service.http.logs import UNMATCHED, Notes, current, log_access
+from service.http.headers import below_prefix, client, cors_headers, demand_key, unpacked
+from service.http.logs import REQUEST_ID_HEADER, UNMATCHED, Notes, current, log_access, request_id
 from service.http.tensors import JSON_LENGTH
-from service.inference.queue import MOST_ON_LOOP, Queue
+from service.inference.queue import FULL, MOST_ON_LOOP, Queue, Turns
+from service.settings import Settings, expects_cuda
 
 SMALL_BODY = 64 << 10  # bytes that are parsed, and whose pictures are decoded, on the event loop
 SMALL_TENSORS = 1 << 20  # bytes of binary tensors
 SMALL_PIXELS = 512 * 512
 _OTHER_ROUTES = 4  # threads; predictions never use them
-_NICE = 5  # of the threads: the event loop is urgent
-_MEMORY = 0.9  # weight of older turns in the moving mean of durations
+_GONE = "The client closed the connection before the answer was ready: keep it open."
+_LINGER_SECONDS = 5.0  # for a rejected client to stop sending and read its answer
+_NO_SNIFFING = (NO_SNIFFING[0].lower().encode(), NO_SNIFFING[1].encode())
+_ID = REQUEST_ID_HEADER.lower().encode()
 
-T = TypeVar("T")
+Scope = dict[str, Any]
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 log = logging.getLogger(__name__)
+
+
+class Exchange:
+    """A request and how to answer it; `headers` are the request's, by lower-case names."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send, settings: Settings) -> None:
+        self.started = perf_counter()
+        self.scope, self._receive, self._send, self._settings = scope, receive, send, settings
+        self.headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        remote = scope["client"][0] if scope["client"] else "-"
+        if settings.trusted_proxies:
+            remote = client(settings.trusted_proxies, self.headers, remote)
+        if settings.trusted_proxies or settings.root_path != "/":
+            scope["root_path"], scope["path"] = below_prefix(settings, self.headers, scope["path"])
+        self.notes = Notes(
+            request_id(self.headers.get("x-request-id", "")),
+            scope["method"],
+            scope["raw_path"].decode("latin-1"),
+            remote,
+            int(self.headers.get("content-length", 0)),
+        )
+        self._unread = self.notes.bytes_in > 0 or "transfer-encoding" in self.headers
+        self._extra = [_NO_SNIFFING, (_ID, self.notes.request_id.encode())]
+        if settings.cors_origins:
+            self._extra += cors_headers(settings.cors_origins, scope["method"], self.headers)
+
+    def admit(self) -> None:
+        """Raise a DigitsError for a request that can be rejected by its head alone."""
+        settings, state = self._settings, self.scope["state"]
+        if "error" in state:
+            raise state["error"]
+        check_head(self.scope, self.headers)
+        if settings.api_key_file:
+            demand_key(settings.api_key_file, self.scope["method"], self.scope["path"], self.headers)
+        if self.started - state.get("received", self.started) > settings.queue_seconds:
+            raise TooBusy(FULL)
+        if self.notes.bytes_in > settings.max_upload_bytes:
+            raise body_too_large(settings)
+
+    async def body(self) -> bytes:
+        """Return the body, or raise the error that ended the request while it arrived."""
+        message = await self._receive()
+        if "error" in self.scope["state"]:
+            raise self.scope["state"]["error"]
+        if message["type"] == "http.disconnect":
+            raise MalformedRequest(_GONE)
+        self._unread = False
+        return bytes(message["body"])
+
+    def check_client(self) -> None:
+        """Raise MalformedRequest, which stops the work, if the client has gone."""
+        if "gone" in self.scope["state"]:
+            raise MalformedRequest(_GONE)
+
+    async def give(self, response: Response) -> None:
+        """Send the answer. If the request was not read in full, the connection closes after a moment to read it."""
+        lines = [(name.lower().encode(), value.encode("latin-1")) for name, value in response.headers] + self._extra
+        if response.body:
+            lines.append((b"content-length", b"%d" % len(response.body)))
+        if self._unread:
+            lines.append((b"connection", b"close"))
+        self.notes.status, self.notes.bytes_out = response.status, len(response.body)
+        await self._send({"type": "http.response.start", "status": response.status, "headers": lines})
+        await self._send({"type": "http.response.body", "body": response.body, "more_body": self._unread})
+        if self._unread:  # a connection that is reset while the client sends may lose the answer
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._receive(), _LINGER_SECONDS)
+            await self._send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 class Front:
@@ -60,22 +134,21 @@ class Front:
         self._flask = create_app(here)
         self._other_routes = ThreadPoolExecutor(_OTHER_ROUTES, "flask")
         self._turns = Turns(settings.threads, settings.queue_seconds)
-        on_loop = 0 if settings.uses_cuda else MOST_ON_LOOP
+        on_loop = 0 if expects_cuda(settings.provider) else MOST_ON_LOOP
         self._queue = Queue(here.run, most=settings.max_batch, on_loop=on_loop)
         self._route = lru_cache(512)(partial(_route, self._flask.url_map.bind("")))
         self._answered: list[Notes] = []
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, count it and log it."""
-        started = perf_counter()
         exchange = Exchange(scope, receive, send, self.here.settings)
         notes = exchange.notes
         current.set(notes)  # in the context of this request's task
         self.here.metrics.in_flight.inc()
         try:
-            await exchange.give(await self._answer(exchange, started))
+            await exchange.give(await self._answer(exchange))
         finally:
-            notes.seconds = perf_counter() - started
+            notes.seconds = perf_counter() - exchange.started
             self._answered.append(notes)
             if len(self._answered) == 1:
                 asyncio.get_running_loop().call_soon(self._report)
@@ -88,10 +161,10 @@ class Front:
             self.here.metrics.answered(notes)
             log_access(notes)
 
-    async def _answer(self, exchange: Exchange, started: float) -> Response:
+    async def _answer(self, exchange: Exchange) -> Response:
         notes = exchange.notes
         try:
-            exchange.admit(started)
+            exchange.admit()
             content = await exchange.body()
             encoding = exchange.headers.get("content-encoding", "identity").lower()
             if encoding != "identity":
@@ -128,9 +201,10 @@ class Front:
         images = images_of(question, digits)
         exchange.notes.pictures = len(images)
         rows = await self._queue.submit(model, images, pictures=question.images is None)
+        run = Run(model.manifest, digits, images, rows)
         if len(images) <= MOST_ON_LOOP and not question.is_slow:
-            return self.here.answer(question, model, digits, images, rows)
-        return await self._turns.take(self.here.answer, question, model, digits, images, rows, patient=True)
+            return self.here.answer(question, run)
+        return await self._turns.take(self.here.answer, question, run, patient=True)
 
     async def _digits(self, question: Question, exchange: Exchange) -> Digits:
         """Read the pictures of a question one by one, interleaved with those of other requests."""
@@ -162,42 +236,15 @@ def _route(routes: MapAdapter, path: str, method: str) -> tuple[str, Mapping[str
         return UNMATCHED, {}
 
 
-class Turns:
-    """Runs slow work in a pool of `threads`, first come, first served; work waits at most `seconds` for one."""
-
-    def __init__(self, threads: int, seconds: float) -> None:
-        self._executor = ThreadPoolExecutor(threads, "turns", initializer=_be_nice)
-        self._free = asyncio.Semaphore(threads)
-        self._threads = threads
-        self._seconds = seconds
-        self._waiting = 0
-        self._mean = 0.0  # seconds of a turn
-
-    async def take(self, function: Callable[..., T], *args: Any, patient: bool = False) -> T:
-        """Call `function` in a thread and return its result; raise TooBusy if it would wait too long.
-
-        `patient` work, for a request in progress, waits as long as it takes.
-        """
-        if not patient and self._free.locked() and self._mean * self._waiting / self._threads > self._seconds:
-            raise TooBusy(FULL)
-        self._waiting += 1
-        try:
-            async with asyncio.timeout(None if patient else self._seconds):
-                await self._free.acquire()
-        except TimeoutError:
-            raise TooBusy(FULL) from None
-        finally:
-            self._waiting -= 1
-        started = perf_counter()
-        try:
-            work = partial(copy_context().run, function, *args)
-            return await asyncio.get_running_loop().run_in_executor(self._executor, work)
-        finally:
-            self._free.release()
-            self._mean = _MEMORY * self._mean + (1 - _MEMORY) * (perf_counter() - started)
-
-
-def _be_nice() -> None:
-    if sys.platform == "linux":  # elsewhere 0 is the whole process
-        with suppress(OSError):  # a sandbox may forbid it
-            os.setpriority(os.PRIO_PROCESS, 0, os.getpriority(os.PRIO_PROCESS, 0) + _NICE)
+def check_head(scope: Scope, headers: dict[str, str]) -> None:
+    """Raise MalformedRequest or ExpectationFailed for a head that the parser accepts but HTTP/1.1 forbids."""
+    if scope["http_version"] not in ("1.0", "1.1"):
+        raise MalformedRequest("The HTTP version is not supported: use HTTP/1.1.")
+    if "transfer-encoding" in headers and scope["http_version"] == "1.0":
+        raise MalformedRequest("HTTP/1.0 has no `Transfer-Encoding`: send a `Content-Length`.")
+    if "host" not in headers and scope["http_version"] == "1.1":
+        raise MalformedRequest("The request has no `Host` header, which HTTP/1.1 requires: send it.")
+    if not scope["query_string"].isascii():
+        raise MalformedRequest("The address has bytes that are not ASCII: percent-encode them.")
+    if headers.get("expect", "100-continue").lower() != "100-continue":
+        raise ExpectationFailed("Only `Expect: 100-continue` is supported: remove the header.")

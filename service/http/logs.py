@@ -3,21 +3,15 @@
 Pictures and digits are never logged: the digits in order may be somebody's account number.
 """
 
-import asyncio
 import json
 import logging
-import os
 import re
 import sys
-from contextlib import nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
-from io import StringIO
 from secrets import token_hex
-from typing import Any, TextIO
-
-from gunicorn.glogging import Logger
+from typing import Any
 
 from service.settings import Settings
 
@@ -115,41 +109,8 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(fields)
 
 
-class TurnHandler(logging.StreamHandler[StringIO]):
-    """Writes the lines of one turn of the event loop together: one by one costs as much as reading the pictures."""
-
-    def __init__(self, output: TextIO) -> None:
-        super().__init__(StringIO())
-        self._output = output
-
-    def flush(self) -> None:
-        """Write the lines when the turn ends, or now if no loop runs."""
-        try:
-            asyncio.get_running_loop().call_soon(self._write)
-        except RuntimeError:
-            self._write()
-
-    def _write(self) -> None:
-        with self.lock or nullcontext():
-            lines, self.stream = self.stream.getvalue(), StringIO()
-        if lines:
-            self._output.write(lines)
-            self._output.flush()
-
-
 def configure(settings: Settings) -> None:
     """Log to stderr in the format and from the level of the settings."""
-    handler = TurnHandler(sys.stderr)
+    handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if settings.log_format == "json" else TextFormatter(_TEXT))
     logging.basicConfig(handlers=[handler], level=settings.log_level.upper(), force=True)
-
-
-class GunicornLogger(Logger):  # type: ignore[misc]
-    """Sends gunicorn's lines to the service's log."""
-
-    def setup(self, cfg: Any) -> None:
-        """Configure all logging; gunicorn calls this at the start and at each reload."""
-        self.cfg = cfg
-        configure(Settings.from_environ(os.environ))
-        for logger in (self.error_log, self.access_log):
-            logger.propagate = True

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from time import sleep
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import cv2
 import numpy as np
@@ -27,11 +27,9 @@ from prometheus_client.registry import Collector
 
 from service import __version__
 from service.contract import CONTRACT_VERSION, IMAGE_SIDE, LABELS
+from service.http.logs import Notes
 from service.inference.engine import Images, Probabilities
 from service.inference.store import REJECTIONS, Serving
-
-if TYPE_CHECKING:  # it imports gunicorn, which commands do without
-    from service.http.logs import Notes
 
 STAGES = ("decode", "canonical", "inference", "total")
 METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"))
@@ -59,7 +57,7 @@ class Metrics(Collector):
         counter, gauge, histogram = self._counter, self._gauge, self._histogram
         self._requests = counter("requests", "Requests answered.", "route", "method", "status")
         self.in_flight = gauge("requests_in_flight", "Requests being answered now, including this scrape.")
-        self._errors = counter("refusals", "Errors answered, including those inside a batch.", "code")
+        self.errors = counter("refusals", "Errors answered, including those inside a batch.", "code")
         stages = histogram(
             "stage_seconds",
             "Time of each stage: decode and canonical of a picture, inference of a batch, total of a request.",
@@ -73,9 +71,9 @@ class Metrics(Collector):
         self._ink = histogram("ink_ratio", "Share of the 28x28 pixels that have ink.", _SHARES)
         predictions = counter("predictions", "Predictions.", "digit", "certain")
         self._predictions = [[predictions.labels(label, word) for word in ("false", "true")] for label in LABELS]
-        self._corrections = counter("corrections", "Corrections kept.", "answered", "corrected")
+        self.corrections = counter("corrections", "Corrections kept.", "answered", "corrected")
         numbers = histogram("number_digits", "Digits of the numbers read.", _NUMBER_DIGITS, "certain")
-        self._numbers = [numbers.labels(word) for word in ("false", "true")]
+        self.numbers = [numbers.labels(word) for word in ("false", "true")]
         self._confidence = histogram("confidence_ratio", "Probability of the digit answered.", _CONFIDENCES)
         about = "1 for the model that serves; two while the workers switch to a new one."
         self._model_info = gauge("model_info", about, "name", "version", "provider", "file", mode="livemax")
@@ -105,18 +103,15 @@ class Metrics(Collector):
     def _histogram(self, name: str, text: str, bounds: Sequence[float], *labels: str) -> Histogram:
         return Histogram(f"digits_{name}", text, labels, registry=self._own, buckets=bounds)
 
-    def answered(self, notes: "Notes") -> None:
+    def answered(self, notes: Notes) -> None:
         """Count an answer by route rule, not by path: each label value is a time series."""
         self.in_flight.dec()
         method = notes.method if notes.method in METHODS else "other"
         self._requests.labels(notes.route, method, str(notes.status)).inc()
         if notes.code:
-            self.error(notes.code)
+            self.errors.labels(notes.code).inc()
         if notes.pictures:
             self.seconds["total"].observe(notes.seconds)
-
-    def error(self, code: str) -> None:
-        self._errors.labels(code).inc()
 
     def read(self, side: int, decode_seconds: float, canonical_seconds: float) -> None:
         """Count a picture by its longer side in pixels and the time of its stages."""
@@ -140,9 +135,6 @@ class Metrics(Collector):
         self._batch.observe(count)
         self._last.set_to_current_time()
 
-    def number(self, digits: int, *, certain: bool) -> None:
-        self._numbers[certain].observe(digits)
-
     def predicted(self, images: Images, probabilities: Probabilities, certain_from: float) -> None:
         """Count predictions, uint8 [N, 28, 28] to float32 [N, 10], N at least 1."""
         self._answers.append((images, probabilities, np.full(len(images), certain_from)))
@@ -156,10 +148,6 @@ class Metrics(Collector):
         for kind, count in enumerate(np.bincount(kinds).tolist()):
             if count:
                 self._predictions[kind // 2][kind % 2].inc(count)
-
-    def corrected(self, answered: int, corrected: int) -> None:
-        """Count a correction by the digit that the model answered and the correct one."""
-        self._corrections.labels(LABELS[answered], LABELS[corrected]).inc()
 
     def model(self, serving: Serving | str) -> None:
         """Count a version that serves from now on, or the error code of a rejected one."""

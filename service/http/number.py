@@ -5,11 +5,9 @@ from typing import cast
 
 from service.errors import NoDigit, TooManyDigits
 from service.http import predict
-from service.http.answering import Digits, Question, Request, Response, to_json
+from service.http.answering import Question, Request, Response, Run, to_json
 from service.http.metrics import Metrics
 from service.http.predict import Options, model_of, prediction
-from service.inference.engine import Images, Probabilities
-from service.inference.store import Serving
 from service.preprocessing.formats import Still
 from service.preprocessing.illumination import Grey
 from service.preprocessing.numbers.candidates import MANY, MOST_DIGITS
@@ -34,14 +32,14 @@ class NumberQuestion(Question):
         self.images = self._segmented.images
         return self.images
 
-    def answer(self, model: Serving, digits: Digits, probabilities: Probabilities) -> Response:  # noqa: ARG002
+    def answer(self, run: Run) -> Response:
         """Return the number, its digits with their boxes, [x, y, width, height] in pixels of the upright picture.
 
         Raises:
             NoDigit, TooManyDigits: the number has no digits, or too many.
         """
         segmented = cast(Segmented, self._segmented)  # without it the request has ended
-        number = self._number = read_number(segmented.rows, probabilities)
+        number = self._number = read_number(segmented.rows, run.probabilities)
         if not number.digits:
             raise NoDigit(NONE)
         if len(number.digits) > MOST_DIGITS:
@@ -50,21 +48,21 @@ class NumberQuestion(Question):
             "number": "".join(number.lines),
             "certain": number.certain,
             "digits": [
-                prediction(probabilities[digit.image], segmented.images[digit.image], model.manifest, self.options)
+                prediction(run.probabilities[digit.image], run.images[digit.image], run.manifest, self.options)
                 | {"box": segmented.in_picture(digit.box)}
                 for digit in number.digits
             ],
             "lines": number.lines,
             "skipped": [{"box": segmented.in_picture(box)} for box in number.skipped],
         }
-        return Response(to_json(fields | model_of(model.manifest)))
+        return Response(to_json(fields | model_of(run.manifest)))
 
-    def count(self, metrics: Metrics, certain_from: float, images: Images, probabilities: Probabilities) -> None:
+    def count(self, metrics: Metrics, run: Run) -> None:
         """Count the number, and its digits as predictions."""
         if self._number is not None:
             chosen = [digit.image for digit in self._number.digits]
-            metrics.predicted(images[chosen], probabilities[chosen], certain_from)
-            metrics.number(len(chosen), certain=self._number.certain)
+            metrics.predicted(run.images[chosen], run.probabilities[chosen], run.manifest.certain_from)
+            metrics.numbers[self._number.certain].observe(len(chosen))
 
 
 def read(request: Request, settings: Settings) -> NumberQuestion:

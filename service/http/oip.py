@@ -4,6 +4,7 @@ Statistics: triton-inference-server/server, docs/protocol/extension_statistics.m
 """
 
 import re
+from collections import defaultdict
 from typing import Any
 
 import msgspec
@@ -95,32 +96,26 @@ def _statistics(metrics: Metrics, manifest: Manifest) -> dict[str, Any]:
     `compute_infer` counts runs, which requests share, and `compute_input` preprocessed pictures; `queue` is the rest of
     the requests' time. The time of failed requests is not known.
     """
-    samples = [sample for family in metrics.collect() for sample in family.samples]
-
-    def total(name: str, **labels: str) -> float:
-        return sum(found.value for found in samples if found.name == name and labels.items() <= found.labels.items())
+    total: defaultdict[str, float] = defaultdict(float)
+    for name, labels, value in (sample[:3] for family in metrics.collect() for sample in family.samples):
+        total[name + labels.get("stage", "")] += value
+        if "route" in labels and _PREDICTIONS.fullmatch(labels["route"]) and labels["status"] >= "400":
+            total["failed"] += value
 
     def stage(*names: str) -> dict[str, int]:
-        seconds = sum(total("digits_stage_seconds_sum", stage=name) for name in names)
-        return _duration(total("digits_stage_seconds_count", stage=names[0]), seconds)
+        seconds = sum(total["digits_stage_seconds_sum" + name] for name in names)
+        return _duration(total["digits_stage_seconds_count" + names[0]], seconds)
 
-    failed = sum(
-        found.value
-        for found in samples
-        if found.name == "digits_requests_total"
-        and _PREDICTIONS.fullmatch(found.labels["route"])
-        and found.labels["status"] >= "400"
-    )
     success, made, ran = stage("total"), stage("decode", "canonical"), stage("inference")
     return {
         "name": manifest.name,
         "version": manifest.version,
-        "last_inference": int(1000 * total("digits_last_run_timestamp_seconds")),
-        "inference_count": int(total("digits_batch_pictures_sum")),
-        "execution_count": int(total("digits_batch_pictures_count")),
+        "last_inference": int(1000 * total["digits_last_run_timestamp_seconds"]),
+        "inference_count": int(total["digits_batch_pictures_sum"]),
+        "execution_count": int(total["digits_batch_pictures_count"]),
         "inference_stats": {
             "success": success,
-            "fail": _duration(failed),
+            "fail": _duration(total["failed"]),
             "queue": {"count": success["count"], "ns": max(0, success["ns"] - made["ns"] - ran["ns"])},
             "compute_input": made,
             "compute_infer": ran,

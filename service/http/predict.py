@@ -18,10 +18,10 @@ from multipart import MultipartError, MultipartParser, MultipartPart, ParserLimi
 from service.contract import LABELS, Manifest
 from service.errors import MalformedRequest, RequestError, TooLarge, UnsupportedMediaType, first_line
 from service.http.answering import (
-    Digits,
     Question,
     Request,
     Response,
+    Run,
     at_most,
     attempt,
     check_names,
@@ -31,7 +31,6 @@ from service.http.answering import (
     to_json,
 )
 from service.inference.engine import Probabilities
-from service.inference.store import Serving
 from service.settings import Settings
 
 FIELD, LIST = "image", "images"
@@ -76,10 +75,10 @@ class Options(NamedTuple):
 class One(Question):
     options: Options
 
-    def answer(self, model: Serving, digits: Digits, probabilities: Probabilities) -> Response:
+    def answer(self, run: Run) -> Response:
         """Return the digit, its probabilities and the model that answered."""
-        [digit], [row] = digits, probabilities
-        return Response(to_json(prediction(row, digit, model.manifest, self.options) | model_of(model.manifest)))
+        [digit], [row] = run.digits, run.probabilities
+        return Response(to_json(prediction(row, digit, run.manifest, self.options) | model_of(run.manifest)))
 
 
 @dataclass
@@ -87,16 +86,16 @@ class Many(Question):
     options: Options
     keeps_errors = True
 
-    def answer(self, model: Serving, digits: Digits, probabilities: Probabilities) -> Response:
+    def answer(self, run: Run) -> Response:
         """Return a digit or an error for each picture, in their order."""
-        rows = iter(probabilities)
+        rows = iter(run.probabilities)
         predictions = [
             described(digit)
             if isinstance(digit, RequestError)
-            else prediction(next(rows), digit, model.manifest, self.options)
-            for digit in digits
+            else prediction(next(rows), digit, run.manifest, self.options)
+            for digit in run.digits
         ]
-        return Response(to_json({"predictions": predictions} | model_of(model.manifest)))
+        return Response(to_json({"predictions": predictions} | model_of(run.manifest)))
 
 
 def read(request: Request, settings: Settings) -> One:  # noqa: ARG001

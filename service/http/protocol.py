@@ -13,15 +13,7 @@ from typing import Any
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from service.errors import (
-    DigitsError,
-    HeadersTooLarge,
-    MalformedRequest,
-    SlowRequest,
-    TooBusy,
-    UnsupportedTransferCoding,
-    UriTooLong,
-)
+from service import errors
 from service.http.answering import body_too_large
 
 HEAD_SECONDS = 10.0  # for a head to arrive in full
@@ -32,7 +24,7 @@ _MOST_HELD = 8  # times the largest body: what unfinished bodies of a worker may
 _MOST_DROPPED = 4  # times the largest body: what a rejected client may still send
 _MOST_PIECES, _LEAST_PIECE = 16 << 10, 64  # a body of more pieces must have this many bytes a piece
 _MOST_HEADERS, _MOST_HEADER = 100, 8190  # a head's, and bytes of one
-_LARGE_CHUNK = re.compile(rb"\r\n([0-9a-fA-F]{6,16})[;\r]")  # the size that a chunk claims to have
+_CHUNK_HEAD, _MOST_CHUNK_HEAD = re.compile(rb"(?:\A|\n)([0-9a-fA-F]+)(?:;[^\r\n]*)?\r\n\Z"), 256  # bytes
 _TOO_LARGE = "The request has too many headers, or too large ones: send fewer."
 
 
@@ -69,7 +61,7 @@ class Protocol(HttpToolsProtocol):
     head = 0  # bytes of the head that is arriving
     pieces = held = 0  # of the body that is arriving: its pieces and bytes
     in_head = True
-    chunked = False  # the body that is arriving
+    chunk = -1  # bytes of the body before the chunk that is arriving
     failed = False  # nothing more is parsed
     dropped = 0  # bytes that a rejected client has still sent
 
@@ -102,10 +94,10 @@ class Protocol(HttpToolsProtocol):
         super().data_received(data)
         if self.failed or self.transport.is_closing():
             return
-        if self.chunked and any(int(size, 16) > self._settings.max_upload_bytes for size in _LARGE_CHUNK.findall(data)):
+        if self._claimed(data) > self._settings.max_upload_bytes:
             self.fail(body_too_large(self._settings))
         elif self.head > _MOST_HEAD:
-            self.fail(HeadersTooLarge(_TOO_LARGE))
+            self.fail(errors.HeadersTooLarge(_TOO_LARGE))
         elif self.head and not began:
             self._expect(HEAD_SECONDS)
 
@@ -113,11 +105,11 @@ class Protocol(HttpToolsProtocol):
         """Keep answering a client that has closed its sending side; an incomplete request is an error."""
         if self.cycle and not self.cycle.response_complete:
             if self.cycle.more_body:
-                self.fail(MalformedRequest("The body ends early: send all of it."))
+                self.fail(errors.MalformedRequest("The body ends early: send all of it."))
             self._leave()
             return True
         if self.head and not self.failed:
-            self.fail(MalformedRequest("The request ends early: send all of it."))
+            self.fail(errors.MalformedRequest("The request ends early: send all of it."))
             return True
         return False
 
@@ -128,14 +120,14 @@ class Protocol(HttpToolsProtocol):
     def on_url(self, url: bytes) -> None:
         super().on_url(url)
         if len(self.url) > _MOST_URI:
-            raise UriTooLong("The address is too long: shorten it.")
+            raise errors.UriTooLong("The address is too long: shorten it.")
 
     def on_header(self, name: bytes, value: bytes) -> None:
         super().on_header(name, value)
         if len(self.headers) > _MOST_HEADERS or len(name) + len(value) > _MOST_HEADER:
-            raise HeadersTooLarge(_TOO_LARGE)
+            raise errors.HeadersTooLarge(_TOO_LARGE)
         if name.lower() == b"host" and any(other == b"host" for other, _ in self.headers[:-1]):
-            raise MalformedRequest("The request has two `Host` headers: send one.")
+            raise errors.MalformedRequest("The request has two `Host` headers: send one.")
 
     def on_body(self, body: bytes) -> None:
         """Add a piece of the body, within the limits. Very many tiny chunks would block the loop."""
@@ -143,19 +135,30 @@ class Protocol(HttpToolsProtocol):
         self.held += len(body)
         self._server.held += len(body)
         if self.pieces > _MOST_PIECES and self.held < _LEAST_PIECE * self.pieces:
-            raise MalformedRequest("The body has too many tiny chunks: send larger ones.")
+            raise errors.MalformedRequest("The body has too many tiny chunks: send larger ones.")
         if self.cycle.response_started:  # what a rejected client still sends
             self._release()
         elif self.held > self._settings.max_upload_bytes:
             raise body_too_large(self._settings)
         elif self._server.held > _MOST_HELD * self._settings.max_upload_bytes:
-            raise TooBusy("Too much is being sent at once: try again after `Retry-After` seconds.")
+            raise errors.TooBusy("Too much is being sent at once: try again after `Retry-After` seconds.")
         else:
             self.cycle.body += body
 
+    def on_chunk_header(self) -> None:
+        self.chunk = self.held
+
+    def on_chunk_complete(self) -> None:
+        self.chunk = -1
+
+    def _claimed(self, data: bytes) -> int:
+        """Return the size that the chunk at the end of `data` claims, 0 if its head is not in it."""
+        end = len(data) - self.held + self.chunk
+        head = _CHUNK_HEAD.search(data, max(0, end - _MOST_CHUNK_HEAD), max(0, end)) if self.chunk >= 0 else None
+        return int(head[1], 16) if head else 0
+
     def on_headers_complete(self) -> None:
         self.in_head, self.head, self.pieces = False, 0, 0
-        self.chunked = any(name == b"transfer-encoding" for name, _ in self.headers)
         self.scope["state"]["received"] = perf_counter()
         self._expect(self._settings.request_seconds)
         super().on_headers_complete()
@@ -163,7 +166,7 @@ class Protocol(HttpToolsProtocol):
             self.cycle.keep_alive = False
 
     def on_message_complete(self) -> None:
-        self.in_head, self.chunked, self.deadline = True, False, float("inf")
+        self.in_head, self.deadline = True, float("inf")
         self._release()
         super().on_message_complete()
 
@@ -171,15 +174,17 @@ class Protocol(HttpToolsProtocol):
         """Answer what the parser rejected; uvicorn calls this while it handles the exception."""
         error: BaseException | None = sys.exc_info()[1]
         cause = error.__context__ if error else None
-        if isinstance(cause, DigitsError):
+        if isinstance(cause, errors.DigitsError):
             self.fail(cause)
         elif any(name == b"transfer-encoding" and b"chunked" not in value.lower() for name, value in self.headers):
-            self.fail(UnsupportedTransferCoding("Only `Transfer-Encoding: chunked` is supported: use it, or none."))
+            self.fail(
+                errors.UnsupportedTransferCoding("Only `Transfer-Encoding: chunked` is supported: use it, or none.")
+            )
         else:
             why = str(error or msg).rstrip(".")
-            self.fail(MalformedRequest(f"The request is not well-formed HTTP/1.1 ({why}): correct it."))
+            self.fail(errors.MalformedRequest(f"The request is not well-formed HTTP/1.1 ({why}): correct it."))
 
-    def fail(self, error: DigitsError) -> None:
+    def fail(self, error: errors.DigitsError) -> None:
         """Answer the arriving request with an error and close the connection."""
         self.failed, self.deadline = True, float("inf")
         self._release()
@@ -229,7 +234,7 @@ class Protocol(HttpToolsProtocol):
         elif now > self.deadline:
             self.deadline = float("inf")
             if self.head or not self.in_head:
-                self.fail(SlowRequest("The request took too long to arrive: send it again."))
+                self.fail(errors.SlowRequest("The request took too long to arrive: send it again."))
             elif self.transport.get_write_buffer_size():
                 self.transport.abort()  # the client has not read its answer
             else:
@@ -238,7 +243,7 @@ class Protocol(HttpToolsProtocol):
     def _release(self) -> None:
         """Stop counting the bytes of the body: it is complete, or dropped."""
         self._server.held -= self.held
-        self.held = 0
+        self.held, self.chunk = 0, -1
 
     def _leave(self) -> None:
         if self.cycle and not self.cycle.response_complete:

@@ -18,10 +18,9 @@ import numpy.typing as npt
 
 from service.contract import IMAGE_SIDE, INPUT_NAME, LABELS, OUTPUT_NAME
 from service.errors import MalformedRequest
-from service.http.answering import JSON, Digits, Question, Request, Response, at_most, attempt, decoded, shown, to_json
+from service.http.answering import JSON, Question, Request, Response, Run, at_most, attempt, decoded, shown, to_json
 from service.http.predict import picture_in
 from service.inference.engine import Images, Probabilities
-from service.inference.store import Serving
 from service.settings import Settings
 
 JSON_LENGTH = "Inference-Header-Content-Length"  # the header that says where the binary data begins
@@ -97,10 +96,10 @@ class Inference(Question):
     classes: int
     list_name = INPUT_NAME
 
-    def answer(self, model: Serving, digits: Digits, probabilities: Probabilities) -> Response:  # noqa: ARG002
+    def answer(self, run: Run) -> Response:
         """Return the output tensor; binary data follows the JSON."""
-        output, raw = written(probabilities, binary=self.binary, classes=self.classes)
-        answer: dict[str, Any] = {"model_name": model.manifest.name, "model_version": model.manifest.version}
+        output, raw = written(run.probabilities, binary=self.binary, classes=self.classes)
+        answer: dict[str, Any] = {"model_name": run.manifest.name, "model_version": run.manifest.version}
         if self.id is not None:
             answer["id"] = self.id
         text = to_json(answer | {"outputs": [output]})
@@ -120,7 +119,7 @@ def read(request: Request, settings: Settings) -> Inference:
     elements = _elements(tensor, binary)
     binary_wanted, classes = message.wanted
     if tensor.datatype == BYTES:
-        return Inference([attempt(_picture, each) for each in elements], message.id, binary_wanted, classes)
+        return Inference(elements, message.id, binary_wanted, classes)
     images = levels(elements).reshape(tensor.shape)
     return Inference([], message.id, binary_wanted, classes, images=images)
 
@@ -198,16 +197,11 @@ def _of_json(tensor: Input, data: list[Any]) -> Any:
         )
     elements = array.ravel().tolist()
     if tensor.datatype == BYTES:
-        return elements
+        return [attempt(picture_in, element) for element in elements]
     whole = np.dtype(DTYPES[tensor.datatype]).kind in "ui"
     if not set(map(type, elements)) <= ({int} if whole else {int, float}):
         raise MalformedRequest(f"`data` has elements that are not numbers of its datatype: {TAKEN}.")
     return np.clip(array, -1, 256).astype(np.int64 if whole else np.float64)  # what is out of range stays so
-
-
-def _picture(element: Any) -> bytes:
-    """Return an element of a BYTES tensor; in JSON it is base64."""
-    return element if isinstance(element, bytes) else picture_in(element)
 
 
 def levels(values: npt.NDArray[Any]) -> Images:

@@ -14,10 +14,8 @@ from flask.typing import ResponseReturnValue
 from service.contract import IMAGE_SIDE
 from service.errors import MalformedRequest
 from service.http import oip, tensors
-from service.http.answering import Digits, Question, Request, Response, at_most, attempt, decoded, service, to_json
+from service.http.answering import Question, Request, Response, Run, at_most, attempt, decoded, service, to_json
 from service.http.predict import Options, picture_in, prediction
-from service.inference.engine import Probabilities
-from service.inference.store import Serving
 from service.settings import Settings
 
 blueprint = Blueprint("v1", __name__, url_prefix="/v1")
@@ -42,8 +40,8 @@ class Message(msgspec.Struct):
 class Instances(Question):
     list_name = "instances"
 
-    def answer(self, model: Serving, digits: Digits, probabilities: Probabilities) -> Response:  # noqa: ARG002
-        rows = [prediction(row, None, model.manifest, Options()) for row in probabilities]
+    def answer(self, run: Run) -> Response:
+        rows = [prediction(row, None, run.manifest, Options()) for row in run.probabilities]
         return Response(to_json({"predictions": rows}))
 
 

@@ -9,11 +9,15 @@ import socket
 from collections.abc import Sequence
 from contextlib import suppress
 from types import FrameType
+from typing import Any
 
 import uvicorn
+from gunicorn.glogging import Logger
 from uvicorn_worker import UvicornWorker
 
+from service.http import logs
 from service.http.protocol import Protocol
+from service.settings import Settings
 
 _YIELD_SECONDS = 0.002  # for a worker with fewer connections to take one
 _TICK_SECONDS = 0.5  # how often deadlines are looked at
@@ -118,6 +122,17 @@ class Server(uvicorn.Server):
         if sig != signal.SIGTERM:
             os._exit(0)
         super().handle_exit(sig, frame)
+
+
+class GunicornLogger(Logger):  # type: ignore[misc]
+    """Sends gunicorn's lines to the service's log."""
+
+    def setup(self, cfg: Any) -> None:
+        """Configure all logging; gunicorn calls this at the start and at each reload."""
+        self.cfg = cfg
+        logs.configure(Settings.from_environ(os.environ))
+        for logger in (self.error_log, self.access_log):
+            logger.propagate = True
 
 
 class Worker(UvicornWorker):  # type: ignore[misc]

@@ -152,19 +152,17 @@ def open_version(
     manifest: Manifest,
     *,
     provider: Literal["auto", "cpu", "cuda"],
-    threads: int = 1,
-    gpu_memory_mb: int = 1024,
     max_batch: int = 1,
+    **options: int,
 ) -> Engine:
     """Open the graph of a published version for the provider, and test it; raise ModelError if it cannot serve.
 
     CUDA runs float32, and is warmed up for batches of up to `max_batch`; a CPU runs int8 if the version has it. `auto`
-    uses CUDA if it works, and logs why if not.
+    uses CUDA if it works, and logs why if not. `options` are those of `Engine.open`.
     """
 
     def opened(provider: Provider, file: str) -> Engine:
-        model = manifest.read_file(directory, file)
-        engine = Engine.open(model, provider=provider, threads=threads, gpu_memory_mb=gpu_memory_mb, file=file)
+        engine = Engine.open(manifest.read_file(directory, file), provider=provider, file=file, **options)
         if provider == "cuda":
             engine.warm_up(max_batch)
         engine.self_test(manifest)

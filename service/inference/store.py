@@ -115,7 +115,7 @@ class ModelStore:
             try:
                 yield replace(version, model=self._open(directory), bytes=size)
             except Exception as error:
-                yield replace(version, reason=self._without_paths(_why(error)), bytes=size)
+                yield replace(version, reason=self._without_paths(_message(error)), bytes=size)
 
     def refresh(self) -> None:
         """Let the newest version that works serve. Never raises.
@@ -168,18 +168,12 @@ class ModelStore:
         manifest = Manifest.read(directory)
         manifest.check_place(directory)
         settings = self._settings
-        engine = open_version(
-            directory,
-            manifest,
-            provider=settings.provider,
-            threads=settings.intra_op_threads,
-            gpu_memory_mb=settings.gpu_memory_mb,
-            max_batch=settings.max_batch,
-        )
-        return Serving(engine, manifest)
+        options = {"threads": settings.intra_op_threads, "gpu_memory_mb": settings.gpu_memory_mb}
+        opened = open_version(directory, manifest, provider=settings.provider, max_batch=settings.max_batch, **options)
+        return Serving(opened, manifest)
 
     def _reject(self, number: int, stamp: Stamp, error: Exception) -> None:
-        why, before = _why(error), self._rejected.get(number)
+        why, before = _message(error), self._rejected.get(number)
         until = time.monotonic() + _RETRY_SECONDS if _may_pass(error) else float("inf")
         rejection = _Rejection(stamp, self._without_paths(why), until)
         self._rejected = {**self._rejected, number: rejection}  # a copy, because requests read it meanwhile
@@ -193,7 +187,7 @@ class ModelStore:
         return _FOLDERS.sub("", text.replace(str(self._directory), self._directory.name))
 
 
-def _why(error: Exception) -> str:
+def _message(error: Exception) -> str:
     return str(error) if isinstance(error, ModelError) else f"{type(error).__name__}: {error}"
 
 

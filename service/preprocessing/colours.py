@@ -14,15 +14,25 @@ _RIM_OF_STROKES = 0.3  # of what is visible; cut-out paper has a smaller share o
 _PROBE_SIDE = 256  # a picture this large shows what lies at the edge of its transparency, and how its colours differ
 _WHITES = 0xFF, 0x3FF, 0xFFF, 0x3FFF, 0xFFFF
 _CLEAR = 160  # grey levels between the darkest and the lightest pixel: no need to look at the colours
-_FAINT, _BOLDER = 48, 2.5  # a channel is taken for itself where the luma hides the ink and it shows that much more
+_FAINT, _BOLDER = 48, 2.5  # a mixture is taken where the luma hides the ink and it shows that much more
 _LIGHT_RADIUS = 16  # pixels of the probe; what changes more slowly is light
+
+Mixture = tuple[int, int, int, int]  # of red, green, blue, and levels added
+_MIXTURES: tuple[Mixture, ...] = (
+    (1, 0, 0, 0),
+    (0, 1, 0, 0),
+    (0, 0, 1, 0),
+    (1, -1, 0, 128),
+    (1, 0, -1, 128),
+    (0, 1, -1, 128),
+)
 
 
 class Look(NamedTuple):
     """What is decided once for a picture, and then done to each band of it."""
 
     background: int = OPAQUE  # under transparent pixels
-    channel: str | None = None  # of RGB; None is the luma (ITU-R BT.601)
+    mixture: Mixture | None = None  # None is the luma (ITU-R BT.601)
     white: int = 0xFFFF  # of the levels of 16 bits
 
 
@@ -37,8 +47,8 @@ def grey_levels(image: Image.Image, look: Look) -> Image.Image:
     """Return a picture, or a band of it, in grey levels, composited on the background that the look says."""
     if image.mode == "L" and "transparency" not in image.info:
         return image
-    if look.channel:
-        return image.convert("RGB").getchannel(look.channel)
+    if look.mixture:
+        return image.convert("RGB").convert("L", look.mixture)
     luma, alpha = _layers(image, look.white)
     if alpha is None or alpha.getextrema()[0] == OPAQUE:
         return luma
@@ -67,7 +77,7 @@ def _layers_of_16_bits(image: Image.Image, white: int) -> _Layers:
 
 
 def look_at(image: Image.Image) -> Look:
-    """Decide on the background of a picture with transparency, and on the channel of one without."""
+    """Decide on the background of a picture with transparency, and on the mixture of colours of one without."""
     if image.mode == "L" and not image.info:
         return Look()
     white = _white(image) if image.mode.startswith("I") else 0xFFFF
@@ -76,7 +86,7 @@ def look_at(image: Image.Image) -> Look:
     if image.mode.startswith("I"):
         return Look(white=white)
     if image.mode in ("RGB", "P", "CMYK", "YCbCr"):
-        return Look(channel=_telling_channel(probe(image)))
+        return Look(mixture=_telling_mixture(probe(image)))
     return Look()
 
 
@@ -126,13 +136,14 @@ def _beside(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
     return padded[:-2, 1:-1] | padded[2:, 1:-1] | padded[1:-1, :-2] | padded[1:-1, 2:]
 
 
-def _telling_channel(image: Image.Image) -> str | None:
-    """Return the channel of RGB in which ink shows that the luma hides (yellow on white), None where the luma does."""
+def _telling_mixture(image: Image.Image) -> Mixture | None:
+    """Return the channel, or difference of two, in which ink shows that the luma hides; None where the luma does."""
     luma = _layers(image).luma
     if not hides_ink(luma):
         return None
-    found = {name: _contrast(channel) for name, channel in zip("RGB", image.convert("RGB").split(), strict=True)}
-    boldest = max(found, key=lambda name: found[name])
+    colours = image.convert("RGB")
+    found = {mixture: _contrast(colours.convert("L", mixture)) for mixture in _MIXTURES}
+    boldest = max(found, key=lambda mixture: found[mixture])
     return boldest if found[boldest] >= max(_FAINT, _BOLDER * _contrast(luma)) else None
 
 

@@ -48,7 +48,7 @@ def decode(content: bytes | Still, *, max_pixels: int) -> Grey:
     """Return the first frame of an encoded picture as grey levels, uint8 [height, width], 0 = black, upright.
 
     Reads PNG, JPEG, GIF, BMP, WebP, HEIC, AVIF and TIFF of every colour mode. 16 bits are scaled to 8; transparency is
-    composited on the background on which the ink stays visible; where colour alone tells ink from paper, the channel
+    composited on the background on which the ink stays visible; where colour alone tells ink from paper, the mixture
     that shows it is taken; the EXIF orientation is applied. A large picture comes back reduced by a whole factor, with
     at least `ENOUGH` pixels on its longer side.
 

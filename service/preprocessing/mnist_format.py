@@ -22,6 +22,7 @@ from service.contract import IMAGE_SIDE
 from service.errors import NoDigit, SeveralDigits
 from service.preprocessing.binarize import bitmap_ink, to_ink
 from service.preprocessing.bitmap import LEAST_SIDE, is_noise, unmagnified, without_bars
+from service.preprocessing.box import Box
 from service.preprocessing.clear import find_clear
 from service.preprocessing.illumination import (
     SHORTEST_SIDE,
@@ -45,6 +46,7 @@ CENTRE = 14
 _SEVERAL = "The picture shows several figures: send one digit at a time, or all of them to POST /predict/number."
 _BITMAP = 40  # pixels: so small a picture holds one digit and nothing else
 _ENCLOSING = 4  # times as much counts what has the other reading's figure between its strokes
+_WITHIN = 0.6  # of the figure's bounds is within those of the sheet that it is on
 _NOISE = 4.5  # median absolute deviations; three standard deviations of Gaussian noise
 _MNIST_INK = 240  # the whitest pixel of a digit of MNIST is never below 253
 _STROKE_WIDTHS = 0.16, 0.08, 0.34  # of the working copy: the widest stroke of each reading in uneven light
@@ -151,14 +153,18 @@ def _found(grey: Grey) -> Figure | None:
     scaled = working_copy(grey)
     if min(scaled.shape) < LEAST_SIDE:
         return None
-    anywhere = _best(grey, scaled, _border(scaled))
-    if anywhere is not None and anywhere.sure and not anywhere.several:
-        return anywhere
     sheet = find_sheet(scaled)
-    if sheet is None:
+    anywhere = _best(grey, scaled, _border(scaled))
+    if sheet is None or (anywhere is not None and anywhere.sure and not anywhere.several and _lies_on(sheet, anywhere)):
         return anywhere
     best = _best(*_sheet(grey, sheet))
     return best if best is None or best.apart else _better(best, anywhere)
+
+
+def _lies_on(sheet: Mask, figure: Figure) -> bool:
+    """Tell whether a figure is within the bounds of a sheet, and not the sheet itself."""
+    bounds = Box(*cv2.boundingRect(sheet))
+    return figure.box.area < bounds.area and bounds.common_area(figure.box) > _WITHIN * figure.box.area
 
 
 def _better(one: Figure | None, other: Figure | None) -> Figure | None:

@@ -107,7 +107,8 @@ def is_panel(member: Mask, full: float = _FULL) -> bool:
     """
     outlines, _ = cv2.findContours(member, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     outline = max(outlines, key=cv2.contourArea)
-    if is_bar(outline) or cv2.countNonZero(member) < full * cv2.contourArea(outline):
+    _, _, width, height = cv2.boundingRect(outline)
+    if (is_bar(outline) and height > width) or cv2.countNonZero(member) < full * cv2.contourArea(outline):
         return False
     return is_polygon(outline, _NOTCHED)
 

@@ -12,7 +12,8 @@ _RUN = 0.1  # of the picture: so long runs a line straight on
 _SLOPES = np.linspace(-0.3, 0.3, 13)  # of the lines; one that is 1:17 off still holds long runs
 _CLEARLY = 1.4  # times the energy of level rows has a slope at which there are lines
 _THICKEST = 0.03, 0.045  # of the picture; where nothing so thin is found, the lines near a large digit
-_WHOLE, _LONG, _SHORT = 0.97, 0.5, 0.15  # of the picture: from border to border; one of many; its end at a border
+_WHOLE, _NEARLY = 0.97, 0.8  # of the picture: from border to border; in a picture taken askew, one end may be lost
+_LONG, _SHORT = 0.5, 0.15  # of the picture: one of many; its end at a border
 _MANY = 3
 _COVERED = 0.5  # of a line's length at least has thin traces
 _FAINT = 0.7  # of the ink's darkness: what is clearly darker than such a line is ink on it
@@ -96,6 +97,8 @@ def _level_lines(traces: Mask, drop: npt.NDArray[np.float64], height: int) -> _L
         lines[0] = False
         long = lines & (lengths >= _LONG * width)
         whole = long & starts & ends
+        if np.ptp(drop):
+            whole |= lines & (starts | ends) & (lengths >= _NEARLY * width)
         # What reaches no border may be the foot of a 2; between the two sides of a box that would make three lines.
         if np.count_nonzero(long & (starts | ends)) >= _MANY:
             whole |= long | (lines & (starts | ends) & (lengths >= _SHORT * width))

@@ -1,7 +1,6 @@
 """Ink -> the one figure in the picture: which strokes belong together, and which are something else."""
 
 from dataclasses import dataclass, replace
-from functools import reduce
 
 import cv2
 import numpy as np
@@ -12,6 +11,7 @@ from service.preprocessing.binarize import Ink
 from service.preprocessing.box import Box
 from service.preprocessing.creases import only_folds
 from service.preprocessing.frames import without_frames
+from service.preprocessing.groups import Group, grouped, member_of, ranked, several, side_by_side, together
 from service.preprocessing.illumination import UNEVEN, Contrast, Floats, Labels, Mask, components, faint_share
 from service.preprocessing.page import is_panel
 from service.preprocessing.ruled_lines import without_lines
@@ -21,47 +21,23 @@ _CROWD, _CROWD_SHARE = 30, 0.25  # more pieces than this, and so little of the i
 FAINTEST = 0.12
 _SMALLEST = 0.04  # of the picture's longer side
 _SURE_SIZE = 0.07
+_APART = 0.85  # of a figure's longer side does not lie along the border
 _WIDEST = 3.0  # times its height: no digit is wider
 _SOLID, _BLOT, _STOUT = (
     0.55,
     0.75,
     0.36,
 )  # widest place of the strokes by the figure's longer side: no strokes; nor of a bitmap; beyond bold
-_FREE = 0.85  # of its longer side: so little of a figure lies along the border
-LOOSE = 0.5  # of its longer side: what lies so far along the border is no part of a figure away from it
-_SPECK = 1.5  # times its own length: no piece belongs to a figure that is further away
 _EDGED, _CUT, _BARELY = 0.8, 0.85, 0.6  # of the outline is an edge: surely strokes; cut off strokes; perhaps strokes
-_LEAST = 0.04  # of all ink: less is a speck, where there is room for one figure only
-_AS_HIGH, _AS_DARK, _BOTH = 0.75, 0.4, 0.9  # as the other one; of all ink: two digits in a bitmap
 _ALL = 0.95  # of the area within its outline: a panel in a bitmap is filled
 _INNER, _OUTER = 0.6, 1.1  # of the inner figure's bounds: so much is within the other's, which are larger
 _SAME = 0.9  # of the larger figure's bounds is within the other's
-_FLAT, _UPRIGHT = 1.8, 3.0  # times its height: no digit but the bar of a 5; times its width
 _GAP = 0.5  # how much less a gap between strokes counts
-OF_A_FOLD = 26  # grey levels: more contrast has ink
+OF_A_FOLD = 34  # grey levels: more contrast has ink
 _AROUND = 0.12  # of its longer side: the paper around a figure
 _WHOLE_STEP = 0.5  # of the ink's darkness: an edge with such a step is a clear one
 
 _UNREADABLE = "Nothing in the picture looks like strokes of a digit: send one digit on a plain background."
-
-
-@dataclass(frozen=True)
-class _Group:
-    """Strokes that lie together: the labels of their pieces, their bounds, their ink, their pixels on the rim."""
-
-    pieces: tuple[int, ...]
-    box: Box
-    ink: float
-    contact: int
-
-    @property
-    def free(self) -> float:
-        """The share of the longer side that does not lie along the rim."""
-        return max(0.0, 1 - self.contact / self.box.longer)
-
-    def joined(self, other: "_Group") -> "_Group":
-        box = self.box.around(other.box)
-        return _Group(self.pieces + other.pieces, box, self.ink + other.ink, self.contact + other.contact)
 
 
 @dataclass(frozen=True)
@@ -111,84 +87,21 @@ def find_figure(ink: Ink, contrast: Contrast, rim: Mask, *, widest: int | None =
     cores = np.bincount(label, ink.cores.ravel()[inked], count)
     contact = np.bincount(label, rim.ravel()[inked], count)
     pieces = [int(i) for i in np.argsort(-weights)[: _MOST_PIECES + 1] if i and cores[i]]
-    parts = [_Group((i,), Box(*map(int, boxes[i][:4])), float(weights[i]), int(contact[i])) for i in pieces]
-    groups = _together(parts) if alone else sorted(_grouped(parts), key=_rank, reverse=True)
+    parts = [Group((i,), Box(*map(int, boxes[i][:4])), float(weights[i]), int(contact[i])) for i in pieces]
+    groups = together(parts) if alone else ranked(grouped(parts), labels)
     share = groups[0].ink / weights[1:].sum() if groups else 0.0
     crowded = share < _CROWD_SHARE and count > _CROWD
     _check(groups, labels, crowded=crowded)
-    member = np.isin(labels, groups[0].pieces).astype(np.uint8)
+    member = member_of(groups[0], labels)
     edged = _edged(member, amount, contrast.steps / np.float32(ink.contrast), groups[0])
     if widest is not None and _between_strokes(member, contrast, groups[0].box):
         edged *= _GAP
     folds = not alone and ink.contrast < OF_A_FOLD and only_folds(member, rim)
     figure = _figure(groups, member, amount, edged, share, ink.contrast, widest, alone=alone, folds=folds)
-    return replace(figure, several=figure.several or (alone and _side_by_side(parts)))
+    return replace(figure, several=figure.several or (alone and side_by_side(parts)))
 
 
-def _together(groups: list[_Group]) -> list[_Group]:
-    """Join all but specks."""
-    ink = sum(group.ink for group in groups)
-    joined = [group for group in groups if group.ink > _LEAST * ink]
-    return [reduce(_Group.joined, joined)] if joined else []
-
-
-def _side_by_side(groups: list[_Group]) -> bool:
-    """Tell whether two pieces of a bitmap are digits of their own: as high, as dark, one beside the other."""
-    if len(groups) < 2:
-        return False
-    one, other = groups[:2]
-    if one.ink + other.ink < _BOTH * sum(group.ink for group in groups):
-        return False
-    across, _ = one.box.gaps(other.box)
-    heights, inks = sorted((one.box.height, other.box.height)), sorted((one.ink, other.ink))
-    return across > 0 and heights[0] > _AS_HIGH * heights[1] and inks[0] > _AS_DARK * inks[1]
-
-
-def _grouped(groups: list[_Group]) -> list[_Group]:
-    """Join what belongs together, until nothing more does."""
-    for i, group in enumerate(groups):
-        for j in range(i + 1, len(groups)):
-            if _belong(group, groups[j]):
-                joined = group.joined(groups[j])
-                return _grouped([*groups[:i], joined, *groups[i + 1 : j], *groups[j + 1 :]])
-    return groups
-
-
-def _belong(one: _Group, other: _Group) -> bool:
-    """Tell whether strokes are of one figure: a bar above a 5, the halves of an open 4, a broken line."""
-    if (one.contact == 0 and other.free < LOOSE) or (other.contact == 0 and one.free < LOOSE):
-        return False
-    large, small = (one.box, other.box) if one.box.longer >= other.box.longer else (other.box, one.box)
-    across, down = large.gaps(small)
-    gap = float(np.hypot(max(across, 0), max(down, 0)))
-    if small.longer > 0.3 * large.longer and _is_bar_of_5(large, small):
-        return gap <= 0.5 * large.longer
-    if small.longer < 0.45 * large.longer:
-        return gap <= min(0.15 * large.longer, _SPECK * small.longer)
-    if across > 0 and min(large.height, small.height) > 0.75 * large.longer:
-        return gap <= 0.03 * large.longer
-    if -across >= 0.25 * min(large.width, small.width):
-        return down <= 0.2 * large.longer
-    return gap <= 0.09 * large.longer
-
-
-def _is_bar_of_5(body: Box, stroke: Box) -> bool:
-    """Tell whether a flat stroke lies above the body of a 5, perhaps further to the right."""
-    above = stroke.bottom < body.top + 0.3 * body.height
-    flat = stroke.width > _FLAT * stroke.height
-    return flat and above and stroke.left > body.left and body.height > 0.7 * body.width
-
-
-def _rank(group: _Group) -> float:
-    """Return how likely a group is the figure: by its ink, less what lies along the rim, never a horizontal bar.
-
-    A long upright bar that the rim cuts off, as it does a pen or the edge of a table, hardly ever is.
-    """
-    flat = group.box.width > 7 * group.box.height
-    return group.ink * (group.free**2 + 0.001) * (0.02 if flat else 0.2 if _is_cut_off_bar(group) else 1)
-
-
-def _check(groups: list[_Group], labels: Labels, *, crowded: bool) -> None:
+def _check(groups: list[Group], labels: Labels, *, crowded: bool) -> None:
     if not groups or crowded:
         raise NoDigit(_UNREADABLE)
     box = groups[0].box
@@ -196,22 +109,7 @@ def _check(groups: list[_Group], labels: Labels, *, crowded: bool) -> None:
         raise NoDigit(_UNREADABLE)
 
 
-def _several(groups: list[_Group]) -> bool:
-    figure = groups[0]
-    rivals = (group for group in groups[1:] if group.free > _FREE and not _is_line(group))
-    return any(rival.box.longer >= 0.5 * figure.box.longer and rival.ink >= 0.25 * figure.ink for rival in rivals)
-
-
-def _is_line(group: _Group) -> bool:
-    """Tell whether a group is flat, or may be a piece of a margin's line."""
-    return group.box.width > _FLAT * group.box.height or _is_cut_off_bar(group)
-
-
-def _is_cut_off_bar(group: _Group) -> bool:
-    return group.contact > 0 and group.box.height > _UPRIGHT * group.box.width
-
-
-def _edged(member: Mask, amount: Floats, steps: Floats, group: _Group) -> float:
+def _edged(member: Mask, amount: Floats, steps: Floats, group: Group) -> float:
     """Return the share of the outline that is an edge in the picture: of ink all, of what the light made up less."""
     part = group.box.slices(3)
     inside, darkness = member[part], amount[part] * member[part]
@@ -234,7 +132,7 @@ def _between_strokes(member: Mask, contrast: Contrast, box: Box) -> bool:
 
 
 def _figure(
-    groups: list[_Group],
+    groups: list[Group],
     member: Mask,
     amount: Floats,
     edged: float,
@@ -247,13 +145,10 @@ def _figure(
 ) -> Figure:
     group = groups[0]
     longer, thickest = group.box.longer, thickness(member[group.box.slices(1)])
-    if thickest > (_BLOT if alone else _SOLID) * longer or (
-        2 * cv2.countNonZero(member) > group.box.area
-        and not (alone and group.box.is_tall)
-        and is_panel(member, *([_ALL] if alone else []))
-    ):
+    panel = alone and not group.box.is_tall and 2 * cv2.countNonZero(member) > group.box.area and is_panel(member, _ALL)
+    if panel or thickest > (_BLOT if alone else _SOLID) * longer:
         raise NoDigit(_UNREADABLE)
-    slender, apart = thickest < _STOUT * longer, group.free > _FREE
+    slender, apart = thickest < _STOUT * longer, group.free > _APART
     even = not alone or _is_even(amount, member)
     if widest is None:
         clear = apart and (share > 0.7 if slender else share > 0.95 and edged > 0.95)
@@ -270,7 +165,7 @@ def _figure(
         * max(group.free, 0.1) ** 3,
         sure=clear and even and edged > _EDGED and longer > _SURE_SIZE * max(member.shape),
         likely=(edged > _BARELY or widest is None) if apart else edged > _CUT,
-        several=_several(groups),
+        several=several(groups),
         apart=apart,
         folds=folds,
     )

@@ -55,7 +55,9 @@ def test_a_tap_on_a_digit_shows_its_probabilities(visit: Open) -> None:
 def test_back_to_one_digit(visit: Open) -> None:
     page = visit()
     page.choose(drawing.encode(drawing.number("407")))
-    assert page.refusal()[0] == "More than one digit"
+    title, text = page.refusal()
+    assert title == "More than one digit"
+    assert text.endswith(f"choose “{page['number'].inner_text()}” above.")
     page["number"].click()
     expect(page["digit"]).to_have_text("407")
     page["one"].click()

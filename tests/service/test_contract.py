@@ -47,6 +47,26 @@ def test_a_manifest_with_other_fields(directory: Path, fields: dict[str, Any]) -
         Manifest.read(directory)
 
 
+@pytest.mark.parametrize("counts", [{"errors": True, "count": 100}, {"errors": 1, "count": True}, {"errors": "1"}, 7])
+def test_counts_that_are_no_numbers(directory: Path, counts: Any) -> None:
+    change(directory, metrics={"verified": {FLOAT32_FILE: {"test": counts}}})
+    with pytest.raises(ManifestError, match=r"verified.*publish the version again"):
+        Manifest.read(directory)
+
+
+@pytest.mark.parametrize("metrics", [{}, {"verified": {}}, {"verified": {FLOAT32_FILE: {"bytes": 1}}}])
+def test_an_accuracy_that_is_not_known(directory: Path, metrics: Any) -> None:
+    change(directory, metrics=metrics)
+    assert Manifest.read(directory).accuracy(FLOAT32_FILE) is None
+
+
+@pytest.mark.parametrize("floor", [True, "0.9", None])
+def test_a_floor_that_is_no_number(directory: Path, floor: Any) -> None:
+    change(directory, recipe={"accuracy_floor": floor})
+    with pytest.raises(ManifestError, match=r"accuracy_floor.*publish the version again"):
+        Manifest.read(directory)
+
+
 def test_no_manifest(tmp_path: Path) -> None:
     with pytest.raises(ManifestError, match="No such file"):
         Manifest.read(tmp_path)

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import keras
@@ -17,6 +18,7 @@ from training.fitting.run import Run
 from training.model import distill, network
 from training.progress import say
 from training.recipe import Recipe
+from training.synthesis import augment
 from training.synthesis.pictures import Part
 
 Entry = dict[str, float]  # metrics of an epoch
@@ -40,7 +42,7 @@ def fit(
     epochs: int,
     strategy: Any,
     pool: Part | None = None,
-    teacher: Any = None,
+    teachers: Sequence[Any] = (),
     start: Any = None,
     callbacks: Sequence[Any] = (),
     xla: bool | None = None,
@@ -48,8 +50,10 @@ def fit(
 ) -> Fitted:
     """Train `recipe` on `data.train_*` for `epochs` from the checkpoint of `run`, or from the start.
 
-    `pool` is what the recipe mixes in, `teacher` the model it is distilled from, `start` the model whose weights it
-    starts from. An epoch shows each training digit once, with pool pictures beside them. `callbacks` are Keras'. `xla`
+    `pool` is what the recipe mixes in, `teachers` are the models it is distilled from, of its own network, `start` is
+    the model whose weights it starts from.
+
+    An epoch shows each training digit once, with pool pictures beside them. `callbacks` are Keras'. `xla`
     compiles the epoch; None decides by the device. With `may_diverge` a NaN loss is a valid result.
 
     The validation split decides nothing: the result has the last epoch's weights, or their mean with `start`'s.
@@ -62,7 +66,7 @@ def fit(
     keras.utils.set_random_seed(seed)
     with device.failures_explained(), strategy.scope():
         model, behind = _restored(recipe, run, start, steps, epochs)
-        loss = _loss(model, recipe, teacher)
+        loss = _loss(model, recipe, teachers)
         own = _own(recipe, data)
         images = loop.place(*_learnt(data, pool, own), own=len(own.labels))
         trainer = loop.Loop(model, loss, images, recipe, strategy, loop.Settings(seed, steps, xla, may_diverge))
@@ -105,13 +109,16 @@ def _restored(recipe: Recipe, run: Run, start: Any, steps: int, epochs: int) -> 
     return model, behind
 
 
-def _loss(model: Any, recipe: Recipe, teacher: Any) -> loop.Loss:
-    """Return the training loss: against the targets, or against the teacher's answers."""
-    if teacher is None:
-        return lambda _images, wanted, answers, _own: model.loss(wanted, answers)
-    copy = keras.models.clone_model(teacher)  # on the devices of the strategy in scope
-    copy.set_weights(teacher.get_weights())
-    return distill.loss(copy, recipe.teacher_temperature)
+def _loss(model: Any, recipe: Recipe, teachers: Sequence[Any]) -> loop.Loss:
+    """Return the training loss: against the targets, or against the teachers' answers."""
+    if not teachers:
+        return lambda batch, answers: model.loss(batch.targets, answers)
+    copies = [network.build(recipe) for _ in teachers]  # on the devices of the strategy in scope, in its precision
+    for copy, teacher in zip(copies, teachers, strict=True):
+        copy.set_weights(teacher.get_weights())
+    bounds = recipe.teacher_deformation
+    deform = None if bounds is None else partial(augment.deform, deformation=bounds)
+    return distill.loss(copies, recipe.teacher_temperature, deform)
 
 
 def _own(recipe: Recipe, data: Mnist) -> Share:

@@ -1,7 +1,7 @@
-"""Everything a recipe trains: its teacher or starting point, its pool, its branches."""
+"""Everything a recipe trains: its teachers or starting point, its pool, its branches."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -23,13 +23,14 @@ _NEXT_BRANCH = 1_000_000  # between the seeds of two branches, so that they neve
 
 @dataclass(frozen=True)
 class Learnt:
-    """A trained recipe, its pool, and the models trained before it, by role."""
+    """A trained recipe, its pool, and the models trained before it."""
 
     recipe: Recipe
     seed: int
     fitted: fit.Fitted
     pictures: pool.Pool | None
-    before: Mapping[str, "Learnt"] = field(default_factory=dict)
+    teachers: "Sequence[Learnt]" = ()
+    start: "Learnt | None" = None
 
 
 def open_run(recipe: Recipe, data: Mnist, options: Options) -> Run:
@@ -53,29 +54,37 @@ def open_run(recipe: Recipe, data: Mnist, options: Options) -> Run:
 def each_seed(recipe: Recipe, data: Mnist, state: Run, strategy: Any, options: Options) -> list[Learnt]:
     """Train `recipe` with each seed: the first in the run `state`, the others in runs within it.
 
+    All of them have the same teachers.
+
     Raises:
         TrainingError: as for `learn`.
     """
-    every = [learn(recipe, data, state, strategy, replace(options, seeds=1))]
+    teachers = _teachers(recipe, data, strategy, options)
+    every = [learn(recipe, data, state, strategy, replace(options, seeds=1), teachers)]
     for seed in range(options.seed + 1, options.seed + options.seeds):
         told = replace(_within(options, options.run_dir / f"seed-{seed}"), seed=seed)
         own = open_run(recipe, data, told)
-        every.append(learn(recipe, data, own, strategy, told))
+        every.append(learn(recipe, data, own, strategy, told, teachers))
         own.mark_finished(f"one of the seeds of {state.directory}")
     return every
 
 
-def learn(recipe: Recipe, data: Mnist, state: Run, strategy: Any, options: Options) -> Learnt:
-    """Train `recipe` in the run `state`; its prerequisites and other branches get runs within that one.
+def learn(
+    recipe: Recipe, data: Mnist, state: Run, strategy: Any, options: Options, teachers: Sequence[Learnt] = ()
+) -> Learnt:
+    """Train `recipe` in the run `state`; its starting point and other branches get runs within that one.
 
     The result is the mean of the branches.
 
     Raises:
         TrainingError: an existing run is a different one, or is damaged.
     """
-    before = _train_first(recipe, data, strategy, options)
+    start = _start(recipe, data, strategy, options, teachers)
     pictures = _pool(recipe, data, options)
-    models = {role: learnt.fitted.model for role, learnt in before.items()}
+    models: dict[str, Any] = {
+        "teachers": [teacher.fitted.model for teacher in teachers],
+        "start": None if start is None else start.fitted.model,
+    }
     branches = [_fit(recipe, data, state, pictures, strategy, options, **models)]
     for number in range(1, recipe.branches):
         told = _within(options, options.run_dir / f"branch-{number}")
@@ -83,33 +92,49 @@ def learn(recipe: Recipe, data: Mnist, state: Run, strategy: Any, options: Optio
         own = open_run(recipe, data, told)
         branches.append(_fit(recipe, data, own, pictures, strategy, told, **models))
         own.mark_finished(f"a branch of {state.directory}")
-    return Learnt(recipe, options.seed, fit.mean(branches), pictures, before)
+    return Learnt(recipe, options.seed, fit.mean(branches), pictures, teachers, start)
 
 
-def _train_first(after: Recipe, data: Mnist, strategy: Any, options: Options) -> dict[str, Learnt]:
-    """Train what `after` needs first; return its `teacher` and `start`, by role.
+def _teachers(recipe: Recipe, data: Mnist, strategy: Any, options: Options) -> list[Learnt]:
+    """Return the teachers of `recipe`, trained with seeds from the run's on."""
+    if recipe.teacher is None:
+        return []
+    if recipe.teacher == PUBLISHED:
+        return [_published(recipe, data, options)]
+    told = replace(_before(recipe, "teacher", options.teacher, options), seeds=recipe.teachers)
+    return _train_before(recipe, find(recipe.teacher), data, strategy, told)
 
-    Each comes from the run given, or from one within the run of `after`. That one trains for fewer epochs than its
-    recipe says where `--epochs` asks for fewer, or where a teacher would get more than its student.
+
+def _start(recipe: Recipe, data: Mnist, strategy: Any, options: Options, teachers: Sequence[Learnt]) -> Learnt | None:
+    """Return what `recipe` starts from: of its teachers the one of the same seed, or another recipe."""
+    if recipe.start is None:
+        return None
+    if recipe.start == recipe.teacher:
+        return teachers[(options.seed - teachers[0].seed) % len(teachers)]
+    if recipe.start == PUBLISHED:
+        return _published(recipe, data, options)
+    told = _before(recipe, "start", options.start, options)
+    return _train_before(recipe, find(recipe.start), data, strategy, told)[0]
+
+
+def _before(after: Recipe, role: str, given: Path | None, options: Options) -> Options:
+    """Return the options of a run that comes before that of `after`: the run given, or one within that of `after`.
+
+    Where `--epochs` cuts `after` short, it trains for no more epochs.
     """
-    first = {}
-    for role, name, given in (("teacher", after.teacher, options.teacher), ("start", after.start, options.start)):
-        if name is None:
-            continue
-        if name == PUBLISHED:
-            first[role] = _published(after, data, options)
-            continue
-        recipe = find(name)
-        whole = given is not None or (role == "start" and options.epochs >= after.epochs)
-        within = _within(options, options.run_dir / role)
-        told = within if given is None else replace(within, run_dir=given, resume=True)
-        told = replace(told, epochs=recipe.epochs if whole else min(recipe.epochs, options.epochs))
-        state = open_run(recipe, data, told)
-        pictures = _pool(recipe, data, told)
-        fitted = _fit(recipe, data, state, pictures, strategy, told)
-        state.mark_finished(f"the {role} of {after.name}")
-        first[role] = Learnt(recipe, told.seed, fitted, pictures)
-    return first
+    recipe = find(str(getattr(after, role)))
+    within = _within(options, options.run_dir / role)
+    told = within if given is None else replace(within, run_dir=given, resume=True)
+    whole = given is not None or options.epochs >= after.epochs
+    return replace(told, epochs=recipe.epochs if whole else min(recipe.epochs, options.epochs))
+
+
+def _train_before(after: Recipe, recipe: Recipe, data: Mnist, strategy: Any, options: Options) -> list[Learnt]:
+    """Train each seed of what comes before `after`."""
+    state = open_run(recipe, data, options)
+    every = each_seed(recipe, data, state, strategy, replace(options, teacher=None, start=None))
+    state.mark_finished(f"trained for {after.name}")
+    return every
 
 
 def _published(after: Recipe, data: Mnist, options: Options) -> Learnt:
@@ -151,8 +176,8 @@ def _fit(
     strategy: Any,
     options: Options,
     *,
-    teacher: Any = None,
-    start: Any = None,
+    teachers: Sequence[Any],
+    start: Any,
 ) -> fit.Fitted:
     say(
         "fit",
@@ -167,7 +192,7 @@ def _fit(
         epochs=options.epochs,
         strategy=strategy,
         pool=None if pictures is None else pictures.training,
-        teacher=teacher,
+        teachers=teachers,
         start=start,
     )
     _say_speed(fitted.history)

@@ -17,12 +17,26 @@ from training.model import network
 from training.recipe import Recipe
 from training.synthesis import augment
 
-_DEFORM = 1  # random stream of the deformations
+_LOSS, _DEFORM = 0, 1  # streams of random numbers: of the loss, of the deformations
 _VALIDATION_BATCH = 1_000
 _NOT_FINITE = "The {} epoch {}. Nothing was published: train with a lower learning rate, or without --mixed-precision."
 
-#: (images, targets [N, 10], outputs, which are the user's own digits: bool [N]) -> loss of a batch, a scalar.
-Loss = Callable[[Any, Any, Any, Any], Any]
+
+class Batch(NamedTuple):
+    """A batch as the network sees it.
+
+    `images` float32 [N, 28, 28], `targets` float32 [N, 10], `own` bool [N]: which are the user's own digits. `seed`,
+    int32 [2], is for random numbers of the loss.
+    """
+
+    images: Any
+    targets: Any
+    own: Any
+    seed: Any
+
+
+#: (batch, outputs) -> its loss, a scalar.
+Loss = Callable[[Batch, Any], Any]
 
 
 class Images(NamedTuple):
@@ -119,10 +133,11 @@ class Loop:
         pixels = tf.cast(tf.gather(self._images.pixels, chosen), tf.float32)
         targets = tf.gather(self._images.targets, chosen)
         if self._recipe.deformation is not None:
-            pixels = augment.deform(pixels, _seed(replica, self._seed, step), self._recipe.deformation)
+            pixels = augment.deform(pixels, _seed(replica, self._seed, _DEFORM, step), self._recipe.deformation)
+        batch = Batch(pixels, targets, chosen >= self._images.own_from, _seed(replica, self._seed, _LOSS, step))
         with tf.GradientTape() as tape:
             answers = self._model(pixels, training=True)
-            loss = self._loss(pixels, targets, answers, chosen >= self._images.own_from) / replica.num_replicas_in_sync
+            loss = self._loss(batch, answers) / replica.num_replicas_in_sync
             scaled = self._model.optimizer.scale_loss(loss)
         weights = self._model.trainable_variables
         self._model.optimizer.apply(tape.gradient(scaled, [weight.value for weight in weights]), weights)
@@ -138,10 +153,10 @@ def _part_of(replica: Any, chosen: Any) -> Any:
     return chosen[number * size // count : (number + 1) * size // count]
 
 
-def _seed(replica: Any, seed: int, step: Any) -> Any:
-    """Return the seed of one step's deformation, int32 [2]; each replica has its own."""
+def _seed(replica: Any, seed: int, stream: int, step: Any) -> Any:
+    """Return the seed of one step's random numbers, int32 [2]; each replica has its own."""
     own_step = step * replica.num_replicas_in_sync + replica.replica_id_in_sync_group
-    return tf.stack([tf.constant(2 * seed + _DEFORM, tf.int32), own_step])
+    return tf.stack([tf.constant(2 * seed + stream, tf.int32), own_step])
 
 
 class Validation:

@@ -37,7 +37,6 @@ def _member(recipe: Recipe, precision: str | None, name: str) -> Any:
     layers = [
         keras.Input((IMAGE_SIDE, IMAGE_SIDE), name="images"),
         keras.layers.Rescaling(1 / 255, dtype=precision, name="scale"),
-        *_convolutions(recipe, precision),
         keras.layers.Flatten(dtype=precision, name="flatten"),
     ]
     for number, units in enumerate(recipe.hidden, start=1):
@@ -48,27 +47,6 @@ def _member(recipe: Recipe, precision: str | None, name: str) -> Any:
     # float32 even under mixed precision: a float16 loss underflows
     layers.append(_dense(recipe, len(LABELS), recipe.output_activation, "float32", "logits"))
     return keras.Sequential(layers, name=name)
-
-
-def _convolutions(recipe: Recipe, precision: str | None) -> list[Any]:
-    layers: list[Any] = []
-    if recipe.convolutions:
-        layers.append(keras.layers.Reshape((IMAGE_SIDE, IMAGE_SIDE, 1), dtype=precision, name="one_channel"))
-    for number, maps in enumerate(recipe.convolutions, start=1):
-        layers.append(
-            keras.layers.Conv2D(
-                maps,
-                kernel_size=5 if number == 1 else 3,
-                strides=2 if number % 2 else 1,
-                padding="same",
-                activation=_activation(recipe),
-                kernel_initializer=_initializer(recipe.kernel_initializer),
-                bias_initializer=_initializer(recipe.bias_initializer),
-                dtype=precision,
-                name=f"convolution_{number}",
-            )
-        )
-    return layers
 
 
 def _dense(recipe: Recipe, units: int, activation: Any, precision: str | None, name: str) -> Any:

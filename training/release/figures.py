@@ -10,8 +10,8 @@ import numpy as np
 from training.data.mnist import Mnist
 from training.fitting.learn import Learnt
 from training.options import Options
-from training.release import report
-from training.release.calibrate import Calibrated
+from training.release import evaluate, report
+from training.release.calibrate import Calibrated, logits
 from training.release.verify import Verification
 
 
@@ -43,7 +43,8 @@ def figures(
         "device": trained_on + (" (mixed precision)" if options.mixed_precision else ""),
         "machine": report.machine(),
         "history": history,
-        **{role: _of_run_before(learnt.before.get(role), data) for role in ("teacher", "start")},
+        "teacher": _of_teachers(learnt.teachers, data),
+        "start": _of_start(learnt.start, data),
     }
 
 
@@ -58,15 +59,31 @@ def _of_seed(candidate: Calibrated, data: Mnist) -> dict[str, Any]:
     }
 
 
-def _of_run_before(first: Learnt | None, data: Mnist) -> dict[str, Any] | None:
-    """Return the metrics of the teacher or starting point; a published version has its own in its manifest."""
-    if first is None or not first.fitted.history:
+def _of_teachers(teachers: Sequence[Learnt], data: Mnist) -> dict[str, Any] | None:
+    """Return the metrics of the teachers; a published version has its own in its manifest."""
+    if not teachers or not teachers[0].fitted.history:
         return None
-    fitted, last = first.fitted, first.fitted.history[-1]
     return {
-        "recipe": first.recipe.name,
-        "weights": fitted.model.count_params(),
-        "epochs": len(fitted.history),
-        "validation_errors": round((1 - last["val_accuracy"]) * len(data.validation_labels)),
-        "seconds_per_epoch": median(entry["seconds"] for entry in fitted.history),
+        "recipe": teachers[0].recipe.name,
+        "seeds": [each.seed for each in teachers],
+        "validation_errors": _errors_of_mean(teachers, data),
     }
+
+
+def _of_start(start: Learnt | None, data: Mnist) -> dict[str, Any] | None:
+    """Return the metrics of the starting point; a published version has its own in its manifest."""
+    if start is None or not start.fitted.history:
+        return None
+    history = start.fitted.history
+    return {
+        "recipe": start.recipe.name,
+        "epochs": len(history),
+        "validation_errors": _errors_of_mean([start], data),
+        "seconds_per_epoch": median(entry["seconds"] for entry in history),
+    }
+
+
+def _errors_of_mean(every: Sequence[Learnt], data: Mnist) -> int:
+    """Return the validation errors of the mean of some models' probabilities."""
+    answers = [evaluate.probabilities(logits(each.fitted.model, data.validation_images), 1.0) for each in every]
+    return int(np.sum(np.mean(answers, axis=0).argmax(axis=1) != data.validation_labels))

@@ -15,10 +15,6 @@ def network(recipe: Recipe, weights: int) -> str:
     kind = "A plain multi-layer perceptron"
     if recipe.members > 1:
         kind = f"The mean of the probabilities of {recipe.members} plain multi-layer perceptrons"
-    if recipe.convolutions:
-        maps = ", ".join(map(str, recipe.convolutions))
-        kind = f"Convolutions of {maps} maps before a multi-layer perceptron"
-        layers = "-".join(map(str, (*recipe.hidden, len(LABELS))))
     return f"{kind}, {layers}, {activation}{slope}, {weights:,} weights."
 
 
@@ -60,13 +56,15 @@ def learning(recipe: Recipe) -> str:
 
 
 def teacher(recipe: Recipe, figures: Mapping[str, Any] | None) -> str:
-    """Describe the teacher; `figures` are its metrics in the manifest."""
+    """Describe the teachers; `figures` are their metrics in the manifest."""
     if figures is None:
         return ""
+    bounds = recipe.teacher_deformation
+    seen = "the same images" if bounds is None else f"the same images, deformed once more ({deformation(bounds)})"
     return (
-        f"\n- In place of the labels it learnt what a teacher answers to the same images, at the temperature "
-        f"{recipe.teacher_temperature:g}\n  (Hinton et al. 2015): recipe `{figures['recipe']}`, "
-        f"{figures['weights']:,} weights, {_course(figures)}"
+        f"\n- In place of the labels it learnt the mean of what teachers answer to {seen}, at the temperature "
+        f"{recipe.teacher_temperature:g}\n  (Hinton et al. 2015): recipe `{figures['recipe']}`, seeds "
+        f"{', '.join(map(str, figures['seeds']))}; their mean makes {figures['validation_errors']} validation errors."
     )
 
 
@@ -89,13 +87,9 @@ def start(figures: Mapping[str, Any] | None) -> str:
     """Describe what was trained first; `figures` are its metrics in the manifest."""
     if figures is None:
         return ""
-    return f"\n- Recipe `{figures['recipe']}` came first: {_course(figures)}"
-
-
-def _course(figures: Mapping[str, Any]) -> str:
     return (
-        f"{figures['epochs']} epochs of {figures['seconds_per_epoch']:.1f} s, "
-        f"{figures['validation_errors']} validation errors."
+        f"\n- Recipe `{figures['recipe']}` came first: {figures['epochs']} epochs of "
+        f"{figures['seconds_per_epoch']:.1f} s, {figures['validation_errors']} validation errors."
     )
 
 

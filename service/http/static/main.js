@@ -152,7 +152,7 @@ function refused(error) {
   const retryAfter = passes && error.retryAfter ? Math.min(error.retryAfter, LONGEST_WAIT) : undefined;
   if (retryAfter) later = setTimeout(ask, 1000 * retryAfter);
   view.showRefusal({ message: error.message, code: error.code, status: error.status, retryAfter }, { again: passes });
-  view.say(`${view.refusalTitle(error)}. ${error.message}`);
+  view.say(`${view.refusalTitle(error)}. ${view.refusalText(error)}`);
 }
 
 const camera = new Camera(element("camera"), element("video"), { take: element("take"), leave: element("leave") }, addPicture);

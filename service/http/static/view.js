@@ -10,6 +10,8 @@ const TITLES = {
   not_ready: "Not ready yet",
   unreachable: "No connection",
 };
+// Where the service's own message is for programs.
+const TEXTS = { several_digits: "Write one digit alone, or choose “A number” above." };
 const TITLES_OF_STATUS = { 413: "Too large", 429: "Busy just now", 503: "Not ready yet" };
 
 const element = (id) => document.getElementById(id);
@@ -27,11 +29,11 @@ function bar(digit) {
   return { row, fill, value };
 }
 
-/** Return a probability in words that never claim 0 or 100 %. */
+/** Return a probability in words that never claim 0 or 100%. */
 export function percent(probability) {
-  if (probability > 0.9995) return "> 99.9 %";
-  if (probability < 0.0005) return "< 0.1 %";
-  return `${(100 * probability).toFixed(1)} %`;
+  if (probability > 0.9995) return "> 99.9%";
+  if (probability < 0.0005) return "< 0.1%";
+  return `${(100 * probability).toFixed(1)}%`;
 }
 
 function showBars(probabilities, winner) {
@@ -111,16 +113,21 @@ export function showNumber({ lines, certain, digits, model, milliseconds }, chos
 
 /** Show the service's error message, and a button if a retry may help. */
 export function showRefusal({ message, code, status, retryAfter }, { again }) {
+  const text = refusalText({ code, message });
   show("refused");
   showBars(null);
   showSeen(null);
   element("refusal-title").textContent = refusalTitle({ code, status });
-  element("refusal-text").textContent = retryAfter ? `${message} Trying again in ${retryAfter} s.` : message;
+  element("refusal-text").textContent = retryAfter ? `${text} Trying again in ${retryAfter} s.` : text;
   element("again").hidden = !again;
 }
 
 export function refusalTitle({ code, status }) {
   return TITLES[code] ?? TITLES_OF_STATUS[status] ?? "No answer";
+}
+
+export function refusalText({ code, message }) {
+  return TEXTS[code] ?? message;
 }
 
 /** Dim the answer if it is late: it belongs to an older state of the paper. */

@@ -8,10 +8,11 @@ import numpy as np
 from service.errors import NoDigit
 from service.preprocessing.box import Box
 from service.preprocessing.creases import only_folds
+from service.preprocessing.groups import LOOSE
 from service.preprocessing.illumination import Floats, Labels, Mask, components
 from service.preprocessing.numbers.marks import writing_height
 from service.preprocessing.numbers.reading import Reading, amount_of
-from service.preprocessing.segment import LOOSE, OF_A_FOLD, thickness
+from service.preprocessing.segment import OF_A_FOLD, thickness
 
 MOST_PIECES = 160
 FIGURE = 0.5  # of the height of the writing, or of its line: as high as a digit

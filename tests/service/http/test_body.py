@@ -9,7 +9,7 @@ import pytest
 from werkzeug.test import Client
 
 from service.errors import MalformedRequest, TooLarge, UnsupportedMediaType
-from service.http.exchange import unpacked
+from service.http.headers import unpacked
 from tests import drawing
 
 

@@ -58,6 +58,27 @@ def test_a_malformed_unread_body_gets_one_answer(server: Server) -> None:
     assert len(re.findall(rb"HTTP/1\.1 [0-9]", received)) == 1
 
 
+CHUNKED = b"POST /predict HTTP/1.1\r\nHost: a\r\nContent-Type: image/png\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize("sent", [b"fffffff\r\nab", b"FFFFFFFF;name=value\r\n", b"2\r\nab\r\n0fffffffffffffff\r\nabc"])
+def test_a_chunk_that_claims_too_much_is_rejected_before_it_arrives(server: Server, sent: bytes) -> None:
+    with closing(connect(server, CHUNKED + sent)) as connection:
+        status, answer = read(connection)
+    assert (status, answer["code"]) == (413, "too_large")
+
+
+@pytest.mark.parametrize("arrived", [b"", b"\r\n", b"\r\n0;a=56789"])
+@pytest.mark.parametrize("size", [b"\nffffffff\r\n", b"\r\nffffffff;", b"\r\nffffffff\r\n"])
+def test_a_picture_may_hold_what_looks_like_a_chunk_size(server: Server, size: bytes, arrived: bytes) -> None:
+    body, end = size + drawing.png(3) + size, b"\r\n0;a=56789\r\n\r\n"
+    with closing(connect(server, CHUNKED + b"%x\r\n%b" % (len(body), body) + arrived)) as connection:
+        time.sleep(0.1)
+        connection.sendall(end.removeprefix(arrived))
+        status, answer = read(connection)
+    assert (status, answer["code"]) == (415, "unsupported_image")
+
+
 def test_pixels_of_one_request_are_limited_in_total(models: Path) -> None:
     with running(MODELS_DIR=models, MAX_PIXELS=1_000_000) as server:
         server.wait_for("/readyz")

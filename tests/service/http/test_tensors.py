@@ -107,6 +107,17 @@ def test_non_integers_are_rejected(datatype: str, bad: Any) -> None:
         images_in(in_json([0] * 783 + [bad], datatype, [1, 28, 28]))
 
 
+@pytest.mark.parametrize(
+    "fields",
+    [{"shape": [True, 28, 28]}, {"parameters": {"binary_data_size": True}}, {"parameters": {"classification": True}}],
+)
+def test_true_is_no_number(fields: dict[str, Any]) -> None:
+    message = json.loads(in_json(np.zeros((1, 28, 28)), "UINT8"))
+    message["inputs"][0] |= fields
+    with pytest.raises(MalformedRequest, match="got `bool`"):
+        images_in(json.dumps(message).encode())
+
+
 @pytest.mark.parametrize("datatype", DTYPES)
 def test_binary_data_has_the_size_of_its_datatype(datatype: str) -> None:
     size = 784 * np.dtype(DTYPES[datatype]).itemsize

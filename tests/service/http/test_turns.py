@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from service.errors import TooBusy
-from service.http.front import Turns
+from service.inference.queue import Turns
 
 named: contextvars.ContextVar[str] = contextvars.ContextVar("named", default="nobody")
 

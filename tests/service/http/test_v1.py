@@ -58,6 +58,7 @@ def test_an_answer_is_that_of_predict(client: Client) -> None:
         ([[[0] * 28] * 27], "of length >= 28"),
         ([[[0] * 27] * 28], "of length >= 28"),
         ([[["0"] * 28] * 28], "got `str`"),
+        ([[[True] * 28] * 28], "got `bool`"),
         ([[[300] * 28] * 28], "whole grey levels"),
         ([[[0.5] * 28] * 27 + [[2] * 28]], "whole grey levels"),
         ([{"bytes": ""}], "missing required field `b64`"),

@@ -131,6 +131,17 @@ def test_an_error_reaches_exactly_the_requests_of_its_run() -> None:
     assert (levels(third), levels(fourth)) == ([2], [3])
 
 
+def test_a_batch_that_cannot_be_joined_fails_alone() -> None:
+    async def work() -> None:
+        queue = Queue(Recorder(), most=256)
+        sent = (images(1), images(2)[:, :27])
+        found = await asyncio.gather(*(queue.submit("a", each) for each in sent), return_exceptions=True)
+        assert list(map(type, found)) == [ValueError] * 2
+        assert levels(await queue.submit("a", images(3))) == [3]
+
+    answered(work())
+
+
 def test_cancelled_requests_are_not_run() -> None:
     compute = Recorder()
 

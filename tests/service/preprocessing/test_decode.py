@@ -298,3 +298,12 @@ def test_smallest_webp(capfd: pytest.CaptureFixture[str]) -> None:
     with suppress(UnreadableImage):
         read(webp[:25])
     assert capfd.readouterr() == ("", "")
+
+
+def test_ink_of_the_brightness_of_its_paper_is_seen_by_its_colour() -> None:
+    red, brown = (200, 60, 60), (150, 100, 20)
+    strokes = drawing.digit(5).point(lambda level: 255 * (level < 128)).convert("L")
+    picture = Image.composite(Image.new("RGB", strokes.size, red), Image.new("RGB", strokes.size, brown), strokes)
+    for name in ("PNG", "JPEG"):
+        levels = decode(drawing.encode(picture, name), max_pixels=100_000).astype(int)
+        assert abs(np.median(levels[np.asarray(strokes) > 0]) - np.median(levels[np.asarray(strokes) == 0])) > 60

@@ -221,6 +221,13 @@ def test_empty_sheet_on_a_table() -> None:
             canonical_digit(scenes.levels(empty, 2))
 
 
+@pytest.mark.parametrize(("label", "seed"), [(0, 0), (8, 18), (6, 36)])
+def test_what_lies_beside_a_sheet_is_no_digit(label: int, seed: int) -> None:
+    room = scenes.in_a_room(scenes.ink(label, size=0.45), seed)
+    alone = canonical_digit(scenes.levels(scenes.page(scenes.ink(label, size=0.45))))
+    assert likeness(canonical_digit(scenes.levels(room, 4)), alone) > 0.7
+
+
 def test_several_digits_in_uneven_light() -> None:
     both = np.maximum(scenes.ink(3, left=0.2), scenes.ink(7, left=0.75))
     with pytest.raises(SeveralDigits):

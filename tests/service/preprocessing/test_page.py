@@ -42,6 +42,7 @@ def test_panels_are_areas_with_straight_sides() -> None:
     panel[40:80, 50:60] = 0  # with something on it
     assert is_panel(panel)
     assert not is_panel(quadrilateral((50, 5), (70, 5), (70, 115), (50, 115)))  # a 1
+    assert is_panel(quadrilateral((5, 50), (5, 70), (115, 70), (115, 50)))  # a button
     ring = quadrilateral((10, 10), (90, 10), (90, 110), (10, 110))
     ring[25:95, 25:75] = 0  # a 0 with corners
     assert not is_panel(ring)

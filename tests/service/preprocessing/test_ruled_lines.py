@@ -104,3 +104,12 @@ def test_thick_line_under_a_large_digit_goes(thickness: int) -> None:
     cleaned = stripped(line | strokes, line | strokes)
     assert cleaned[line > 0].mean() < 0.05
     assert share_kept(cleaned, strokes) > 0.95
+
+
+def test_line_taken_askew_of_which_one_end_is_lost_goes() -> None:
+    line, strokes = blank(), written()
+    for row in (60, 120):
+        cv2.line(line, (0, row), (240, row + 48), 1, 3)
+    cleaned = stripped(line | strokes, line | strokes)
+    assert cleaned[line > 0].mean() < 0.1
+    assert share_kept(cleaned, strokes) > 0.9

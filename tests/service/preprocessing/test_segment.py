@@ -75,6 +75,23 @@ def test_figures_of_similar_size_are_several_digits() -> None:
     assert found(picture(((60, 60), (60, 140)), ((150, 60), (190, 60), (165, 140)))).several
 
 
+@pytest.mark.parametrize("pen", [((175, 12), (205, 188)), ((180, -5), (186, 150))], ids=["whole", "cut off"])
+def test_pen_beside_a_digit_is_no_second_figure(pen: Line) -> None:
+    small = tuple([(x - 40, 40 + y // 2) for x, y in stroke] for stroke in FIVE)
+    figure = found(picture(*small, pen, thickness=6))
+    assert figure.box == found(picture(*small, thickness=6)).box
+    assert not figure.several
+
+
+def test_buttons_under_a_digit_are_no_figures() -> None:
+    small = tuple([(x, 20 + y // 2) for x, y in stroke] for stroke in FIVE)
+    grey = picture(*small, thickness=6)
+    cv2.rectangle(grey, (20, 165), (110, 190), 30, -1)
+    cv2.rectangle(grey, (130, 165), (220, 190), 30, -1)
+    assert found(grey).box == found(picture(*small, thickness=6)).box
+    assert not found(grey).several
+
+
 def test_specks_are_not_joined_and_not_several() -> None:
     grey = picture(*FOUR)
     for spot in ((20, 20), (200, 30), (180, 170), (165, 100)):

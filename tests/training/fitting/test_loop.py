@@ -45,9 +45,12 @@ def looped(
     with strategy.scope():
         model = compiled(recipe)
         images = loop.place(pixels, targets(DATA.train_labels) if wanted is None else wanted)
-        by_targets: loop.Loss = lambda _images, wanted, answers, _own: model.loss(wanted, answers)  # noqa: E731
-        trainer = loop.Loop(model, by_targets, images, recipe, strategy, loop.Settings(1, STEPS, xla))
+        trainer = loop.Loop(model, by_targets(model), images, recipe, strategy, loop.Settings(1, STEPS, xla))
     return model, trainer.train(ORDER, STEPS)
+
+
+def by_targets(model: Any) -> loop.Loss:
+    return lambda batch, answers: model.loss(batch.targets, answers)
 
 
 def by_hand(recipe: Recipe) -> tuple[Any, list[float]]:
@@ -117,7 +120,7 @@ def traced() -> list[Any]:
         model = compiled()
         images = loop.place(DATA.train_images, targets(DATA.train_labels))
         settings = loop.Settings(1, STEPS, xla=False)
-        trainer = loop.Loop(model, lambda _, y, z, _own: model.loss(y, z), images, drawn.RECIPE, strategy, settings)
+        trainer = loop.Loop(model, by_targets(model), images, drawn.RECIPE, strategy, settings)
     graph = trainer._epoch.get_concrete_function(tf.constant(ORDER), tf.constant(0)).graph.as_graph_def()
     return [*graph.node, *(node for function in graph.library.function for node in function.node_def)]
 

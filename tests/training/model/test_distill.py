@@ -1,3 +1,4 @@
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,14 +16,15 @@ from training.data.mnist import Mnist
 from training.data.targets import targets
 from training.errors import RunError
 from training.fitting import device, fit
+from training.fitting.loop import Batch
 from training.fitting.run import Run
 from training.model import distill, network
 from training.recipe import Recipe
 
 pytestmark = pytest.mark.usefixtures("precision_policy")
 
-TEACHER = replace(drawn.RECIPE, name="tiny-teacher", convolutions=(8, 8), hidden=(32,), lesson=True, epochs=8)
-PUPIL = replace(drawn.RECIPE, name="tiny-pupil", teacher=TEACHER.name)
+TEACHER = replace(drawn.RECIPE, name="tiny-teacher", lesson=True, epochs=8)
+STUDENT = replace(drawn.RECIPE, name="tiny-student", teacher=TEACHER.name)
 
 
 @pytest.fixture(scope="module")
@@ -49,21 +51,63 @@ def answers(model: Any, images: Any) -> Any:
 
 
 def test_the_divergence_is_that_of_the_softened_probabilities() -> None:
-    teacher, pupil = (np.random.default_rng(seed).normal(0, 5, (20, 10)).astype(np.float32) for seed in (1, 2))
+    teacher, student = (np.random.default_rng(seed).normal(0, 5, (20, 10)).astype(np.float32) for seed in (1, 2))
     for temperature in (1.0, 3.0):
-        expected = kl_div(*(softmax(logits / temperature, axis=1) for logits in (teacher, pupil))).sum(axis=1)
-        found = np.array(distill.divergence(teacher, pupil, temperature))
+        expected = kl_div(*(softmax(logits / temperature, axis=1) for logits in (teacher, student))).sum(axis=1)
+        found = np.array(distill.divergence([teacher], student, temperature))
         np.testing.assert_allclose(found, temperature**2 * expected, rtol=1e-4, atol=1e-4)
-    np.testing.assert_allclose(distill.divergence(pupil + 7, pupil, 3.0), 0, atol=1e-5)
+    np.testing.assert_allclose(distill.divergence([student + 7], student, 3.0), 0, atol=1e-5)
+
+
+def test_several_teachers_teach_the_mean_of_their_probabilities() -> None:
+    first, second, student = (
+        np.random.default_rng(seed).normal(0, 5, (20, 10)).astype(np.float32) for seed in (1, 2, 3)
+    )
+    mean = (softmax(first / 2, axis=1) + softmax(second / 2, axis=1)) / 2
+    expected = 4 * kl_div(mean, softmax(student / 2, axis=1)).sum(axis=1)
+    np.testing.assert_allclose(distill.divergence([first, second], student, 2.0), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_what_teachers_see_may_be_deformed(teacher: fit.Fitted) -> None:
+    images = drawn.mnist().train_images[:6].astype(np.float32)
+    batch = Batch(images, None, np.zeros(6, bool), 5)
+    student = answers(teacher.model, images)
+    batch = batch._replace(targets=targets(np.zeros(6, np.uint8)))
+    moved = distill.loss([teacher.model], 1.0, lambda seen, seed: np.roll(seen, seed, axis=2))(batch, student)
+    expected = distill.divergence([answers(teacher.model, np.roll(images, 5, axis=2))], student, 1.0)
+    assert float(moved) == pytest.approx(float(np.mean(expected)), rel=1e-4)
+    assert float(moved) > 10 * abs(float(distill.loss([teacher.model], 1.0)(batch, student)))
+
+
+@pytest.mark.usefixtures("known")
+def test_every_seed_has_the_same_teachers_and_starts_from_its_own(
+    tmp_path: Path, data: Mnist, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+    fitted = fit.fit
+
+    def noted(recipe: Recipe, *given: Any, **named: Any) -> fit.Fitted:
+        found = fitted(recipe, *given, **named)
+        seen.append((recipe.name, named, found.model.get_weights()))
+        return found
+
+    monkeypatch.setattr(fit, "fit", noted)
+    recipe = replace(STUDENT, teachers=2, start=TEACHER.name, epochs=1, accuracy_floor=0)
+    pipeline.run(recipe, data, options(tmp_path, epochs=1, seeds=2))
+    (_, _, one), (_, _, two), *students = seen
+    assert [name for name, _, _ in seen] == [TEACHER.name] * 2 + [STUDENT.name] * 2
+    for (_, named, _), start in zip(students, (one, two), strict=True):
+        for given, expected in zip([*named["teachers"], named["start"]], (one, two, start), strict=True):
+            np.testing.assert_array_equal(given.get_weights()[0], expected[0])
 
 
 def test_a_student_has_its_networks_weights_and_leaves_the_teacher_unchanged(
     tmp_path: Path, teacher: fit.Fitted
 ) -> None:
     before = [weight.copy() for weight in teacher.model.get_weights()]
-    learnt = train(PUPIL, tmp_path, teacher=teacher.model)
+    learnt = train(STUDENT, tmp_path, teachers=[teacher.model])
     assert [weight.shape for weight in learnt.model.get_weights()] == [
-        weight.shape for weight in network.build(PUPIL).get_weights()
+        weight.shape for weight in network.build(STUDENT).get_weights()
     ]
     for found, expected in zip(teacher.model.get_weights(), before, strict=True):
         np.testing.assert_array_equal(found, expected)
@@ -72,7 +116,7 @@ def test_a_student_has_its_networks_weights_and_leaves_the_teacher_unchanged(
 def test_a_student_learns_the_teachers_answers_and_not_the_labels(tmp_path: Path, teacher: fit.Fitted) -> None:
     data = drawn.mnist()
     wrong = replace(data, train_labels=((data.train_labels + 1) % 10).astype(np.uint8))
-    learnt = train(PUPIL, tmp_path, data=wrong, teacher=teacher.model)
+    learnt = train(STUDENT, tmp_path, data=wrong, teachers=[teacher.model])
     read = answers(learnt.model, data.test_images).argmax(axis=1)
     assert np.mean(read == answers(teacher.model, data.test_images).argmax(axis=1)) > 0.75
     losses = [entry["loss"] for entry in learnt.history]
@@ -81,7 +125,7 @@ def test_a_student_learns_the_teachers_answers_and_not_the_labels(tmp_path: Path
 
 def test_validation_uses_the_labels(tmp_path: Path, teacher: fit.Fitted) -> None:
     data = drawn.mnist()
-    learnt = train(PUPIL, tmp_path, teacher=teacher.model)
+    learnt = train(STUDENT, tmp_path, teachers=[teacher.model])
     expected = keras.losses.categorical_crossentropy(
         targets(data.validation_labels), answers(learnt.model, data.validation_images), from_logits=True
     )
@@ -89,31 +133,31 @@ def test_validation_uses_the_labels(tmp_path: Path, teacher: fit.Fitted) -> None
 
 
 def test_a_resumed_student_continues_exactly(tmp_path: Path, teacher: fit.Fitted) -> None:
-    whole = train(PUPIL, tmp_path / "whole", teacher=teacher.model)
+    whole = train(STUDENT, tmp_path / "whole", teachers=[teacher.model])
     with interrupted(after=2):
-        train(PUPIL, tmp_path / "parts", teacher=teacher.model)
-    resumed = train(PUPIL, tmp_path / "parts", resume=True, teacher=teacher.model)
+        train(STUDENT, tmp_path / "parts", teachers=[teacher.model])
+    resumed = train(STUDENT, tmp_path / "parts", resume=True, teachers=[teacher.model])
     for found, expected in zip(resumed.model.get_weights(), whole.model.get_weights(), strict=True):
         np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
 @pytest.mark.usefixtures("known")
 def test_the_pipeline_trains_the_teacher_first(tmp_path: Path, data: Mnist) -> None:
-    number = pipeline.run(replace(PUPIL, accuracy_floor=0), data, options(tmp_path))
+    number = pipeline.run(replace(STUDENT, accuracy_floor=0), data, options(tmp_path))
     version = tmp_path / "models" / MODEL_NAME / number
     said = Manifest.read(version).metrics["teacher"]
-    assert (said["recipe"], said["epochs"]) == (TEACHER.name, PUPIL.epochs), "no more epochs than the pupil's"
-    assert said["weights"] == network.build(TEACHER).count_params()
+    assert (said["recipe"], said["seeds"]) == (TEACHER.name, [1])
+    assert len(json.loads((tmp_path / "run" / "teacher" / "history.json").read_text())) == TEACHER.epochs
     card = (version / "README.md").read_text(encoding="utf-8")
     assert (
-        f"a teacher answers to the same images, at the temperature 3\n  (Hinton et al. 2015): recipe `{TEACHER.name}`"
-        in card
+        "the mean of what teachers answer to the same images, at the temperature 3\n  (Hinton et al. 2015): recipe "
+        f"`{TEACHER.name}`, seeds 1; their mean makes {said['validation_errors']} validation errors." in card
     )
 
 
 @pytest.mark.usefixtures("known")
 def test_an_existing_teacher_is_not_trained_again(tmp_path: Path, data: Mnist) -> None:
-    lax = replace(PUPIL, accuracy_floor=0)
+    lax = replace(STUDENT, accuracy_floor=0)
     pipeline.run(lax, data, options(tmp_path, epochs=1))  # a short run trains its teacher as briefly
     with pytest.raises(RunError, match="another epochs"):
         pipeline.run(lax, data, options(tmp_path, run_dir=tmp_path / "next", teacher=tmp_path / "run" / "teacher"))
@@ -127,7 +171,7 @@ def test_an_existing_teacher_is_not_trained_again(tmp_path: Path, data: Mnist) -
 
 @pytest.mark.usefixtures("known")
 def test_a_run_interrupted_during_its_teachers_training_resumes(tmp_path: Path, data: Mnist) -> None:
-    lax = replace(PUPIL, accuracy_floor=0)
+    lax = replace(STUDENT, accuracy_floor=0)
     with interrupted(after=1):
         pipeline.run(lax, data, options(tmp_path))
     with pytest.raises(RunError, match="--resume"):
@@ -138,9 +182,9 @@ def test_a_run_interrupted_during_its_teachers_training_resumes(tmp_path: Path, 
 def test_own_digits_are_learnt_by_label_and_others_from_the_teacher(teacher: fit.Fitted) -> None:
     images = drawn.mnist().train_images[:6].astype(np.float32)
     wanted = targets(np.array([3, 3, 3, 4, 4, 4], np.uint8))
-    pupil = np.random.default_rng(3).normal(0, 3, (6, 10)).astype(np.float32)
+    student = np.random.default_rng(3).normal(0, 3, (6, 10)).astype(np.float32)
     own = np.array([False, False, True, True, False, True])
-    taught = np.array(distill.divergence(answers(teacher.model, images), pupil, 2.0))
-    told = np.array(keras.losses.categorical_crossentropy(wanted, pupil, from_logits=True))
-    found = distill.loss(teacher.model, 2.0)(images, wanted, pupil, own)
+    taught = np.array(distill.divergence([answers(teacher.model, images)], student, 2.0))
+    told = np.array(keras.losses.categorical_crossentropy(wanted, student, from_logits=True))
+    found = distill.loss([teacher.model], 2.0)(Batch(images, wanted, own, None), student)
     assert float(found) == pytest.approx(np.where(own, told, taught).mean(), rel=1e-5)

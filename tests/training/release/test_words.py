@@ -27,8 +27,6 @@ def test_description_of_the_default_recipe() -> None:
         ("dmlp-leaky-relu", "leaky relu of slope 0.01"),
         ("dmlp-ensemble", "The mean of the probabilities of 3 plain multi-layer perceptrons"),
         ("dmlp-ensemble", "The temperature calibrates the mean"),
-        ("cnn-teacher", "Convolutions of 32, 32, 64, 64 maps before a multi-layer"),
-        ("cnn-teacher", " perceptron, 128-10, relu, 1 weights."),
         ("dmlp-zeros", "a lesson, to be compared with others, and not for use"),
     ],
 )
