@@ -17,13 +17,11 @@ from benchmarks.pictures.plan import LOOPS
 from benchmarks.pictures.scene import Random
 from benchmarks.pictures.strokes import Ink
 from service.preprocessing.box import Box
-from service.preprocessing.illumination import Labels as Marks
 from service.preprocessing.illumination import components
-from service.preprocessing.numbers.candidates import spans_of
+from service.preprocessing.numbers.candidates import Drawing, Part, spans_of
 from service.preprocessing.numbers.cuts import find_cuts
 from service.preprocessing.numbers.lines import find_lines
 from service.preprocessing.numbers.marks import writing_height
-from service.preprocessing.numbers.parts import VIEW, Strip, add
 from service.preprocessing.numbers.pieces import Piece
 from service.preprocessing.numbers.segment import may_be_several
 
@@ -116,30 +114,24 @@ def _truths(inks: Ink, labels: Digits, height: float, rng: Random) -> Iterator[T
         if label and max(box[2:4]) > _SPECK * tall
     ]
     for line in find_lines(pieces, tall):
-        cuts, _ = find_cuts([piece for piece in line.pieces if may_be_several(piece, line)], marks, amount)
-        strip = Strip(spans_of(line, cuts), [_own(piece, marks, amount) for piece in line.pieces], line.height)
-        if strip.parts:
-            shares = _shares(strip, np.minimum(inks, amount), labels)
+        cuts, pen = find_cuts([piece for piece in line.pieces if may_be_several(piece, line)], marks, amount)
+        drawing, spans = Drawing(marks, amount, pen), spans_of(line, cuts)
+        parts = drawing.parts(spans, line.height)
+        if parts:
+            shares = _shares(parts, np.minimum(inks, amount), labels)
             kept = (shares[:, 10] < 1) | (rng.random(len(shares)) < _OF_NONE)
-            yield Truth(strip.views[kept].astype(np.float16), shares[kept])
+            yield Truth(drawing.views(spans, parts, line.height)[kept].astype(np.float16), shares[kept])
 
 
-def _own(piece: Piece, marks: Marks, amount: Floats) -> Floats:
-    place = piece.box.slices(0)
-    return np.where(marks[place] == piece.label, amount[place], 0).astype(np.float32)
-
-
-def _shares(strip: Strip, inks: Ink, labels: Digits) -> Floats:
+def _shares(parts: list[Part], inks: Ink, labels: Digits) -> Floats:
     """Return how much the parts of a line are each digit, and none; `inks` is the ink of each in the picture.
 
     A part is a digit as far as it has all of that, and nothing of another: by area a narrow 1 would count for little.
     """
-    held = np.zeros((len(inks) + 1, len(strip.parts)), np.float32)
-    for row, ink in zip(held, inks, strict=False):
-        copy = np.zeros_like(strip.ink)
-        add(copy, strip.small(np.ascontiguousarray(ink[strip.bounds.slices(0)])), *VIEW)
-        common = np.minimum([strip.seen(copy, part) for part in strip.parts], strip.views[:, 0])
-        row[:] = common.sum(axis=(1, 2)) / max(copy.sum(), 1e-3)
+    held = np.zeros((len(inks) + 1, len(parts)), np.float32)
+    for column, part in zip(held.T, parts, strict=True):
+        column[:-1] = np.minimum(inks[:, *part.box.slices(0)], part.ink).sum(axis=(1, 2))
+    held[:-1] /= np.maximum(inks.sum(axis=(1, 2)), 1e-3)[:, np.newaxis]
     most, next_most = -np.partition(-held, 1, axis=0)[:2]
     right = np.clip((np.minimum(most, 1 - next_most) - _WRONG) / (_RIGHT - _WRONG), 0, 1)
     shares = np.zeros((len(right), 11), np.float32)

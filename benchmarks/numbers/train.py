@@ -16,8 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.numbers.lines import Truth, lines
-from service.preprocessing.numbers.parts import VIEW
-from service.preprocessing.numbers.whole import FILE, LAYERS
+from service.preprocessing.numbers.whole import FILE, LAYERS, VIEW
 from training.data.mnist import load
 
 _UNITS = [units for _, units in LAYERS]
@@ -29,8 +28,8 @@ def main() -> int:
     """Train the network, print its loss on validation digits, and write it."""
     parser = argparse.ArgumentParser(prog="benchmarks.numbers.train", description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="the directory with MNIST")
-    parser.add_argument("--lines", type=int, default=4000, help="lines to train on; each has some 50 parts")
-    parser.add_argument("--epochs", type=int, default=6)
+    parser.add_argument("--lines", type=int, default=5000, help="lines to train on; each has some 50 parts")
+    parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     mnist = load(options.data)

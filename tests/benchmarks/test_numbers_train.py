@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks.numbers.lines import Truth, lines
 from service.preprocessing.numbers import whole
-from service.preprocessing.numbers.parts import VIEW
+from service.preprocessing.numbers.whole import VIEW
 
 SEVEN = np.zeros((28, 28), np.uint8)
 SEVEN[4:8, 6:22] = SEVEN[4:24, 18:22] = 255

@@ -1,4 +1,8 @@
-"""Parts of a line that may be whole digits -> candidates for single digits, as 28x28."""
+"""Pieces of a line and the cuts through them -> candidates for single digits, as 28x28.
+
+Places along a line are numbered from left to right: both sides of each piece, and each cut. A candidate lies between
+two places.
+"""
 
 from functools import reduce
 from typing import NamedTuple
@@ -14,27 +18,34 @@ from service.preprocessing.illumination import Floats, Grey, Labels
 from service.preprocessing.mnist_format import centre, fit
 from service.preprocessing.numbers.cuts import Cut
 from service.preprocessing.numbers.lines import Line
-from service.preprocessing.numbers.parts import Part, Span, Strip
-from service.preprocessing.numbers.whole import whole
+from service.preprocessing.numbers.pieces import Piece
+from service.preprocessing.numbers.whole import HEIGHT, VIEW, whole
 from service.preprocessing.segment import FAINTEST
 
 MOST_DIGITS = 32
 MANY = f"The picture has more figures than are read of one: send a part of it that has at most {MOST_DIGITS} digits."
 
+_LOWEST, _HIGHEST = 0.42, 2.0  # of the line's height: a digit
+_NARROWEST, _WIDEST, _WIDEST_PIECE = 0.06, 1.35, 1.7  # of the line's height: parts; a piece that is not cut
 _NARROW = 1.2  # of the line's height: what one digit may be as wide as
-UNLIKELY = -5.0  # log-probability of being the likeliest digit: the model need not see it
-_UNJUDGED: Floats = np.zeros(10, np.float32)
+_MOST_PIECES = 4  # of one digit
+_NEAR, _NEAR_FIGURES = 0.28, 0.06  # of the line's height: between parts of one digit, and where both are as high
+_AS_HIGH = 0.72  # of the line's height
 _SHARED = 0.5  # stroke widths beyond a cut belong to both sides
+_LEAST = 0.16  # of a piece's ink, for each of the digits that it is as wide as: a part of it that is a digit
 _MOST_CANDIDATES = 600  # a number of 10 digits, all of them touching, has some 400
+_UNLIKELY = -5.0  # log-probability: the model need not see such a part
+_MOST_PARTS = 1500  # of a line
 _ROOM = 1  # pixels around the whole
+_UNJUDGED: Floats = np.zeros(10, np.float32)
 
 
 class Candidate(NamedTuple):
     """A possible digit: what lies between the places `first` and `end` of a line.
 
-    `image` is the index of its 28x28; `whole`, float32 [10], the log-probability that it is each digit, and whole, by
-    what is around it. `cuts` is how many of its sides are cuts; `narrow` says that what is cut is no wider than a digit
-    may be.
+    `image` is the index of its 28x28. `whole`, float32 [10], is the log-probability that it is each digit, and whole,
+    by what is around it: of parts at a cut and of pieces wider than a digit, and 0 of others. `cuts` is how many of its
+    sides are cuts; `narrow` says that what is cut is no wider than a digit may be.
     """
 
     first: int
@@ -44,6 +55,26 @@ class Candidate(NamedTuple):
     whole: Floats = _UNJUDGED
     cuts: int = 0
     narrow: bool = False
+
+
+class Span(NamedTuple):
+    """A piece of a line, the places before and behind it, and its cuts: columns, float64 [height + 2, 1]."""
+
+    piece: Piece
+    first: int
+    end: int
+    cuts: tuple[npt.NDArray[np.float64], ...] = ()
+
+
+class Part(NamedTuple):
+    """What lies between two places of a piece: its ink, float32, the bounds of that, and how many sides are cuts."""
+
+    span: Span
+    first: int
+    end: int
+    ink: Floats
+    box: Box
+    cuts: int
 
 
 class Row(NamedTuple):
@@ -71,39 +102,73 @@ class Drawing:
     def row(self, line: Line, cuts: dict[int, list[Cut]]) -> Row:
         """Return the candidates of a line, and keep their images."""
         spans = spans_of(line, cuts)
-        inks = [self._ink([piece.label], piece.box) for piece in line.pieces]
-        strip = Strip(spans, [ink[_ROOM:-_ROOM, _ROOM:-_ROOM] for ink in inks], line.height)
-        if len(strip.parts) > _MOST_CANDIDATES:
-            raise TooManyDigits(MANY)
-        judged = whole(strip.views)
-        candidates = []
-        for index in np.flatnonzero(judged.max(axis=1, initial=UNLIKELY) > UNLIKELY):
-            part = strip.parts[index]
-            span, cut = spans[part.pieces[0]], 0
-            if len(part.pieces) > 1:
-                box = reduce(Box.around, (spans[at].piece.box for at in part.pieces))
-                ink = self._ink([spans[at].piece.label for at in part.pieces], box)
-            else:
-                ink, box = self._cut(inks[part.pieces[0]], span, part)
-                cut = (part.first > span.first) + (part.end < span.end)
-            narrow = span.piece.box.width <= _NARROW * line.height
-            candidates.append(Candidate(part.first, part.end, self._add(ink), box, judged[index], cut, narrow))
+        parts, candidates = self.parts(spans, line.height), []
+        for part, odds in zip(parts, whole(self.views(spans, parts, line.height)), strict=True):
+            narrow = part.span.piece.box.width <= _NARROW * line.height
+            if odds.max() > _UNLIKELY and (part.cuts or not narrow):
+                candidates.append(self._candidate(part, odds, narrow))
+        for index in range(len(spans)):
+            for count in range(1, _MOST_PIECES + 1):
+                group = spans[index : index + count]
+                if len(group) < count or (count > 1 and not _near([one.piece.box for one in group], line.height)):
+                    break
+                candidates += self._whole(group, line.height)
         return Row(spans, candidates, line.height)
 
-    def _cut(self, ink: Floats, span: Span, part: Part) -> tuple[Floats, Box]:
-        """Return the ink of a part of a piece, and its bounds."""
-        box = span.piece.box
-        if (part.first, part.end) == (span.first, span.end):
-            return ink, box
-        columns = np.arange(-_ROOM, box.width + _ROOM)
-        shared = max(1.0, _SHARED * self._pen)
-        if part.first > span.first:
-            ink = ink * (columns >= _edged(span.cuts[part.first - span.first - 1]) - shared)
-        if part.end < span.end:
-            ink = ink * (columns < _edged(span.cuts[part.end - span.first - 1]) + shared)
-        left, top, width, height = cv2.boundingRect((ink > 0.5).view(np.uint8))
-        bounds = Box(box.left + left - _ROOM, box.top + top - _ROOM, width, height)
-        return ink[Box(left, top, width, height).slices(_ROOM)], bounds
+    def parts(self, spans: list[Span], height: float) -> list[Part]:
+        """Return what may be a digit at the cuts of a line's pieces, and of these the pieces wider than a digit."""
+        found = []
+        for span in spans:
+            box, ink = span.piece.box, self._ink([span.piece.label], span.piece.box)
+            least = _LEAST * span.piece.ink / max(1.0, box.width / height)
+            for first in range(span.first, span.end if span.cuts else span.first):
+                for end in range(first + 1, span.end + 1):
+                    own = _between(ink, span, first, end)
+                    left, top, width, tall = cv2.boundingRect((own > 0.5).view(np.uint8))
+                    if width > _WIDEST_PIECE * height:
+                        break
+                    bounds = Box(box.left + left - _ROOM, box.top + top - _ROOM, width, tall)
+                    cut = (first > span.first) + (end < span.end)
+                    if _may_be_digit(bounds, height, cut > 0) and cv2.sumElems(own)[0] >= least:
+                        own = own[Box(left, top, width, tall).slices(0)].copy()
+                        found.append(Part(span, first, end, own, bounds, cut))
+        if len(found) > _MOST_PARTS:
+            raise TooManyDigits(MANY)
+        return found
+
+    def views(self, spans: list[Span], parts: list[Part], height: float) -> Floats:
+        """Return the ink of parts of a line, and what is around it, for `whole`: float32 [parts, 2, *VIEW]."""
+        line = reduce(Box.around, (span.piece.box for span in spans))
+        high, wide = (round(side * height / HEIGHT) for side in VIEW)
+        ink = np.pad(self._ink([span.piece.label for span in spans], line), ((high, high), (wide, wide)))
+        found = np.zeros((len(parts), 2, *VIEW), np.float32)
+        for view, part in zip(found, parts, strict=True):
+            own, (left, top, width, tall) = np.zeros_like(ink), part.box
+            top, left = top + high - line.top + _ROOM, left + wide - line.left + _ROOM
+            own[top : top + tall, left : left + width] = part.ink
+            top, left = top + (tall - high) // 2, left + (width - wide) // 2
+            for shown, pixels in zip(view, (own, ink - own), strict=True):
+                seen = pixels[top : top + high, left : left + wide]
+                cv2.resize(seen, VIEW[::-1], dst=shown, interpolation=cv2.INTER_AREA)
+        return found
+
+    def _whole(self, group: list[Span], height: float) -> list[Candidate]:
+        """Return the candidate made of whole pieces, if it can be a digit."""
+        box = reduce(Box.around, (span.piece.box for span in group))
+        judged = group[0].cuts and len(group) == 1 and box.width > _NARROW * height
+        if judged or not _may_be_digit(box, height, len(group) > 1):
+            return []
+        image = self._add(self._ink([span.piece.label for span in group], box))
+        return [Candidate(group[0].first, group[-1].end, image, box)]
+
+    def _candidate(self, part: Part, odds: Floats, narrow: bool) -> Candidate:
+        """Return the candidate of a part; half a stroke beyond a cut belongs to both sides."""
+        span, first, end, _, _, cuts = part
+        ink = _between(self._ink([span.piece.label], span.piece.box), span, first, end, max(1.0, _SHARED * self._pen))
+        left, top, width, tall = cv2.boundingRect((ink > 0.5).view(np.uint8))
+        box = Box(span.piece.box.left + left - _ROOM, span.piece.box.top + top - _ROOM, width, tall)
+        image = self._add(ink[Box(left, top, width, tall).slices(_ROOM)])
+        return Candidate(first, end, image, box, np.maximum(odds, _UNLIKELY), cuts, narrow)
 
     def _ink(self, chosen: list[int], box: Box) -> Floats:
         """Return the ink of some pieces in a box with a margin of one pixel, and the paper's at their edges."""
@@ -127,11 +192,32 @@ def spans_of(line: Line, cuts: dict[int, list[Cut]]) -> list[Span]:
     """Return the pieces of a line with their cuts and places."""
     spans: list[Span] = []
     for piece in line.pieces:
-        first, through = spans[-1].end if spans else 0, cuts.get(piece.label, [])
+        first = spans[-1].end if spans else 0
+        through = tuple(np.pad(cut.columns, _ROOM, "edge")[:, np.newaxis] for cut in cuts.get(piece.label, ()))
         spans.append(Span(piece, first, first + len(through) + 1, through))
     return spans
 
 
-def _edged(cut: Cut) -> npt.NDArray[np.float64]:
-    """Return a cut's columns, [rows, 1], with one more row at either end."""
-    return np.pad(cut.columns, _ROOM, "edge")[:, np.newaxis]
+def _between(ink: Floats, span: Span, first: int, end: int, shared: float = 0) -> Floats:
+    """Return the ink of a piece between two of its places, and so many pixels beyond its cuts."""
+    columns = np.arange(-_ROOM, span.piece.box.width + _ROOM)
+    if first > span.first:
+        ink = ink * (columns >= span.cuts[first - span.first - 1] - shared)
+    if end < span.end:
+        ink = ink * (columns < span.cuts[end - span.first - 1] + shared)
+    return ink
+
+
+def _may_be_digit(box: Box, height: float, part: bool) -> bool:
+    """Whether a piece, or else a part or several pieces, is as large as digits."""
+    widest = _WIDEST if part else _WIDEST_PIECE
+    return _LOWEST <= box.height / height <= _HIGHEST and _NARROWEST <= box.width / height <= widest
+
+
+def _near(boxes: list[Box], height: float) -> bool:
+    """Whether the last box may belong to the same digit as those before it."""
+    *before, last = boxes
+    gaps = [box.gaps(last) for box in before]
+    distance = min(np.hypot(max(across, 0), max(down, 0)) for across, down in gaps)
+    both = last.height > _AS_HIGH * height and any(box.height > _AS_HIGH * height for box in before)
+    return bool(distance <= (_NEAR_FIGURES if both else _NEAR) * height)

@@ -12,8 +12,8 @@ from service.preprocessing.numbers.pieces import FIGURE
 
 #: A certain number has at least this score and margin, and each of its digits this probability.
 #: Chosen, as is the least score of a number, on validation digits: docs/numbers.md.
-_SURE, _APART, _CONFIDENT = 0.0, 2.3, 0.97
-_LEAST = -0.7, 0.2, -0.3, -1.3  # of one, two, three, and more digits: a chance reading seldom has many
+_SURE, _APART, _CONFIDENT = 0.2, 2.0, 0.97
+_LEAST = -1.7, 0.0, -0.6, -1.2  # of one, two, three, and more digits: a chance reading seldom has many
 _LEAST_OF_ONE = 0.9  # confidence of a single digit
 
 

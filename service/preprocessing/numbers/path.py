@@ -16,15 +16,15 @@ from service.preprocessing.numbers.pieces import FIGURE
 
 #: What the score of a step is made of, and the weight of each; heights and widths are in heights of the line.
 TERMS = {
-    "likelihood": 2.4,  # the logarithm of the digit's probability, floored
-    "digit": 1.3,
-    "whole": 0.84,  # the logarithm of the probability that it is this digit, and whole, by what is around it
-    "cut": 0.6,  # sides that are cuts
-    "split": -1.4,  # sides that are cuts, in a piece that is no wider than a digit may be
-    "shape": -0.19,  # squared deviation of the shape from that of such digits in MNIST
-    "size": -4.61,  # squared difference of height, as a logarithm
-    "low": -2.36,  # how much lower than the line, as a logarithm
-    "wide": -0.8,  # how much wider than high
+    "likelihood": 2.03,  # the logarithm of the digit's probability, floored
+    "digit": 0.61,
+    "whole": 0.79,  # of parts at a cut: the logarithm of the probability that they are this digit, and whole, floored
+    "cut": 0.72,  # sides that are cuts
+    "split": -0.72,  # sides that are cuts, in a piece that is no wider than a digit may be
+    "shape": -0.33,  # squared deviation of the shape from that of such digits in MNIST
+    "size": -4.7,  # squared difference of height, as a logarithm
+    "low": -2.27,  # how much lower than the line, as a logarithm
+    "wide": -1.23,  # how much wider than high
     "skip": -1.5,  # digits that are skipped, by ink and width
     "figure": -1.2,  # figures that are skipped
 }
@@ -38,7 +38,6 @@ _DIGIT = 0.75  # of the line's height: the usual width of a digit
 _KEPT = 4  # paths to each place
 _ALTERNATIVES = 2  # digits that a candidate may be
 _FLOOR = 0.02  # probability
-_LEAST_WHOLE = -5.0, -0.8  # log-probability; of whole pieces no wider than a digit, which the model knows better
 
 Probabilities = npt.NDArray[np.float32]
 Terms = dict[str, float]
@@ -107,7 +106,7 @@ def _terms(candidate: Candidate, height: float, digit: int, probability: float) 
     return {
         "likelihood": float(np.log(probability + _FLOOR)),
         "digit": 1.0,
-        "whole": max(float(candidate.whole[digit]), _LEAST_WHOLE[candidate.narrow and not candidate.cuts]),
+        "whole": float(candidate.whole[digit]),
         "cut": float(candidate.cuts),
         "split": float(candidate.cuts * candidate.narrow),
         "shape": min(shape**2, _SHAPE[1]),

@@ -10,10 +10,9 @@ from service.errors import NoDigit, SeveralDigits, TooManyDigits
 from service.preprocessing.box import Box
 from service.preprocessing.illumination import Grey
 from service.preprocessing.mnist_format import canonical_digit
-from service.preprocessing.numbers.candidates import MANY, Candidate, Drawing, Row
+from service.preprocessing.numbers.candidates import MANY, Candidate, Drawing, Row, Span
 from service.preprocessing.numbers.cuts import find_cuts
 from service.preprocessing.numbers.lines import Line, find_lines
-from service.preprocessing.numbers.parts import Span
 from service.preprocessing.numbers.pieces import FIGURE, NONE, Piece, Pieces, find_pieces
 from service.preprocessing.numbers.reading import Copy, copies, part_of, readings
 

@@ -13,6 +13,8 @@ import numpy as np
 
 from service.preprocessing.illumination import Floats
 
+HEIGHT = 16  # pixels of a view: the line's height
+VIEW = 20, 28  # rows and columns of a view, with the part in its middle
 #: Inputs and units of each layer: two of kernels (pixels and channels), a hidden one, ten digits and none.
 LAYERS = (50, 8), (72, 24), (360, 32), (32, 11)
 FILE = Path(__file__).with_name("whole.bin")  # float16: the weights of each layer, and its bias
@@ -27,35 +29,29 @@ def whole(views: Floats) -> Floats:
     """
     if not len(views):
         return np.zeros((0, 10), np.float32)
-    (*kernels, hidden, output) = _weights()
     values = views.transpose(0, 2, 3, 1)
-    for side, (weights, bias) in zip(_SIDES, kernels, strict=True):
-        values = np.maximum(_convolved(values, weights, bias, side), 0)
-    values = np.maximum(_times(values.reshape(len(views), -1), *hidden), 0)
-    odds = _times(values, *output)
+    *kernels, hidden, output = _weights()
+    for side, weights in zip(_SIDES, kernels, strict=True):
+        windows = np.lib.stride_tricks.sliding_window_view(values, (side, side), (1, 2))[:, ::_STRIDE, ::_STRIDE]
+        ink = windows.transpose(0, 1, 2, 4, 5, 3).reshape(-1, len(weights) - 1)
+        values = np.maximum(_times(ink, weights), 0).reshape(*windows.shape[:3], -1)
+    odds = _times(np.maximum(_times(values.reshape(len(views), -1), hidden), 0), output)
     odds -= odds.max(axis=1, keepdims=True)
     return np.asarray((odds - np.log(np.exp(odds).sum(axis=1, keepdims=True)))[:, :10], np.float32)
 
 
-def _convolved(values: Floats, weights: Floats, bias: Floats, side: int) -> Floats:
-    """Return what kernels, [side * side * channels, kernels], find in `values`, [parts, rows, columns, channels]."""
-    windows = np.lib.stride_tricks.sliding_window_view(values, (side, side), (1, 2))[:, ::_STRIDE, ::_STRIDE]
-    found = _times(windows.transpose(0, 1, 2, 4, 5, 3).reshape(-1, len(weights)), weights, bias)
-    return found.reshape(*windows.shape[:3], -1)
-
-
-def _times(values: Floats, weights: Floats, bias: Floats) -> Floats:
-    """Multiply two matrices and add a bias, without BLAS, whose buffers take memory."""
+def _times(values: Floats, weights: Floats) -> Floats:
+    """Multiply by weights and add a bias, their last row; without BLAS, whose buffers take memory."""
+    bias = np.tile(weights[-1], (len(values), 1))
     return np.asarray(
-        cv2.gemm(np.ascontiguousarray(values), weights, 1, np.tile(bias, (len(values), 1)), 1), np.float32
+        cv2.gemm(np.ascontiguousarray(values), np.ascontiguousarray(weights[:-1]), 1, bias, 1), np.float32
     )
 
 
 @cache
-def _weights() -> tuple[tuple[Floats, Floats], ...]:
-    """Return the weights, [inputs, units], and the bias of each layer."""
-    stored, found = np.fromfile(FILE, np.float16).astype(np.float32), []
-    for inputs, units in LAYERS:
-        own, stored = stored[: (inputs + 1) * units].reshape(inputs + 1, units), stored[(inputs + 1) * units :]
-        found.append((np.ascontiguousarray(own[:-1]), own[-1]))
-    return tuple(found)
+def _weights() -> list[Floats]:
+    """Return the weights of each layer and its bias, [inputs + 1, units]."""
+    stored = np.fromfile(FILE, np.float16).astype(np.float32)
+    ends = np.cumsum([(inputs + 1) * units for inputs, units in LAYERS])
+    parts = np.split(stored, ends[:-1])
+    return [part.reshape(-1, units) for part, (_, units) in zip(parts, LAYERS, strict=True)]

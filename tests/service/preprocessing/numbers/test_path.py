@@ -3,9 +3,8 @@
 import numpy as np
 
 from service.preprocessing.box import Box
-from service.preprocessing.numbers.candidates import Candidate, Row
+from service.preprocessing.numbers.candidates import Candidate, Row, Span
 from service.preprocessing.numbers.number import read_number
-from service.preprocessing.numbers.parts import Span
 from service.preprocessing.numbers.path import Probabilities, best_paths
 from service.preprocessing.numbers.pieces import Piece
 
