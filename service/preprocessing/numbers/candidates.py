@@ -104,9 +104,8 @@ class Drawing:
         spans = spans_of(line, cuts)
         parts, candidates = self.parts(spans, line.height), []
         for part, odds in zip(parts, whole(self.views(spans, parts, line.height)), strict=True):
-            narrow = part.span.piece.box.width <= _NARROW * line.height
-            if odds.max() > _UNLIKELY and (part.cuts or not narrow):
-                candidates.append(self._candidate(part, odds, narrow))
+            if part.cuts and odds.max() > _UNLIKELY:
+                candidates.append(self._candidate(part, odds, line.height))
         for index in range(len(spans)):
             for count in range(1, _MOST_PIECES + 1):
                 group = spans[index : index + count]
@@ -155,18 +154,18 @@ class Drawing:
     def _whole(self, group: list[Span], height: float) -> list[Candidate]:
         """Return the candidate made of whole pieces, if it can be a digit."""
         box = reduce(Box.around, (span.piece.box for span in group))
-        judged = group[0].cuts and len(group) == 1 and box.width > _NARROW * height
-        if judged or not _may_be_digit(box, height, len(group) > 1):
+        if not _may_be_digit(box, height, len(group) > 1):
             return []
         image = self._add(self._ink([span.piece.label for span in group], box))
         return [Candidate(group[0].first, group[-1].end, image, box)]
 
-    def _candidate(self, part: Part, odds: Floats, narrow: bool) -> Candidate:
+    def _candidate(self, part: Part, odds: Floats, height: float) -> Candidate:
         """Return the candidate of a part; half a stroke beyond a cut belongs to both sides."""
         span, first, end, _, _, cuts = part
         ink = _between(self._ink([span.piece.label], span.piece.box), span, first, end, max(1.0, _SHARED * self._pen))
         left, top, width, tall = cv2.boundingRect((ink > 0.5).view(np.uint8))
         box = Box(span.piece.box.left + left - _ROOM, span.piece.box.top + top - _ROOM, width, tall)
+        narrow = span.piece.box.width <= _NARROW * height
         image = self._add(ink[Box(left, top, width, tall).slices(_ROOM)])
         return Candidate(first, end, image, box, np.maximum(odds, _UNLIKELY), cuts, narrow)
 
