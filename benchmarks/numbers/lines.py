@@ -114,9 +114,9 @@ def _truths(inks: Ink, labels: Digits, height: float, rng: Random) -> Iterator[T
         if label and max(box[2:4]) > _SPECK * tall
     ]
     for line in find_lines(pieces, tall):
-        cuts, pen = find_cuts([piece for piece in line.pieces if may_be_several(piece, line)], marks, amount)
-        drawing, spans = Drawing(marks, amount, pen), spans_of(line, cuts)
-        parts = drawing.parts(spans, line.height)
+        cuts, _ = find_cuts([piece for piece in line.pieces if may_be_several(piece, line)], marks, amount)
+        drawing, spans = Drawing(marks, amount), spans_of(line, cuts)
+        parts = drawing.parts(spans, cuts, line.height)
         if parts:
             shares = _shares(parts, np.minimum(inks, amount), labels)
             kept = (shares[:, 10] < 1) | (rng.random(len(shares)) < _OF_NONE)

@@ -31,7 +31,6 @@ _NARROW = 1.2  # of the line's height: what one digit may be as wide as
 _MOST_PIECES = 4  # of one digit
 _NEAR, _NEAR_FIGURES = 0.28, 0.06  # of the line's height: between parts of one digit, and where both are as high
 _AS_HIGH = 0.72  # of the line's height
-_SHARED = 0.5  # stroke widths beyond a cut belong to both sides
 _LEAST = 0.16  # of a piece's ink, for each of the digits that it is as wide as: a part of it that is a digit
 _MOST_CANDIDATES = 600  # a number of 10 digits, all of them touching, has some 400
 _UNLIKELY = -5.0  # log-probability: the model need not see such a part
@@ -44,8 +43,8 @@ class Candidate(NamedTuple):
     """A possible digit: what lies between the places `first` and `end` of a line.
 
     `image` is the index of its 28x28. `whole`, float32 [10], is the log-probability that it is each digit, and whole,
-    by what is around it: of parts at a cut and of pieces wider than a digit, and 0 of others. `cuts` is how many of its
-    sides are cuts; `narrow` says that what is cut is no wider than a digit may be.
+    by what is around it: of parts at a cut, 0 of others. `cuts` is how many of its sides are cuts; `narrow` says that
+    what is cut is no wider than a digit may be.
     """
 
     first: int
@@ -58,23 +57,22 @@ class Candidate(NamedTuple):
 
 
 class Span(NamedTuple):
-    """A piece of a line, the places before and behind it, and its cuts: columns, float64 [height + 2, 1]."""
+    """A piece of a line and the places before and behind it."""
 
     piece: Piece
     first: int
     end: int
-    cuts: tuple[npt.NDArray[np.float64], ...] = ()
 
 
 class Part(NamedTuple):
-    """What lies between two places of a piece: its ink, float32, the bounds of that, and how many sides are cuts."""
+    """What lies between two places: its ink, float32, the bounds of that; `cuts` and `narrow` as of a candidate."""
 
-    span: Span
     first: int
     end: int
     ink: Floats
     box: Box
     cuts: int
+    narrow: bool
 
 
 class Row(NamedTuple):
@@ -88,10 +86,9 @@ class Row(NamedTuple):
 class Drawing:
     """Makes the images of a picture's candidates, from the pixels of its pieces."""
 
-    def __init__(self, labels: Labels, amount: Floats, pen: float) -> None:
-        """Take the labels of the pieces, int32 [height, width], their ink, and the stroke's width in pixels."""
+    def __init__(self, labels: Labels, amount: Floats) -> None:
+        """Take the labels of the pieces, int32 [height, width], and their ink."""
         self._labels, self._amount = (np.pad(pixels, _ROOM) for pixels in (labels, amount))
-        self._pen = pen
         self._images: list[Grey] = []
 
     @property
@@ -102,10 +99,11 @@ class Drawing:
     def row(self, line: Line, cuts: dict[int, list[Cut]]) -> Row:
         """Return the candidates of a line, and keep their images."""
         spans = spans_of(line, cuts)
-        parts, candidates = self.parts(spans, line.height), []
+        parts, candidates = self.parts(spans, cuts, line.height), []
         for part, odds in zip(parts, whole(self.views(spans, parts, line.height)), strict=True):
             if part.cuts and odds.max() > _UNLIKELY:
-                candidates.append(self._candidate(part, odds, line.height))
+                image, odds = self._add(part.ink), np.maximum(odds, _UNLIKELY)
+                candidates.append(Candidate(*part[:2], image, part.box, odds, *part[4:]))
         for index in range(len(spans)):
             for count in range(1, _MOST_PIECES + 1):
                 group = spans[index : index + count]
@@ -114,23 +112,26 @@ class Drawing:
                 candidates += self._whole(group, line.height)
         return Row(spans, candidates, line.height)
 
-    def parts(self, spans: list[Span], height: float) -> list[Part]:
-        """Return what may be a digit at the cuts of a line's pieces, and of these the pieces wider than a digit."""
+    def parts(self, spans: list[Span], cuts: dict[int, list[Cut]], height: float) -> list[Part]:
+        """Return what may be a digit of the pieces of a line that have cuts."""
         found = []
-        for span in spans:
+        for span in (span for span in spans if cuts.get(span.piece.label)):
             box, ink = span.piece.box, self._ink([span.piece.label], span.piece.box)
-            least = _LEAST * span.piece.ink / max(1.0, box.width / height)
-            for first in range(span.first, span.end if span.cuts else span.first):
-                for end in range(first + 1, span.end + 1):
-                    own = _between(ink, span, first, end)
+            least, narrow = _LEAST * span.piece.ink / max(1.0, box.width / height), box.width <= _NARROW * height
+            columns = np.arange(-_ROOM, box.width + _ROOM)
+            inner = (np.pad(cut.columns, _ROOM, "edge")[:, np.newaxis] for cut in cuts[span.piece.label])
+            sides = [np.array(-np.inf), *inner, np.array(np.inf)]
+            for first in range(len(sides)):
+                for end in range(first + 1, len(sides)):
+                    own = ink * ((columns >= sides[first]) & (columns < sides[end]))
                     left, top, width, tall = cv2.boundingRect((own > 0.5).view(np.uint8))
                     if width > _WIDEST_PIECE * height:
                         break
                     bounds = Box(box.left + left - _ROOM, box.top + top - _ROOM, width, tall)
-                    cut = (first > span.first) + (end < span.end)
+                    cut = (first > 0) + (end < len(sides) - 1)
                     if _may_be_digit(bounds, height, cut > 0) and cv2.sumElems(own)[0] >= least:
                         own = own[Box(left, top, width, tall).slices(0)].copy()
-                        found.append(Part(span, first, end, own, bounds, cut))
+                        found.append(Part(span.first + first, span.first + end, own, bounds, cut, narrow))
         if len(found) > _MOST_PARTS:
             raise TooManyDigits(MANY)
         return found
@@ -159,16 +160,6 @@ class Drawing:
         image = self._add(self._ink([span.piece.label for span in group], box))
         return [Candidate(group[0].first, group[-1].end, image, box)]
 
-    def _candidate(self, part: Part, odds: Floats, height: float) -> Candidate:
-        """Return the candidate of a part; half a stroke beyond a cut belongs to both sides."""
-        span, first, end, _, _, cuts = part
-        ink = _between(self._ink([span.piece.label], span.piece.box), span, first, end, max(1.0, _SHARED * self._pen))
-        left, top, width, tall = cv2.boundingRect((ink > 0.5).view(np.uint8))
-        box = Box(span.piece.box.left + left - _ROOM, span.piece.box.top + top - _ROOM, width, tall)
-        narrow = span.piece.box.width <= _NARROW * height
-        image = self._add(ink[Box(left, top, width, tall).slices(_ROOM)])
-        return Candidate(first, end, image, box, np.maximum(odds, _UNLIKELY), cuts, narrow)
-
     def _ink(self, chosen: list[int], box: Box) -> Floats:
         """Return the ink of some pieces in a box with a margin of one pixel, and the paper's at their edges."""
         part = Box(box.left + _ROOM, box.top + _ROOM, box.width, box.height).slices(_ROOM)
@@ -188,23 +179,12 @@ class Drawing:
 
 
 def spans_of(line: Line, cuts: dict[int, list[Cut]]) -> list[Span]:
-    """Return the pieces of a line with their cuts and places."""
+    """Return the pieces of a line with their places."""
     spans: list[Span] = []
     for piece in line.pieces:
         first = spans[-1].end if spans else 0
-        through = tuple(np.pad(cut.columns, _ROOM, "edge")[:, np.newaxis] for cut in cuts.get(piece.label, ()))
-        spans.append(Span(piece, first, first + len(through) + 1, through))
+        spans.append(Span(piece, first, first + len(cuts.get(piece.label, ())) + 1))
     return spans
-
-
-def _between(ink: Floats, span: Span, first: int, end: int, shared: float = 0) -> Floats:
-    """Return the ink of a piece between two of its places, and so many pixels beyond its cuts."""
-    columns = np.arange(-_ROOM, span.piece.box.width + _ROOM)
-    if first > span.first:
-        ink = ink * (columns >= span.cuts[first - span.first - 1] - shared)
-    if end < span.end:
-        ink = ink * (columns < span.cuts[end - span.first - 1] + shared)
-    return ink
 
 
 def _may_be_digit(box: Box, height: float, part: bool) -> bool:

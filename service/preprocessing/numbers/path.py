@@ -18,9 +18,9 @@ from service.preprocessing.numbers.pieces import FIGURE
 TERMS = {
     "likelihood": 2.03,  # the logarithm of the digit's probability, floored
     "digit": 0.61,
-    "whole": 0.87,  # of parts at a cut: the logarithm of the probability that they are this digit, and whole, floored
-    "cut": 0.96,  # sides that are cuts
-    "split": -0.8,  # sides that are cuts, in a piece that is no wider than a digit may be
+    "whole": 0.97,  # of parts at a cut: the logarithm of the probability that they are this digit, and whole, floored
+    "cut": 1.11,  # sides that are cuts
+    "split": -0.58,  # sides that are cuts, in a piece that is no wider than a digit may be
     "shape": -0.33,  # squared deviation of the shape from that of such digits in MNIST
     "size": -4.7,  # squared difference of height, as a logarithm
     "low": -2.27,  # how much lower than the line, as a logarithm

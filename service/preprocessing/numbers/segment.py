@@ -57,8 +57,8 @@ def segment(grey: Grey, times: int = 1) -> Segmented:
         raise TooManyDigits(MANY)
     lines = find_lines(pieces.pieces, pieces.height)
     wide = [piece for line in lines for piece in line.pieces if may_be_several(piece, line)]
-    cuts, pen = find_cuts(wide, pieces.labels, pieces.amount)
-    drawing = Drawing(pieces.labels, pieces.amount, pen)
+    cuts, _ = find_cuts(wide, pieces.labels, pieces.amount)
+    drawing = Drawing(pieces.labels, pieces.amount)
     rows = [drawing.row(line, cuts) for line in lines]
     if not any(row.candidates for row in rows):
         raise NoDigit(NONE)

@@ -43,9 +43,7 @@ def whole(views: Floats) -> Floats:
 def _times(values: Floats, weights: Floats) -> Floats:
     """Multiply by weights and add a bias, their last row; without BLAS, whose buffers take memory."""
     bias = np.tile(weights[-1], (len(values), 1))
-    return np.asarray(
-        cv2.gemm(np.ascontiguousarray(values), np.ascontiguousarray(weights[:-1]), 1, bias, 1), np.float32
-    )
+    return np.asarray(cv2.gemm(np.ascontiguousarray(values), weights[:-1], 1, bias, 1), np.float32)
 
 
 @cache
@@ -53,5 +51,4 @@ def _weights() -> list[Floats]:
     """Return the weights of each layer and its bias, [inputs + 1, units]."""
     stored = np.fromfile(FILE, np.float16).astype(np.float32)
     ends = np.cumsum([(inputs + 1) * units for inputs, units in LAYERS])
-    parts = np.split(stored, ends[:-1])
-    return [part.reshape(-1, units) for part, (_, units) in zip(parts, LAYERS, strict=True)]
+    return [part.reshape(-1, units) for part, (_, units) in zip(np.split(stored, ends), LAYERS, strict=False)]

@@ -45,13 +45,17 @@ def test_unknown_pieces_are_skipped() -> None:
 
 def test_two_sure_parts_beat_a_doubtful_whole_and_lose_to_a_sure_one() -> None:
     pair = span(1, 0, 2, width=60)
-    parts = [
-        Candidate(0, 1, 1, Box(0, 0, 30, 40), cuts=1),
-        Candidate(1, 2, 2, Box(30, 0, 30, 40), cuts=1),
-    ]
-    row = Row([pair], [Candidate(0, 2, 0, pair.piece.box), *parts], HEIGHT)
-    assert best_paths(row, answers((8, 0.2), (6, 0.99), (3, 0.99)))[0].text == "63"
-    assert best_paths(row, answers((8, 0.999), (6, 0.4), (3, 0.4)))[0].text == "8"
+
+    def read(odds: float, *given: tuple[int, float]) -> str:
+        """Read a piece or its parts, judged so likely to be whole."""
+        judged = np.full(10, odds, np.float32)
+        parts = [Candidate(at, at + 1, at + 1, Box(30 * at, 0, 30, 40), judged, 1) for at in range(2)]
+        return best_paths(Row([pair], [Candidate(0, 2, 0, pair.piece.box), *parts], HEIGHT), answers(*given))[0].text
+
+    assert read(-0.1, (8, 0.2), (6, 0.99), (3, 0.99)) == "63"
+    assert read(-2.0, (8, 0.999), (6, 0.4), (3, 0.4)) == "8"
+    assert read(-0.1, (8, 0.6), (6, 0.9), (3, 0.9)) == "63"
+    assert read(-4.0, (8, 0.6), (6, 0.9), (3, 0.9)) == "8"
 
 
 def test_readings_have_distinct_texts() -> None:
