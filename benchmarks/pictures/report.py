@@ -18,11 +18,16 @@ from benchmarks.pictures.sources import FONT_DIGITS, MNIST, REAL_WORLD
 
 Row = Sequence[str]
 
+_WHAT = """How well the service reads pictures, by what was done to them. Each picture is a digit of MNIST, drawn into
+a scene of its own; it is sent through decoding, preprocessing and the model, and the answer is compared with the label.
+`make measure` makes this page. Rows that say "shown" are not held to a mark."""
+
 
 def markdown(heading: Sequence[str], marks: Sequence[Mark], tallies: Mapping[str, Tally]) -> str:
     """Return the report: the lines of `heading`, the targets, and a table for each measured part."""
     parts = [
         "# Robustness",
+        _WHAT,
         "\n".join(heading),
         _table(("asked for", "mark", "found", ""), ((*mark[:3], _verdict(mark.held)) for mark in marks)),
         _section("Conditions under the mark, the worst first", _CONDITION_HEAD, _worst_rows(tallies)),
