@@ -141,15 +141,17 @@ class Drawing:
         line = reduce(Box.around, (span.piece.box for span in spans))
         high, wide = (round(side * height / HEIGHT) for side in VIEW)
         ink = np.pad(self._ink([span.piece.label for span in spans], line), ((high, high), (wide, wide)))
-        found = np.zeros((len(parts), 2, *VIEW), np.float32)
+        own, found = np.zeros_like(ink), np.zeros((len(parts), 2, *VIEW), np.float32)
         for view, part in zip(found, parts, strict=True):
-            own, (left, top, width, tall) = np.zeros_like(ink), part.box
+            left, top, width, tall = part.box
             top, left = top + high - line.top + _ROOM, left + wide - line.left + _ROOM
-            own[top : top + tall, left : left + width] = part.ink
+            place = slice(top, top + tall), slice(left, left + width)
+            own[place] = part.ink
             top, left = top + (tall - high) // 2, left + (width - wide) // 2
-            for shown, pixels in zip(view, (own, ink - own), strict=True):
-                seen = pixels[top : top + high, left : left + wide]
-                cv2.resize(seen, VIEW[::-1], dst=shown, interpolation=cv2.INTER_AREA)
+            seen = slice(top, top + high), slice(left, left + wide)
+            for shown, pixels in zip(view, (own[seen], ink[seen] - own[seen]), strict=True):
+                cv2.resize(pixels, VIEW[::-1], dst=shown, interpolation=cv2.INTER_AREA)
+            own[place] = 0
         return found
 
     def _whole(self, group: list[Span], height: float) -> list[Candidate]:
