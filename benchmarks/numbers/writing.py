@@ -78,9 +78,17 @@ def _line(
     rng: Random,
 ) -> Ink:
     parts = [
-        _character(one, height * rng.uniform(1 - setting.sizes, 1 + setting.sizes), width, slant, rng)
+        character_ink(one, height * rng.uniform(1 - setting.sizes, 1 + setting.sizes), width, slant, rng)
         for one in characters
     ]
+    return np.asarray(placed(parts, setting, height, slope, rng).max(axis=0), np.float32)
+
+
+def placed(parts: Sequence[Ink], setting: Setting, height: float, slope: float, rng: Random) -> Ink:
+    """Return the ink of each character of a line in its place, float32 [characters, height, width].
+
+    `slope` is in pixels down for each pixel to the right.
+    """
     lefts = _lefts(parts, setting, height, rng)
     feet = [rng.uniform(-1, 1) * setting.baseline * height + slope * left for left in lefts]
     if setting.cells:
@@ -94,12 +102,12 @@ def _line(
         top -= 0.5 * (0.35 * height)
     bottom = max(top_ + part.shape[0] for top_, part in zip(tops, parts, strict=True))
     bottom += 0.5 * (0.35 * height) if setting.cells else 0
-    canvas = np.zeros((int(np.ceil(bottom - top)) + 1, int(np.ceil(right - left)) + 1), np.float32)
-    for part, x, y in zip(parts, lefts, tops, strict=True):
+    line = np.zeros((len(parts), int(np.ceil(bottom - top)) + 1, int(np.ceil(right - left)) + 1), np.float32)
+    for canvas, part, x, y in zip(line, parts, lefts, tops, strict=True):
         row, column = max(0, int(y - top)), max(0, int(x - left))
         place = canvas[row : row + part.shape[0], column : column + part.shape[1]]
-        np.maximum(place, part[: place.shape[0], : place.shape[1]], out=place)
-    return canvas
+        place[:] = part[: place.shape[0], : place.shape[1]]
+    return line
 
 
 def _lefts(parts: Sequence[Ink], setting: Setting, height: float, rng: Random) -> list[int]:
@@ -132,7 +140,8 @@ def _contact(before: Ink, after: Ink) -> int:
     return int((ends - starts).max())
 
 
-def _character(one: Character, height: float, width: float | None, slant: float, rng: Random) -> Ink:
+def character_ink(one: Character, height: float, width: float | None, slant: float, rng: Random) -> Ink:
+    """Return a character's ink, `height` and the pen's `width` in pixels, slanted by so many degrees."""
     if isinstance(one, str):
         lines: Lines = irregular(FORMS[one].lines(rng), rng)
         width = width or 0.09 * height

@@ -27,7 +27,7 @@ _FEWEST = 2  # pictures of a kind
 _NUMBERS = 200  # pictures of each kind of number
 #: Closed loops that a digit must have to be drawn with a pen. One that the scanner blotted is gone in the drawing, and
 #: what was a 6 is an L, what was a 9 a 5.
-_LOOPS = {6: 1, 8: 2, 9: 1}
+LOOPS = {6: 1, 8: 2, 9: 1}
 
 
 class Digits:
@@ -55,7 +55,7 @@ class Digits:
 
     def _is_traceable(self, index: int) -> bool:
         if index not in self._traceable:
-            loops = _LOOPS.get(int(self._labels[index]), 0)
+            loops = LOOPS.get(int(self._labels[index]), 0)
             self._traceable[index] = trace.faithful(self._images[index], loops=loops)
         return self._traceable[index]
 

@@ -19,6 +19,7 @@ from service.preprocessing.mnist_format import centre, fit
 from service.preprocessing.numbers.cuts import Cut
 from service.preprocessing.numbers.lines import Line
 from service.preprocessing.numbers.pieces import Piece
+from service.preprocessing.numbers.whole import HEIGHT, VIEW, whole
 from service.preprocessing.segment import FAINTEST
 
 MOST_DIGITS = 32
@@ -30,25 +31,27 @@ _NARROW = 1.2  # of the line's height: what one digit may be as wide as
 _MOST_PIECES = 4  # of one digit
 _NEAR, _NEAR_FIGURES = 0.28, 0.06  # of the line's height: between parts of one digit, and where both are as high
 _AS_HIGH = 0.72  # of the line's height
-_SHARED = 0.5  # stroke widths beyond a cut belong to both sides
-_STROKE = 1.6  # stroke widths between two cuts: a stroke that two digits may share
 _LEAST = 0.16  # of a piece's ink, for each of the digits that it is as wide as: a part of it that is a digit
 _MOST_CANDIDATES = 600  # a number of 10 digits, all of them touching, has some 400
+_UNLIKELY = -5.0  # log-probability: the model need not see such a part
+_MOST_PARTS = 1500  # of a line
 _ROOM = 1  # pixels around the whole
+_UNJUDGED: Floats = np.zeros(10, np.float32)
 
 
 class Candidate(NamedTuple):
     """A possible digit: what lies between the places `first` and `end` of a line.
 
-    `image` is the index of its 28x28; `crossed` the ink that the cuts at its sides go through, in stroke widths, and
-    `cuts` how many of its sides are cuts; `narrow` says that what is cut is no wider than a digit may be.
+    `image` is the index of its 28x28. `whole`, float32 [10], is the log-probability that it is each digit, and whole,
+    by what is around it: of parts at a cut, 0 of others. `cuts` is how many of its sides are cuts; `narrow` says that
+    what is cut is no wider than a digit may be.
     """
 
     first: int
     end: int
     image: int
     box: Box
-    crossed: float = 0.0
+    whole: Floats = _UNJUDGED
     cuts: int = 0
     narrow: bool = False
 
@@ -61,25 +64,31 @@ class Span(NamedTuple):
     end: int
 
 
-class Row(NamedTuple):
-    """A line: its pieces from left to right, its candidates, and the height of its figures in pixels.
+class Part(NamedTuple):
+    """What lies between two places: its ink, float32, the bounds of that; `cuts` and `narrow` as of a candidate."""
 
-    `overlaps` has for a place the later ones up to which a stroke may belong to the digits on both sides.
-    """
+    first: int
+    end: int
+    ink: Floats
+    box: Box
+    cuts: int
+    narrow: bool
+
+
+class Row(NamedTuple):
+    """A line: its pieces from left to right, its candidates, and the height of its figures in pixels."""
 
     spans: list[Span]
     candidates: list[Candidate]
     height: float
-    overlaps: dict[int, list[int]]
 
 
 class Drawing:
     """Makes the images of a picture's candidates, from the pixels of its pieces."""
 
-    def __init__(self, labels: Labels, amount: Floats, pen: float) -> None:
-        """Take the labels of the pieces, int32 [height, width], their ink, and the stroke's width in pixels."""
+    def __init__(self, labels: Labels, amount: Floats) -> None:
+        """Take the labels of the pieces, int32 [height, width], and their ink."""
         self._labels, self._amount = (np.pad(pixels, _ROOM) for pixels in (labels, amount))
-        self._pen = pen
         self._images: list[Grey] = []
 
     @property
@@ -89,77 +98,69 @@ class Drawing:
 
     def row(self, line: Line, cuts: dict[int, list[Cut]]) -> Row:
         """Return the candidates of a line, and keep their images."""
-        spans: list[Span] = []
-        place = 0
-        for piece in line.pieces:
-            spans.append(Span(piece, place, place + len(cuts.get(piece.label, ())) + 1))
-            place = spans[-1].end
-        candidates: list[Candidate] = []
-        overlaps: dict[int, list[int]] = {}
-        for index, span in enumerate(spans):
-            of_it = cuts.get(span.piece.label, [])
-            candidates += self._between(span, of_it, line.height)
-            overlaps |= self._overlaps(span, of_it)
+        spans = spans_of(line, cuts)
+        parts, candidates = self.parts(spans, cuts, line.height), []
+        for part, odds in zip(parts, whole(self.views(spans, parts, line.height)), strict=True):
+            if part.cuts and odds.max() > _UNLIKELY:
+                image, odds = self._add(part.ink), np.maximum(odds, _UNLIKELY)
+                candidates.append(Candidate(*part[:2], image, part.box, odds, *part[4:]))
+        for index in range(len(spans)):
             for count in range(1, _MOST_PIECES + 1):
                 group = spans[index : index + count]
                 if len(group) < count or (count > 1 and not _near([one.piece.box for one in group], line.height)):
                     break
                 candidates += self._whole(group, line.height)
-        return Row(spans, candidates, line.height, overlaps)
+        return Row(spans, candidates, line.height)
 
-    def _overlaps(self, span: Span, cuts: list[Cut]) -> dict[int, list[int]]:
-        """Return, for each cut, the cuts within a stroke's width after it."""
-        middles = np.array([cut.columns.mean() for cut in cuts])
-        return {
-            span.first + 1 + index: [
-                span.first + 1 + other
-                for other in range(index + 1, len(cuts))
-                if abs(middles[other] - middles[index]) <= _STROKE * self._pen
-            ]
-            for index in range(len(cuts))
-        }
+    def parts(self, spans: list[Span], cuts: dict[int, list[Cut]], height: float) -> list[Part]:
+        """Return what may be a digit of the pieces of a line that have cuts."""
+        found = []
+        for span in (span for span in spans if cuts.get(span.piece.label)):
+            box, ink = span.piece.box, self._ink([span.piece.label], span.piece.box)
+            least, narrow = _LEAST * span.piece.ink / max(1.0, box.width / height), box.width <= _NARROW * height
+            columns = np.arange(-_ROOM, box.width + _ROOM)
+            inner = (np.pad(cut.columns, _ROOM, "edge")[:, np.newaxis] for cut in cuts[span.piece.label])
+            sides = [np.array(-np.inf), *inner, np.array(np.inf)]
+            for first in range(len(sides)):
+                for end in range(first + 1, len(sides)):
+                    own = ink * ((columns >= sides[first]) & (columns < sides[end]))
+                    left, top, width, tall = cv2.boundingRect((own > 0.5).view(np.uint8))
+                    if width > _WIDEST_PIECE * height:
+                        break
+                    bounds = Box(box.left + left - _ROOM, box.top + top - _ROOM, width, tall)
+                    cut = (first > 0) + (end < len(sides) - 1)
+                    if _may_be_digit(bounds, height, cut > 0) and cv2.sumElems(own)[0] >= least:
+                        own = own[Box(left, top, width, tall).slices(0)].copy()
+                        found.append(Part(span.first + first, span.first + end, own, bounds, cut, narrow))
+        if len(found) > _MOST_PARTS:
+            raise TooManyDigits(MANY)
+        return found
+
+    def views(self, spans: list[Span], parts: list[Part], height: float) -> Floats:
+        """Return the ink of parts of a line, and what is around it, for `whole`: float32 [parts, 2, *VIEW]."""
+        line = reduce(Box.around, (span.piece.box for span in spans))
+        high, wide = (round(side * height / HEIGHT) for side in VIEW)
+        ink = np.pad(self._ink([span.piece.label for span in spans], line), ((high, high), (wide, wide)))
+        own, found = np.zeros_like(ink), np.zeros((len(parts), 2, *VIEW), np.float32)
+        for view, part in zip(found, parts, strict=True):
+            left, top, width, tall = part.box
+            top, left = top + high - line.top + _ROOM, left + wide - line.left + _ROOM
+            place = slice(top, top + tall), slice(left, left + width)
+            own[place] = part.ink
+            top, left = top + (tall - high) // 2, left + (width - wide) // 2
+            seen = slice(top, top + high), slice(left, left + wide)
+            for shown, pixels in zip(view, (own[seen], ink[seen] - own[seen]), strict=True):
+                cv2.resize(pixels, VIEW[::-1], dst=shown, interpolation=cv2.INTER_AREA)
+            own[place] = 0
+        return found
 
     def _whole(self, group: list[Span], height: float) -> list[Candidate]:
         """Return the candidate made of whole pieces, if it can be a digit."""
         box = reduce(Box.around, (span.piece.box for span in group))
-        widest = _WIDEST_PIECE if len(group) == 1 else _WIDEST
-        if not _may_be_digit(box, height) or box.width > widest * height:
+        if not _may_be_digit(box, height, len(group) > 1):
             return []
         image = self._add(self._ink([span.piece.label for span in group], box))
         return [Candidate(group[0].first, group[-1].end, image, box)]
-
-    def _between(self, span: Span, cuts: list[Cut], height: float) -> list[Candidate]:
-        """Return the candidates between the cuts of a piece, and between a cut and a side."""
-        if not cuts:
-            return []
-        box = span.piece.box
-        ink = self._ink([span.piece.label], box)
-        columns = np.arange(-1, box.width + 1)
-        sides = np.array([cut.columns for cut in cuts])
-        sides = np.pad(sides, ((0, 0), (1, 1)), "edge")[..., None]
-        shared = max(1.0, _SHARED * self._pen)
-        behind = [columns >= -1, *(columns >= sides - shared)]
-        before = [*(columns < sides + shared), columns >= -1]
-        crossed = [0.0, *(cut.crossed for cut in cuts), 0.0]
-        narrow = box.width <= _NARROW * height
-        least = _LEAST * span.piece.ink / max(1.0, box.width / height)
-        found = []
-        for first in range(len(cuts) + 1):
-            for end in range(first + 1, len(cuts) + 2):
-                if (first, end) == (0, len(cuts) + 1):
-                    continue
-                part = ink * (behind[first] & before[end - 1])
-                left, top, width, tall = cv2.boundingRect((part > 0.5).view(np.uint8))
-                if width > _WIDEST * height:
-                    break
-                bounds = Box(box.left + left - 1, box.top + top - 1, width, tall)
-                if not _may_be_digit(bounds, height) or cv2.sumElems(part)[0] < least:
-                    continue
-                cut = (first > 0) + (end <= len(cuts))
-                image = self._add(part[max(0, top - 1) : top + tall + 1, max(0, left - 1) : left + width + 1])
-                across = crossed[first] + crossed[end]
-                found.append(Candidate(span.first + first, span.first + end, image, bounds, across, cut, narrow))
-        return found
 
     def _ink(self, chosen: list[int], box: Box) -> Floats:
         """Return the ink of some pieces in a box with a margin of one pixel, and the paper's at their edges."""
@@ -179,8 +180,19 @@ class Drawing:
         return len(self._images) - 1
 
 
-def _may_be_digit(box: Box, height: float) -> bool:
-    return _LOWEST * height <= box.height <= _HIGHEST * height and box.width >= _NARROWEST * height
+def spans_of(line: Line, cuts: dict[int, list[Cut]]) -> list[Span]:
+    """Return the pieces of a line with their places."""
+    spans: list[Span] = []
+    for piece in line.pieces:
+        first = spans[-1].end if spans else 0
+        spans.append(Span(piece, first, first + len(cuts.get(piece.label, ())) + 1))
+    return spans
+
+
+def _may_be_digit(box: Box, height: float, part: bool) -> bool:
+    """Whether a piece, or else a part or several pieces, is as large as digits."""
+    widest = _WIDEST if part else _WIDEST_PIECE
+    return _LOWEST <= box.height / height <= _HIGHEST and _NARROWEST <= box.width / height <= widest
 
 
 def _near(boxes: list[Box], height: float) -> bool:

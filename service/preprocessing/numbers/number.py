@@ -7,7 +7,7 @@ import numpy as np
 
 from service.preprocessing.box import Box
 from service.preprocessing.numbers.candidates import Row
-from service.preprocessing.numbers.path import Path, Probabilities, best_paths
+from service.preprocessing.numbers.path import TERMS, Path, Probabilities, best_paths
 from service.preprocessing.numbers.pieces import FIGURE
 
 #: A certain number has at least this score and margin, and each of its digits this probability.
@@ -31,7 +31,7 @@ class Number:
     `lines` are its lines from top to bottom, `digits` all digits in that order, `skipped` the bounds of non-digits.
     `score` is the mean score of its digits, above 0 where they are likelier than none; `margin` the distance of the
     best reading to the next; `confidence` the least of its digits'. `signs` counts what is skipped and as high as a
-    digit.
+    digit, `cuts` the sides at which digits were cut off from others.
     """
 
     lines: list[str]
@@ -41,6 +41,7 @@ class Number:
     margin: float
     confidence: float
     signs: int
+    cuts: int
 
     @property
     def likely(self) -> bool:
@@ -53,7 +54,7 @@ class Number:
     def certain(self) -> bool:
         """Whether no person needs to check it."""
         sure = self.score >= _SURE and self.margin >= _APART and self.confidence >= _CONFIDENT
-        return sure and not self.signs
+        return sure and not self.signs and not self.cuts
 
 
 def read_number(rows: list[Row], probabilities: Probabilities) -> Number:
@@ -64,7 +65,7 @@ def read_number(rows: list[Row], probabilities: Probabilities) -> Number:
     lines: list[str] = []
     digits: list[Digit] = []
     skipped: list[Box] = []
-    score, margin, signs = 0.0, np.inf, 0
+    score, margin, signs, cuts = 0.0, np.inf, 0, 0
     for row in rows:
         paths = best_paths(row, probabilities)
         best = paths[0]
@@ -75,10 +76,12 @@ def read_number(rows: list[Row], probabilities: Probabilities) -> Number:
             lines.append(best.text)
             digits += found
         score += best.of_digits
+        cuts += sum(read.cuts for read in best.reads)
         signs += sum(box.height > FIGURE * row.height for box in left)
         margin = min([margin, *(best.score - other.score for other in paths[1:2])])
     confidence = min((float(probabilities[digit.image].max()) for digit in digits), default=0.0)
-    number = Number(lines, digits, skipped, score / max(1, len(digits)), float(margin), confidence, signs)
+    score -= TERMS["cut"] * cuts  # to be cut makes a digit no likelier
+    number = Number(lines, digits, skipped, score / max(1, len(digits)), float(margin), confidence, signs, cuts)
     if number.likely:
         return number
     return replace(number, lines=[], digits=[], skipped=[span.piece.box for row in rows for span in row.spans])

@@ -18,16 +18,15 @@ from service.preprocessing.numbers.pieces import FIGURE
 TERMS = {
     "likelihood": 2.03,  # the logarithm of the digit's probability, floored
     "digit": 0.61,
-    "cut": -0.43,  # sides that are cuts
-    "crossed": -0.43,  # strokes that they cross
-    "split": -0.79,  # sides that are cuts, in a piece that is no wider than a digit may be
+    "whole": 0.97,  # of parts at a cut: the logarithm of the probability that they are this digit, and whole, floored
+    "cut": 1.11,  # sides that are cuts
+    "split": -0.58,  # sides that are cuts, in a piece that is no wider than a digit may be
     "shape": -0.33,  # squared deviation of the shape from that of such digits in MNIST
     "size": -4.7,  # squared difference of height, as a logarithm
     "low": -2.27,  # how much lower than the line, as a logarithm
     "wide": -1.23,  # how much wider than high
     "skip": -1.5,  # digits that are skipped, by ink and width
     "figure": -1.2,  # figures that are skipped
-    "shared": -2.27,  # strokes that belong to two digits
 }
 #: Of MNIST's training digits, 0 to 9: mean and standard deviation of the logarithm of width by height.
 _SHAPES = (
@@ -91,13 +90,10 @@ def steps(row: Row, probabilities: Probabilities) -> list[Step]:
     """Return all steps through a line."""
     found = _skips(row)
     for candidate in row.candidates:
-        shared = [place for place in row.overlaps.get(candidate.first, ()) if place < candidate.end]
         image = probabilities[candidate.image]
         for digit in np.argsort(-image)[:_ALTERNATIVES].tolist():
             terms = _terms(candidate, row.height, digit, float(image[digit]))
             found.append(Step(candidate.first, candidate.end, terms, digit, candidate))
-            terms = terms | {"shared": 1.0}
-            found += [Step(place, candidate.end, terms, digit, candidate) for place in shared]
     return found
 
 
@@ -110,8 +106,8 @@ def _terms(candidate: Candidate, height: float, digit: int, probability: float) 
     return {
         "likelihood": float(np.log(probability + _FLOOR)),
         "digit": 1.0,
+        "whole": float(candidate.whole[digit]),
         "cut": float(candidate.cuts),
-        "crossed": candidate.crossed,
         "split": float(candidate.cuts * candidate.narrow),
         "shape": min(shape**2, _SHAPE[1]),
         "size": min(max(abs(taller) - _SIZE[0], 0.0) ** 2, _SIZE[1]),

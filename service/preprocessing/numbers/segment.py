@@ -56,9 +56,9 @@ def segment(grey: Grey, times: int = 1) -> Segmented:
     if figures > _MOST_FIGURES:
         raise TooManyDigits(MANY)
     lines = find_lines(pieces.pieces, pieces.height)
-    wide = [piece for line in lines for piece in line.pieces if _may_be_several(piece, line)]
-    cuts, pen = find_cuts(wide, pieces.labels, pieces.amount)
-    drawing = Drawing(pieces.labels, pieces.amount, pen)
+    wide = [piece for line in lines for piece in line.pieces if may_be_several(piece, line)]
+    cuts, _ = find_cuts(wide, pieces.labels, pieces.amount)
+    drawing = Drawing(pieces.labels, pieces.amount)
     rows = [drawing.row(line, cuts) for line in lines]
     if not any(row.candidates for row in rows):
         raise NoDigit(NONE)
@@ -73,11 +73,11 @@ def _alone(grey: Grey, times: int) -> Segmented:
         raise NoDigit(NONE) from None
     height, width = grey.shape
     piece = Piece(1, Box(0, 0, width, height), float(width * height))
-    row = Row([Span(piece, 0, 1)], [Candidate(0, 1, 0, piece.box)], float(height), {})
+    row = Row([Span(piece, 0, 1)], [Candidate(0, 1, 0, piece.box)], float(height))
     return Segmented([row], digit[np.newaxis], Copy(grey, np.zeros_like(grey), 0, 0, 1.0, small=False), times)
 
 
-def _may_be_several(piece: Piece, line: Line) -> bool:
+def may_be_several(piece: Piece, line: Line) -> bool:
     return piece.box.width > _CUTTABLE * line.height and piece.box.height > FIGURE * line.height
 
 

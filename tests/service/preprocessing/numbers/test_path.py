@@ -29,7 +29,7 @@ def whole(spans: list[Span]) -> list[Candidate]:
 
 def test_sure_digits_are_read() -> None:
     spans = [span(1, 0, 1), span(2, 1, 2, left=40)]
-    row = Row(spans, whole(spans), HEIGHT, {})
+    row = Row(spans, whole(spans), HEIGHT)
     number = read_number([row], answers((4, 0.999), (2, 0.999)))
     assert (number.lines, number.skipped) == (["42"], [])
     assert [digit.image for digit in number.digits] == [0, 1]
@@ -37,7 +37,7 @@ def test_sure_digits_are_read() -> None:
 
 def test_unknown_pieces_are_skipped() -> None:
     spans = [span(1, 0, 1), span(2, 1, 2, left=40), span(3, 2, 3, left=80)]
-    row = Row(spans, whole(spans), HEIGHT, {})
+    row = Row(spans, whole(spans), HEIGHT)
     number = read_number([row], answers((4, 0.999), (3, 0.15), (7, 0.999)))
     assert (number.lines, number.skipped) == (["47"], [spans[1].piece.box])
     assert not number.certain
@@ -45,25 +45,29 @@ def test_unknown_pieces_are_skipped() -> None:
 
 def test_two_sure_parts_beat_a_doubtful_whole_and_lose_to_a_sure_one() -> None:
     pair = span(1, 0, 2, width=60)
-    parts = [
-        Candidate(0, 1, 1, Box(0, 0, 30, 40), 1.0, 1),
-        Candidate(1, 2, 2, Box(30, 0, 30, 40), 1.0, 1),
-    ]
-    row = Row([pair], [Candidate(0, 2, 0, pair.piece.box), *parts], HEIGHT, {})
-    assert best_paths(row, answers((8, 0.2), (6, 0.99), (3, 0.99)))[0].text == "63"
-    assert best_paths(row, answers((8, 0.999), (6, 0.4), (3, 0.4)))[0].text == "8"
+
+    def read(odds: float, *given: tuple[int, float]) -> str:
+        """Read a piece or its parts, judged so likely to be whole."""
+        judged = np.full(10, odds, np.float32)
+        parts = [Candidate(at, at + 1, at + 1, Box(30 * at, 0, 30, 40), judged, 1) for at in range(2)]
+        return best_paths(Row([pair], [Candidate(0, 2, 0, pair.piece.box), *parts], HEIGHT), answers(*given))[0].text
+
+    assert read(-0.1, (8, 0.2), (6, 0.99), (3, 0.99)) == "63"
+    assert read(-2.0, (8, 0.999), (6, 0.4), (3, 0.4)) == "8"
+    assert read(-0.1, (8, 0.6), (6, 0.9), (3, 0.9)) == "63"
+    assert read(-4.0, (8, 0.6), (6, 0.9), (3, 0.9)) == "8"
 
 
 def test_readings_have_distinct_texts() -> None:
     spans = [span(1, 0, 1), span(2, 1, 2, left=40)]
-    paths = best_paths(Row(spans, whole(spans), HEIGHT, {}), answers((4, 0.6), (2, 0.9)))
+    paths = best_paths(Row(spans, whole(spans), HEIGHT), answers((4, 0.6), (2, 0.9)))
     assert len({path.text for path in paths}) == len(paths) > 1
     assert [path.score for path in paths] == sorted((path.score for path in paths), reverse=True)
 
 
 def test_one_uncertain_digit_makes_the_number_uncertain() -> None:
     spans = [span(1, 0, 1), span(2, 1, 2, left=40)]
-    row = Row(spans, whole(spans), HEIGHT, {})
+    row = Row(spans, whole(spans), HEIGHT)
     sure, doubtful = (read_number([row], answers((4, 0.9999), (2, share))) for share in (0.9999, 0.7))
     assert doubtful.score < sure.score
     assert (sure.certain, doubtful.certain) == (True, False)
@@ -71,6 +75,6 @@ def test_one_uncertain_digit_makes_the_number_uncertain() -> None:
 
 def test_unlikely_digits_are_not_a_number() -> None:
     spans = [span(1, 0, 1), span(2, 1, 2, left=40)]
-    number = read_number([Row(spans, whole(spans), HEIGHT, {})], answers((4, 0.6), (2, 0.6)))
+    number = read_number([Row(spans, whole(spans), HEIGHT)], answers((4, 0.6), (2, 0.6)))
     assert (number.lines, number.digits) == ([], [])
     assert number.skipped == [one.piece.box for one in spans]
