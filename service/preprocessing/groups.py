@@ -10,7 +10,7 @@ from service.preprocessing.box import Box
 from service.preprocessing.illumination import Labels, Mask
 from service.preprocessing.page import is_panel
 
-_FREE = 0.85  # of its longer side: a second figure lies no more along the border
+_FREE = 0.85  # of its longer side does not lie along the border
 LOOSE = 0.5  # of its longer side: what lies so far along the border is no part of a figure away from it
 _SPECK = 1.5  # times its own length: no piece belongs to a figure that is further away
 _LEAST = 0.04  # of all ink: less is a speck, where there is room for one figure only
@@ -33,6 +33,11 @@ class Group:
     def free(self) -> float:
         """The share of the longer side that does not lie along the rim."""
         return max(0.0, 1 - self.contact / self.box.longer)
+
+    @property
+    def apart(self) -> bool:
+        """Whether hardly any of it lies along the rim."""
+        return self.free > _FREE
 
     def joined(self, other: "Group") -> "Group":
         box = self.box.around(other.box)
@@ -97,7 +102,7 @@ def ranked(groups: list[Group], labels: Labels) -> list[Group]:
     """Return the groups, the likeliest figure first, without panels and without a pen that lies beside the figure."""
     least = _RIVAL * max((group.ink for group in groups), default=0)
     large = {group: member_of(group, labels[group.box.slices(0)]) for group in groups if group.ink > least}
-    drawn = [group for group, member in large.items() if not _is_filled(member)]
+    drawn = [group for group, member in large.items() if not is_filled(member)]
     pens = [group for group in drawn if _is_pen(group, large[group], [other for other in drawn if other is not group])]
     left = (group for group in groups if group not in large or (group in drawn and group not in pens))
     return sorted(left, key=_rank, reverse=True)
@@ -108,8 +113,9 @@ def member_of(group: Group, labels: Labels) -> Mask:
     return np.isin(labels, group.pieces).view(np.uint8)
 
 
-def _is_filled(member: Mask) -> bool:
-    return 2 * cv2.countNonZero(member) > member.size and is_panel(member)
+def is_filled(member: Mask, *full: float) -> bool:
+    """Tell whether a group, given by its pixels within its bounds, is a panel; `full` is that of `is_panel`."""
+    return 2 * cv2.countNonZero(member) > member.size and is_panel(member, *full)
 
 
 def _is_pen(bar: Group, member: Mask, others: list[Group]) -> bool:
@@ -132,7 +138,7 @@ def _rank(group: Group) -> float:
 
 def several(groups: list[Group]) -> bool:
     figure = groups[0]
-    rivals = (group for group in groups[1:] if group.free > _FREE and not _is_line(group))
+    rivals = (group for group in groups[1:] if group.apart and not _is_line(group))
     return any(rival.box.longer >= 0.5 * figure.box.longer and rival.ink >= 0.25 * figure.ink for rival in rivals)
 
 

@@ -11,9 +11,8 @@ from service.preprocessing.binarize import Ink
 from service.preprocessing.box import Box
 from service.preprocessing.creases import only_folds
 from service.preprocessing.frames import without_frames
-from service.preprocessing.groups import Group, grouped, member_of, ranked, several, side_by_side, together
+from service.preprocessing.groups import Group, grouped, is_filled, member_of, ranked, several, side_by_side, together
 from service.preprocessing.illumination import UNEVEN, Contrast, Floats, Labels, Mask, components, faint_share
-from service.preprocessing.page import is_panel
 from service.preprocessing.ruled_lines import without_lines
 
 _MOST_PIECES = 60
@@ -21,7 +20,6 @@ _CROWD, _CROWD_SHARE = 30, 0.25  # more pieces than this, and so little of the i
 FAINTEST = 0.12
 _SMALLEST = 0.04  # of the picture's longer side
 _SURE_SIZE = 0.07
-_APART = 0.85  # of a figure's longer side does not lie along the border
 _WIDEST = 3.0  # times its height: no digit is wider
 _SOLID, _BLOT, _STOUT = (
     0.55,
@@ -145,10 +143,10 @@ def _figure(
 ) -> Figure:
     group = groups[0]
     longer, thickest = group.box.longer, thickness(member[group.box.slices(1)])
-    panel = alone and not group.box.is_tall and 2 * cv2.countNonZero(member) > group.box.area and is_panel(member, _ALL)
+    panel = alone and not group.box.is_tall and is_filled(member[group.box.slices(0)], _ALL)
     if panel or thickest > (_BLOT if alone else _SOLID) * longer:
         raise NoDigit(_UNREADABLE)
-    slender, apart = thickest < _STOUT * longer, group.free > _APART
+    slender, apart = thickest < _STOUT * longer, group.apart
     even = not alone or _is_even(amount, member)
     if widest is None:
         clear = apart and (share > 0.7 if slender else share > 0.95 and edged > 0.95)

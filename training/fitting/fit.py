@@ -50,11 +50,9 @@ def fit(
 ) -> Fitted:
     """Train `recipe` on `data.train_*` for `epochs` from the checkpoint of `run`, or from the start.
 
-    `pool` is what the recipe mixes in, `teachers` are the models it is distilled from, of its own network, `start` is
-    the model whose weights it starts from.
-
-    An epoch shows each training digit once, with pool pictures beside them. `callbacks` are Keras'. `xla`
-    compiles the epoch; None decides by the device. With `may_diverge` a NaN loss is a valid result.
+    `pool` is what the recipe mixes in, `teachers` (of its network) what it is distilled from, `start` the model whose
+    weights it starts from. An epoch shows each training digit once, with pool pictures beside them. `callbacks` are
+    Keras'. `xla` compiles the epoch; None decides by the device. With `may_diverge` a NaN loss is a valid result.
 
     The validation split decides nothing: the result has the last epoch's weights, or their mean with `start`'s.
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, Literal
 
 from training.data.mnist import Mnist
 from training.errors import TrainingError
@@ -59,7 +59,7 @@ def each_seed(recipe: Recipe, data: Mnist, state: Run, strategy: Any, options: O
     Raises:
         TrainingError: as for `learn`.
     """
-    teachers = _teachers(recipe, data, strategy, options)
+    teachers = _before(recipe, "teacher", data, strategy, options, seeds=recipe.teachers)
     every = [learn(recipe, data, state, strategy, replace(options, seeds=1), teachers)]
     for seed in range(options.seed + 1, options.seed + options.seeds):
         told = replace(_within(options, options.run_dir / f"seed-{seed}"), seed=seed)
@@ -95,44 +95,40 @@ def learn(
     return Learnt(recipe, options.seed, fit.mean(branches), pictures, teachers, start)
 
 
-def _teachers(recipe: Recipe, data: Mnist, strategy: Any, options: Options) -> list[Learnt]:
-    """Return the teachers of `recipe`, trained with seeds from the run's on."""
-    if recipe.teacher is None:
-        return []
-    if recipe.teacher == PUBLISHED:
-        return [_published(recipe, data, options)]
-    told = replace(_before(recipe, "teacher", options.teacher, options), seeds=recipe.teachers)
-    return _train_before(recipe, find(recipe.teacher), data, strategy, told)
-
-
 def _start(recipe: Recipe, data: Mnist, strategy: Any, options: Options, teachers: Sequence[Learnt]) -> Learnt | None:
     """Return what `recipe` starts from: of its teachers the one of the same seed, or another recipe."""
-    if recipe.start is None:
-        return None
-    if recipe.start == recipe.teacher:
+    if recipe.start is not None and recipe.start == recipe.teacher:
         return teachers[(options.seed - teachers[0].seed) % len(teachers)]
-    if recipe.start == PUBLISHED:
-        return _published(recipe, data, options)
-    told = _before(recipe, "start", options.start, options)
-    return _train_before(recipe, find(recipe.start), data, strategy, told)[0]
+    return next(iter(_before(recipe, "start", data, strategy, options)), None)
 
 
-def _before(after: Recipe, role: str, given: Path | None, options: Options) -> Options:
-    """Return the options of a run that comes before that of `after`: the run given, or one within that of `after`.
+def _before(
+    after: Recipe,
+    role: Literal["teacher", "start"],
+    data: Mnist,
+    strategy: Any,
+    options: Options,
+    *,
+    seeds: int = 1,
+) -> list[Learnt]:
+    """Return each seed of what comes before `after`, of the run that the options name or of one within that of `after`.
 
     Where `--epochs` cuts `after` short, it trains for no more epochs.
     """
-    recipe = find(str(getattr(after, role)))
-    within = _within(options, options.run_dir / role)
-    told = within if given is None else replace(within, run_dir=given, resume=True)
+    name: str | None = getattr(after, role)
+    given: Path | None = getattr(options, role)
+    if name is None:
+        return []
+    if name == PUBLISHED:
+        return [_published(after, data, options)]
+    recipe = find(name)
+    told = replace(_within(options, options.run_dir / role), seeds=seeds, teacher=None, start=None)
+    if given is not None:
+        told = replace(told, run_dir=given, resume=True)
     whole = given is not None or options.epochs >= after.epochs
-    return replace(told, epochs=recipe.epochs if whole else min(recipe.epochs, options.epochs))
-
-
-def _train_before(after: Recipe, recipe: Recipe, data: Mnist, strategy: Any, options: Options) -> list[Learnt]:
-    """Train each seed of what comes before `after`."""
-    state = open_run(recipe, data, options)
-    every = each_seed(recipe, data, state, strategy, replace(options, teacher=None, start=None))
+    told = replace(told, epochs=recipe.epochs if whole else min(recipe.epochs, options.epochs))
+    state = open_run(recipe, data, told)
+    every = each_seed(recipe, data, state, strategy, told)
     state.mark_finished(f"trained for {after.name}")
     return every
 

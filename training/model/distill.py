@@ -12,7 +12,7 @@ from typing import Any
 
 import keras
 
-_LEAST = 1e-30  # its logarithm is finite in float32
+from training.model import network
 
 
 def loss(
@@ -39,8 +39,6 @@ def divergence(teachers: Sequence[Any], student: Any, temperature: float) -> Any
     The Kullback-Leibler divergence of the softened probabilities, times the squared temperature, which keeps the size
     of the gradients (Hinton et al., section 2).
     """
-    softened = [keras.ops.softmax(logits / temperature, axis=-1) for logits in teachers]
-    target = keras.ops.mean(keras.ops.stack(softened), axis=0)
+    wanted = network.log_mean_probability(keras.ops.stack(teachers, axis=1) / temperature)
     given = keras.ops.log_softmax(student / temperature, axis=-1)
-    wanted = keras.ops.log(keras.ops.maximum(target, _LEAST))
-    return temperature**2 * keras.ops.sum(target * (wanted - given), axis=-1)
+    return temperature**2 * keras.ops.sum(keras.ops.exp(wanted) * (wanted - given), axis=-1)

@@ -99,9 +99,9 @@ class Drawing:
     def row(self, line: Line, cuts: dict[int, list[Cut]]) -> Row:
         """Return the candidates of a line, and keep their images."""
         spans = spans_of(line, cuts)
-        parts, candidates = self.parts(spans, cuts, line.height), []
+        parts, candidates = [part for part in self.parts(spans, cuts, line.height) if part.cuts], []
         for part, odds in zip(parts, whole(self.views(spans, parts, line.height)), strict=True):
-            if part.cuts and odds.max() > _UNLIKELY:
+            if odds.max() > _UNLIKELY:
                 image, odds = self._add(part.ink), np.maximum(odds, _UNLIKELY)
                 candidates.append(Candidate(*part[:2], image, part.box, odds, *part[4:]))
         for index in range(len(spans)):

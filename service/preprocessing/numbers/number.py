@@ -7,7 +7,7 @@ import numpy as np
 
 from service.preprocessing.box import Box
 from service.preprocessing.numbers.candidates import Row
-from service.preprocessing.numbers.path import TERMS, Path, Probabilities, best_paths
+from service.preprocessing.numbers.path import Path, Probabilities, best_paths
 from service.preprocessing.numbers.pieces import FIGURE
 
 #: A certain number has at least this score and margin, and each of its digits this probability.
@@ -80,7 +80,6 @@ def read_number(rows: list[Row], probabilities: Probabilities) -> Number:
         signs += sum(box.height > FIGURE * row.height for box in left)
         margin = min([margin, *(best.score - other.score for other in paths[1:2])])
     confidence = min((float(probabilities[digit.image].max()) for digit in digits), default=0.0)
-    score -= TERMS["cut"] * cuts  # to be cut makes a digit no likelier
     number = Number(lines, digits, skipped, score / max(1, len(digits)), float(margin), confidence, signs, cuts)
     if number.likely:
         return number

@@ -54,7 +54,10 @@ class Step(NamedTuple):
 
 
 class Path(NamedTuple):
-    """A way to read a line: its score, and that without what is skipped; its digits, and the candidates read."""
+    """A way to read a line: its score, its digits, and the candidates read.
+
+    `of_digits` is the score without what is skipped, and without that of cuts: to be cut makes a digit no likelier.
+    """
 
     score: float
     of_digits: float
@@ -79,7 +82,8 @@ def best_paths(row: Row, probabilities: Probabilities) -> list[Path]:
                 path = before._replace(score=before.score + score)
                 if step.candidate is not None:
                     reads = (*before.reads, step.candidate)
-                    path = Path(path.score, before.of_digits + score, before.text + str(step.digit), reads)
+                    of_digits = before.of_digits + score - TERMS["cut"] * step.terms["cut"]
+                    path = Path(path.score, of_digits, before.text + str(step.digit), reads)
                 if path.text not in found or path.score > found[path.text].score:
                     found[path.text] = path
         kept.append(sorted(found.values(), key=lambda path: -path.score)[:_KEPT])
