@@ -23,12 +23,12 @@ from service.errors import (
     first_line,
 )
 from service.http.metrics import Metrics
-from service.inference.engine import Images, Probabilities
+from service.inference.engine import Fitted, Images, Probabilities
 from service.inference.store import ModelStore, Serving
 from service.preprocessing.decode import PIXEL_BYTES, decode
 from service.preprocessing.formats import Still, still
 from service.preprocessing.illumination import Grey
-from service.preprocessing.mnist_format import canonical_digit
+from service.preprocessing.mnist_format import canonical_already, canonical_digit
 from service.settings import Settings
 
 EXTENSION = "digits"  # of the Flask application
@@ -79,19 +79,25 @@ class Question(ABC):
     """A parsed prediction request.
 
     `pictures` are encoded pictures in order, opened or not, or the error in place of one; `images` are uint8
-    [N, 28, 28] where the client has sent the model's own input.
+    [N, 28, 28] where the client has sent the model's own input. `fitted` are the places of pictures that were not in
+    MNIST's form: their digits may get a second look.
     """
 
     pictures: list[Picture]
     images: Images | None = field(default=None, kw_only=True)
+    fitted: set[int] = field(default_factory=set, init=False)
 
     keeps_errors: ClassVar[bool] = False  # an unreadable picture leaves the others answered
     list_name: ClassVar[str] = ""  # names the unreadable picture in its error, as `images[3]`
     is_slow: ClassVar[bool] = False  # reading and answering take a thread
 
-    def form(self, index: int, grey: Grey) -> Grey:  # noqa: ARG002
+    def form(self, index: int, grey: Grey) -> Grey:
         """Return a decoded picture as the model wants it, uint8 [28, 28]."""
-        return canonical_digit(grey)
+        digit = canonical_already(grey)
+        if digit is None:
+            digit = canonical_digit(grey)
+            self.fitted.add(index)
+        return digit
 
     @abstractmethod
     def answer(self, run: Run) -> Response:
@@ -172,15 +178,15 @@ class Service:
         self.metrics.read(max(grey.shape), decoded - started, perf_counter() - decoded)
         return digit
 
-    def run(self, model: Serving, images: Images, pictures: int) -> Probabilities:
+    def run(self, model: Serving, images: Images, fitted: Fitted) -> Probabilities:
         """Return the probabilities, float32 [N, 10], of `images`, uint8 [N, 28, 28].
 
-        Only the first `pictures` may get a second look; the others are the model's own input.
+        Those that were `fitted` may get a second look; the others are the model's own input.
         """
         if len(images) == 0:
             return np.zeros((0, len(LABELS)), np.float32)
         started = perf_counter()
-        probabilities = model.engine.read(images, model.manifest.certain_from, pictures)
+        probabilities = model.engine.read(images, model.manifest.certain_from, fitted)
         self.metrics.ran(len(images), perf_counter() - started)
         return probabilities
 
@@ -196,20 +202,21 @@ class Service:
         model = self.model(name, version)
         question = self.parse(read, request)
         digits = [self.digit(question, index) for index in range(len(question.pictures))]
-        images = images_of(question, digits)
-        probabilities = self.run(model, images, len(images) if question.images is None else 0)
+        images, fitted = images_of(question, digits)
+        probabilities = self.run(model, images, fitted)
         try:
             return self.answer(question, Run(model.manifest, digits, images, probabilities))
         finally:
             self.metrics.flush()
 
 
-def images_of(question: Question, digits: Sequence[Grey | RequestError]) -> Images:
-    """Return the input of the model, uint8 [N, 28, 28]."""
+def images_of(question: Question, digits: Sequence[Grey | RequestError]) -> tuple[Images, Fitted]:
+    """Return the input of the model, uint8 [N, 28, 28], and which of it was fitted."""
     if question.images is not None:
-        return question.images
-    readable = [digit for digit in digits if not isinstance(digit, RequestError)]
-    return np.array(readable) if readable else np.zeros((0, IMAGE_SIDE, IMAGE_SIDE), np.uint8)
+        return question.images, False
+    readable = {place: digit for place, digit in enumerate(digits) if not isinstance(digit, RequestError)}
+    images = np.array([*readable.values()], np.uint8).reshape(-1, IMAGE_SIDE, IMAGE_SIDE)
+    return images, np.array([place in question.fitted for place in readable], np.bool_)
 
 
 def pixels(picture: Picture) -> int:

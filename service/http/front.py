@@ -198,9 +198,9 @@ class Front:
                 digits = await self._digits(question, exchange)
         except TimeoutError:
             raise TooBusy("The pictures take too long together: send fewer in a request.") from None
-        images = images_of(question, digits)
+        images, fitted = images_of(question, digits)
         exchange.notes.pictures = len(images)
-        rows = await self._queue.submit(model, images, pictures=question.images is None)
+        rows = await self._queue.submit(model, images, fitted)
         run = Run(model.manifest, digits, images, rows)
         if len(images) <= MOST_ON_LOOP and not question.is_slow:
             return self.here.answer(question, run)

@@ -22,6 +22,7 @@ from service.preprocessing.looks import LOOKS, looks
 
 Provider = Literal["cpu", "cuda"]
 Images = npt.NDArray[np.uint8]
+Fitted = npt.NDArray[np.bool_] | bool  # [N]; one for all if all are alike
 Probabilities = npt.NDArray[np.float32]
 
 _DOUBT = 0.25  # of the doubt of a barely certain answer: with less, the first look is enough
@@ -66,14 +67,14 @@ class Engine:
         [probabilities] = self._session.run([contract.OUTPUT_NAME], {contract.INPUT_NAME: images})
         return probabilities  # type: ignore[no-any-return]
 
-    def read(self, images: Images, certain_from: float, pictures: int | None = None) -> Probabilities:
-        """Return what `run` does, with second looks at the first `pictures`, or all; other images are tensors.
+    def read(self, images: Images, certain_from: float, fitted: Fitted = True) -> Probabilities:
+        """Return what `run` does, with second looks at uncertain images that were `fitted`.
 
         An uncertain answer becomes the mean of the first and those for other looks at the digit. Second looks share
         runs, which are no larger than the first.
         """
         probabilities = self.run(images)
-        unsure = np.flatnonzero(probabilities[:pictures].max(axis=1) < sure_from(certain_from))
+        unsure = np.flatnonzero((probabilities.max(axis=1) < sure_from(certain_from)) & fitted)
         if unsure.size:
             again = np.concatenate([looks(images[place]) for place in unsure])
             most = max(len(images), LOOKS)
