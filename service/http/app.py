@@ -103,12 +103,12 @@ def open_service(settings: Settings, metrics: Metrics | None = None) -> Service:
 
 def _view(read: Read) -> Callable[..., ResponseReturnValue]:
     def view(**names: str) -> ResponseReturnValue:
-        asked = Request(
-            request.get_data(cache=False),
-            {name.lower(): value for name, value in request.headers.items()},
-            request.query_string.decode("latin-1"),
-        )
-        return _of_ours(service().respond(read, asked, **names))
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        asked = Request(request.get_data(cache=False), headers, request.query_string.decode("latin-1"))
+        try:
+            return _of_ours(service().respond(read, asked, **names))
+        finally:
+            service().metrics.flush()
 
     return view
 

@@ -22,15 +22,12 @@ from service.errors import DigitsError, ExpectationFailed, MalformedRequest, Too
 from service.http.answering import (
     DEFECT,
     NO_SNIFFING,
-    Digits,
     Question,
     Read,
     Request,
     Response,
-    Run,
     Service,
     body_too_large,
-    images_of,
     pixels,
     problem,
 )
@@ -195,29 +192,26 @@ class Front:
         several = len(question.pictures) > 1
         try:
             async with asyncio.timeout(self.here.settings.request_seconds if several else None):
-                digits = await self._digits(question, exchange)
+                await self._read(question, exchange)
         except TimeoutError:
             raise TooBusy("The pictures take too long together: send fewer in a request.") from None
-        images, fitted = images_of(question, digits)
+        images, fitted = question.inputs()
         exchange.notes.pictures = len(images)
         rows = await self._queue.submit(model, images, fitted)
-        run = Run(model.manifest, digits, images, rows)
         if len(images) <= MOST_ON_LOOP and not question.is_slow:
-            return self.here.answer(question, run)
-        return await self._turns.take(self.here.answer, question, run, patient=True)
+            return self.here.answer(question, model, rows)
+        return await self._turns.take(self.here.answer, question, model, rows, patient=True)
 
-    async def _digits(self, question: Question, exchange: Exchange) -> Digits:
+    async def _read(self, question: Question, exchange: Exchange) -> None:
         """Read the pictures of a question one by one, interleaved with those of other requests."""
-        digits = []
         for index, picture in enumerate(question.pictures):
             exchange.check_client()
             if question.is_slow or pixels(picture) > SMALL_PIXELS:
-                digits.append(await self._turns.take(self.here.digit, question, index, patient=index > 0))
+                await self._turns.take(self.here.read_next, question, patient=index > 0)
             else:
-                digits.append(self.here.digit(question, index))
+                self.here.read_next(question)
                 if len(question.pictures) > 1:
                     await asyncio.sleep(0)
-        return digits
 
 
 def _is_small(request: Request) -> bool:

@@ -21,7 +21,6 @@ from service.http.answering import (
     Question,
     Request,
     Response,
-    Run,
     at_most,
     attempt,
     check_names,
@@ -75,10 +74,10 @@ class Options(NamedTuple):
 class One(Question):
     options: Options
 
-    def answer(self, run: Run) -> Response:
+    def answer(self, manifest: Manifest, probabilities: Probabilities) -> Response:
         """Return the digit, its probabilities and the model that answered."""
-        [digit], [row] = run.digits, run.probabilities
-        return Response(to_json(prediction(row, digit, run.manifest, self.options) | model_of(run.manifest)))
+        [digit], [row] = self.digits, probabilities
+        return Response(to_json(prediction(row, digit, manifest, self.options) | model_of(manifest)))
 
 
 @dataclass
@@ -86,16 +85,16 @@ class Many(Question):
     options: Options
     keeps_errors = True
 
-    def answer(self, run: Run) -> Response:
+    def answer(self, manifest: Manifest, probabilities: Probabilities) -> Response:
         """Return a digit or an error for each picture, in their order."""
-        rows = iter(run.probabilities)
+        rows = iter(probabilities)
         predictions = [
             described(digit)
             if isinstance(digit, RequestError)
-            else prediction(next(rows), digit, run.manifest, self.options)
-            for digit in run.digits
+            else prediction(next(rows), digit, manifest, self.options)
+            for digit in self.digits
         ]
-        return Response(to_json({"predictions": predictions} | model_of(run.manifest)))
+        return Response(to_json({"predictions": predictions} | model_of(manifest)))
 
 
 def read(request: Request, settings: Settings) -> One:  # noqa: ARG001

@@ -16,9 +16,9 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from service.contract import IMAGE_SIDE, INPUT_NAME, LABELS, OUTPUT_NAME
+from service.contract import IMAGE_SIDE, INPUT_NAME, LABELS, OUTPUT_NAME, Manifest
 from service.errors import MalformedRequest
-from service.http.answering import JSON, Question, Request, Response, Run, at_most, attempt, decoded, shown, to_json
+from service.http.answering import JSON, Question, Request, Response, at_most, attempt, decoded, shown, to_json
 from service.http.predict import picture_in
 from service.inference.engine import Images, Probabilities
 from service.settings import Settings
@@ -96,10 +96,10 @@ class Inference(Question):
     classes: int
     list_name = INPUT_NAME
 
-    def answer(self, run: Run) -> Response:
+    def answer(self, manifest: Manifest, probabilities: Probabilities) -> Response:
         """Return the output tensor; binary data follows the JSON."""
-        output, raw = written(run.probabilities, binary=self.binary, classes=self.classes)
-        answer: dict[str, Any] = {"model_name": run.manifest.name, "model_version": run.manifest.version}
+        output, raw = written(probabilities, binary=self.binary, classes=self.classes)
+        answer: dict[str, Any] = {"model_name": manifest.name, "model_version": manifest.version}
         if self.id is not None:
             answer["id"] = self.id
         text = to_json(answer | {"outputs": [output]})
