@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
-from typing import Any, ClassVar, NamedTuple, cast
+from typing import Any, ClassVar, NamedTuple, TypeVar, cast
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -59,6 +59,7 @@ class Response(NamedTuple):
 
 
 Picture = bytes | Still | RequestError
+T = TypeVar("T")
 
 
 @dataclass
@@ -70,7 +71,7 @@ class Question(ABC):
     could be read, or what the client has sent. `fitted` says of each digit whether its picture was not in MNIST's form.
     """
 
-    pictures: list[Picture]
+    pictures: Sequence[Picture]
     images: Images | None = field(default=None, kw_only=True)
     digits: list[Grey | RequestError] = field(default_factory=list, init=False)
     fitted: list[bool] = field(default_factory=list, init=False)
@@ -202,7 +203,7 @@ def pixels(picture: Picture) -> int:
     return picture.width * picture.height if isinstance(picture, Still) else 0
 
 
-def attempt(read: Callable[[Any], Picture], picture: Any) -> Picture:
+def attempt(read: Callable[[Any], T], picture: Any) -> T | RequestError:
     """Return what `read` makes of a picture, or its error."""
     try:
         return read(picture)

@@ -18,10 +18,10 @@ from typing import Any
 import msgspec
 
 from service.contract import CORRECTION_SUFFIX, LABELS, Correction, Manifest
-from service.errors import InsufficientStorage, MalformedRequest, UnknownRoute
+from service.errors import InsufficientStorage, MalformedRequest, RequestError, UnknownRoute
 from service.http.answering import Question, Request, Response, shown, to_json
 from service.http.metrics import Metrics
-from service.http.predict import Options, model_of, picture_and_values, png, prediction
+from service.http.predict import Options, model_of, pictures_and_values, png, prediction
 from service.inference.engine import Probabilities
 from service.settings import Settings
 
@@ -161,7 +161,9 @@ def read(request: Request, settings: Settings) -> Told:
     kept_in = Corrections.of(settings)
     if kept_in is None:
         raise UnknownRoute("This service keeps no corrections: start it with DIGITS_CORRECTIONS_DIR.")
-    picture, values = picture_and_values(request, (FIELD,))
+    [picture], values = pictures_and_values(request, (FIELD,))
+    if isinstance(picture, RequestError):
+        raise picture
     return Told(pictures=[picture], content=picture, told=_digit(values), kept_in=kept_in)
 
 
