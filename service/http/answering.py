@@ -33,7 +33,7 @@ from service.settings import Settings
 
 EXTENSION = "digits"  # of the Flask application
 NO_SNIFFING = ("X-Content-Type-Options", "nosniff")
-JSON: Headers = (("Content-Type", "application/json"),)
+JSON: Headers = (("Content-Type", "application/json"), NO_SNIFFING)
 DEFECT = DigitsError("The service failed at this request; its log says why. Report it.")
 _MOST_MEMORY = 8  # times the largest colour picture: what the decoded pictures of a request may take together
 

@@ -85,9 +85,8 @@ def answered(app: Flask, scope: dict[str, Any], content: bytes) -> answering.Res
         environ.pop(framing, None)
     environ["CONTENT_LENGTH"] = str(len(content))
     answer = Response.from_app(app, environ, buffered=True)
-    answer.headers.remove(NO_SNIFFING[0])  # front.py adds it, and the length of a body
     if body := answer.get_data():  # to HEAD there is none, but its length
-        answer.headers.remove("Content-Length")
+        answer.headers.remove("Content-Length")  # front.py adds it
     return answering.Response(body, tuple(answer.headers), answer.status_code)
 
 

@@ -21,7 +21,6 @@ from werkzeug.routing import MapAdapter
 from service.errors import DigitsError, ExpectationFailed, MalformedRequest, TooBusy
 from service.http.answering import (
     DEFECT,
-    NO_SNIFFING,
     Question,
     Read,
     Request,
@@ -44,7 +43,6 @@ SMALL_PIXELS = 512 * 512
 _OTHER_ROUTES = 4  # threads; predictions never use them
 _GONE = "The client closed the connection before the answer was ready: keep it open."
 _LINGER_SECONDS = 5.0  # for a rejected client to stop sending and read its answer
-_NO_SNIFFING = (NO_SNIFFING[0].lower().encode(), NO_SNIFFING[1].encode())
 _ID = REQUEST_ID_HEADER.lower().encode()
 
 Scope = dict[str, Any]
@@ -74,7 +72,7 @@ class Exchange:
             int(self.headers.get("content-length", 0)),
         )
         self._unread = self.notes.bytes_in > 0 or "transfer-encoding" in self.headers
-        self._extra = [_NO_SNIFFING, (_ID, self.notes.request_id.encode())]
+        self._extra = [(_ID, self.notes.request_id.encode())]
         if settings.cors_origins:
             self._extra += cors_headers(settings.cors_origins, scope["method"], self.headers)
 
@@ -100,11 +98,6 @@ class Exchange:
             raise MalformedRequest(_GONE)
         self._unread = False
         return bytes(message["body"])
-
-    def check_client(self) -> None:
-        """Raise MalformedRequest, which stops the work, if the client has gone."""
-        if "gone" in self.scope["state"]:
-            raise MalformedRequest(_GONE)
 
     async def give(self, response: Response) -> None:
         """Send the answer. If the request was not read in full, the connection closes after a moment to read it."""
@@ -205,7 +198,8 @@ class Front:
     async def _read(self, question: Question, exchange: Exchange) -> None:
         """Read the pictures of a question one by one, interleaved with those of other requests."""
         for index, picture in enumerate(question.pictures):
-            exchange.check_client()
+            if "gone" in exchange.scope["state"]:
+                raise MalformedRequest(_GONE)
             if question.is_slow or pixels(picture) > SMALL_PIXELS:
                 await self._turns.take(self.here.read_next, question, patient=index > 0)
             else:

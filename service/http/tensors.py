@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from service.contract import IMAGE_SIDE, INPUT_NAME, LABELS, OUTPUT_NAME, Manifest
 from service.errors import MalformedRequest
-from service.http.answering import JSON, Question, Request, Response, at_most, attempt, decoded, shown, to_json
+from service.http.answering import NO_SNIFFING, Question, Request, Response, at_most, attempt, decoded, shown, to_json
 from service.http.predict import picture_in
 from service.inference.engine import Images, Probabilities
 from service.settings import Settings
@@ -104,9 +104,9 @@ class Inference(Question):
             answer["id"] = self.id
         text = to_json(answer | {"outputs": [output]})
         if not self.binary:
-            return Response(text, JSON)
-        headers = ("Content-Type", "application/octet-stream"), (JSON_LENGTH, str(len(text)))
-        return Response(text + raw, headers)
+            return Response(text)
+        kind = ("Content-Type", "application/octet-stream")
+        return Response(text + raw, (kind, (JSON_LENGTH, str(len(text))), NO_SNIFFING))
 
 
 def read(request: Request, settings: Settings) -> Inference:
