@@ -36,8 +36,6 @@ PREDICTIONS: dict[str, Read] = {
     "/v2/models/<name>/versions/<version>/infer": tensors.read,
     "/v1/models/<name>:predict": v1.read,
 }
-_OF_A_BODY = ("content-type", "content-length")
-
 _OF_STATUS: dict[int, tuple[type[DigitsError], str]] = {
     400: (MalformedRequest, "The request is malformed: compare it with GET /docs."),
     404: (UnknownRoute, "There is no such path: GET / lists the routes."),
@@ -132,8 +130,9 @@ def _of_http(error: HTTPException) -> ResponseReturnValue:
         sentence = (error.description or error.name).rstrip(".") + "."
         body = {"error": sentence, "code": re.sub(r"\W+", "_", error.name.lower())}
     _note_code(body["code"])
-    kept = [(name, value) for name, value in error.get_headers() if name.lower() not in _OF_A_BODY]
-    return body, error.code, kept
+    response = error.get_response()
+    response.data, response.content_type = answering.to_json(body), "application/json"
+    return response
 
 
 def _of_a_defect(error: Exception) -> ResponseReturnValue:

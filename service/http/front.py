@@ -19,17 +19,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.routing import MapAdapter
 
 from service.errors import DigitsError, ExpectationFailed, MalformedRequest, TooBusy
-from service.http.answering import (
-    DEFECT,
-    Question,
-    Read,
-    Request,
-    Response,
-    Service,
-    body_too_large,
-    pixels,
-    problem,
-)
+from service.http.answering import DEFECT, Question, Read, Request, Response, Service, body_too_large, pixels, problem
 from service.http.app import PREDICTIONS, answered, create_app
 from service.http.headers import below_prefix, client, cors_headers, demand_key, unpacked
 from service.http.logs import REQUEST_ID_HEADER, UNMATCHED, Notes, current, log_access, request_id
