@@ -35,7 +35,7 @@ _ORT_PROVIDERS: dict[Provider, str] = {"cpu": "CPUExecutionProvider", "cuda": "C
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Engine:
     """A model, ready to run; `open` makes it. `run` may be called from several threads at once."""
 
