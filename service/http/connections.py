@@ -173,7 +173,7 @@ class Protocol(HttpToolsProtocol):
 
     def eof_received(self) -> bool:  # type: ignore[override]
         """Keep answering a client that has closed its sending side; an incomplete request is an error."""
-        answering = self._is_answering()
+        answering = bool(self.cycle and not self.cycle.response_complete)
         if answering and self.cycle.more_body:
             self.fail(errors.MalformedRequest("The body ends early: send all of it."))
         elif not answering and self.head and not self.failed:
@@ -238,21 +238,18 @@ class Protocol(HttpToolsProtocol):
         """Answer what the parser rejected; uvicorn calls this while it handles the exception."""
         error: BaseException | None = sys.exc_info()[1]
         cause = error.__context__ if error else None
-        if isinstance(cause, errors.DigitsError):
-            self.fail(cause)
-        elif any(name == b"transfer-encoding" and b"chunked" not in value.lower() for name, value in self.headers):
-            self.fail(
-                errors.UnsupportedTransferCoding("Only `Transfer-Encoding: chunked` is supported: use it, or none.")
-            )
-        else:
+        if any(name == b"transfer-encoding" and b"chunked" not in value.lower() for name, value in self.headers):
+            cause = errors.UnsupportedTransferCoding("Only `Transfer-Encoding: chunked` is supported: use it, or none.")
+        elif not isinstance(cause, errors.DigitsError):
             why = str(error or msg).rstrip(".")
-            self.fail(errors.MalformedRequest(f"The request is not well-formed HTTP/1.1 ({why}): correct it."))
+            cause = errors.MalformedRequest(f"The request is not well-formed HTTP/1.1 ({why}): correct it.")
+        self.fail(cause)
 
     def fail(self, error: errors.DigitsError) -> None:
         """Answer the arriving request with an error and close the connection."""
         self.failed, self.deadline = True, float("inf")
         self._release()
-        if self.in_head or not self._is_answering() or not self.cycle.more_body:
+        if self.in_head or self.cycle.response_complete or not self.cycle.more_body:
             # uvicorn has no request to answer: give it an empty one, whose answer follows those to earlier requests.
             self.parser = httptools.HttpRequestParser(self)
             self.parser.feed_data(b"GET / HTTP/1.1\r\n\r\n")
@@ -263,7 +260,7 @@ class Protocol(HttpToolsProtocol):
 
     def shutdown(self) -> None:
         """Answer requests in progress, and those of the next seconds, then close."""
-        if self._is_answering():
+        if self.cycle and not self.cycle.response_complete:
             self.cycle.keep_alive = False
         else:
             self._expect(LAST_SECONDS)
@@ -294,11 +291,8 @@ class Protocol(HttpToolsProtocol):
         self._all.held -= self.held
         self.held, self.chunk = 0, -1
 
-    def _is_answering(self) -> bool:
-        return self.cycle is not None and not self.cycle.response_complete
-
     def _leave(self) -> None:
-        if self._is_answering():
+        if self.cycle and not self.cycle.response_complete:
             self.cycle.scope["state"]["gone"] = True
             self.cycle.keep_alive = False
 
