@@ -89,21 +89,19 @@ class Message(msgspec.Struct):
 
 @dataclass
 class Inference(Question):
-    """Images, or encoded pictures, and how the probabilities are wanted."""
+    """Images, or encoded pictures, in a message."""
 
-    id: str | None
-    binary: bool
-    classes: int
+    message: Message
     list_name = INPUT_NAME
 
     def answer(self, manifest: Manifest, probabilities: Probabilities) -> Response:
         """Return the output tensor; binary data follows the JSON."""
-        output, raw = written(probabilities, binary=self.binary, classes=self.classes)
-        answer: dict[str, Any] = {"model_name": manifest.name, "model_version": manifest.version}
-        if self.id is not None:
-            answer["id"] = self.id
-        text = to_json(answer | {"outputs": [output]})
-        if not self.binary:
+        binary, classes = self.message.wanted
+        output, raw = written(probabilities, binary=binary, classes=classes)
+        given = {} if self.message.id is None else {"id": self.message.id}
+        named = {"model_name": manifest.name, "model_version": manifest.version}
+        text = to_json({**named, **given, "outputs": [output]})
+        if not binary:
             return Response(text)
         kind = ("Content-Type", "application/octet-stream")
         return Response(text + raw, (kind, (JSON_LENGTH, str(len(text))), NO_SNIFFING))
@@ -117,11 +115,9 @@ def read(request: Request, settings: Settings) -> Inference:
     message.check(settings.max_batch)
     [tensor] = message.inputs
     elements = _elements(tensor, binary)
-    binary_wanted, classes = message.wanted
     if tensor.datatype == BYTES:
-        return Inference(elements, message.id, binary_wanted, classes)
-    images = levels(elements).reshape(tensor.shape)
-    return Inference([], message.id, binary_wanted, classes, images=images)
+        return Inference(elements, message)
+    return Inference([], message, images=levels(elements).reshape(tensor.shape))
 
 
 def parsed(body: bytes, kind: Any) -> Any:
