@@ -7,6 +7,7 @@ wait in one queue for the model. Flask answers the other routes.
 
 import asyncio
 import logging
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -199,10 +200,9 @@ class Front:
 
 
 def _is_small(request: Request) -> bool:
-    length = request.headers.get(JSON_LENGTH.lower(), "")
-    if length.isascii() and length.isdigit() and len(request.body) <= SMALL_TENSORS:
-        return int(length) <= SMALL_BODY
-    return len(request.body) <= SMALL_BODY
+    json_length = request.headers.get(JSON_LENGTH.lower(), "")
+    is_binary = re.fullmatch("[0-9]{1,5}", json_length) and int(json_length) <= SMALL_BODY
+    return len(request.body) <= (SMALL_TENSORS if is_binary else SMALL_BODY)
 
 
 def _route(routes: MapAdapter, path: str, method: str) -> tuple[str, Mapping[str, Any]]:
