@@ -40,8 +40,7 @@ class Waiting(NamedTuple):
 class Queue:
     """Batches requests into runs of the model. Call its methods on the event loop only.
 
-    `compute(model, images, fitted)` returns float32 [N, 10] for uint8 [N, 28, 28], of which those `fitted` may get
-    second looks.
+    `compute(model, images, fitted)` returns float32 [N, 10] for uint8 [N, 28, 28]; `fitted` may get second looks.
     A run has at most `most` images, or those of one larger request. With more than `on_loop` it is made in a thread.
     """
 

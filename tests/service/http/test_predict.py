@@ -101,7 +101,19 @@ def test_not_seen_unless_asked(client: Client) -> None:
 
 
 @pytest.mark.parametrize(
-    "query", ["top_k=0", "top_k=11", "top_k=-1", "top_k=3.0", "top_k=x", "top_k=", "top_k=%D9%A3", "seen=yes", "seen="]
+    "query",
+    [
+        "top_k=0",
+        "top_k=11",
+        "top_k=-1",
+        "top_k=3.0",
+        "top_k=x",
+        "top_k=",
+        "top_k=%D9%A3",
+        "top_k=1_0",
+        "seen=yes",
+        "seen=",
+    ],
 )
 @pytest.mark.parametrize("route", ["/predict", "/predict/batch"])
 def test_bad_query(client: Client, route: str, query: str) -> None:
