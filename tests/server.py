@@ -26,11 +26,12 @@ def free_port() -> int:
         return port
 
 
-def multipart(files: list[tuple[str, bytes]]) -> tuple[bytes, dict[str, str]]:
+def multipart(files: list[tuple[str, bytes]], boundary: str = "b") -> tuple[bytes, dict[str, str]]:
     """Return a form body with these fields and files, and its Content-Type header."""
-    part = b'--b\r\nContent-Disposition: form-data; name="%s"; filename="f"\r\nContent-Type: image/png\r\n\r\n%s\r\n'
-    body = b"".join(part % (name.encode(), content) for name, content in files) + b"--b--\r\n"
-    return body, {"Content-Type": "multipart/form-data; boundary=b"}
+    head = '--{}\r\nContent-Disposition: form-data; name="{}"; filename="f"\r\nContent-Type: image/png\r\n\r\n'
+    parts = (head.format(boundary, name).encode() + content + b"\r\n" for name, content in files)
+    body = b"".join(parts) + f"--{boundary}--\r\n".encode()
+    return body, {"Content-Type": f"multipart/form-data; boundary={boundary}"}
 
 
 def children(pid: int) -> list[int]:

@@ -2,12 +2,10 @@
 
 import asyncio
 import itertools
-import re
 import statistics
-from pathlib import Path
 
 from benchmarks.capacity.requests import Connection, Kind, kinds
-from benchmarks.serving.processes import process_cpu_seconds
+from benchmarks.processes import cpu_seconds, total
 from tests.server import ROOT, Server, running
 
 _GATHERED = 16  # concurrent requests while memory is measured: twice the threads
@@ -43,15 +41,10 @@ async def _costs(measured: list[Kind], rounds: int) -> dict[str, list[float]]:
 
 
 async def _cost(server: Server, connection: Connection, kind: Kind) -> float:
-    before = cpu_seconds(server)
+    before = cpu_seconds(server.workers())
     for request in itertools.islice(itertools.cycle(kind.requests), kind.round):
         assert await connection.send(request), "the service was too busy for one request at a time"
-    return (cpu_seconds(server) - before) / kind.round
-
-
-def cpu_seconds(server: Server) -> float:
-    """Return the user and system CPU time of all workers so far."""
-    return sum(map(process_cpu_seconds, server.workers()))
+    return (cpu_seconds(server.workers()) - before) / kind.round
 
 
 async def _sizes(kind: Kind) -> tuple[int, int, float]:
@@ -63,10 +56,5 @@ async def _sizes(kind: Kind) -> tuple[int, int, float]:
         answers = await asyncio.gather(*(c.send(r) for c, r in zip(connections, requests, strict=True)))
         for connection in connections:
             connection.close()
-        peak = max(_peak_megabytes(worker) for worker in server.workers())
+        peak = total(server.workers(), "VmHWM") * 1024e-6
     return round(statistics.mean(map(len, requests))), round(statistics.mean(answers)), peak
-
-
-def _peak_megabytes(pid: int) -> float:
-    [kibibytes] = re.findall(r"^VmHWM:\s+(\d+) kB$", Path(f"/proc/{pid}/status").read_text("ascii"), re.MULTILINE)
-    return int(kibibytes) * 1024 / 1e6

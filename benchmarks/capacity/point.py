@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmarks.capacity.cost import cpu_seconds
 from benchmarks.capacity.queueing import Times, simulate
 from benchmarks.capacity.requests import Connection, Kind
+from benchmarks.processes import cpu_seconds
 from tests.server import ROOT, Server, running
 
 _CONNECTIONS = 64
@@ -59,12 +59,12 @@ async def _rounds(kind: Kind, load: float, rounds: int, threads: int) -> list[Ro
 
 
 async def _round(server: Server, kind: Kind, load: float, seed: int) -> Round:
-    before = cpu_seconds(server)
+    before = cpu_seconds(server.workers())
     alone = await _alone(server, kind)
-    cpu = (cpu_seconds(server) - before) / kind.round
-    before = cpu_seconds(server)
+    cpu = (cpu_seconds(server.workers()) - before) / kind.round
+    before = cpu_seconds(server.workers())
     arriving = await _arriving(server, kind, alone.mean() / load, seed)
-    return Round(alone, arriving, cpu, (cpu_seconds(server) - before) / kind.round)
+    return Round(alone, arriving, cpu, (cpu_seconds(server.workers()) - before) / kind.round)
 
 
 async def _alone(server: Server, kind: Kind) -> Times:

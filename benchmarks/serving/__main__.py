@@ -12,12 +12,12 @@ import sys
 import tempfile
 from pathlib import Path
 
+from benchmarks.pictures.reader import newest_version
 from benchmarks.serving.load import require_wrk
 from benchmarks.serving.measure import Bench, Results
 from benchmarks.serving.pictures import requests
 from benchmarks.serving.report import report
-from benchmarks.serving.servers import OURS, SERVERS
-from service.contract import MODEL_NAME
+from benchmarks.serving.servers import OURS, SERVERS, command_of
 from tests.server import ROOT
 
 
@@ -26,13 +26,12 @@ def main() -> int:
     options = _options()
     require_wrk()
     servers = [each for each in SERVERS if each is OURS or (not options.short and each.name in options.only)]
-    version = max((options.models / MODEL_NAME).glob("[0-9]*"), key=lambda directory: int(directory.name)).absolute()
+    for server in servers:
+        command_of(server, 0, options.environments)  # installs what is missing
+    version = newest_version(options.models).absolute()
     results = Results()
     with tempfile.TemporaryDirectory() as scratch:
-        bench = Bench(
-            requests(Path(scratch), MODEL_NAME), version, options.environments, options.cores, options.seconds
-        )
-        bench.prepare(servers)
+        bench = Bench(requests(Path(scratch)), version, options.environments, options.cores, options.seconds)
         for number in range(options.rounds):
             print(f"round {number + 1} of {options.rounds}", file=sys.stderr, flush=True)
             bench.round(servers[number % len(servers) :] + servers[: number % len(servers)], results)
