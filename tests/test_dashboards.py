@@ -45,10 +45,10 @@ def series(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, set[
         client.post("/predict", data=content, content_type="image/png")
     client.post("/corrections?digit=8", data=drawing.png(3), content_type="image/png")
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(here, "digit", lambda *_: 1 / 0)
+        patched.setattr(here, "read_next", lambda *_: 1 / 0)
         assert client.post("/predict", data=drawing.png(), content_type="image/png").status_code == 500
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(here, "digit", _too_busy)
+        patched.setattr(here, "read_next", _too_busy)
         assert client.post("/predict", data=drawing.png(), content_type="image/png").status_code == 429
     for path in ("/livez", "/readyz", "/metrics"):
         client.get(path)
