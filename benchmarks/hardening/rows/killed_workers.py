@@ -63,9 +63,9 @@ def _kill_and_wait(server: Server, victim: int) -> float:
 
 
 def _ready(port: int) -> bool:
-    client = load.Load(port, [load.get("/metrics")], 1, timeout=5)
+    client = load.Load(port, [load.get("/metrics")], 1, timeout=5, read=bytes)
     client.run(1)
-    return client.answers[0].status == 200 and b"\ndigits_workers_ready 2.0\n" in client.last
+    return client.answers[0].status == 200 and b"\ndigits_workers_ready 2.0\n" in client.answers[0].read
 
 
 def _sockets(pid: int) -> int:
