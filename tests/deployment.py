@@ -31,9 +31,9 @@ ENTRYPOINT ["prometheus"]
 """
 
 
-def run(*command: str, env: dict[str, str] | None = None) -> str:
-    """Return the output of `command`; an error shows all of it."""
-    result = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+def run(*command: str, env: dict[str, str] | None = None, given: str | None = None) -> str:
+    """Return the output of `command` with `given` as its input; an error shows all of it."""
+    result = subprocess.run(command, cwd=ROOT, env=env, input=given, capture_output=True, text=True, check=False)
     assert result.returncode == 0, f"{' '.join(command)}\n{result.stdout}{result.stderr}"
     return result.stdout
 
