@@ -173,12 +173,13 @@ def _succeeds(*command: str) -> bool:
 
 
 @contextmanager
-def deployed() -> Iterator[Deployment]:
+def deployed(*, show_log: bool = False) -> Iterator[Deployment]:
     """Build and start the deployment; remove it at the end, with volumes and images."""
     deployment = Deployment(free_port(), f"digits-test-{os.getpid()}")
     try:
         deployment.compose("up", "--build", "--detach", "--wait", "--wait-timeout", "90", "proxy")
         yield deployment
     finally:
-        print(deployment.compose("logs", "--no-color"))  # shown if a test fails
+        if show_log:
+            print(deployment.compose("logs", "--no-color"))
         deployment.compose("down", "--volumes", "--remove-orphans", "--rmi", "local", "--timeout", "5")
