@@ -39,7 +39,7 @@ def prepare(directory: Path, number: int) -> list[float]:
         files={**manifest.files, INT8_FILE: FileRecord(hashlib.sha256(content).hexdigest(), len(content))},
         self_test=replace(test, expected={**test.expected, INT8_FILE: probabilities}),
     ).write(directory)
-    return engine.read(digit()[np.newaxis], manifest.certain_from)[0].tolist()
+    return engine.run(digit()[np.newaxis])[0].tolist()
 
 
 def digit() -> Grey:
