@@ -108,12 +108,11 @@ class Corrections:
         """Delete the correction of this name; return whether there was one."""
         if not name.isalnum() or not self.directory.is_dir():
             return False
+        path = self.directory / (name + CORRECTION_SUFFIX)
         with self._locked():
-            try:
-                (self.directory / (name + CORRECTION_SUFFIX)).unlink()
-            except FileNotFoundError:
-                return False
-        return True
+            was_there = path.exists()
+            path.unlink(missing_ok=True)
+        return was_there
 
     @contextmanager
     def _locked(self) -> Iterator[Any]:
@@ -171,7 +170,6 @@ def _digit(values: dict[str, Any]) -> int:
     if FIELD not in values:
         raise MalformedRequest(f"There is no field `{FIELD}`: send the digit that the picture shows, from 0 to 9.")
     told = values[FIELD]
-    known = told in LABELS if isinstance(told, str) else type(told) in (int, float) and told in range(len(LABELS))
-    if not known:
+    if (type(told) not in (int, float) or told not in range(len(LABELS))) and told not in LABELS:
         raise MalformedRequest(f"{FIELD}={shown(told)} is not a digit: send a whole number from 0 to 9.")
     return int(told)
