@@ -9,7 +9,7 @@ import math
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -82,9 +82,8 @@ class Load:
         self.answers: list[Answer] = []
         self._address = (host, port)
         self._requests, self._clients = requests, clients
-        self._schedule = (
-            itertools.count(0, 1 / rate) if rate else itertools.repeat(0.0) if schedule is None else schedule
-        )
+        by_rate = itertools.count(0, 1 / rate) if rate else itertools.repeat(0.0)
+        self._schedule = by_rate if schedule is None else schedule
         self._timeout, self._read = timeout, read
         self._stop = threading.Event()
 
@@ -200,3 +199,14 @@ def percentile(values: Sequence[float], share: float) -> float:
     """Return the value below which `share` of the values lie; NaN if there are none."""
     ranked = sorted(values)
     return ranked[min(len(ranked) - 1, int(share * len(ranked)))] if ranked else math.nan
+
+
+def failed(answers: Iterable[Answer]) -> list[Answer]:
+    """Return the answers that are not 200."""
+    return [answer for answer in answers if answer.status != 200]
+
+
+def milliseconds(answers: Iterable[Answer]) -> str:
+    """Return p50, p99 and the longest duration, in ms."""
+    taken = [1e3 * answer.seconds for answer in answers]
+    return ", ".join(f"{percentile(taken, share):.0f}" for share in (0.5, 0.99, 1))

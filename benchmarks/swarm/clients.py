@@ -28,15 +28,9 @@ class Row:
 
     def line(self) -> str:
         """Return the row of the table."""
-        taken = [answer.seconds * 1e3 for answer in self.answers]
-        times = f"{load.percentile(taken, 0.5):.0f}, {load.percentile(taken, 0.99):.0f}, {max(taken):.0f}"
-        counts = f"{len(taken):,} | {len(failed(self.answers))}"
+        counts = f"{len(self.answers):,} | {len(load.failed(self.answers))}"
+        times = load.milliseconds(self.answers)
         return f"| {self.title} | {counts} | {times} | {self.seconds:.0f} | {self.score.verdict} |"
-
-
-def failed(answers: Sequence[load.Answer]) -> list[load.Answer]:
-    """Return the answers that are not 200."""
-    return [answer for answer in answers if answer.status != 200]
 
 
 @contextmanager

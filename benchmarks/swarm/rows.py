@@ -9,7 +9,7 @@ from typing import Any
 from benchmarks.hardening import load
 from benchmarks.hardening.rows.confinement import check_process
 from benchmarks.hardening.score import Score
-from benchmarks.swarm.clients import Row, failed, large_picture, under_load
+from benchmarks.swarm.clients import Row, large_picture, under_load
 from benchmarks.swarm.engines import HERE, Engine
 from benchmarks.swarm.images import PROXY, Images
 from benchmarks.swarm.stack import Stack
@@ -170,7 +170,7 @@ def _only_in_flight_failed(row: Row, gone: float) -> None:
     row.score.check(len(held) > 0, "no request was in flight, so nothing was tested")
     for answer in row.answers:
         row.score.check(answer.status == 200 or answer in held, f"sent after the loss: status {answer.status}")
-    row.score.note(f"{len(held)} in flight at the loss, {len(failed(held))} of them failed; {_longest(held)}")
+    row.score.note(f"{len(held)} in flight at the loss, {len(load.failed(held))} of them failed; {_longest(held)}")
 
 
 def _note_retries(score: Score, nodes: Sequence[Engine], since: float) -> None:

@@ -43,7 +43,7 @@ def _direct(score: Score, rng: random.Random, times: int) -> None:
             held = _sockets(victim)
             seconds = kill_worker(server, victim)
             time.sleep(0.5)
-            failed = sum(answer.status != 200 for answer in clients.answers[before:])
+            failed = len(load.failed(clients.answers[before:]))
             score.check(failed <= held, f"kill {kill}: {failed} requests lost, the worker held {held}")
             score.check(seconds < _BACK_SECONDS, f"kill {kill}: back after {seconds:.1f} s")
             slowest, lost = max(slowest, seconds), lost + failed

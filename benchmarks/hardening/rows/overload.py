@@ -27,7 +27,7 @@ def run(plan: Plan) -> Score:
             answers = list(clients.answers)
     good = sum(answer.status == 200 for answer in answers) / took
     score.check(good >= 0.9 * peak, f"{good:.0f} a second answered, the peak was {peak:.0f}")
-    refused = [answer for answer in answers if answer.status != 200]
+    refused = load.failed(answers)
     for answer in refused:
         passed = answer.status == 429 and answer.retry_after and answer.seconds < 0.1
         score.check(passed, f"request {answer.number}: status {answer.status} after {answer.seconds * 1000:.0f} ms")
