@@ -8,8 +8,6 @@ import os
 import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import redirect_stdout
-from io import StringIO
 from pathlib import Path
 from statistics import mean, median
 from typing import Any
@@ -32,7 +30,7 @@ def main() -> int:
     if why := missing():
         print(f"Not run: {why}.")
         return 2
-    with redirect_stdout(StringIO()), deployed() as deployment, tempfile.TemporaryDirectory() as directory:
+    with deployed() as deployment, tempfile.TemporaryDirectory() as directory:
         picture = requests(Path(directory))["raw"]
         rounds = _rounds(deployment, picture, given.rounds, given.seconds)
     return int(not report(rounds, given.seconds))

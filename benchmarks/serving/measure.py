@@ -60,7 +60,6 @@ class Bench:
 
     requests: Mapping[str, Request]
     version: Path
-    environments: Path
     cores: Sequence[int]
     seconds: float
 
@@ -69,7 +68,7 @@ class Bench:
         results.add("no server", **self._limits())
         for server in servers:
             port = free_port()
-            command = command_of(server, port, self.environments)
+            command = command_of(server, port)
             environ = environ_of(server, port, self.version)
             with tempfile.TemporaryFile() as log, started(command, environ, self.cores[0], log) as pids:
                 try:

@@ -1,7 +1,6 @@
 """The compared servers, their installation and start: one process that serves and logs each request."""
 
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -56,31 +55,24 @@ SERVERS = (
 )
 
 
-def command_of(server: Server, port: int, environments: Path) -> list[str]:
-    """Return the command line of a server; its environment in `environments` is created if missing."""
-    python = _python_of(server, environments)
+def command_of(server: Server, port: int) -> list[str]:
+    """Return the command line of a server; its environment in .venv/peers is created if missing."""
+    python = _python_of(server)
     return [word.format(bin=python.parent, port=port) for word in server.command.split()]
 
 
-def _python_of(server: Server, environments: Path) -> Path:
-    """Return the Python of a server: this one for ours, else one in `environments`, created if missing."""
+def _python_of(server: Server) -> Path:
     if server is OURS:
         return Path(sys.executable)
-    place = environments / server.name
-    wanted = sys.version + (PEERS / f"{server.name}.txt").read_text("ascii")
-    note = place / "made-from"
+    place, requirements = ROOT / ".venv" / "peers" / server.name, PEERS / f"{server.name}.txt"
+    python, note, wanted = place / "bin" / "python", place / "made-from", sys.version + requirements.read_text("ascii")
     if not note.is_file() or note.read_text("ascii") != wanted:
-        _make_environment(place, PEERS / f"{server.name}.txt")
+        print(f"Installing {requirements.relative_to(ROOT)} into {place} ...", flush=True)
+        subprocess.run([sys.executable, "-m", "venv", "--clear", str(place)], check=True)
+        pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        subprocess.run([*pip, "--requirement", str(requirements)], check=True)
         note.write_text(wanted, "ascii")
-    return place / "bin" / "python"
-
-
-def _make_environment(place: Path, requirements: Path) -> None:
-    print(f"Installing {requirements.relative_to(ROOT)} into {place} ...", flush=True)
-    shutil.rmtree(place, ignore_errors=True)
-    subprocess.run([sys.executable, "-m", "venv", str(place)], check=True)
-    pip = [str(place / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    subprocess.run([*pip, "--requirement", str(requirements)], check=True)
+    return python
 
 
 def environ_of(server: Server, port: int, version: Path) -> dict[str, str]:

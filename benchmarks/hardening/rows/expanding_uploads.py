@@ -19,12 +19,12 @@ def run(plan: Plan) -> Score:  # noqa: ARG001
     score, read = Score(), 0
     with service(workers=1) as server:
         for request in decompression_bombs.warm_up():
-            wire.exchange(server.port, request)
+            wire.exchange(server.port, request, half_close=False)
         for name, request in decompression_bombs.all_bombs():
             before = processes.total(server.workers(), "VmRSS")
             processes.reset_peak(server)
             started = time.monotonic()
-            answer = wire.exchange(server.port, request)
+            answer = wire.exchange(server.port, request, half_close=False)
             seconds = time.monotonic() - started
             more = (processes.total(server.workers(), "VmHWM") - before) << 10
             status = answer.status if answer else 0

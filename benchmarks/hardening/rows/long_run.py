@@ -97,8 +97,8 @@ def _mixture(rng: random.Random) -> list[bytes]:
 def _inference(images: Images) -> bytes:
     """Return a request with these images as a binary tensor."""
     body, header = binary(images.tobytes(), list(images.shape))
-    [line] = [f"\r\n{name}: {value}\r\n".encode("ascii") for name, value in header.items()]
-    return load.post(body, "/v2/models/mnist-dmlp/infer", "application/octet-stream").replace(b"\r\n", line, 1)
+    lines = (f"{name}: {value}" for name, value in header.items())
+    return load.post(body, "/v2/models/mnist-dmlp/infer", "application/octet-stream", *lines)
 
 
 def post_json(fields: object, path: str = "/predict") -> bytes:

@@ -11,7 +11,7 @@ from service.preprocessing.creases import only_folds
 from service.preprocessing.groups import LOOSE
 from service.preprocessing.illumination import Floats, Labels, Mask, components
 from service.preprocessing.numbers.marks import writing_height
-from service.preprocessing.numbers.reading import Reading, amount_of
+from service.preprocessing.numbers.reading import Copy, Reading, amount_of
 from service.preprocessing.segment import OF_A_FOLD, thickness
 
 MOST_PIECES = 160
@@ -25,6 +25,8 @@ _EDGED, _MOST_INK = 0.8, 0.8  # of the outlines is an edge, of all ink is in fig
 _FLAT, _LONG = 4.0, 1.3  # times its height, of the writing's height: a piece so wide is a line
 _LEAST_HEIGHT, _THICK = 5, 6  # pixels: of writing; of its strokes, however low it is
 _STEP = 0.5  # of the ink's darkness: a clear edge
+
+_ENOUGH, _FINER = 34, 1.3  # pixels: lower writing is looked at from nearer; times as fine at least
 
 NONE = "Nothing in the picture looks like digits: send a number on a plain background."
 
@@ -87,11 +89,18 @@ def find_pieces(reading: Reading) -> Pieces:
     member = np.isin(labels, tall).astype(np.uint8)
     edged, most = _edged(reading, member), max(_SOLID * height, _THICK)
     solid = sum(piece.ink for piece in pieces if piece.label in tall and _thickness(piece, labels) > most)
-    if solid > _BLOTS * ink[tall].sum() or (reading.widest is not None and edged < _BARELY) or _folded(reading, member):
+    if solid > _BLOTS * ink[tall].sum() and not is_coarse(reading.copy, height):
+        raise NoDigit(NONE)
+    if (reading.widest is not None and edged < _BARELY) or _folded(reading, member):
         raise NoDigit(NONE)
     score = edged**8 * share * float(ink[tall].sum()) * reading.ink.contrast
     sure = edged > _EDGED and share > _MOST_INK
     return Pieces(pieces, labels, amount, height, score, sure)
+
+
+def is_coarse(copy: Copy, height: float) -> bool:
+    """Whether writing so high is too small in a copy, and the picture shows more of it."""
+    return height < _ENOUGH and copy.scale >= _FINER
 
 
 def _thickness(piece: Piece, labels: Labels) -> float:
