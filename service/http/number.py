@@ -3,6 +3,9 @@
 from dataclasses import dataclass, field
 from typing import cast
 
+import numpy as np
+
+from service.contract import LABELS
 from service.errors import NoDigit, TooManyDigits
 from service.http import predict
 from service.http.answering import Question, Request, Response, Run, to_json
@@ -48,7 +51,7 @@ class NumberQuestion(Question):
             "number": "".join(number.lines),
             "certain": number.certain,
             "digits": [
-                prediction(run.probabilities[digit.image], run.images[digit.image], run.manifest, self.options)
+                prediction(digit.probabilities, run.images[digit.image], run.manifest, self.options)
                 | {"box": segmented.in_picture(digit.box)}
                 for digit in number.digits
             ],
@@ -61,7 +64,8 @@ class NumberQuestion(Question):
         """Count the number, and its digits as predictions."""
         if self._number is not None:
             chosen = [digit.image for digit in self._number.digits]
-            metrics.predicted(run.images[chosen], run.probabilities[chosen], run.manifest.certain_from)
+            probabilities = np.reshape([digit.probabilities for digit in self._number.digits], (-1, len(LABELS)))
+            metrics.predicted(run.images[chosen], probabilities, run.manifest.certain_from)
             metrics.numbers[self._number.certain].observe(len(chosen))
 
 

@@ -6,22 +6,26 @@ from typing import NamedTuple
 import numpy as np
 
 from service.preprocessing.box import Box
-from service.preprocessing.numbers.candidates import Row
-from service.preprocessing.numbers.path import Path, Probabilities, best_paths
+from service.preprocessing.numbers.candidates import Candidate, Row
+from service.preprocessing.numbers.path import Path, Probabilities, best_paths, combined
 from service.preprocessing.numbers.pieces import FIGURE
 
 #: A certain number has at least this score and margin, and each of its digits this probability.
 #: Chosen, as is the least score of a number, on validation digits: docs/numbers.md.
 _SURE, _APART, _CONFIDENT = 0.2, 2.0, 0.97
-_LEAST = -1.7, 0.0, -0.6, -1.2  # of one, two, three, and more digits: a chance reading seldom has many
+_LEAST = -1.7, 0.3, -0.2, -0.4  # of one, two, three, and more digits: a chance reading seldom has many
 _LEAST_OF_ONE = 0.9  # confidence of a single digit
 
 
 class Digit(NamedTuple):
-    """A digit of a number: the index of its image, and its bounds in the copy that was read."""
+    """A digit of a number: the index of its image, and its bounds in the copy that was read.
+
+    `probabilities`, float32 [10], are the model's, or of what it says together with what a piece of several says.
+    """
 
     image: int
     box: Box
+    probabilities: Probabilities
 
 
 @dataclass(frozen=True)
@@ -69,7 +73,10 @@ def read_number(rows: list[Row], probabilities: Probabilities) -> Number:
     for row in rows:
         paths = best_paths(row, probabilities)
         best = paths[0]
-        found = [Digit(read.image, read.box) for read in best.reads]
+        found = [
+            Digit(read.image, read.box, _shown(read, probabilities[read.image], int(digit)))
+            for read, digit in zip(best.reads, best.text, strict=True)
+        ]
         left = _skipped(row, best)
         skipped += left
         if found:
@@ -79,11 +86,16 @@ def read_number(rows: list[Row], probabilities: Probabilities) -> Number:
         cuts += sum(read.cuts for read in best.reads)
         signs += sum(box.height > FIGURE * row.height for box in left)
         margin = min([margin, *(best.score - other.score for other in paths[1:2])])
-    confidence = min((float(probabilities[digit.image].max()) for digit in digits), default=0.0)
+    confidence = min((float(digit.probabilities.max()) for digit in digits), default=0.0)
     number = Number(lines, digits, skipped, score / max(1, len(digits)), float(margin), confidence, signs, cuts)
     if number.likely:
         return number
     return replace(number, lines=[], digits=[], skipped=[span.piece.box for row in rows for span in row.spans])
+
+
+def _shown(candidate: Candidate, image: Probabilities, digit: int) -> Probabilities:
+    """Return the probabilities of a digit that was read: the model's, if it saw all of it and says the same."""
+    return image if not candidate.cuts and image.argmax() == digit else combined(candidate, image)
 
 
 def _skipped(row: Row, path: Path) -> list[Box]:

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from service.errors import NoDigit
 from service.preprocessing.box import Box
@@ -21,7 +22,8 @@ _SPECK = 0.14, 0.012  # of the writing's height; of a figure's ink
 _SOLID = 0.42  # of the writing's height: what is thicker is no stroke
 _BARELY = 0.6  # of the outlines is an edge: perhaps strokes
 _EDGED, _MOST_INK = 0.8, 0.8  # of the outlines is an edge, of all ink is in figures: surely writing
-_FLAT, _LONG = 4.0, 1.3  # times its height, of the writing's height: a piece so wide is a line
+_FLAT, _LONG = 4.0, 1.3  # times its height, of the writing's height: a piece so wide may be a line
+_STROKES = 1.5  # above each other in a column, on average: no line
 _LEAST_HEIGHT, _THICK = 5, 6  # pixels: of writing; of its strokes, however low it is
 _STEP = 0.5  # of the ink's darkness: a clear edge
 
@@ -79,7 +81,9 @@ def find_pieces(reading: Reading) -> Pieces:
     typical = float(np.median(ink[found][figures]))
     kept = (longer[found] > _SPECK[0] * height) & (ink[found] > _SPECK[1] * typical)
     widths = boxes[found, cv2.CC_STAT_WIDTH]
-    kept &= ~((widths > _FLAT * heights) & (widths > _LONG * height))
+    for index in np.flatnonzero(kept & (widths > _FLAT * heights) & (widths > _LONG * height)):
+        part = Box(*map(int, boxes[found[index]][:4])).slices(0)
+        kept[index] = _strokes(labels[part] == found[index]) > _STROKES
     found = found[kept][np.argsort(-ink[found[kept]])][:MOST_PIECES]
     pieces = [Piece(int(i), Box(*map(int, boxes[i][:4])), float(ink[i])) for i in found]
     tall = found[boxes[found, cv2.CC_STAT_HEIGHT] > FIGURE * height]
@@ -90,6 +94,11 @@ def find_pieces(reading: Reading) -> Pieces:
     score = edged**8 * share * float(ink[tall].sum()) * reading.ink.contrast
     sure = edged > _EDGED and share > _MOST_INK
     return Pieces(pieces, labels, amount, height, score, sure)
+
+
+def _strokes(member: npt.NDArray[np.bool_]) -> float:
+    """Return how many strokes a column crosses, on average."""
+    return float((np.diff(member.astype(np.int8), axis=0, prepend=0) > 0).sum(axis=0).mean())
 
 
 def _folded(reading: Reading, member: Mask) -> bool:
@@ -105,3 +114,9 @@ def _edged(reading: Reading, member: Mask) -> float:
     wanted = _STEP * cv2.dilate(reading.ink.amount * member, np.ones((5, 5), np.uint8))[outline]
     steps = reading.contrast.steps[outline] / np.float32(reading.ink.contrast)
     return float(np.minimum(steps / np.maximum(wanted, 1e-3), 1).mean())
+
+
+def ink_of(piece: Piece, labels: Labels, amount: Floats) -> Floats:
+    """Return the ink of a piece within its bounds, float32 [rows, columns]."""
+    part = piece.box.slices(0)
+    return np.where(labels[part] == piece.label, amount[part], 0).astype(np.float32)
