@@ -2,7 +2,8 @@
 
 A path goes from above a piece to below it, a pixel down and at most one aside at a time, as a seam does (Avidan and
 Shamir 2007, "Seam carving"). So it follows the gap between digits that lean over each other, and crosses strokes where
-they touch.
+they touch. Where two strokes meet, the outline has a corner on either side; ink between two such corners costs little.
+The digits are found first, by `sequence`; a path stays between two of them.
 """
 
 from typing import NamedTuple
@@ -41,7 +42,7 @@ def find_cuts(ink: Floats, height: float) -> Cuts:
     odds = read_strip(seen)
     at = peaks(odds)
     sides = [0, *((at[1:] + at[:-1] + 1) // 2).tolist(), len(odds)]
-    paths = _paths(seen, at * STRIDE + 1 - _LATE)
+    paths = _paths(seen, at * STRIDE + 1 - _LATE) if len(at) > 1 else np.zeros((0, ROWS), np.intp)
     top = (ROWS - round(ink.shape[0] * scale)) // 2
     rows = np.minimum(top + ((np.arange(ink.shape[0]) + 0.5) * scale).astype(int), ROWS - 1)
     columns = np.asarray((paths[:, rows] + 0.5 - ROOM) / scale, np.float64)
