@@ -26,7 +26,7 @@ from training.data.mnist import load
 Floats = npt.NDArray[np.float64]
 _TIMES_TOUCHING = 8  # times as many numbers in conditions in which digits touch
 _ITERATIONS = 12  # from the weights of the last model
-_LEARNT = "whole", "cut", "split"  # the others are of digits that nothing was cut from, and of what is no digit
+_LEARNT = "part", "sequence", "cut"  # the others are of digits that nothing was cut from, and of what is no digit
 
 
 class Lattice(NamedTuple):

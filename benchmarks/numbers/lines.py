@@ -1,10 +1,11 @@
-"""Lines of MNIST's digits for `benchmarks.numbers.train`: the parts of each as the service sees them, and their truth.
+"""Lines of MNIST's digits for `benchmarks.numbers.train`: their pieces as the service sees them, and what they say.
 
-No pictures are taken: ink is drawn, softened and broken, and goes straight to the service's pieces and cuts.
+No pictures are taken: ink is drawn, softened and broken, and goes straight to the service's pieces.
 """
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import cache
 from typing import NamedTuple
 
 import cv2
@@ -18,54 +19,50 @@ from benchmarks.pictures.scene import Random
 from benchmarks.pictures.strokes import Ink
 from service.preprocessing.box import Box
 from service.preprocessing.illumination import components
-from service.preprocessing.numbers.candidates import Drawing, Part, spans_of
-from service.preprocessing.numbers.cuts import find_cuts
 from service.preprocessing.numbers.lines import find_lines
 from service.preprocessing.numbers.marks import writing_height
-from service.preprocessing.numbers.pieces import Piece
+from service.preprocessing.numbers.pieces import Piece, ink_of
 from service.preprocessing.numbers.segment import may_be_several
+from service.preprocessing.numbers.sequence import strip
 
 Images = npt.NDArray[np.uint8]
 Digits = npt.NDArray[np.uint8]
-Floats = npt.NDArray[np.float32]
 _LONGEST = 6  # digits
 _SETTINGS = (
     Setting(),
     Setting(gap=(0.01, 0.08)),
     Setting(touching=1),
-    Setting(overlap=(0.0, 0.05)),
-    Setting(overlap=(0.0, 0.05)),
-    Setting(overlap=(0.05, 0.12)),
+    Setting(touching=2),
+    *[Setting(overlap=(0.0, 0.05))] * 3,
+    Setting(overlap=(0.0, 0.12)),
 )
-_HEIGHT, _PEN = (24, 110), (0.045, 0.13)  # pixels; of the height
+_HEIGHT, _PEN = (24, 80), (0.04, 0.13)  # pixels; of the height
 _UNEVEN = 0.3  # of the lines
 _ROOM = 3  # pixels
-_OF_NONE = 0.5  # of the parts that are no digit at all: there are many
 _SPECK = 0.14  # of the writing's height
-_WRONG, _RIGHT = 0.65, 0.9  # of a digit's ink is in a part, and of no other's as much as is missing: none; wholly
+_TRACE, _WHOLE = 0.12, 0.75  # of a digit's ink: with more a piece has some of it; all
+_KEPT = 0.35, 1.0  # of the pieces that are one digit; several
 
 
-class Truth(NamedTuple):
-    """The parts of a line.
+class Text(NamedTuple):
+    """What a piece says: its strip, uint8 [ROWS, columns], and its digits from left to right."""
 
-    `views` is float16 [parts, 2, *VIEW], `shares` float32 [parts, 11] how much each part is each digit, and none.
-    """
-
-    views: npt.NDArray[np.float16]
-    shares: Floats
+    strip: Images
+    digits: tuple[int, ...]
 
 
-def lines(images: Images, labels: Digits, seed: int) -> Iterator[Truth]:
-    """Yield the truth about lines of digits, uint8 [N, 28, 28] and their labels, without end."""
+def texts(images: Images, labels: Digits, seed: int) -> Iterator[Text]:
+    """Yield what pieces of lines of digits say, uint8 [N, 28, 28] and their labels, without end."""
     rng = np.random.default_rng(seed)
+    faithful = cache(lambda at: trace.faithful(images[at], loops=LOOPS.get(int(labels[at]), 0)))
     while True:
         chosen = rng.integers(0, len(images), rng.integers(1, _LONGEST + 1))
         height = float(np.exp(rng.uniform(*np.log(_HEIGHT))))
         width = None if rng.random() < 1 / 3 else max(1.0, float(np.exp(rng.uniform(*np.log(_PEN)))) * height)
         if width is not None:
-            chosen = chosen[[trace.faithful(images[at], loops=LOOPS.get(int(labels[at]), 0)) for at in chosen]]
+            chosen = chosen[[faithful(at) for at in chosen]]
         if len(chosen):
-            yield from _truths(_drawn(images[chosen], height, width, rng), labels[chosen], height, rng)
+            yield from _texts(_drawn(images[chosen], height, width, rng), labels[chosen], height, rng)
 
 
 def _drawn(images: Images, height: float, width: float | None, rng: Random) -> Ink:
@@ -100,8 +97,8 @@ def _seen(inks: Ink, height: float, rng: Random) -> Ink:
     return np.asarray(ink, np.float32)
 
 
-def _truths(inks: Ink, labels: Digits, height: float, rng: Random) -> Iterator[Truth]:
-    """Yield the truth about what the service takes for lines in the ink of some digits."""
+def _texts(inks: Ink, labels: Digits, height: float, rng: Random) -> Iterator[Text]:
+    """Yield what the pieces say that the service finds in the ink of some digits, and takes for perhaps several."""
     amount = _seen(inks, height, rng)
     _, marks, boxes = components((amount > 0.5).astype(np.uint8))
     heights, areas = boxes[1:, cv2.CC_STAT_HEIGHT], boxes[1:, cv2.CC_STAT_AREA]
@@ -114,26 +111,11 @@ def _truths(inks: Ink, labels: Digits, height: float, rng: Random) -> Iterator[T
         if label and max(box[2:4]) > _SPECK * tall
     ]
     for line in find_lines(pieces, tall):
-        cuts, _ = find_cuts([piece for piece in line.pieces if may_be_several(piece, line)], marks, amount)
-        drawing, spans = Drawing(marks, amount), spans_of(line, cuts)
-        parts = drawing.parts(spans, cuts, line.height)
-        if parts:
-            shares = _shares(parts, np.minimum(inks, amount), labels)
-            kept = (shares[:, 10] < 1) | (rng.random(len(shares)) < _OF_NONE)
-            yield Truth(drawing.views(spans, parts, line.height)[kept].astype(np.float16), shares[kept])
-
-
-def _shares(parts: list[Part], inks: Ink, labels: Digits) -> Floats:
-    """Return how much the parts of a line are each digit, and none; `inks` is the ink of each in the picture.
-
-    A part is a digit as far as it has all of that, and nothing of another: by area a narrow 1 would count for little.
-    """
-    held = np.zeros((len(inks) + 1, len(parts)), np.float32)
-    for column, part in zip(held.T, parts, strict=True):
-        column[:-1] = np.minimum(inks[:, *part.box.slices(0)], part.ink).sum(axis=(1, 2))
-    held[:-1] /= np.maximum(inks.sum(axis=(1, 2)), 1e-3)[:, np.newaxis]
-    most, next_most = -np.partition(-held, 1, axis=0)[:2]
-    right = np.clip((np.minimum(most, 1 - next_most) - _WRONG) / (_RIGHT - _WRONG), 0, 1)
-    shares = np.zeros((len(right), 11), np.float32)
-    shares[np.arange(len(right)), labels[held[:-1].argmax(axis=0)]], shares[:, 10] = right, 1 - right
-    return shares
+        for piece in line.pieces:
+            own = ink_of(piece, marks, amount)
+            held = np.minimum(inks[:, *piece.box.slices(0)], own).sum(axis=(1, 2)) / inks.sum(axis=(1, 2))
+            digits = labels[held >= _WHOLE]
+            broken = ((held >= _TRACE) & (held < _WHOLE)).any()
+            if may_be_several(piece, line) and not broken and len(digits) and rng.random() < _KEPT[len(digits) > 1]:
+                seen, _ = strip(own, line.height)
+                yield Text((255 * seen).astype(np.uint8), tuple(digits.tolist()))

@@ -3,7 +3,9 @@
 from dataclasses import dataclass, field
 from typing import cast
 
-from service.contract import Manifest
+import numpy as np
+
+from service.contract import LABELS, Manifest
 from service.errors import NoDigit, TooManyDigits
 from service.http import predict
 from service.http.answering import Question, Request, Response, to_json
@@ -50,7 +52,7 @@ class NumberQuestion(Question):
             "number": "".join(number.lines),
             "certain": number.certain,
             "digits": [
-                prediction(probabilities[digit.image], self.images[digit.image], manifest, self.options)
+                prediction(digit.probabilities, self.images[digit.image], manifest, self.options)
                 | {"box": self._segmented.in_picture(digit.box)}
                 for digit in number.digits
             ],
@@ -59,10 +61,11 @@ class NumberQuestion(Question):
         }
         return Response(to_json(fields | model_of(manifest)))
 
-    def count(self, metrics: Metrics, manifest: Manifest, probabilities: Probabilities) -> None:
+    def count(self, metrics: Metrics, manifest: Manifest, probabilities: Probabilities) -> None:  # noqa: ARG002
         """Count the number, and its digits as predictions."""
         chosen = [digit.image for digit in self._number.digits]
-        metrics.predicted(self.images[chosen], probabilities[chosen], manifest.certain_from)
+        answered = np.reshape([digit.probabilities for digit in self._number.digits], (-1, len(LABELS)))
+        metrics.predicted(self.images[chosen], answered, manifest.certain_from)
         metrics.numbers[self._number.certain].observe(len(chosen))
 
 

@@ -3,7 +3,8 @@
 reading     grey levels -> ink, and which strokes are writing
 pieces      strokes -> connected pieces, their sizes
 lines       pieces -> lines of writing
-cuts        pieces of several digits -> parts
+sequence    pieces of several digits -> which digits, column by column
+cuts        the same pieces -> parts
 candidates  parts -> possible digits, as 28x28
 path        probabilities of the candidates -> the most likely number
 """

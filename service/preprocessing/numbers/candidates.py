@@ -4,6 +4,7 @@ Places along a line are numbered from left to right: both sides of each piece, a
 two places.
 """
 
+from collections.abc import Iterator
 from functools import reduce
 from typing import NamedTuple
 
@@ -16,10 +17,9 @@ from service.errors import TooManyDigits
 from service.preprocessing.box import Box
 from service.preprocessing.illumination import Floats, Grey, Labels
 from service.preprocessing.mnist_format import centre, fit
-from service.preprocessing.numbers.cuts import Cut
+from service.preprocessing.numbers.cuts import Cuts
 from service.preprocessing.numbers.lines import Line
 from service.preprocessing.numbers.pieces import Piece
-from service.preprocessing.numbers.whole import HEIGHT, VIEW, whole
 from service.preprocessing.segment import FAINTEST
 
 MOST_DIGITS = 32
@@ -27,14 +27,11 @@ MANY = f"The picture has more figures than are read of one: send a part of it th
 
 _LOWEST, _HIGHEST = 0.42, 2.0  # of the line's height: a digit
 _NARROWEST, _WIDEST, _WIDEST_PIECE = 0.06, 1.35, 1.7  # of the line's height: parts; a piece that is not cut
-_NARROW = 1.2  # of the line's height: what one digit may be as wide as
 _MOST_PIECES = 4  # of one digit
 _NEAR, _NEAR_FIGURES = 0.28, 0.06  # of the line's height: between parts of one digit, and where both are as high
 _AS_HIGH = 0.72  # of the line's height
-_LEAST = 0.16  # of a piece's ink, for each of the digits that it is as wide as: a part of it that is a digit
-_MOST_CANDIDATES = 600  # a number of 10 digits, all of them touching, has some 400
+_MOST_CANDIDATES = 600  # of a picture: a number of 10 digits, all of them touching, has some 30
 _UNLIKELY = -5.0  # log-probability: the model need not see such a part
-_MOST_PARTS = 1500  # of a line
 _ROOM = 1  # pixels around the whole
 _UNJUDGED: Floats = np.zeros(10, np.float32)
 
@@ -42,18 +39,16 @@ _UNJUDGED: Floats = np.zeros(10, np.float32)
 class Candidate(NamedTuple):
     """A possible digit: what lies between the places `first` and `end` of a line.
 
-    `image` is the index of its 28x28. `whole`, float32 [10], is the log-probability that it is each digit, and whole,
-    by what is around it: of parts at a cut, 0 of others. `cuts` is how many of its sides are cuts; `narrow` says that
-    what is cut is no wider than a digit may be.
+    `image` is the index of its 28x28. `odds`, float32 [10], is the log-probability that just this digit is there, of
+    pieces that may be several and of their parts; 0 of others. `cuts` is how many of its sides are cuts.
     """
 
     first: int
     end: int
     image: int
     box: Box
-    whole: Floats = _UNJUDGED
+    odds: Floats = _UNJUDGED
     cuts: int = 0
-    narrow: bool = False
 
 
 class Span(NamedTuple):
@@ -62,17 +57,6 @@ class Span(NamedTuple):
     piece: Piece
     first: int
     end: int
-
-
-class Part(NamedTuple):
-    """What lies between two places: its ink, float32, the bounds of that; `cuts` and `narrow` as of a candidate."""
-
-    first: int
-    end: int
-    ink: Floats
-    box: Box
-    cuts: int
-    narrow: bool
 
 
 class Row(NamedTuple):
@@ -96,65 +80,41 @@ class Drawing:
         """All images made so far, uint8 [N, 28, 28]."""
         return np.stack(self._images) if self._images else np.zeros((0, IMAGE_SIDE, IMAGE_SIDE), np.uint8)
 
-    def row(self, line: Line, cuts: dict[int, list[Cut]]) -> Row:
+    def row(self, line: Line, cuts: dict[int, Cuts]) -> Row:
         """Return the candidates of a line, and keep their images."""
         spans = spans_of(line, cuts)
-        parts, candidates = [part for part in self.parts(spans, cuts, line.height) if part.cuts], []
-        for part, odds in zip(parts, whole(self.views(spans, parts, line.height)), strict=True):
-            if odds.max() > _UNLIKELY:
-                image, odds = self._add(part.ink), np.maximum(odds, _UNLIKELY)
-                candidates.append(Candidate(*part[:2], image, part.box, odds, *part[4:]))
+        candidates = [found for span in spans for found in self._parts(span, cuts.get(span.piece.label), line.height)]
         for index in range(len(spans)):
-            for count in range(1, _MOST_PIECES + 1):
+            for count in range(2, _MOST_PIECES + 1):
                 group = spans[index : index + count]
-                if len(group) < count or (count > 1 and not _near([one.piece.box for one in group], line.height)):
+                if len(group) < count or not _near([one.piece.box for one in group], line.height):
                     break
-                candidates += self._whole(group, line.height)
+                candidates += self._together(group, line.height)
         return Row(spans, candidates, line.height)
 
-    def parts(self, spans: list[Span], cuts: dict[int, list[Cut]], height: float) -> list[Part]:
-        """Return what may be a digit of the pieces of a line that have cuts."""
-        found = []
-        for span in (span for span in spans if cuts.get(span.piece.label)):
-            box, ink = span.piece.box, self._ink([span.piece.label], span.piece.box)
-            least, narrow = _LEAST * span.piece.ink / max(1.0, box.width / height), box.width <= _NARROW * height
-            columns = np.arange(-_ROOM, box.width + _ROOM)
-            inner = (np.pad(cut.columns, _ROOM, "edge")[:, np.newaxis] for cut in cuts[span.piece.label])
-            sides = [np.array(-np.inf), *inner, np.array(np.inf)]
-            for first in range(len(sides)):
-                for end in range(first + 1, len(sides)):
-                    own = ink * ((columns >= sides[first]) & (columns < sides[end]))
-                    left, top, width, tall = cv2.boundingRect((own > 0.5).view(np.uint8))
-                    if width > _WIDEST_PIECE * height:
-                        break
-                    bounds = Box(box.left + left - _ROOM, box.top + top - _ROOM, width, tall)
-                    cut = (first > 0) + (end < len(sides) - 1)
-                    if _may_be_digit(bounds, height, cut > 0) and cv2.sumElems(own)[0] >= least:
-                        own = own[Box(left, top, width, tall).slices(0)].copy()
-                        found.append(Part(span.first + first, span.first + end, own, bounds, cut, narrow))
-        if len(found) > _MOST_PARTS:
-            raise TooManyDigits(MANY)
-        return found
+    def _parts(self, span: Span, cuts: Cuts | None, height: float) -> Iterator[Candidate]:
+        """Yield the candidates of a piece: the piece, and its parts between two sides, which are its own or cuts."""
+        if cuts is None:
+            yield from self._together([span], height)
+            return
+        box, ink = span.piece.box, self._ink([span.piece.label], span.piece.box)
+        columns = np.arange(-_ROOM, box.width + _ROOM)
+        inner = np.pad(cuts.columns, ((0, 0), (_ROOM, _ROOM)), "edge")[..., np.newaxis]
+        sides = [np.array(-np.inf), *inner, np.array(np.inf)]
+        likely = cuts.odds.max(axis=2) > _UNLIKELY
+        likely[0, -1] = True
+        for first, end in zip(*np.nonzero(likely), strict=True):
+            own = ink * ((columns >= sides[first]) & (columns < sides[end]))
+            left, top, width, tall = cv2.boundingRect((own > 0.5).view(np.uint8))
+            bounds = Box(box.left + left - _ROOM, box.top + top - _ROOM, width, tall)
+            cut = int(first > 0) + int(end < len(sides) - 1)
+            if (cut and width and tall) or (not cut and _may_be_digit(bounds, height, part=False)):
+                odds = cuts.odds[first, end] if cut else np.logaddexp.reduce(cuts.odds[first, end], keepdims=True)
+                odds = np.maximum(odds, _UNLIKELY).repeat(10 // len(odds))
+                image = self._add(own[Box(left, top, width, tall).slices(_ROOM)])
+                yield Candidate(span.first + int(first), span.first + int(end), image, bounds, odds, cut)
 
-    def views(self, spans: list[Span], parts: list[Part], height: float) -> Floats:
-        """Return the ink of parts of a line, and what is around it, for `whole`: float32 [parts, 2, *VIEW]."""
-        line = reduce(Box.around, (span.piece.box for span in spans))
-        high, wide = (round(side * height / HEIGHT) for side in VIEW)
-        ink = np.pad(self._ink([span.piece.label for span in spans], line), ((high, high), (wide, wide)))
-        own, found = np.zeros_like(ink), np.zeros((len(parts), 2, *VIEW), np.float32)
-        for view, part in zip(found, parts, strict=True):
-            left, top, width, tall = part.box
-            top, left = top + high - line.top + _ROOM, left + wide - line.left + _ROOM
-            place = slice(top, top + tall), slice(left, left + width)
-            own[place] = part.ink
-            top, left = top + (tall - high) // 2, left + (width - wide) // 2
-            seen = slice(top, top + high), slice(left, left + wide)
-            for shown, pixels in zip(view, (own[seen], ink[seen] - own[seen]), strict=True):
-                cv2.resize(pixels, VIEW[::-1], dst=shown, interpolation=cv2.INTER_AREA)
-            own[place] = 0
-        return found
-
-    def _whole(self, group: list[Span], height: float) -> list[Candidate]:
+    def _together(self, group: list[Span], height: float) -> list[Candidate]:
         """Return the candidate made of whole pieces, if it can be a digit."""
         box = reduce(Box.around, (span.piece.box for span in group))
         if not _may_be_digit(box, height, len(group) > 1):
@@ -180,12 +140,12 @@ class Drawing:
         return len(self._images) - 1
 
 
-def spans_of(line: Line, cuts: dict[int, list[Cut]]) -> list[Span]:
+def spans_of(line: Line, cuts: dict[int, Cuts]) -> list[Span]:
     """Return the pieces of a line with their places."""
     spans: list[Span] = []
     for piece in line.pieces:
         first = spans[-1].end if spans else 0
-        spans.append(Span(piece, first, first + len(cuts.get(piece.label, ())) + 1))
+        spans.append(Span(piece, first, first + (len(cuts[piece.label].columns) if piece.label in cuts else 0) + 1))
     return spans
 
 

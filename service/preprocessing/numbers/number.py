@@ -8,13 +8,13 @@ import numpy as np
 
 from service.preprocessing.box import Box
 from service.preprocessing.numbers.candidates import Candidate, Row, Span
-from service.preprocessing.numbers.path import Path, Probabilities, best_paths
+from service.preprocessing.numbers.path import Path, Probabilities, best_paths, combined
 from service.preprocessing.numbers.pieces import FIGURE
 
 #: A certain number has at least this score and margin, and each of its digits this probability.
 #: Chosen, as is the least score of a number, on validation digits: docs/numbers.md.
 _SURE, _APART, _CONFIDENT = 0.2, 2.0, 0.97
-_LEAST = -1.7, 0.0, -0.6, -1.2  # of one, two, three, and more digits: a chance reading seldom has many
+_LEAST = -1.7, 0.3, -0.2, -0.4  # of one, two, three, and more digits: a chance reading seldom has many
 _LEAST_OF_ONE = 0.9  # confidence of a single digit
 _SPACE = 0.6  # of the line's height: between words
 _TALL = 1.12  # times the usual height of a line's digits: a 1 so tall may be a slash or a bracket
@@ -24,10 +24,14 @@ Read = tuple[str, Candidate]  # a digit, and what it was read of
 
 
 class Digit(NamedTuple):
-    """A digit of a number: the index of its image, and its bounds in the copy that was read."""
+    """A digit of a number: the index of its image, and its bounds in the copy that was read.
+
+    `probabilities`, float32 [10], are the model's, or of what it says together with what a piece of several says.
+    """
 
     image: int
     box: Box
+    probabilities: Probabilities
 
 
 @dataclass(frozen=True)
@@ -80,16 +84,22 @@ def read_number(rows: list[Row], probabilities: Probabilities) -> Number:
         skipped += left
         if read:
             lines.append("".join(digit for digit, _ in read))
-            digits += [Digit(candidate.image, candidate.box) for _, candidate in read]
+            digits += [_digit(candidate, probabilities[candidate.image], int(digit)) for digit, candidate in read]
         score += best.of_digits
         cuts += sum(candidate.cuts for _, candidate in read)
         signs += _figures(left, row.height) + _slashes(read)
         margin = min([margin, *(best.score - other.score for other in paths[1:2])])
-    confidence = min((float(probabilities[digit.image].max()) for digit in digits), default=0.0)
+    confidence = min((float(digit.probabilities.max()) for digit in digits), default=0.0)
     number = Number(lines, digits, skipped, score / max(1, len(digits)), float(margin), confidence, signs, cuts)
     if number.likely:
         return number
     return replace(number, lines=[], digits=[], skipped=[span.piece.box for row in rows for span in row.spans])
+
+
+def _digit(candidate: Candidate, image: Probabilities, digit: int) -> Digit:
+    """Return a digit that was read; its probabilities are the model's, if it saw all of it and says the same."""
+    alone = not candidate.cuts and image.argmax() == digit
+    return Digit(candidate.image, candidate.box, image if alone else combined(candidate, image))
 
 
 def _without_letters(row: Row, path: Path) -> list[Read]:

@@ -18,9 +18,9 @@ from service.preprocessing.numbers.pieces import FIGURE
 TERMS = {
     "likelihood": 2.03,  # the logarithm of the digit's probability, floored
     "digit": 0.61,
-    "whole": 0.97,  # of parts at a cut: the logarithm of the probability that they are this digit, and whole, floored
-    "cut": 1.11,  # sides that are cuts
-    "split": -0.58,  # sides that are cuts, in a piece that is no wider than a digit may be
+    "part": -1.5,  # of parts at a cut: likelihood again
+    "sequence": 1.15,  # the logarithm of the probability that just this digit is there, floored
+    "cut": -0.3,  # sides that are cuts
     "shape": -0.33,  # squared deviation of the shape from that of such digits in MNIST
     "size": -4.7,  # squared difference of height, as a logarithm
     "low": -2.27,  # how much lower than the line, as a logarithm
@@ -82,7 +82,7 @@ def best_paths(row: Row, probabilities: Probabilities) -> list[Path]:
                 path = before._replace(score=before.score + score)
                 if step.candidate is not None:
                     reads = (*before.reads, step.candidate)
-                    of_digits = before.of_digits + score - TERMS["cut"] * step.terms["cut"]
+                    of_digits = before.of_digits + score - TERMS["cut"] * step.terms.get("cut", 0.0)
                     path = Path(path.score, of_digits, before.text + str(step.digit), reads)
                 if path.text not in found or path.score > found[path.text].score:
                     found[path.text] = path
@@ -95,29 +95,36 @@ def steps(row: Row, probabilities: Probabilities) -> list[Step]:
     found = _skips(row)
     for candidate in row.candidates:
         image = probabilities[candidate.image]
-        for digit in np.argsort(-image)[:_ALTERNATIVES].tolist():
+        for digit in np.argsort(-combined(candidate, image))[:_ALTERNATIVES].tolist():
             terms = _terms(candidate, row.height, digit, float(image[digit]))
             found.append(Step(candidate.first, candidate.end, terms, digit, candidate))
     return found
 
 
 def _terms(candidate: Candidate, height: float, digit: int, probability: float) -> Terms:
-    """Return the terms of reading a candidate as a digit."""
+    """Return the terms of reading a candidate as a digit; the shape of a part says more of its cuts than of a digit."""
+    likelihood = float(np.log(probability + _FLOOR))
+    terms = {"likelihood": likelihood, "digit": 1.0, "sequence": float(candidate.odds[digit])}
+    if candidate.cuts:
+        return terms | {"part": likelihood, "cut": float(candidate.cuts)}
     mean, deviation = _SHAPES[digit]
     box = candidate.box
     shape = max(abs(float(np.log(box.width / box.height)) - mean) / deviation - _SHAPE[0], 0.0)
     taller = float(np.log(box.height / height))
-    return {
-        "likelihood": float(np.log(probability + _FLOOR)),
-        "digit": 1.0,
-        "whole": float(candidate.whole[digit]),
-        "cut": float(candidate.cuts),
-        "split": float(candidate.cuts * candidate.narrow),
+    return terms | {
         "shape": min(shape**2, _SHAPE[1]),
         "size": min(max(abs(taller) - _SIZE[0], 0.0) ** 2, _SIZE[1]),
         "low": max(-taller - _LOW, 0.0),
         "wide": max(box.width / height - 1, 0.0),
     }
+
+
+def combined(candidate: Candidate, image: Probabilities) -> Probabilities:
+    """Return the probability of each digit by the model's for the image, and by what its piece says, float32 [10]."""
+    model = TERMS["likelihood"] + (TERMS["part"] if candidate.cuts else 0.0)
+    odds = model * np.log(image + _FLOOR) + TERMS["sequence"] * candidate.odds
+    shares = np.exp(odds - odds.max())
+    return np.asarray(shares / shares.sum(), np.float32)
 
 
 def _skips(row: Row) -> list[Step]:

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from service.errors import NoDigit
 from service.preprocessing.box import Box
@@ -22,7 +23,8 @@ _SOLID = 0.42  # of the writing's height: what is thicker is no stroke
 _BLOTS = 0.5  # of the figures' ink: so much of writing may be solid
 _BARELY = 0.6  # of the outlines is an edge: perhaps strokes
 _EDGED, _MOST_INK = 0.8, 0.8  # of the outlines is an edge, of all ink is in figures: surely writing
-_FLAT, _LONG = 4.0, 1.3  # times its height, of the writing's height: a piece so wide is a line
+_FLAT, _LONG = 4.0, 1.3  # times its height, of the writing's height: a piece so wide may be a line
+_STROKES = 1.5  # above each other in a column, on average: no line
 _LEAST_HEIGHT, _THICK = 5, 6  # pixels: of writing; of its strokes, however low it is
 _STEP = 0.5  # of the ink's darkness: a clear edge
 
@@ -82,16 +84,19 @@ def find_pieces(reading: Reading) -> Pieces:
     typical = float(np.median(ink[found][figures]))
     kept = (longer[found] > _SPECK[0] * height) & (ink[found] > _SPECK[1] * typical)
     widths = boxes[found, cv2.CC_STAT_WIDTH]
-    kept &= ~((widths > _FLAT * heights) & (widths > _LONG * height))
+    for index in np.flatnonzero(kept & (widths > _FLAT * heights) & (widths > _LONG * height)):
+        part = Box(*map(int, boxes[found[index]][:4])).slices(0)
+        kept[index] = _strokes(labels[part] == found[index]) > _STROKES
     found = found[kept][np.argsort(-ink[found[kept]])][:MOST_PIECES]
     pieces = [Piece(int(i), Box(*map(int, boxes[i][:4])), float(ink[i])) for i in found]
     tall = found[boxes[found, cv2.CC_STAT_HEIGHT] > FIGURE * height]
     member = np.isin(labels, tall).astype(np.uint8)
-    edged, most = _edged(reading, member), max(_SOLID * height, _THICK)
-    solid = sum(piece.ink for piece in pieces if piece.label in tall and _thickness(piece, labels) > most)
-    if solid > _BLOTS * ink[tall].sum() and not is_coarse(reading.copy, height):
-        raise NoDigit(NONE)
+    edged = _edged(reading, member)
     if (reading.widest is not None and edged < _BARELY) or _folded(reading, member):
+        raise NoDigit(NONE)
+    if not is_coarse(reading.copy, height) and _blotted(
+        [each for each in pieces if each.label in tall], labels, height
+    ):
         raise NoDigit(NONE)
     score = edged**8 * share * float(ink[tall].sum()) * reading.ink.contrast
     sure = edged > _EDGED and share > _MOST_INK
@@ -103,8 +108,17 @@ def is_coarse(copy: Copy, height: float) -> bool:
     return height < _ENOUGH and copy.scale >= _FINER
 
 
-def _thickness(piece: Piece, labels: Labels) -> float:
-    return thickness((labels[piece.box.slices(0)] == piece.label).astype(np.uint8))
+def _blotted(figures: list[Piece], labels: Labels, height: float) -> bool:
+    """Whether most ink is in figures that are too thick for strokes of writing so high."""
+    masks = ((labels[figure.box.slices(0)] == figure.label).astype(np.uint8) for figure in figures)
+    solid = [thickness(mask) > max(_SOLID * height, _THICK) for mask in masks]
+    inks = [figure.ink for figure in figures]
+    return sum(ink for ink, is_solid in zip(inks, solid, strict=True) if is_solid) > _BLOTS * sum(inks)
+
+
+def _strokes(member: npt.NDArray[np.bool_]) -> float:
+    """Return how many strokes a column crosses, on average."""
+    return float((np.diff(member.astype(np.int8), axis=0, prepend=0) > 0).sum(axis=0).mean())
 
 
 def _folded(reading: Reading, member: Mask) -> bool:
@@ -120,3 +134,9 @@ def _edged(reading: Reading, member: Mask) -> float:
     wanted = _STEP * cv2.dilate(reading.ink.amount * member, np.ones((5, 5), np.uint8))[outline]
     steps = reading.contrast.steps[outline] / np.float32(reading.ink.contrast)
     return float(np.minimum(steps / np.maximum(wanted, 1e-3), 1).mean())
+
+
+def ink_of(piece: Piece, labels: Labels, amount: Floats) -> Floats:
+    """Return the ink of a piece within its bounds, float32 [rows, columns]."""
+    part = piece.box.slices(0)
+    return np.where(labels[part] == piece.label, amount[part], 0).astype(np.float32)

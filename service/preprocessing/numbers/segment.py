@@ -13,7 +13,7 @@ from service.preprocessing.mnist_format import canonical_digit
 from service.preprocessing.numbers.candidates import MANY, Candidate, Drawing, Row, Span
 from service.preprocessing.numbers.cuts import find_cuts
 from service.preprocessing.numbers.lines import Line, find_lines
-from service.preprocessing.numbers.pieces import FIGURE, NONE, Piece, Pieces, find_pieces, is_coarse
+from service.preprocessing.numbers.pieces import FIGURE, NONE, Piece, Pieces, find_pieces, ink_of, is_coarse
 from service.preprocessing.numbers.reading import Copy, copies, part_of, readings
 
 _MOST_FIGURES = 72  # pieces as high as the writing: more of them are a page of text
@@ -55,8 +55,12 @@ def segment(grey: Grey, times: int = 1) -> Segmented:
     if figures > _MOST_FIGURES:
         raise TooManyDigits(MANY)
     lines = find_lines(pieces.pieces, pieces.height)
-    wide = [piece for line in lines for piece in line.pieces if may_be_several(piece, line)]
-    cuts, _ = find_cuts(wide, pieces.labels, pieces.amount)
+    cuts = {
+        piece.label: find_cuts(ink_of(piece, pieces.labels, pieces.amount), line.height)
+        for line in lines
+        for piece in line.pieces
+        if may_be_several(piece, line)
+    }
     drawing = Drawing(pieces.labels, pieces.amount)
     rows = [drawing.row(line, cuts) for line in lines]
     if not any(row.candidates for row in rows):

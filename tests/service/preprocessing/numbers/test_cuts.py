@@ -1,62 +1,49 @@
 """Paths between digits that touch."""
 
 import numpy as np
+import pytest
 
-from service.preprocessing.box import Box
-from service.preprocessing.illumination import Floats, Labels
+from service.preprocessing.illumination import Floats
 from service.preprocessing.numbers.cuts import find_cuts
-from service.preprocessing.numbers.pieces import Piece
+from tests.service.preprocessing.numbers.test_sequence import ink_of
 
 
-def joined() -> tuple[Piece, Labels, Floats]:
-    """Two upright bars, and a thin one across between them: an H."""
-    amount = np.zeros((64, 90), np.float32)
-    amount[:, :10] = amount[:, -10:] = amount[28:34] = 1
-    return Piece(1, Box(0, 0, 90, 64), float(amount.sum())), (amount > 0).astype(np.int32), amount
+def rings(*middles: int) -> Floats:
+    """Rings 68 pixels wide."""
+    rows, columns = np.mgrid[:80, : max(middles) + 36]
+    found = [abs(np.hypot(columns - middle, rows - 40) - 32) < 4 for middle in middles]
+    return np.asarray(np.any(found, axis=0), np.float32)
 
 
-def test_the_cheapest_path_crosses_the_thin_bar_once() -> None:
-    piece, labels, amount = joined()
-    cuts, pen = find_cuts([piece], labels, amount)
-    assert 5 < pen < 11
-    best = min(cuts[1], key=lambda cut: cut.crossed)
-    assert 0.4 < best.crossed < 1.2
-    assert ((best.columns > 10) & (best.columns < 80)).all()
-    assert len(best.columns) == 64
+def test_two_rings_that_touch_are_two_zeros() -> None:
+    cuts = find_cuts(rings(36, 104), 80.0)
+    best = int(np.argmax(cuts.odds[0, 1:-1, 0] + cuts.odds[1:-1, -1, 0]))
+    assert cuts.odds[0, 1 + best, 0] > np.log(0.5)
+    assert cuts.odds[1 + best, -1, 0] > np.log(0.5)
+    assert cuts.odds[0, -1].max() < np.log(0.1)
+    assert abs(cuts.columns[best] - 70).max() < 16  # nearer to it than to the middle of a ring
 
 
-def test_paths_stand_from_left_to_right() -> None:
-    piece, labels, amount = joined()
-    cuts, _ = find_cuts([piece], labels, amount)
-    middles = [cut.columns.mean() for cut in cuts[1]]
-    assert len(middles) > 1
+def test_a_ring_alone_is_one_zero() -> None:
+    cuts = find_cuts(rings(36), 80.0)
+    assert cuts.odds[0, -1, 0] > np.log(0.5)
+    assert cuts.columns.shape[1] == 80
+
+
+@pytest.mark.parametrize("text", ["50", "3058"])
+def test_paths_stand_from_left_to_right(text: str) -> None:
+    ink = ink_of(text, gap=-10)
+    cuts = find_cuts(ink, float(ink.shape[0]))
+    middles = cuts.columns.mean(axis=1).tolist()
+    assert len(middles) >= len(text) - 1
     assert middles == sorted(middles)
+    assert ((cuts.columns > 0) & (cuts.columns < ink.shape[1])).all()
 
 
-def test_a_path_follows_the_gap_between_leaning_strokes() -> None:
-    rows = np.arange(64)
-    amount = np.zeros((64, 120), np.float32)
-    for offset in (0, 40):
-        for row in rows:
-            left = offset + (63 - row) // 2
-            amount[row, left : left + 12] = 1
-    amount[60:, :60] = 1  # they meet at their feet
-    piece = Piece(1, Box(0, 0, 120, 64), float(amount.sum()))
-    cuts, _ = find_cuts([piece], (amount > 0).astype(np.int32), amount)
-    leaning = [cut for cut in cuts[1] if cut.columns[5] - cut.columns[55] >= 10]
-    assert min(cut.crossed for cut in leaning) < 0.8
-
-
-def test_nothing_to_cut() -> None:
-    assert find_cuts([], np.zeros((4, 4), np.int32), np.zeros((4, 4), np.float32)) == ({}, 1.0)
-
-
-def test_strokes_that_run_along_each_other_are_parted_where_they_meet() -> None:
-    rows, columns = np.mgrid[:80, :140]
-    rings = [abs(np.hypot(columns - middle, rows - 40) - 32) < 4 for middle in (36, 104)]  # 4 pixels in common
-    amount = np.asarray(rings[0] | rings[1], np.float32)
-    piece = Piece(1, Box(0, 0, 140, 80), float(amount.sum()))
-    cuts, pen = find_cuts([piece], (amount > 0).astype(np.int32), amount)
-    best = min(cuts[1], key=lambda cut: abs(cut.columns - 70).max())
-    assert abs(best.columns[30:50] - 70).max() < pen / 2
-    assert best.crossed < 2.5  # 3.4 without the corners
+def test_a_path_crosses_strokes_where_they_meet() -> None:
+    ink = np.zeros((64, 100), np.float32)
+    ink[:, 8:16] = ink[:, 60:68] = 1
+    ink[40:46, 8:68] = 1  # two bars, and a thin one across between them
+    cuts = find_cuts(ink, 64.0)
+    crossed = [ink[np.arange(64), path.astype(int)].sum() for path in cuts.columns]
+    assert min(crossed) <= 8

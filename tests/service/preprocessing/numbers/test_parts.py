@@ -1,51 +1,53 @@
-"""Parts of a line at its cuts, and how they are seen in their place."""
+"""Parts of pieces at their cuts."""
 
 import numpy as np
 
 from service.preprocessing.box import Box
-from service.preprocessing.illumination import Floats
-from service.preprocessing.numbers.candidates import Drawing, Part, spans_of
-from service.preprocessing.numbers.cuts import Cut
+from service.preprocessing.numbers.candidates import Candidate, Drawing
+from service.preprocessing.numbers.cuts import Cuts
 from service.preprocessing.numbers.lines import Line
 from service.preprocessing.numbers.pieces import Piece
-from service.preprocessing.numbers.whole import HEIGHT, VIEW
 
-TALL, WIDE, TOP = 64, 32, 20
+TALL, WIDE, TOP = 64, 40, 20
+LIKELY = np.zeros((3, 3, 10), np.float32)
 
 
-def parts(*lefts: int, cut: float) -> tuple[list[Part], Floats]:
-    """The parts of a line of solid rectangles, each with an upright cut, and their views."""
+def candidates(odds: np.ndarray, *lefts: int) -> dict[tuple[int, int], Candidate]:
+    """The candidates of a line of solid rectangles, each with an upright cut after 16 pixels, by their places."""
     labels = np.zeros((TALL + 2 * TOP, max(lefts) + 2 * WIDE), np.int32)
     for number, left in enumerate(lefts):
         labels[TOP : TOP + TALL, left : left + WIDE] = number + 1
     pieces = [Piece(number + 1, Box(left, TOP, WIDE, TALL), float(TALL * WIDE)) for number, left in enumerate(lefts)]
-    cuts = {piece.label: [Cut(np.full(TALL, cut), 2.0)] for piece in pieces}
-    spans = spans_of(Line(pieces, float(TALL)), cuts)
+    cuts = {piece.label: Cuts(np.full((1, TALL), 16.0), odds) for piece in pieces}
     drawing = Drawing(labels, (labels > 0).astype(np.float32))
-    found = drawing.parts(spans, cuts, float(TALL))
-    return found, drawing.views(spans, found, float(TALL))
-
-
-def test_a_view_has_its_ink_in_the_middle_and_the_neighbours_beside_it() -> None:
-    found, views = parts(10, 70, cut=16.0)
-    shown = {(part.first, part.end): view for part, view in zip(found, views, strict=True)}
-    for places, inner, outer in (((0, 2), slice(0, 13), slice(14, None)), ((2, 4), slice(13, None), slice(0, 12))):
-        own, around = shown[places]
-        rows, columns = np.nonzero(own > 0.1)
-        assert abs(rows.mean() - (VIEW[0] - 1) / 2) <= 1
-        assert abs(columns.mean() - (VIEW[1] - 1) / 2) <= 1
-        assert np.ptp(rows) + 1 == HEIGHT
-        assert (around[:, outer] > 0.1).any()
-        assert not (around[:, inner] > 0.1).any()
+    row = drawing.row(Line(pieces, float(TALL)), cuts)
+    assert [one.image for one in row.candidates] == list(range(len(drawing.images)))
+    return {(one.first, one.end): one for one in row.candidates}
 
 
 def test_a_cut_shares_the_ink() -> None:
-    found, views = parts(10, cut=12.0)
-    shown = {(part.first, part.end): view for part, view in zip(found, views, strict=True)}
-    assert {places: [part.cuts for part in found if part[:2] == places] for places in shown} == {
-        (0, 1): [1], (0, 2): [0], (1, 2): [1],
-    }  # fmt: skip
-    left, whole, right = (shown[places][0].sum() for places in ((0, 1), (0, 2), (1, 2)))
-    assert np.isclose(left + right, whole, rtol=0.02)
-    assert np.isclose(left / whole, 12 / WIDE, atol=0.03)
-    assert np.allclose([view.sum() for view in views], whole, rtol=0.02)
+    found = candidates(LIKELY, 10)
+    assert {places: (one.box, one.cuts) for places, one in found.items()} == {
+        (0, 1): (Box(10, TOP, 16, TALL), 1),
+        (0, 2): (Box(10, TOP, WIDE, TALL), 0),
+        (1, 2): (Box(26, TOP, WIDE - 16, TALL), 1),
+    }
+
+
+def test_places_go_on_from_piece_to_piece() -> None:
+    assert set(candidates(LIKELY, 10, 110)) == {(0, 1), (1, 2), (0, 2), (2, 3), (3, 4), (2, 4)}
+
+
+def test_unlikely_parts_are_left_out_but_no_piece_is() -> None:
+    odds = np.full((3, 3, 10), -70, np.float32)
+    odds[0, 1, 4] = -1
+    found = candidates(odds, 10)
+    assert set(found) == {(0, 1), (0, 2)}
+    assert found[0, 1].odds[4] == -1
+    assert found[0, 1].odds[3] == found[0, 2].odds[0] > -10
+
+
+def test_of_a_whole_piece_only_the_count_of_its_digits_is_said() -> None:
+    odds = np.full((3, 3, 10), -70, np.float32)
+    odds[0, 2, 4], odds[0, 2, 9] = np.log(0.6), np.log(0.3)
+    assert np.allclose(candidates(odds, 10)[0, 2].odds, np.log(0.9))

@@ -105,18 +105,33 @@ def test_a_shadow_over_half_of_it() -> None:
     assert len(row) == 4
 
 
+def bars() -> Grey:
+    """Two bars too thick for strokes."""
+    picture = np.full((200, 400), 255, np.uint8)
+    picture[50:150, 80:130] = picture[50:150, 250:300] = 0
+    return picture
+
+
 @pytest.mark.parametrize(
     "picture",
     [
+        bars(),
         np.full((300, 900), 255, np.uint8),
         np.random.default_rng(0).integers(0, 256, (300, 900)).astype(np.uint8),
         np.tile(np.linspace(90, 240, 900).astype(np.uint8), (300, 1)),
     ],
-    ids=["blank", "noise", "gradient"],
+    ids=["bars", "blank", "noise", "gradient"],
 )
 def test_nothing_to_read(picture: Grey) -> None:
     with pytest.raises(NoDigit):
         segment(picture)
+
+
+def test_a_long_row_of_digits_that_touch_is_no_line() -> None:
+    [row] = segment(grey("4027340253", gap=-14)).rows
+    [span] = row.spans
+    assert span.piece.box.width > 4 * span.piece.box.height
+    assert len(row.candidates) > 8
 
 
 def test_lines_alone_are_not_digits() -> None:

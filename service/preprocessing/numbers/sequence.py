@@ -1,0 +1,76 @@
+"""What a piece of a line says from left to right: a small network that reads it column by column.
+
+A convolutional network gives each column the probability of each digit, and of none. It is trained by connectionist
+temporal classification (Graves et al. 2006) on MNIST's training digits in lines, by `benchmarks/numbers/train.py`: no
+cut is needed to read digits that touch, and to know where they are.
+"""
+
+from functools import cache
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import onnxruntime as ort
+
+from service.preprocessing.illumination import Floats
+
+FILE = Path(__file__).with_name("sequence.onnx")
+ROWS, HEIGHT, ROOM = 36, 24, 8  # pixels of a strip: its height; the line's height; paper on either side
+STRIDE = 2  # pixels of a strip for each column that is read
+NONE = 10  # index of no digit
+_EDGE = 2  # pixels above and below the highest piece
+_FAINT = 0.05  # probability: of less there is no digit
+
+
+def strip(ink: Floats, height: float) -> tuple[Floats, float]:
+    """Return the ink of a piece of a line of that height, float32 [ROWS, columns], and its scale."""
+    scale = min(HEIGHT / height, (ROWS - _EDGE) / ink.shape[0])
+    tall, wide = (max(1, round(side * scale)) for side in ink.shape)
+    found = np.zeros((ROWS, wide + wide % STRIDE + 2 * ROOM), np.float32)
+    top = (ROWS - tall) // 2
+    found[top : top + tall, ROOM : ROOM + wide] = cv2.resize(ink, (wide, tall), interpolation=cv2.INTER_AREA)
+    return found, scale
+
+
+def read_strip(ink: Floats) -> Floats:
+    """Return the probabilities of digits and of none in each column of a strip, float32 [columns, 11]."""
+    [found] = _session().run(["probabilities"], {"ink": ink[np.newaxis, np.newaxis]})
+    return np.asarray(found[0], np.float32)
+
+
+def peaks(odds: Floats) -> npt.NDArray[np.intp]:
+    """Return the columns in which there may be a digit, from left to right."""
+    likely = np.pad(odds[:, :NONE], ((1, 1), (0, 0)))
+    highest = (likely[1:-1] > _FAINT) & (likely[1:-1] >= likely[:-2]) & (likely[1:-1] > likely[2:])
+    return np.flatnonzero(highest.any(axis=1))
+
+
+def segment_odds(odds: Floats, sides: list[int]) -> Floats:
+    """Return the log-probability that columns say exactly one digit, float32 [sides, sides, 10].
+
+    `sides` are the columns at which parts begin and end, the first and the last column of all among them.
+    """
+    count = len(sides)
+    before = np.zeros((count, 1))
+    during, after = np.zeros((2, count, NONE))
+    found = np.zeros((count, count, NONE))
+    starting = dict(zip(sides, range(count), strict=True))
+    for column in range(sides[-1] + 1):
+        if (side := starting.get(column)) is not None:
+            found[:, side] = during + after
+            before[side] = 1
+        if column < len(odds):
+            digits, none = odds[column, :NONE], odds[column, NONE]
+            after = (during + after) * none
+            during = (during + before) * digits
+            before *= none
+    return np.log(found + 1e-30).astype(np.float32)
+
+
+@cache
+def _session() -> ort.InferenceSession:
+    """Open the network, in the process and at the time in which it is first needed: threads do not survive a fork."""
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    return ort.InferenceSession(FILE.read_bytes(), options, providers=["CPUExecutionProvider"])
