@@ -6,7 +6,8 @@ Applied to Document Recognition", section III.A). The same is done here to pictu
 
     already MNIST's form: done
     clear: one figure on even paper -> fit -> centre
-    otherwise: working_copy -> sheet -> light -> ink -> figure (the best of several readings) -> fit -> centre
+    otherwise: working_copy -> sheet -> light -> ink -> figure (the best of several readings) -> fit -> centre;
+        small writing is looked at from nearer
 
 docs/preprocessing.md shows a picture after each step.
 """
@@ -24,7 +25,9 @@ from service.preprocessing.binarize import bitmap_ink, to_ink
 from service.preprocessing.bitmap import LEAST_SIDE, is_noise, unmagnified, without_bars
 from service.preprocessing.box import Box
 from service.preprocessing.clear import find_clear
+from service.preprocessing.focus import focused
 from service.preprocessing.illumination import (
+    LONGEST_SIDE,
     SHORTEST_SIDE,
     EvenLight,
     Floats,
@@ -44,6 +47,7 @@ BOX_SIDE = 20
 CENTRE = 14
 
 _SEVERAL = "The picture shows several figures: send one digit at a time, or all of them to POST /predict/number."
+_SMALL = 20  # pixels of the working copy: so small a figure is looked at from nearer
 _BITMAP = 40  # pixels: so small a picture holds one digit and nothing else
 _ENCLOSING = 4  # times as much counts what has the other reading's figure between its strokes
 _WITHIN = 0.6  # of the figure's bounds is within those of the sheet that it is on
@@ -120,7 +124,7 @@ def find(grey: Grey) -> Floats:
     clear = find_clear(picture)
     if clear is not None:
         return clear
-    best = _found_in_bitmap(without_bars(picture)) if max(picture.shape) <= _BITMAP else _found(picture)
+    best = _found_in_bitmap(without_bars(picture)) if max(picture.shape) <= _BITMAP else _found_near(picture)
     if best is None or best.folds:
         raise NoDigit("Nothing in the picture looks like strokes of a digit: send one digit on its own.")
     if best.several:
@@ -146,6 +150,15 @@ def _found_in_bitmap(grey: Grey) -> Figure | None:
         if best is not None and best.sure:
             break
     return best
+
+
+def _found_near(grey: Grey) -> Figure | None:
+    """Return the figure in a picture, of its part with the writing where that is small."""
+    best = _found(grey)
+    if max(grey.shape) < 2 * LONGEST_SIDE or (best is not None and (best.several or best.box.longer >= _SMALL)):
+        return best
+    part = focused(grey)
+    return best if part is None else _found(part) or best
 
 
 def _found(grey: Grey) -> Figure | None:

@@ -49,4 +49,4 @@ def _measure(port: int, seconds: float) -> tuple[float, int]:
     with load.running_load(port, load.digits(), _CLIENTS) as clients:
         time.sleep(seconds)
     times = [answer.seconds for answer in clients.answers]
-    return load.percentile(times, 0.99), sum(answer.status != 200 for answer in clients.answers)
+    return load.percentile(times, 0.99), len(load.failed(clients.answers))

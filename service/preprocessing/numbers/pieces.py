@@ -12,7 +12,7 @@ from service.preprocessing.creases import only_folds
 from service.preprocessing.groups import LOOSE
 from service.preprocessing.illumination import Floats, Labels, Mask, components
 from service.preprocessing.numbers.marks import writing_height
-from service.preprocessing.numbers.reading import Reading, amount_of
+from service.preprocessing.numbers.reading import Copy, Reading, amount_of
 from service.preprocessing.segment import OF_A_FOLD, thickness
 
 MOST_PIECES = 160
@@ -20,12 +20,15 @@ FIGURE = 0.5  # of the height of the writing, or of its line: as high as a digit
 _CROWD, _CROWD_SHARE = 120, 0.3  # more pieces than this, and so little ink in those of the writing's height: noise
 _SPECK = 0.14, 0.012  # of the writing's height; of a figure's ink
 _SOLID = 0.42  # of the writing's height: what is thicker is no stroke
+_BLOTS = 0.5  # of the figures' ink: so much of writing may be solid
 _BARELY = 0.6  # of the outlines is an edge: perhaps strokes
 _EDGED, _MOST_INK = 0.8, 0.8  # of the outlines is an edge, of all ink is in figures: surely writing
 _FLAT, _LONG = 4.0, 1.3  # times its height, of the writing's height: a piece so wide may be a line
 _STROKES = 1.5  # above each other in a column, on average: no line
 _LEAST_HEIGHT, _THICK = 5, 6  # pixels: of writing; of its strokes, however low it is
 _STEP = 0.5  # of the ink's darkness: a clear edge
+
+_ENOUGH, _FINER = 34, 1.3  # pixels: lower writing is looked at from nearer; times as fine at least
 
 NONE = "Nothing in the picture looks like digits: send a number on a plain background."
 
@@ -88,8 +91,11 @@ def find_pieces(reading: Reading) -> Pieces:
     pieces = [Piece(int(i), Box(*map(int, boxes[i][:4])), float(ink[i])) for i in found]
     tall = found[boxes[found, cv2.CC_STAT_HEIGHT] > FIGURE * height]
     member = np.isin(labels, tall).astype(np.uint8)
-    edged, slender = _edged(reading, member), thickness(member) < max(_SOLID * height, _THICK)
-    if not slender or (reading.widest is not None and edged < _BARELY) or _folded(reading, member):
+    edged, most = _edged(reading, member), max(_SOLID * height, _THICK)
+    solid = sum(piece.ink for piece in pieces if piece.label in tall and _thickness(piece, labels) > most)
+    if solid > _BLOTS * ink[tall].sum() and not is_coarse(reading.copy, height):
+        raise NoDigit(NONE)
+    if (reading.widest is not None and edged < _BARELY) or _folded(reading, member):
         raise NoDigit(NONE)
     score = edged**8 * share * float(ink[tall].sum()) * reading.ink.contrast
     sure = edged > _EDGED and share > _MOST_INK
@@ -99,6 +105,15 @@ def find_pieces(reading: Reading) -> Pieces:
 def _strokes(member: npt.NDArray[np.bool_]) -> float:
     """Return how many strokes a column crosses, on average."""
     return float((np.diff(member.astype(np.int8), axis=0, prepend=0) > 0).sum(axis=0).mean())
+
+
+def is_coarse(copy: Copy, height: float) -> bool:
+    """Whether writing so high is too small in a copy, and the picture shows more of it."""
+    return height < _ENOUGH and copy.scale >= _FINER
+
+
+def _thickness(piece: Piece, labels: Labels) -> float:
+    return thickness((labels[piece.box.slices(0)] == piece.label).astype(np.uint8))
 
 
 def _folded(reading: Reading, member: Mask) -> bool:

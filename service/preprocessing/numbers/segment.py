@@ -13,13 +13,12 @@ from service.preprocessing.mnist_format import canonical_digit
 from service.preprocessing.numbers.candidates import MANY, Candidate, Drawing, Row, Span
 from service.preprocessing.numbers.cuts import find_cuts
 from service.preprocessing.numbers.lines import Line, find_lines
-from service.preprocessing.numbers.pieces import FIGURE, NONE, Piece, Pieces, find_pieces, ink_of
+from service.preprocessing.numbers.pieces import FIGURE, NONE, Piece, Pieces, find_pieces, ink_of, is_coarse
 from service.preprocessing.numbers.reading import Copy, copies, part_of, readings
 
 _MOST_FIGURES = 72  # pieces as high as the writing: more of them are a page of text
 _CUTTABLE = 0.55  # of the line's height: a wider piece may hold two digits
-_ENOUGH, _ROOM = 34, 1.2  # pixels: lower writing is looked at from nearer; heights around it
-_FINER = 1.3  # times as fine at least
+_ROOM = 1.2  # heights around writing that is looked at from nearer
 
 
 @dataclass(frozen=True)
@@ -104,9 +103,13 @@ def _best(found: Iterable[Copy]) -> tuple[Copy, Pieces]:
 
 
 def _nearer(grey: Grey, copy: Copy, pieces: Pieces) -> tuple[Copy, Pieces]:
-    """Return a reading of the part of a picture with the writing, if that is small and the picture is finer."""
+    """Return a reading of the part of a picture with the writing, if that is small and the picture is finer.
+
+    Raises:
+        NoDigit: from nearer there is none.
+    """
     figures = [piece.box for piece in pieces.pieces if piece.box.height > FIGURE * pieces.height]
-    if pieces.height >= _ENOUGH or copy.scale < _FINER or not figures:
+    if not is_coarse(copy, pieces.height) or not figures:
         return copy, pieces
     box = reduce(Box.around, figures)
     room = _ROOM * pieces.height
@@ -116,9 +119,4 @@ def _nearer(grey: Grey, copy: Copy, pieces: Pieces) -> tuple[Copy, Pieces]:
     )
     width, height = (int((side + 2 * room) * copy.scale) for side in (box.width, box.height))
     part = part_of(grey, left, top, min(width, grey.shape[1] - left), min(height, grey.shape[0] - top))
-    if part.scale > copy.scale / _FINER:
-        return copy, pieces
-    try:
-        return _best([part])
-    except NoDigit:
-        return copy, pieces
+    return _best([part])

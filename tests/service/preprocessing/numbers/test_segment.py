@@ -4,6 +4,7 @@ from contextlib import suppress
 from time import process_time
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
@@ -34,6 +35,26 @@ def test_each_figure_is_found(ink: int, paper: int) -> None:
     [row] = figures(segment(grey("4027", ink=ink, paper=paper)))
     assert len(row) == 4
     assert row == sorted(row)
+
+
+def test_one_blot_among_digits_hides_none_of_them() -> None:
+    image = drawing.number("4027", gap=40)
+    left, top, width, height = figures(segment(np.asarray(image)))[0][1]
+    ImageDraw.Draw(image).ellipse((left, top, left + width, top + height), fill=0)
+    assert len(figures(segment(np.asarray(image)))[0]) == 4
+
+
+@pytest.mark.parametrize("size", [36, 48, 60])
+def test_a_small_number_on_a_large_page_is_found(size: int) -> None:
+    page = np.random.default_rng(1).normal(225, 3, (900, 1200))
+    bold = np.ones((size // 7, size // 7), np.uint8)  # in a copy of bounded size it fills the loops
+    number = cv2.erode(grey("4027", size=size, gap=size / 4), bold)
+    height, width = number.shape
+    page[500 : 500 + height, 300 : 300 + width] *= number / 255
+    [row] = figures(segment(np.clip(page, 0, 255).astype(np.uint8)))
+    assert len(row) == 4
+    assert min(box[0] for box in row) > 300
+    assert min(box[1] for box in row) > 500
 
 
 def test_candidates_are_in_mnist_form() -> None:
