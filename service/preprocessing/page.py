@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from service.preprocessing.illumination import Floats, Grey, Mask, border, median
 
-_DISTINCT, _MOSTLY = 20, 0.7  # grey levels between a sheet and what it lies on; of its edge, so clear
+_DISTINCT, _MOSTLY = 25, 0.7  # grey levels between a sheet and what it lies on; of its edge, so clear
 _SOFT, _BESIDE = 17, 31  # pixels: as wide may a sheet's edge be; within so many is the ground beside it
 _WHOLE = 0.9  # of the picture's border is another ground
 _GENTLE = 2.5  # grey levels between neighbours on the same ground
@@ -64,9 +64,10 @@ def _is_whole(grey: Grey, inside: Mask) -> bool:
 
     What a line parts from the rest of a sheet does not, though a shadow may make the one half darker.
     """
-    if np.mean(border(_dilated(inside, 5)) == 0) <= _WHOLE:
-        return False
     outside = 1 - _dilated(inside, _SOFT)
+    differs = abs(median(grey[inside > 0]) - median(grey[outside > 0])) > _DISTINCT
+    if not differs or np.mean(border(_dilated(inside, 5)) == 0) <= _WHOLE:
+        return False
     edge = (_dilated(inside, 3) > inside) & (_dilated(outside, _BESIDE) > 0)
     step = np.abs(_nearby(grey, inside, _BESIDE) - _nearby(grey, outside, _BESIDE))[edge]
     return step.size > 0 and float(np.mean(step > _DISTINCT)) > _MOSTLY
