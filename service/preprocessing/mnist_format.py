@@ -24,6 +24,7 @@ from service.preprocessing.binarize import bitmap_ink, to_ink
 from service.preprocessing.bitmap import LEAST_SIDE, is_noise, unmagnified, without_bars
 from service.preprocessing.box import Box
 from service.preprocessing.clear import find_clear
+from service.preprocessing.fading import without_fading
 from service.preprocessing.illumination import (
     SHORTEST_SIDE,
     EvenLight,
@@ -135,14 +136,14 @@ def _found_in_bitmap(grey: Grey) -> Figure | None:
     if is_noise(grey, median(grey) if even is None else even.level):
         return None
     scaled = working_copy(grey)
-    none = np.zeros_like(scaled)
-    best = None if even is None else _attempt(even, scaled, none, alone=True)
+    none, pixel = np.zeros_like(scaled), max(1, max(scaled.shape) // max(grey.shape))
+    best = None if even is None else _attempt(even, scaled, none, pixel=pixel)
     if best is not None and best.sure and EvenLight.of(grey) is not None:  # else a shadow may be part of the figure
         return best
     for share in _STROKES_OF_BITMAP:
         for light_ink in (False, True):
             light = UnevenLight(int(share * max(scaled.shape)), light_ink)
-            best = _better(best, _attempt(light, scaled, none, alone=True))
+            best = _better(best, _attempt(light, scaled, none, pixel=pixel))
         if best is not None and best.sure:
             break
     return best
@@ -215,14 +216,15 @@ def _lights(picture: Grey, scaled: Grey) -> Iterator[Light]:
             yield UnevenLight(max(3, int(share * max(scaled.shape))), light_ink)
 
 
-def _attempt(light: Light, scaled: Grey, rim: Mask, *, alone: bool = False) -> Figure | None:
+def _attempt(light: Light, scaled: Grey, rim: Mask, *, pixel: int = 0) -> Figure | None:
+    """Return the figure in a light, if it may be strokes; `pixel` is the width of a bitmap's pixels, 0 elsewhere."""
     try:
-        contrast = light.contrast(scaled)
-        ink = bitmap_ink(contrast.levels) if alone else to_ink(contrast.levels, even=light.widest is None)
-        figure = find_figure(ink, contrast, rim, widest=light.widest, alone=alone)
+        contrast = light.contrast(scaled, pixel)
+        ink = bitmap_ink(contrast.levels) if pixel else to_ink(contrast.levels, even=light.widest is None)
+        figure = find_figure(ink, contrast, rim, widest=light.widest, alone=pixel > 0)
     except NoDigit:
         return None
-    return figure if figure.likely or alone else None
+    return figure if figure.likely or pixel else None
 
 
 def fit(ink: Floats) -> Floats:
@@ -250,6 +252,7 @@ def _weighed(ink: Floats) -> Floats:
     room = 2 * _FINE
     padded = cv2.copyMakeBorder(np.clip(ink / ink.max(), 0, 1), room, room, room, room, cv2.BORDER_CONSTANT)
     smooth = np.asarray(cv2.GaussianBlur(padded, (0, 0), 0.2 * _FINE), np.float32)
+    smooth = without_fading(smooth, stroke_width(smooth))
     width = stroke_width(smooth)
     missing = min(max(width, _FINE * _THINNEST), _FINE * _BOLDEST) - width
     radius = round(abs(missing) / 2)
