@@ -6,9 +6,8 @@ import numpy as np
 from service.preprocessing.illumination import Floats
 
 _TRACE = 0.12  # of the ink's darkness
-_WHOLE = 0.8  # of it: nothing has to be done
-_STEEP, _NEAR = 0.2, 5  # a greater step between pixels so near each other ends a stroke: there something else begins
-_FAINTEST = 0.25  # is not made more than so many times as dark
+_WHOLE, _FAINTEST = 204, 64  # of 255: with that much nothing has to be done; what has less is made four times as dark
+_STEEP, _NEAR = 51, 5  # of 255: a greater step between pixels so near each other ends a stroke, and something else begins
 
 
 def without_fading(ink: Floats, width: float) -> Floats:
@@ -18,12 +17,12 @@ def without_fading(ink: Floats, width: float) -> Floats:
     left as it is.
     """
     side = round(width) | 1
-    level = np.asarray(cv2.dilate(ink, np.ones((side, side), np.uint8)), np.float32)
-    traces = ink > _TRACE
-    if level[traces].min() > _WHOLE:
+    level = np.asarray(cv2.dilate(cv2.convertScaleAbs(ink, alpha=255), np.ones((side, side), np.uint8)), np.uint8)
+    traces, whole = ink > _TRACE, level > _WHOLE
+    if whole[traces].all():
         return ink
     steps = cv2.morphologyEx(level, cv2.MORPH_GRADIENT, np.ones((_NEAR, _NEAR), np.uint8))
     count, labels = cv2.connectedComponents((traces & (steps < _STEEP)).view(np.uint8))
-    strokes = np.bincount(labels[level > _WHOLE], minlength=count) > 0
-    strokes[0] = False
-    return np.asarray(np.where(strokes[labels], np.minimum(ink / np.maximum(level, _FAINTEST), 1), ink), np.float32)
+    factors = np.where(np.bincount(labels[whole], minlength=count) > 0, np.float32(255), 0)
+    factors[0] = 0
+    return np.asarray(np.clip(ink * factors[labels] / np.maximum(level, _FAINTEST), ink, 1), np.float32)

@@ -252,8 +252,8 @@ def _weighed(ink: Floats) -> Floats:
     room = 2 * _FINE
     padded = cv2.copyMakeBorder(np.clip(ink / ink.max(), 0, 1), room, room, room, room, cv2.BORDER_CONSTANT)
     smooth = np.asarray(cv2.GaussianBlur(padded, (0, 0), 0.2 * _FINE), np.float32)
-    smooth = without_fading(smooth, stroke_width(smooth))
     width = stroke_width(smooth)
+    smooth = without_fading(smooth, width)
     missing = min(max(width, _FINE * _THINNEST), _FINE * _BOLDEST) - width
     radius = round(abs(missing) / 2)
     if radius == 0:
