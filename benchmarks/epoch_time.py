@@ -87,24 +87,21 @@ def _second_epoch(variant: Variant, data: mnist.Mnist, chosen: Device) -> Epoch:
 class _ProcessorClock(keras.callbacks.Callback):  # type: ignore[misc]
     """Record the CPU time of each epoch, validation and checkpoint included."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def on_train_begin(self, _: dict[str, float] | None = None) -> None:
         self.seconds: list[float] = []
-        self._started = 0.0
 
-    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:  # noqa: ARG002
+    def on_epoch_begin(self, _: int, __: dict[str, float] | None = None) -> None:
         self._started = time.process_time()
 
-    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:  # noqa: ARG002
+    def on_epoch_end(self, _: int, __: dict[str, float] | None = None) -> None:
         self.seconds.append(time.process_time() - self._started)
 
 
 def _words(name: str, found: list[Epoch]) -> str:
     speeds = [epoch.by_clock for epoch in found]
-    processor = statistics.median(epoch.by_processor for epoch in found)
-    first = statistics.median(epoch.first_seconds for epoch in found)
+    speed, processor, first = map(statistics.median, zip(*found, strict=True))
     return (
-        f"{name:<22} {statistics.median(speeds):,.0f} images/s (median of {len(speeds)}, {min(speeds):,.0f} to "
+        f"{name:<22} {speed:,.0f} images/s (median of {len(speeds)}, {min(speeds):,.0f} to "
         f"{max(speeds):,.0f}); {processor:,.0f} a processor second; first epoch {first:.1f} s"
     )
 

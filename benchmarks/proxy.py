@@ -8,15 +8,12 @@ import os
 import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import redirect_stdout
-from io import StringIO
 from pathlib import Path
 from statistics import mean, median
 from typing import Any
 
-from benchmarks.serving.load import CONNECTIONS, Load, Request, closed_loop, require_wrk
+from benchmarks.serving.load import CONNECTIONS, Load, Request, require_wrk, wrk
 from benchmarks.serving.pictures import requests
-from service.contract import MODEL_NAME
 from tests.deployment import Deployment, deployed, missing
 
 MIN_RATE, MAX_P99 = 0.8, 2.0  # of the same replicas asked directly
@@ -33,8 +30,8 @@ def main() -> int:
     if why := missing():
         print(f"Not run: {why}.")
         return 2
-    with redirect_stdout(StringIO()), deployed() as deployment, tempfile.TemporaryDirectory() as directory:
-        picture = requests(Path(directory), MODEL_NAME)["raw"]
+    with deployed() as deployment, tempfile.TemporaryDirectory() as directory:
+        picture = requests(Path(directory))["raw"]
         rounds = _rounds(deployment, picture, given.rounds, given.seconds)
     return int(not report(rounds, given.seconds))
 
@@ -62,7 +59,7 @@ def _ask(addresses: list[Address], picture: Request, seconds: float) -> Load:
     """Share the connections out among the addresses; return all answers, and the mean of the latencies."""
     each = CONNECTIONS // len(addresses)
     with ThreadPoolExecutor(len(addresses)) as pool:
-        asked = [pool.submit(closed_loop, port, picture, seconds, 0, each, host) for host, port in addresses]
+        asked = [pool.submit(wrk, port, picture, seconds, 0, each, host=host) for host, port in addresses]
         loads = [one.result() for one in asked]
     rate, answered = sum(load.rate for load in loads), sum(load.answered for load in loads)
     return Load(rate, mean(load.p50 for load in loads), mean(load.p99 for load in loads), answered)

@@ -7,24 +7,22 @@ without publications alternate. Each version has its own temperature, so the pro
 """
 
 import argparse
-import http.client
 import json
-import multiprocessing
+import math
 import shutil
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field
-from multiprocessing.connection import Connection
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from benchmarks import versions
+from benchmarks.hardening.load import Answer, Load, post
 from service.contract import MODEL_NAME
 from tests import drawing
 from tests.server import Server, running
@@ -38,28 +36,17 @@ _KEPT = 3  # versions; older ones are deleted, even if a worker still serves the
 _EXACT = 1e-6
 
 
-@dataclass(frozen=True)
-class Answer:
-    """One request: scheduled and sent times, latency from the schedule, and the version that answered.
-
-    `correct`: the probabilities are those of that version.
-    """
-
-    due: float
-    sent: float
-    seconds: float
-    version: int = 0
-    status: int = 0
-    correct: bool = False
-
-
 @dataclass
 class Outcome:
-    """All answers, and when each version was published. Times are monotonic, in seconds."""
+    """All answers, when each version was published, and the blocks: start, end, with publications or without.
+
+    Times are monotonic, in seconds. `expected` has the probabilities of each version.
+    """
 
     answers: list[Answer]
     published: dict[int, float]
-    blocks: list[tuple[float, float, bool]] = field(default_factory=list)
+    blocks: list[tuple[float, float, bool]]
+    expected: dict[int, list[float]]
 
     @property
     def failed(self) -> list[Answer]:
@@ -69,20 +56,19 @@ class Outcome:
     @property
     def wrong(self) -> list[Answer]:
         """Answers whose probabilities are not those of the version they name."""
-        return [answer for answer in self.answers if answer.status == 200 and not answer.correct]
+        good = [answer for answer in self.answers if answer.status == 200]
+        return [each for each in good if np.abs(np.subtract(each.read[1], self.expected[each.read[0]])).max() > _EXACT]
 
     @property
     def seen(self) -> set[int]:
         """Versions that answered."""
-        return {answer.version for answer in self.answers}
+        return {answer.read[0] for answer in self.answers if answer.status == 200}
 
     @property
     def longest_switch(self) -> float:
         """Longest time from a publication to the last request that an older version answered, in seconds."""
-        return max((answer.sent - self._outdated_at(answer) for answer in self.answers if answer.version), default=0.0)
-
-    def _outdated_at(self, answer: Answer) -> float:
-        return self.published.get(answer.version + 1, float("inf"))
+        good = (answer for answer in self.answers if answer.status == 200)
+        return max((each.sent - self.published.get(each.read[0] + 1, math.inf) for each in good), default=0.0)
 
     def p99(self, *, publishing: bool) -> float:
         """Return the 99th percentile of latency in seconds, in blocks with or without publications."""
@@ -94,120 +80,61 @@ class Outcome:
 
     def _latencies(self, *, publishing: bool) -> list[float]:
         spans = [(start, end) for start, end, published in self.blocks if published is publishing]
-        return [each.seconds for each in self.answers if any(start <= each.due < end for start, end in spans)]
+        return [each.at - each.due for each in self.answers if any(start <= each.due < end for start, end in spans)]
 
 
 def measure(*, publishes: int, rate: float, blocks: int, workers: int = 2) -> Outcome:
     """Serve, send `rate` requests a second, and publish `publishes` versions in `blocks` blocks."""
-    with tempfile.TemporaryDirectory() as scratch:
+    with tempfile.TemporaryDirectory() as scratch, ProcessPoolExecutor(1, get_context("spawn")) as publisher:
         models, prepared = Path(scratch) / "models", Path(scratch) / "prepared"
         expected = {number: versions.prepare(prepared / str(number), number) for number in range(1, publishes + 2)}
         publish(models, MODEL_NAME, versions.copying(prepared))
         with running(MODELS_DIR=models, WORKERS=workers, LOG_LEVEL="error") as server:
             server.wait_for("/readyz")
-            return _measure(server, expected, lambda times: _publishing(models, prepared, times), rate, blocks)
+            spans, times = _plan(publishes, blocks)
+            published = publisher.submit(_publish_all, models, prepared, times)
+            answers = _ask(server, spans[0][0], spans[-1][1], rate)
+            return Outcome(answers, published.result(), spans, expected)
 
 
-def _measure(
-    server: Server,
-    expected: dict[int, list[float]],
-    publishing: Callable[[list[float]], AbstractContextManager[dict[int, float]]],
-    rate: float,
-    blocks: int,
-) -> Outcome:
-    each, rest = divmod(len(expected) - 1, blocks)
-    counts = [each + (number < rest) for number in range(blocks)]
+def _plan(publishes: int, blocks: int) -> tuple[list[tuple[float, float, bool]], list[float]]:
+    """Return the blocks, in pairs without and with publications, and when to publish."""
+    each, rest = divmod(publishes, blocks)
     spans, times, start = [], [], time.monotonic() + 3
-    for count in counts:
+    for number in range(blocks):
+        count = each + (number < rest)
         length = count * INTERVAL_SECONDS
-        times += [start + length + number * INTERVAL_SECONDS for number in range(count)]
+        times += [start + length + place * INTERVAL_SECONDS for place in range(count)]
         spans += [(start, start + length, False), (start + length, start + 2 * length, True)]
         start += 2 * length
-    with publishing(times) as published:
-        answers = send_requests(server, expected, spans[0][0], start, rate)
-    return Outcome(answers, dict(published), spans)
+    return spans, times
 
 
-@contextmanager
-def _publishing(models: Path, prepared: Path, times: list[float]) -> Iterator[dict[int, float]]:
-    """Publish from a separate process at `times`; the yielded dict is filled with the actual times at the end."""
-    context = multiprocessing.get_context("spawn")
-    receiving, sending = context.Pipe(duplex=False)
-    process = context.Process(target=_publish_all, args=(models, prepared, times, sending))
-    process.start()
-    published: dict[int, float] = {}
-    try:
-        yield published
-        published |= receiving.recv()
-    finally:
-        process.terminate()
-        process.join()
-        receiving.close()
-        sending.close()
-
-
-def _publish_all(models: Path, prepared: Path, times: list[float], done: Connection) -> None:
+def _publish_all(models: Path, prepared: Path, times: list[float]) -> dict[int, float]:
+    """Publish the versions at `times`; return the actual times."""
     published = {}
     for at in times:
         time.sleep(max(0.0, at - time.monotonic()))
         version = int(publish(models, MODEL_NAME, versions.copying(prepared)))
         published[version] = time.monotonic()
         shutil.rmtree(models / MODEL_NAME / str(version - _KEPT), ignore_errors=True)
-    done.send(published)
+    return published
 
 
-def send_requests(
-    server: Server, expected: dict[int, list[float]], start: float, end: float, rate: float
-) -> list[Answer]:
-    """Send requests at `rate` a second from `start` to `end`, and return the answers."""
-    due = (start + number / rate for number in range(round((end - start) * rate)))
-    lock, answers = threading.Lock(), list[Answer]()
-
-    def work() -> None:
-        client = _Client(server, expected)
-        while True:
-            with lock:
-                at = next(due, None)
-            if at is None:
-                return client.close()
-            time.sleep(max(0.0, at - time.monotonic()))
-            answers.append(client.send(at))
-
-    threads = [threading.Thread(target=work) for _ in range(_CONNECTIONS)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return answers
+def _ask(server: Server, start: float, end: float, rate: float) -> list[Answer]:
+    schedule = [number / rate for number in range(round((end - start) * rate))]
+    request = post(drawing.encode(Image.fromarray(versions.digit())))
+    clients = Load(server.port, [request], _CONNECTIONS, schedule=schedule, read=_version_and_probabilities)
+    time.sleep(max(0.0, start - time.monotonic()))
+    clients.run()
+    return clients.answers
 
 
-class _Client:
-    """A client with its own keep-alive connection."""
-
-    def __init__(self, server: Server, expected: dict[int, list[float]]) -> None:
-        self._connection = server.connect()
-        self._expected = expected
-        self._content = drawing.encode(Image.fromarray(versions.digit()))
-
-    def send(self, due: float) -> Answer:
-        sent = time.monotonic()
-        try:
-            self._connection.request("POST", "/predict", self._content, {"Content-Type": "image/png"})
-            response = self._connection.getresponse()
-            body = response.read()
-        except (OSError, http.client.HTTPException):
-            self._connection.close()  # the next request reconnects
-            return Answer(due, sent, time.monotonic() - due)
-        seconds = time.monotonic() - due
-        if response.status != 200:
-            return Answer(due, sent, seconds, status=response.status)
-        said = json.loads(body)
-        version = int(said["model"]["version"])
-        difference = np.abs(np.subtract(said["probabilities"], self._expected[version])).max()
-        return Answer(due, sent, seconds, version, 200, bool(difference <= _EXACT))
-
-    def close(self) -> None:
-        self._connection.close()
+def _version_and_probabilities(answer: bytes) -> tuple[int, list[float]] | None:
+    if not answer.startswith(b"HTTP/1.1 200 "):
+        return None
+    said = json.loads(answer.partition(b"\r\n\r\n")[2])
+    return int(said["model"]["version"]), said["probabilities"]
 
 
 def report(outcome: Outcome) -> str:

@@ -11,8 +11,6 @@ import random
 import sys
 import time
 from collections import Counter
-from contextlib import redirect_stdout
-from io import StringIO
 
 from benchmarks.hardening import load
 from tests.deployment import Deployment, deployed, missing, run
@@ -33,7 +31,7 @@ def main() -> int:
     if why := missing():
         print(f"Not run: {why}.")
         return 2
-    with redirect_stdout(StringIO()), deployed() as deployment:
+    with deployed() as deployment:
         with load.running_load(deployment.port, load.digits(), _CLIENTS, rate=given.rate) as clients:
             killed = _disturb(deployment, given.steps, given.kills, random.Random(given.seed))
         failed = [answer for answer in clients.answers if answer.status != 200]
@@ -70,10 +68,10 @@ def _report(deployment: Deployment, answers: list[load.Answer], failed: list[loa
     times = ", ".join(f"{load.percentile(taken, share):.0f}" for share in (0.5, 0.99, 1))
     busy = " ".join(f"{value:.1f}" for value in os.getloadavg())
     print(f"{what}: {len(answers):,} requests, {len(failed)} failed {dict(Counter(one.status for one in failed))}; "
-          f"p50, p99, longest ms: {times}; load average {busy}", file=sys.stderr)  # fmt: skip
+          f"p50, p99, longest ms: {times}; load average {busy}")  # fmt: skip
     for line in run("docker", "logs", deployment.containers("proxy")[0]["Id"]).splitlines():
         if line.startswith("{") and json.loads(line)["status"] != 200 and json.loads(line)["method"] == "POST":
-            print(line, file=sys.stderr)
+            print(line)
 
 
 if __name__ == "__main__":

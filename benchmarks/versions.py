@@ -11,7 +11,8 @@ import onnx
 from msgspec.structs import replace
 from onnx import numpy_helper
 
-from service.contract import FLOAT32_FILE, INT8_FILE, MODEL_NAME, FileRecord, Manifest
+from benchmarks.pictures.reader import newest_version
+from service.contract import FLOAT32_FILE, INT8_FILE, FileRecord, Manifest
 from service.inference.engine import Engine, self_test_inputs
 from service.inference.specimens import specimens
 from service.preprocessing.illumination import Grey
@@ -23,14 +24,15 @@ def prepare(directory: Path, number: int) -> list[float]:
 
     float32 is a hard link, because a CPU serves int8.
     """
-    [source] = (ROOT / "models" / MODEL_NAME).glob("[1-9]*")
+    source = newest_version(ROOT / "models")
     manifest = Manifest.read(source)
     directory.mkdir(parents=True)
     content = with_scaled_logits((source / INT8_FILE).read_bytes(), 0.25 + 0.002 * number)
     (directory / INT8_FILE).write_bytes(content)
-    shutil.copy(source / FLOAT32_FILE, directory) if number == 1 else os.link(
-        directory.parent / "1" / FLOAT32_FILE, directory / FLOAT32_FILE
-    )
+    if number == 1:
+        shutil.copy(source / FLOAT32_FILE, directory)
+    else:
+        os.link(directory.parent / "1" / FLOAT32_FILE, directory / FLOAT32_FILE)
     engine, test = Engine.open(content, file=INT8_FILE), manifest.self_test
     probabilities = engine.run(self_test_inputs(test.seed, test.count)).tolist()
     replace(
@@ -39,7 +41,7 @@ def prepare(directory: Path, number: int) -> list[float]:
         files={**manifest.files, INT8_FILE: FileRecord(hashlib.sha256(content).hexdigest(), len(content))},
         self_test=replace(test, expected={**test.expected, INT8_FILE: probabilities}),
     ).write(directory)
-    return engine.read(digit()[np.newaxis], manifest.certain_from)[0].tolist()
+    return engine.run(digit()[np.newaxis])[0].tolist()
 
 
 def digit() -> Grey:

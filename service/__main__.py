@@ -7,13 +7,14 @@ import signal
 import socket
 import sys
 import textwrap
+from collections.abc import Callable
 from typing import NoReturn
 
 PROG = "python -m service"
 _MISSING = f"{sys.executable} has no {{}}: `make serve` installs it for `.venv/serve/bin/{PROG}`."
 
 try:
-    from service.errors import NotReady, SettingsError
+    from service.errors import DigitsError, SettingsError
     from service.settings import Settings, former, table
 except ModuleNotFoundError as error:
     sys.exit(_MISSING.format(error.name))
@@ -33,14 +34,14 @@ def main(arguments: list[str]) -> int:
     given = reader.parse_args(arguments)
     try:
         settings = Settings.from_environ(os.environ)
-    except SettingsError as error:
-        return _complain(str(error), 2)
-    for sentence in former(os.environ):
-        print(sentence, file=sys.stderr)
-    try:
-        return _serve(settings) if given.command is None else _run(given, settings)
+        for sentence in former(os.environ):
+            print(sentence, file=sys.stderr)
+        return _serve(settings) if given.command is None else _run(settings, given)
     except ModuleNotFoundError as error:
-        return _complain(_MISSING.format(error.name), 1)
+        sys.exit(_MISSING.format(error.name))
+    except DigitsError as error:
+        print(error, file=sys.stderr)
+        return 2 if isinstance(error, SettingsError) else 1
 
 
 def parser() -> Parser:
@@ -78,9 +79,8 @@ def _settings_help() -> str:
 
 
 def _serve(settings: Settings) -> int:
-    refusal = address_refusal(settings.bind)
-    if refusal:
-        return _complain(f"DIGITS_BIND={settings.bind}: {refusal}.", 1)
+    if refusal := address_refusal(settings.bind):
+        sys.exit(f"DIGITS_BIND={settings.bind}: {refusal}.")
     from gunicorn.app.wsgiapp import WSGIApplication
 
     sys.argv[1:] = ["--config", "python:service.gunicorn_conf"]  # WSGIApplication reads its arguments there
@@ -88,19 +88,13 @@ def _serve(settings: Settings) -> int:
     return 0
 
 
-def _run(given: argparse.Namespace, settings: Settings) -> int:
+def _run(settings: Settings, given: argparse.Namespace) -> int:
     for unheard in (signal.SIGINT, signal.SIGPIPE):  # end as other tools do, not with a traceback
         signal.signal(unheard, signal.SIG_DFL)
     from service import commands
 
-    try:
-        if given.command == "predict":
-            return commands.predict(settings, given.files, as_json=given.json, as_number=given.number)
-        if given.command == "corrections":
-            return commands.corrections(settings, given.delete, as_json=given.json)
-        return commands.models(settings, as_json=given.json)
-    except NotReady as error:
-        return _complain(str(error), 1)
+    run: Callable[[Settings, argparse.Namespace], int] = getattr(commands, given.command)
+    return run(settings, given)
 
 
 def address_refusal(bind: str) -> str:
@@ -119,11 +113,6 @@ def address_refusal(bind: str) -> str:
         if error.errno == errno.EADDRINUSE:
             return "the port is in use; stop what listens there, or choose another"
         return (error.strerror or str(error)).lower()
-
-
-def _complain(message: str, status: int) -> int:
-    print(message, file=sys.stderr)
-    return status
 
 
 if __name__ == "__main__":

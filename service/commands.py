@@ -1,9 +1,15 @@
-"""`python -m service predict`, `models` and `corrections`: what the service does, without a server."""
+"""`python -m service predict`, `models` and `corrections`: what the service does, without a server.
+
+Each takes the settings and the parsed arguments, prints a table or JSON, and returns the exit status. NotReady is
+raised if no version of the model serves, or if no corrections are kept.
+"""
 
 import json
 import logging
 import sys
-from collections.abc import Sequence
+from argparse import Namespace
+from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +24,7 @@ from service.settings import Settings
 
 STDIN = "-"
 
+_DIGIT_COLUMNS, _NUMBER_COLUMNS = ("digit", "confidence", "certain"), ("certain", "number")
 _MODEL_COLUMNS = ("version", "state", "accuracy", "size", "made", "file", "reason")
 _CORRECTION_COLUMNS = ("id", "created", "digit", "read", "confidence", "certain", "version", "bytes", "note")
 
@@ -26,26 +33,25 @@ class UnreadableFile(RequestError, code="unreadable_file"):
     """A file could not be read from the disk, whatever is in it."""
 
 
-def predict(settings: Settings, files: list[str], *, as_json: bool, as_number: bool = False) -> int:
-    """Print the digit or number in each of `files`, `-` being stdin; return 0 if all could be read, else 1.
-
-    Errors go to stderr, a line each. NotReady is raised if no version of the model serves.
-    """
+def predict(settings: Settings, given: Namespace) -> int:
+    """Print the digit or number in each of `given.files`; return 1 if one could not be read. stderr says why."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     here = Service(settings, ModelStore(settings))
     here.store.refresh()
     model = here.ready()
-    width = max(4, *map(len, files))
-    if not as_json:
-        print(f"{'file':<{width}}  {'certain  number' if as_number else 'digit  confidence  certain'}")
+    read, columns = (number.read, _NUMBER_COLUMNS) if given.number else (digit.read, _DIGIT_COLUMNS)
+    widths = [max(4, *map(len, given.files)), *map(len, columns)]
+    if not given.json:
+        _print_row(("file", *columns), widths)
     answers = []
-    for file in files:  # each is printed as soon as it is read
-        answers.append(answer := _answer(here, number.read if as_number else digit.read, file))
+    for file in given.files:  # each is printed as soon as it is read
+        answers.append(answer := _answer(here, read, file))
         if "error" in answer:
             print(f"{file}: {answer['error']}", file=sys.stderr, flush=True)
-        elif not as_json:
-            print(f"{file:<{width}}  {_line(answer)}", flush=True)
-    if as_json:
+        elif not given.json:
+            shown = answer | {"number": " ".join(answer.get("lines", ()))}
+            _print_row((file, *(_text(shown[column]) for column in columns)), widths)
+    if given.json:
         print(to_json({"predictions": answers, **digit.model_of(model.manifest)}).decode(), end="")
     return int(any("error" in answer for answer in answers))
 
@@ -61,11 +67,8 @@ def _answer(here: Service, read: Read, file: str) -> dict[str, Any]:
 
 def _content(file: str, most: int) -> bytes:
     try:
-        if file == STDIN:
-            content = sys.stdin.buffer.read(most + 1)
-        else:
-            with Path(file).open("rb") as opened:
-                content = opened.read(most + 1)
+        with nullcontext(sys.stdin.buffer) if file == STDIN else Path(file).open("rb") as opened:
+            content = opened.read(most + 1)
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or error
         raise UnreadableFile(f"It cannot be read ({why}): name a picture, or - for stdin.") from error
@@ -74,29 +77,17 @@ def _content(file: str, most: int) -> bytes:
     return content
 
 
-def _line(answer: dict[str, Any]) -> str:
-    certain = "yes" if answer["certain"] else "no"
-    if "number" in answer:
-        return f"{certain:<7}  {' '.join(answer['lines'])}"
-    return f"{answer['digit']:<5}  {_cut_off(answer['confidence']):<10}  {certain}"
-
-
-def _cut_off(confidence: float) -> str:
-    """Return four decimals, not rounded: 1 would mean certainty."""
-    return f"{int(1e4 * confidence) / 1e4:.4f}"
-
-
-def models(settings: Settings, *, as_json: bool) -> int:
-    """Print all versions and which one would serve; return 0 if one would, else 1."""
+def models(settings: Settings, given: Namespace) -> int:
+    """Print all versions and which one would serve; return 1 if none would."""
     logging.disable(logging.CRITICAL)  # the reasons for which versions are rejected are printed below
     store = ModelStore(settings)
     store.refresh()
     versions = [_version_fields(version) for version in store.examine()]
-    if as_json:
+    if given.json:
         serves = None if store.serving is None else store.serving.manifest.version
         print(json.dumps({"model": settings.model_name, "serves": serves, "versions": versions}))
     else:
-        _print_table(_MODEL_COLUMNS, [version | _version_texts(version) for version in versions])
+        _print_table(_MODEL_COLUMNS, (version | _version_texts(version) for version in versions))
     if store.serving is None:
         print(store.reason, file=sys.stderr)
     return int(store.serving is None)
@@ -115,54 +106,54 @@ def _version_fields(version: Version) -> dict[str, Any]:
     }
 
 
-def _version_texts(version: dict[str, Any]) -> dict[str, str]:
+def _version_texts(version: dict[str, Any]) -> dict[str, Any]:
     return {
-        "accuracy": "-" if version["accuracy"] is None else f"{version['accuracy']:.2%}",
+        "accuracy": None if version["accuracy"] is None else f"{version['accuracy']:.2%}",
         "size": f"{version['bytes'] / 1e6:.1f} MB",
-        "made": (version["created"] or "-")[:10],
-        "file": version["file"] or "-",
+        "made": version["created"] and version["created"][:10],
     }
 
 
-def corrections(settings: Settings, delete: Sequence[str], *, as_json: bool) -> int:
-    """Delete the corrections named, or print all if none is; return 0, or 1 for an unknown name.
-
-    Raises:
-        NotReady: DIGITS_CORRECTIONS_DIR is not set.
-    """
+def corrections(settings: Settings, given: Namespace) -> int:
+    """Print all corrections, oldest first, or delete those named; return 1 for an unknown name."""
     kept = Corrections.of(settings)
     if kept is None:
         raise NotReady("No corrections are kept: set DIGITS_CORRECTIONS_DIR to their directory.")
-    if delete:
-        names = [name for name, _ in kept.listed()] if "all" in delete else delete
+    if given.delete:
+        names = [name for name, _ in kept.listed()] if "all" in given.delete else given.delete
         unknown = [name for name in names if not kept.delete(name)]
         for name in unknown:
             print(f"There is no correction {name}.", file=sys.stderr)
-        return int(bool(unknown) and "all" not in delete)
+        return int(bool(unknown) and "all" not in given.delete)
     found = [_correction_fields(name, correction) for name, correction in kept.listed()]
-    if as_json:
+    if given.json:
         print(json.dumps({"corrections": found}))
     else:
-        _print_table(_CORRECTION_COLUMNS, [each | _correction_texts(each) for each in found])
+        _print_table(_CORRECTION_COLUMNS, found)
     return 0
 
 
 def _correction_fields(name: str, found: Correction | str) -> dict[str, Any]:
-    if isinstance(found, str):
-        return dict.fromkeys(_CORRECTION_COLUMNS, "-") | {"id": name, "note": f"cannot be read: {found}"}
     fields = {column: getattr(found, column, None) for column in _CORRECTION_COLUMNS}
+    if isinstance(found, str):
+        return fields | {"id": name, "note": f"cannot be read: {found}"}
     return fields | {"id": name, "bytes": len(found.image), "note": "suspect" if found.suspect else ""}
 
 
-def _correction_texts(found: dict[str, Any]) -> dict[str, str]:
-    if found["certain"] == "-":
-        return {}
-    return {"confidence": _cut_off(found["confidence"]), "certain": "yes" if found["certain"] else "no"}
-
-
-def _print_table(columns: Sequence[str], rows: Sequence[dict[str, Any]]) -> None:
+def _print_table(columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> None:
     """Print the rows, if there are any, in aligned columns."""
-    cells = [columns, *([str(row[column]) for column in columns] for row in rows)] if rows else []
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    for row in cells:
-        print("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
+    cells = [[_text(row[column]) for column in columns] for row in rows]
+    widths = [max(map(len, column)) for column in zip(columns, *cells, strict=True)]
+    for row in [columns, *cells] if cells else ():
+        _print_row(row, widths)
+
+
+def _print_row(cells: Sequence[str], widths: Sequence[int]) -> None:
+    print("  ".join(f"{cell:<{width}}" for cell, width in zip(cells, widths, strict=True)).rstrip(), flush=True)
+
+
+def _text(value: Any) -> str:
+    """Return a value for a table; a number has four decimals, not rounded: 1 would mean certainty."""
+    if value is None or isinstance(value, bool):
+        return {None: "-", True: "yes", False: "no"}[value]
+    return f"{int(1e4 * value) / 1e4:.4f}" if isinstance(value, float) else str(value)

@@ -134,7 +134,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """Read `directory/manifest.json`, or raise ManifestError if it is damaged or of another contract."""
         path = directory / MANIFEST_FILE
         try:
-            fields = json.loads(_read(path, _MOST_MANIFEST_BYTES))
+            fields = msgspec.json.decode(_read(path, _MOST_MANIFEST_BYTES))
             if str(fields["contract"]) != CONTRACT_VERSION:
                 raise ManifestError(
                     f"{path} has contract {fields['contract']!r}, this service {CONTRACT_VERSION!r}: "

@@ -1,32 +1,40 @@
-"""gunicorn's configuration, made from the settings. `python -m service` runs gunicorn with this."""
+"""gunicorn's configuration, made from the settings, and its worker. `python -m service` runs gunicorn with this."""
 
 import gc
 import itertools
+import logging
 import mmap
 import os
 import resource
 import shutil
 import signal
+import socket
 import sys
+from collections.abc import Sequence
+from types import FrameType
 from typing import Any
 
+import uvicorn
+from gunicorn.glogging import Logger
+from uvicorn_worker import UvicornWorker
+
 from service import memory
-from service.http import metrics
+from service.http import logs, metrics
+from service.http.connections import Connections
 from service.settings import Settings
 
-_MOST_WORKERS = 512  # twice what the settings allow
+_MOST_WORKERS = 512  # twice what the settings allow: a reload runs old and new workers side by side
+_SPARE_FILES = 128
+_SWITCH_SECONDS = 0.0005
+_STOPPING = {signal.SIGTERM, signal.SIGINT, signal.SIGQUIT}
 
 _settings = Settings.from_environ(os.environ)
 _metrics_directory = metrics.shared_directory()
-# Read by `service.http.worker`. A reload runs old and new workers side by side.
-_shares = memoryview(mmap.mmap(-1, 8 * _MOST_WORKERS)).cast("q")
+_shares = memoryview(mmap.mmap(-1, 8 * _MOST_WORKERS)).cast("q")  # for `Connections`
 _place = 0  # of the worker that is being forked, and in it
 
 # We use no BLAS: its threads and buffers would only take memory.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-
-_SWITCH_SECONDS = 0.0005
-_STOPPING = {signal.SIGTERM, signal.SIGINT, signal.SIGQUIT}
 
 os.register_at_fork(after_in_parent=lambda: signal.pthread_sigmask(signal.SIG_UNBLOCK, _STOPPING))
 
@@ -34,9 +42,66 @@ memory.configure()
 _most_files = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
 resource.setrlimit(resource.RLIMIT_NOFILE, (_most_files, _most_files))
 
+
+class Server(uvicorn.Server):
+    async def startup(self, sockets: Sequence[socket.socket] | None = None) -> None:
+        """Accept connections, in this worker's share."""
+        most = max(1, min(worker_connections, _most_files - _SPARE_FILES))
+        self.servers = [Connections(self, sockets or (), _shares, _place, most)]  # type: ignore[list-item]
+        self.started = True
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002
+        """Finish on SIGTERM; end at once on SIGINT and SIGQUIT, as gunicorn's workers do.
+
+        uvicorn's own would raise SIGTERM again at the end, and a normal stop would look like a crash.
+        """
+        if sig != signal.SIGTERM:
+            os._exit(0)
+        self.should_exit = True
+
+
+class Worker(UvicornWorker):  # type: ignore[misc]
+    CONFIG_KWARGS = {  # noqa: RUF012
+        "loop": "uvloop",
+        "ws": "none",
+        "interface": "asgi3",
+        "lifespan": "off",
+        "access_log": False,
+        "proxy_headers": False,
+        "server_header": False,
+        "timeout_graceful_shutdown": _settings.grace_seconds,
+    }
+
+    def init_signals(self) -> None:
+        """Unblock the signals that `pre_fork` blocked."""
+        super().init_signals()
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+    async def _serve(self) -> None:
+        self.config.app = self.wsgi
+        logger = logging.getLogger("uvicorn.error")  # into the service's log; front.py logs requests
+        logger.propagate = True
+        logger.setLevel(logging.ERROR)
+        server = Server(self.config)
+        self.wsgi.here.draining = lambda: server.should_exit
+        signal.signal(signal.SIGQUIT, server.handle_exit)
+        await server.serve(sockets=[listener.sock for listener in self.sockets])
+
+
+class GunicornLogger(Logger):  # type: ignore[misc]
+    """Sends gunicorn's lines to the service's log."""
+
+    def setup(self, cfg: Any) -> None:
+        """Configure all logging; gunicorn calls this at the start and at each reload."""
+        self.cfg = cfg
+        logs.configure(Settings.from_environ(os.environ))
+        for logger in (self.error_log, self.access_log):
+            logger.propagate = True
+
+
 wsgi_app = "service.gunicorn_conf:application()"
-worker_class = "service.http.worker.Worker"  # docs/architecture.md has the figures of the choice
-logger_class = "service.http.worker.GunicornLogger"
+worker_class = Worker  # docs/architecture.md has the figures of the choice
+logger_class = GunicornLogger
 
 bind = _settings.bind
 workers = _settings.workers
@@ -70,7 +135,6 @@ def pre_fork(server: Any, worker: Any) -> None:
     signal.pthread_sigmask(signal.SIG_BLOCK, _STOPPING)
     taken = {other.place for other in server.WORKERS.values()}
     _place = worker.place = next(place for place in itertools.count() if place not in taken)
-    worker.shares = _shares
 
 
 def child_exit(server: Any, worker: Any) -> None:  # noqa: ARG001

@@ -22,13 +22,13 @@ def configure() -> None:
 
 def give_back(seconds: float = GIVE_BACK_SECONDS) -> None:
     """Start a thread that returns free pages to the system every `seconds`. Call this after the fork."""
-    threading.Thread(target=_give_back, args=(seconds,), name="memory", daemon=True).start()
 
+    def trim() -> None:
+        while True:
+            time.sleep(seconds)
+            _call("malloc_trim", 0)
 
-def _give_back(seconds: float) -> None:
-    while True:
-        time.sleep(seconds)
-        _call("malloc_trim", 0)
+    threading.Thread(target=trim, name="memory", daemon=True).start()
 
 
 def _call(name: str, *arguments: Any) -> None:

@@ -59,12 +59,11 @@ _FORMER = {
     "DIGITS_MAX_IN_FLIGHT": "DIGITS_QUEUE_SECONDS bounds how long a prediction waits",
 }
 _DEVICES = Path("/dev")
-_GPUS = ("nvidia[0-9]*", "dxg")  # of the driver, and of Windows Subsystem for Linux
 
 
 def has_gpu() -> bool:
-    """Return whether an NVIDIA driver has found a GPU."""
-    return any(any(_DEVICES.glob(pattern)) for pattern in _GPUS)
+    """Return whether an NVIDIA driver, or that of Windows Subsystem for Linux, has found a GPU."""
+    return any(_DEVICES.glob("nvidia[0-9]*")) or any(_DEVICES.glob("dxg"))
 
 
 def expects_cuda(provider: str) -> bool:
@@ -85,9 +84,10 @@ class _Kind(NamedTuple):
 
 def _integer(lowest: int, highest: int) -> _Kind:
     def parse(text: str) -> int:
-        if not lowest <= (value := int(text)) <= highest:
+        # `int` alone takes `1_0`, and the digits of other scripts.
+        if not re.fullmatch(r"\s*[0-9]+\s*", text) or not lowest <= int(text) <= highest:
             raise ValueError(text)
-        return value
+        return int(text)
 
     return _Kind(parse, f"a whole number from {lowest} to {highest}")
 
@@ -201,16 +201,15 @@ class Settings:
         values = {}
         kinds: dict[str, _Kind] = {PREFIX + entry.name.upper(): entry.metadata["kind"] for entry in fields(cls)}
         for variable, text in environ.items():
-            if not variable.startswith(PREFIX) or not text:
+            if not variable.startswith(PREFIX) or not text or variable in _FORMER:
                 continue
-            if variable in _FORMER or (variable not in kinds and _SERVICE_LINK.fullmatch(f"{variable}={text}")):
-                continue
-            if variable not in kinds:
+            if kind := kinds.get(variable):
+                try:
+                    values[variable.removeprefix(PREFIX).lower()] = kind.parse(text)
+                except ValueError:
+                    raise SettingsError(f"{variable}={text!r} is not allowed: {kind.allowed}.") from None
+            elif not _SERVICE_LINK.fullmatch(f"{variable}={text}"):
                 raise SettingsError(f"{variable} is not a setting: `python -m service --help` lists them.")
-            try:
-                values[variable.removeprefix(PREFIX).lower()] = kinds[variable].parse(text)
-            except ValueError:
-                raise SettingsError(f"{variable}={text!r} is not allowed: {kinds[variable].allowed}.") from None
         with_cuda: dict[str, Any] = _WITH_CUDA if expects_cuda(values.get("provider", cls.provider)) else {}
         return cls(**{**with_cuda, **values})
 

@@ -17,7 +17,6 @@ from service.inference.engine import Engine
 from service.inference.specimens import Hand, draw
 from service.preprocessing.mnist_format import centre, fit
 from tests import drawing
-from tests.factory import CERTAIN_FROM
 from tests.server import Server
 from tests.tensors import binary
 
@@ -31,7 +30,6 @@ class Answer(NamedTuple):
 
     version: str
     probabilities: Any
-    tensor: bool = False
 
 
 def pictures(number: int, seed: int) -> Any:
@@ -85,7 +83,7 @@ def _as_tensor(connection: http.client.HTTPConnection, digits: Any) -> list[Answ
     version = json.loads(content[:length])["model_version"]
     rows = np.frombuffer(content[length:], "<f4").reshape(-1, 10)
     assert len(rows) == len(digits)
-    return [Answer(version, row, tensor=True) for row in rows]
+    return [Answer(version, row) for row in rows]
 
 
 def _as_picture(connection: http.client.HTTPConnection, digits: Any, path: str = "/predict") -> list[Answer]:
@@ -128,18 +126,13 @@ def check(answers: Sequence[Answer], digits: Any, engines: dict[str, Engine], *,
     versions = np.array([answer.version for answer in answers])
     for version in set(versions.tolist()):
         engine = engines[version]
-        alone = [(digits[place : place + 1], answer.tensor) for place, answer in enumerate(answers)]
-        expected = np.concatenate([_expected(engine, *image) for image in alone])
+        expected = np.concatenate([engine.run(digit[np.newaxis]) for digit in digits])
         mine = np.flatnonzero(versions == version)
         np.testing.assert_allclose(found[mine], expected[mine], atol=tolerance)
         for start in range(0, len(mine), _BLOCK):
             block = mine[start : start + _BLOCK]
             distances = np.abs(_logarithms(found[block])[:, None] - _logarithms(expected)[None]).max(axis=2)
             np.testing.assert_array_equal(distances.argmin(axis=1), block)
-
-
-def _expected(engine: Engine, image: Any, tensor: bool) -> Any:
-    return engine.run(image) if tensor else engine.read(image, CERTAIN_FROM)
 
 
 def _logarithms(probabilities: Any) -> Any:

@@ -5,10 +5,7 @@ import json
 import os
 import re
 import subprocess
-import time
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from tests.server import ROOT, free_port
+from tests.server import ROOT, free_port, until
 
 # Debian forky has the versions that the compose file names. The date of its index is not checked: mirrors may be late.
 _PACKAGES = {"nginx": "nginx curl", "prom/prometheus": "prometheus"}
@@ -31,21 +28,11 @@ ENTRYPOINT ["prometheus"]
 """
 
 
-def run(*command: str, env: dict[str, str] | None = None) -> str:
-    """Return the output of `command`; an error shows all of it."""
-    result = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+def run(*command: str, env: dict[str, str] | None = None, given: str | None = None) -> str:
+    """Return the output of `command` with `given` as its input; an error shows all of it."""
+    result = subprocess.run(command, cwd=ROOT, env=env, input=given, capture_output=True, text=True, check=False)
     assert result.returncode == 0, f"{' '.join(command)}\n{result.stdout}{result.stderr}"
     return result.stdout
-
-
-def until(condition: Callable[[], Any], seconds: float, what: str) -> Any:
-    """Return the first true answer of `condition`."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if answer := condition():
-            return answer
-        time.sleep(0.2)
-    raise AssertionError(f"{what}: not within {seconds} s")
 
 
 @dataclass(frozen=True)
@@ -57,15 +44,11 @@ class Published:
 
     def ask(self, path: str, body: bytes | None = None) -> tuple[int, Any]:
         """Return status and JSON of the answer; a body is POSTed as a PNG. Status 0: nothing is listening yet."""
-        request = urllib.request.Request(f"http://{self.host}:{self.port}{path}", body, {"Content-Type": "image/png"})
         try:
-            with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=10) as answer:
-                return answer.status, json.load(answer)
-        except urllib.error.HTTPError as error:
-            with error:
-                return error.code, json.load(error)
+            status, _, content = self.send("GET" if body is None else "POST", path, body)
         except OSError:
             return 0, None
+        return status, json.loads(content)
 
     def send(self, method: str, path: str, body: bytes | None = None, **headers: str) -> tuple[int, Any, bytes]:
         """Return status, headers and body of the answer to a request; a body is sent as a PNG."""
@@ -173,12 +156,13 @@ def _succeeds(*command: str) -> bool:
 
 
 @contextmanager
-def deployed() -> Iterator[Deployment]:
+def deployed(*, show_log: bool = False) -> Iterator[Deployment]:
     """Build and start the deployment; remove it at the end, with volumes and images."""
     deployment = Deployment(free_port(), f"digits-test-{os.getpid()}")
     try:
         deployment.compose("up", "--build", "--detach", "--wait", "--wait-timeout", "90", "proxy")
         yield deployment
     finally:
-        print(deployment.compose("logs", "--no-color"))  # shown if a test fails
+        if show_log:
+            print(deployment.compose("logs", "--no-color"))
         deployment.compose("down", "--volumes", "--remove-orphans", "--rmi", "local", "--timeout", "5")

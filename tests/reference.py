@@ -7,7 +7,7 @@ from pathlib import Path
 from service.errors import ModelError, kinds
 from service.http.metrics import Metrics
 from service.settings import table
-from training import recipes
+from training import markdown, recipes
 from training.__main__ import _comparison_parser, _parser
 
 PAGE = Path(__file__).parent.parent / "docs" / "reference.md"
@@ -45,9 +45,7 @@ def page() -> str:
 
 
 def _table(head: str, rows: Iterable[tuple[str, ...]]) -> str:
-    columns = head.split(", ")
-    lines = [columns, ["---"] * len(columns), *([cell.replace("|", "\\|") for cell in row] for row in rows)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return markdown.table(head.split(", "), ([cell.replace("|", "\\|") for cell in row] for row in rows))
 
 
 def _settings() -> str:

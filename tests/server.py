@@ -10,13 +10,27 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
+from functools import partial
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 ROOT = Path(__file__).parent.parent
 SERVED = Path(os.environ.get("SERVED_CHECKOUT", ROOT))  # another checkout, for comparison
+
+
+T = TypeVar("T")
+
+
+def until(condition: Callable[[], Any], seconds: float, what: str) -> Any:
+    """Return the first true answer of `condition`."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if answer := condition():
+            return answer
+        time.sleep(0.2)
+    raise AssertionError(f"{what}: not within {seconds} s")
 
 
 def free_port() -> int:
@@ -26,11 +40,12 @@ def free_port() -> int:
         return port
 
 
-def multipart(files: list[tuple[str, bytes]]) -> tuple[bytes, dict[str, str]]:
+def multipart(files: list[tuple[str, bytes]], boundary: str = "b") -> tuple[bytes, dict[str, str]]:
     """Return a form body with these fields and files, and its Content-Type header."""
-    part = b'--b\r\nContent-Disposition: form-data; name="%s"; filename="f"\r\nContent-Type: image/png\r\n\r\n%s\r\n'
-    body = b"".join(part % (name.encode(), content) for name, content in files) + b"--b--\r\n"
-    return body, {"Content-Type": "multipart/form-data; boundary=b"}
+    head = '--{}\r\nContent-Disposition: form-data; name="{}"; filename="f"\r\nContent-Type: image/png\r\n\r\n'
+    parts = (head.format(boundary, name).encode() + content + b"\r\n" for name, content in files)
+    body = b"".join(parts) + f"--{boundary}--\r\n".encode()
+    return body, {"Content-Type": f"multipart/form-data; boundary={boundary}"}
 
 
 def children(pid: int) -> list[int]:
@@ -44,11 +59,12 @@ class Server:
     def __init__(self, log: IO[bytes], module: str = "service", **settings: object) -> None:
         self.port = free_port()
         given = {"BIND": f"127.0.0.1:{self.port}", "PROVIDER": "cpu", "WORKERS": 1, **settings}
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("DIGITS_")}
         self.log = log
         self.process = subprocess.Popen(
             [sys.executable, "-m", module],
             cwd=SERVED,
-            env={**_without_settings(), **{f"DIGITS_{name}": str(value) for name, value in given.items()}},
+            env=inherited | {f"DIGITS_{name}": str(value) for name, value in given.items()},
             stdout=log,
             stderr=log,
         )
@@ -59,27 +75,20 @@ class Server:
 
     def request(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
         """Return status and JSON of the answer to one request on a new connection."""
-        connection = self.connect()
-        try:
+        with closing(self.connect()) as connection:
             connection.request(method, path, body, {name.replace("_", "-"): value for name, value in headers.items()})
             response = connection.getresponse()
             return response.status, json.loads(response.read())
-        finally:
-            connection.close()
 
     def wait_for(self, path: str, status: int = 200, seconds: float = 20) -> Any:
         """Return the answer of `path` once it has that status."""
-        deadline = time.monotonic() + seconds
-        while True:
-            try:
-                found, answer = self.request("GET", path)
-                if found == status:
-                    return answer
-            except OSError:
-                found = None
-            if self.process.poll() is not None or time.monotonic() > deadline:
-                raise AssertionError(f"{path} answers {found}, not {status}; the log:\n{self.read_log()}")
-            time.sleep(0.005)
+
+        def asked() -> tuple[int | None, Any]:
+            with suppress(OSError):
+                return self.request("GET", path)
+            return None, None
+
+        return self._until(asked, lambda found: found[0] == status, seconds, f"{status} from {path}")[1]
 
     def workers(self) -> list[int]:
         """Return the PIDs of the workers."""
@@ -87,21 +96,22 @@ class Server:
 
     def wait_for_workers(self, count: int, seconds: float = 20) -> list[int]:
         """Return the PIDs of the workers once there are so many; the first one answers before the others."""
-        deadline = time.monotonic() + seconds
-        while len(found := self.workers()) != count:
-            if self.process.poll() is not None or time.monotonic() > deadline:
-                raise AssertionError(f"{len(found)} workers, not {count}; the log:\n{self.read_log()}")
-            time.sleep(0.005)
-        return found
+        return self._until(self.workers, lambda found: len(found) == count, seconds, f"{count} workers")
 
     def wait_for_ready_workers(self, count: int, seconds: float = 20) -> None:
         """Wait until so many workers serve a model; connections made earlier go to the first ones."""
-        deadline = time.monotonic() + seconds
-        while (found := self.metric("digits_workers_ready")) != count:
-            if self.process.poll() is not None or time.monotonic() > deadline:
-                raise AssertionError(f"{found:g} workers are ready, not {count}; the log:\n{self.read_log()}")
-            time.sleep(0.01)
+        ready = partial(self.metric, "digits_workers_ready")
+        self._until(ready, lambda found: found == count, seconds, f"{count} ready workers")
         time.sleep(0.3)  # a worker reports ready slightly before it accepts connections
+
+    def _until(self, ask: Callable[[], T], enough: Callable[[T], bool], seconds: float, wanted: str) -> T:
+        """Return the first answer of `ask` that is `enough`; fail with the log if the server ends before."""
+        deadline = time.monotonic() + seconds
+        while not enough(found := ask()):
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                raise AssertionError(f"{wanted} did not come, but {found}; the log:\n{self.read_log()}")
+            time.sleep(0.005)
+        return found
 
     def metric(self, name: str) -> float:
         """Return the value of a metric without labels, over all workers."""
@@ -121,10 +131,6 @@ class Server:
         """Return the log so far."""
         self.log.seek(0)
         return self.log.read().decode()
-
-
-def _without_settings() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if not name.startswith("DIGITS_")}
 
 
 @contextmanager

@@ -34,7 +34,7 @@ pytestmark = [pytest.mark.docker, pytest.mark.timeout(1500)]
 def deployment() -> Iterator[Deployment]:
     if why := missing():
         pytest.skip(why)
-    with deployed() as started:
+    with deployed(show_log=True) as started:  # pytest shows it if a test fails
         yield started
 
 

@@ -31,7 +31,7 @@ def deployment() -> Iterator[Deployment]:
         pytest.skip(why)
     if not get_image("prometheus"):
         pytest.skip(f"{image('prometheus')} is not here, and neither a registry nor Debian gives it")
-    with deployed() as started:
+    with deployed(show_log=True) as started:
         started.compose("--profile", "monitoring", "up", "--detach", "prometheus")
         yield started
 

@@ -27,13 +27,9 @@ _RESUME = "--resume continues from the last complete epoch"
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m training",
-        description="Train a digit model, prove its export, and publish it as the next version.",
-        epilog=_recipe_list(),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    parser = _with_common_options(
+        "python -m training", "Train a digit model, prove its export, and publish it as the next version."
     )
-    parser.add_argument("--data", type=Path, metavar="DIR", help="MNIST's IDX files; default: Keras' download")
     parser.add_argument(
         "--extra",
         type=Path,
@@ -59,7 +55,6 @@ def _parser() -> argparse.ArgumentParser:
         metavar="K",
         help="train K seeds from --seed on and publish the one with the median validation loss; default: %(default)s",
     )
-    parser.add_argument("--device", choices=("auto", "cpu", "gpu"), default="auto", help="default: %(default)s")
     parser.add_argument("--mixed-precision", action="store_true", help="compute in float16 (GPU) or bfloat16 (CPU)")
     parser.add_argument(
         "--teacher", type=Path, metavar="DIR", help="run directory of the recipe's teacher; default: train one"
@@ -74,20 +69,16 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _comparison_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m training compare",
-        description="Train recipes side by side, judge them on the validation split, and write a report with plots.\n"
+    parser = _with_common_options(
+        "python -m training compare",
+        "Train recipes side by side, judge them on the validation split, and write a report with plots.\n"
         "What is finished is kept: the same command goes on where it was cut off.",
-        epilog=_recipe_list(),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("recipes", nargs="+", metavar="RECIPE", help="what to compare")
-    parser.add_argument("--data", type=Path, metavar="DIR", help="MNIST's IDX files; default: Keras' download")
     parser.add_argument(
         "--epochs", type=_positive, default=10, metavar="N", help="of each recipe; default: %(default)s"
     )
     parser.add_argument("--seeds", type=_positive, default=2, metavar="K", help="seeds 1 to K; default: %(default)s")
-    parser.add_argument("--device", choices=("auto", "cpu", "gpu"), default="auto", help="default: %(default)s")
     parser.add_argument(
         "--run-dir",
         type=Path,
@@ -99,10 +90,18 @@ def _comparison_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _recipe_list() -> str:
+def _with_common_options(command: str, description: str) -> argparse.ArgumentParser:
     width = max(map(len, recipes.RECIPES))
     lines = [f"  {recipe.name:<{width}}  {recipe.summary}" for recipe in recipes.RECIPES.values()]
-    return "\n".join(["recipes:", *lines])
+    parser = argparse.ArgumentParser(
+        prog=command,
+        description=description,
+        epilog="\n".join(["recipes:", *lines]),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--data", type=Path, metavar="DIR", help="MNIST's IDX files; default: Keras' download")
+    parser.add_argument("--device", choices=("auto", "cpu", "gpu"), default="auto", help="default: %(default)s")
+    return parser
 
 
 def _positive(text: str) -> int:

@@ -1,72 +1,49 @@
 """Cost of a request to a worker: CPU seconds, bytes on the wire, memory. CPU time is from /proc, not the clock."""
 
-import asyncio
-import itertools
-import re
 import statistics
-from pathlib import Path
+from collections import defaultdict
 
-from benchmarks.capacity.requests import Connection, Kind, kinds
-from benchmarks.serving.processes import process_cpu_seconds
-from tests.server import ROOT, Server, running
+from benchmarks.capacity.requests import Kind, kinds
+from benchmarks.hardening.load import Load
+from benchmarks.processes import cpu_seconds, total
+from tests.server import ROOT, running
+from training.markdown import table
 
 _GATHERED = 16  # concurrent requests while memory is measured: twice the threads
 
 
 def main(rounds: int) -> None:
     """Print a table of the costs, measured on one worker with the kinds in turns."""
-    print("| request | CPU ms (median, range over the rounds) | requests | bytes in | bytes out | peak RSS, MB |")
-    print("|---|---|---|---|---|---|")
-    found = asyncio.run(_costs(kinds(), rounds))
-    for kind in kinds():
-        milliseconds = [1e3 * seconds for seconds in found[kind.name]]
+    rows = []
+    for kind, seconds in _costs(rounds):
+        milliseconds = [1e3 * each for each in seconds]
         spread = f"{statistics.median(milliseconds):.2f} ({min(milliseconds):.2f} to {max(milliseconds):.2f})"
-        sent, received, peak = asyncio.run(_sizes(kind))
-        print(
-            f"| {kind.name} | {spread} | {rounds * kind.round:,} | {sent:,} | {received:,} | {peak:.0f} |", flush=True
-        )
+        rows.append([kind.name, spread, f"{rounds * kind.round:,}", *_sizes(kind)])
+    head = "request", "CPU ms (median, range over the rounds)", "requests", "bytes in", "bytes out", "peak RSS, MB"
+    print(table(head, rows))
 
 
-async def _costs(measured: list[Kind], rounds: int) -> dict[str, list[float]]:
+def _costs(rounds: int) -> list[tuple[Kind, list[float]]]:
     """Return the CPU seconds of a request by kind, one value a round; each round sends all kinds in turn."""
-    found: dict[str, list[float]] = {kind.name: [] for kind in measured}
+    measured, found = kinds(), defaultdict[str, list[float]](list)
     with running(MODELS_DIR=ROOT / "models") as server:
         server.wait_for("/readyz")
-        connection = Connection(server.port)
         for number in range(rounds + 1):  # the first one warms up
             for kind in measured:
-                seconds = await _cost(server, connection, kind)
+                before, client = cpu_seconds(server.workers()), Load(server.port, kind.requests, 1)
+                client.run(kind.round)
+                assert {answer.status for answer in client.answers} == {200}, "too busy for one request at a time"
                 if number:
-                    found[kind.name].append(seconds)
-        connection.close()
-    return found
+                    found[kind.name].append((cpu_seconds(server.workers()) - before) / kind.round)
+    return [(kind, found[kind.name]) for kind in measured]
 
 
-async def _cost(server: Server, connection: Connection, kind: Kind) -> float:
-    before = cpu_seconds(server)
-    for request in itertools.islice(itertools.cycle(kind.requests), kind.round):
-        assert await connection.send(request), "the service was too busy for one request at a time"
-    return (cpu_seconds(server) - before) / kind.round
-
-
-def cpu_seconds(server: Server) -> float:
-    """Return the user and system CPU time of all workers so far."""
-    return sum(map(process_cpu_seconds, server.workers()))
-
-
-async def _sizes(kind: Kind) -> tuple[int, int, float]:
+def _sizes(kind: Kind) -> tuple[str, str, str]:
     """Return mean bytes of a request and of its answer, and peak memory of a fresh worker under concurrent requests."""
     with running(MODELS_DIR=ROOT / "models") as server:
         server.wait_for("/readyz")
-        connections = [Connection(server.port) for _ in range(_GATHERED)]
-        requests = list(itertools.islice(itertools.cycle(kind.requests), _GATHERED))
-        answers = await asyncio.gather(*(c.send(r) for c, r in zip(connections, requests, strict=True)))
-        for connection in connections:
-            connection.close()
-        peak = max(_peak_megabytes(worker) for worker in server.workers())
-    return round(statistics.mean(map(len, requests))), round(statistics.mean(answers)), peak
-
-
-def _peak_megabytes(pid: int) -> float:
-    [kibibytes] = re.findall(r"^VmHWM:\s+(\d+) kB$", Path(f"/proc/{pid}/status").read_text("ascii"), re.MULTILINE)
-    return int(kibibytes) * 1024 / 1e6
+        clients = Load(server.port, kind.requests, _GATHERED, read=len)
+        clients.run(_GATHERED)
+        peak = total(server.workers(), "VmHWM") * 1024e-6
+    sent, received = map(len, kind.requests), (answer.read for answer in clients.answers)
+    return f"{statistics.mean(sent):,.0f}", f"{statistics.mean(received):,.0f}", f"{peak:.0f}"

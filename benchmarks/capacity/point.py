@@ -5,16 +5,14 @@ distorts both, so several rounds run and the one with the least stolen time coun
 beyond the worker's CPU time.
 """
 
-import asyncio
-import itertools
-import time
 from dataclasses import dataclass
 
 import numpy as np
 
-from benchmarks.capacity.cost import cpu_seconds
 from benchmarks.capacity.queueing import Times, simulate
-from benchmarks.capacity.requests import Connection, Kind
+from benchmarks.capacity.requests import Kind
+from benchmarks.hardening.load import Load
+from benchmarks.processes import cpu_seconds
 from tests.server import ROOT, Server, running
 
 _CONNECTIONS = 64
@@ -36,7 +34,10 @@ class Round:
 
 def main(kind: Kind, load: float, rounds: int, threads: int) -> None:
     """Print measured and simulated quantiles of each round, the least disturbed last."""
-    found = asyncio.run(_rounds(kind, load, rounds, threads))
+    with running(MODELS_DIR=ROOT / "models", LOG_LEVEL="warning", THREADS=threads) as server:
+        server.wait_for("/readyz")
+        _send(server, kind, None, 1)  # warm-up
+        found = [_round(server, kind, load, seed) for seed in range(rounds)]
     print(f"{kind.name}, one worker of {threads} threads, load {load:.0%}, {kind.round} requests a round")
     for each in sorted(found, key=lambda one: -one.stolen):
         simulated = simulate(each.alone, load=load, servers=1, balance="random", threads=threads)
@@ -51,49 +52,22 @@ def main(kind: Kind, load: float, rounds: int, threads: int) -> None:
         )
 
 
-async def _rounds(kind: Kind, load: float, rounds: int, threads: int) -> list[Round]:
-    with running(MODELS_DIR=ROOT / "models", LOG_LEVEL="warning", THREADS=threads) as server:
-        server.wait_for("/readyz")
-        await _alone(server, kind)
-        return [await _round(server, kind, load, seed) for seed in range(rounds)]
+def _round(server: Server, kind: Kind, load: float, seed: int) -> Round:
+    alone, cpu = _send(server, kind, None, 1)
+    gaps = np.random.default_rng(seed).exponential(alone.mean() / load, kind.round)
+    arriving, cpu_arriving = _send(server, kind, (gaps.cumsum() + 0.1).tolist(), _CONNECTIONS)
+    return Round(alone, arriving, cpu, cpu_arriving)
 
 
-async def _round(server: Server, kind: Kind, load: float, seed: int) -> Round:
-    before = cpu_seconds(server)
-    alone = await _alone(server, kind)
-    cpu = (cpu_seconds(server) - before) / kind.round
-    before = cpu_seconds(server)
-    arriving = await _arriving(server, kind, alone.mean() / load, seed)
-    return Round(alone, arriving, cpu, (cpu_seconds(server) - before) / kind.round)
+def _send(server: Server, kind: Kind, due: list[float] | None, connections: int) -> tuple[Times, float]:
+    """Return the seconds of each request and the CPU seconds of one.
 
-
-async def _alone(server: Server, kind: Kind) -> Times:
-    connection = Connection(server.port)
-    took = []
-    for request in itertools.islice(itertools.cycle(kind.requests), kind.round):
-        started = time.perf_counter()
-        await connection.send(request)
-        took.append(time.perf_counter() - started)
-    connection.close()
-    return np.array(took)
-
-
-async def _arriving(server: Server, kind: Kind, gap: float, seed: int) -> Times:
-    """Return the seconds from each scheduled arrival, so that a late client hides nothing; NaN if rejected."""
-    due = np.random.default_rng(seed).exponential(gap, kind.round).cumsum() + 0.1
-    free = asyncio.LifoQueue[Connection]()
-    for _ in range(_CONNECTIONS):
-        free.put_nowait(Connection(server.port))
-    started = time.perf_counter()
-
-    async def one(when: float, request: bytes) -> float:
-        await asyncio.sleep(max(0, started + when - time.perf_counter()))
-        connection = await free.get()
-        answered = await connection.send(request)
-        free.put_nowait(connection)
-        return time.perf_counter() - started - when if answered else np.nan
-
-    took = await asyncio.gather(*map(one, due.tolist(), itertools.cycle(kind.requests)))
-    while not free.empty():
-        free.get_nowait().close()
-    return np.array(took)
+    Seconds count from when a request is due, so that a late client hides nothing; NaN if rejected.
+    """
+    before = cpu_seconds(server.workers())
+    clients = Load(server.port, kind.requests, connections, schedule=due)
+    clients.run(kind.round)
+    cpu = (cpu_seconds(server.workers()) - before) / kind.round
+    assert {answer.status for answer in clients.answers} <= {200, 429}
+    took = [answer.at - (answer.sent if due is None else answer.due) for answer in clients.answers]
+    return np.where([answer.status == 200 for answer in clients.answers], took, np.nan), cpu

@@ -6,7 +6,7 @@ connections do, or the one with the fewest requests.
 """
 
 import math
-from collections.abc import Generator, Sequence
+from collections.abc import Generator
 from typing import Any, Literal
 
 import numpy as np
@@ -14,6 +14,7 @@ import numpy.typing as npt
 import simpy
 
 from service.settings import Settings
+from training.markdown import table
 
 Times = npt.NDArray[np.float64]
 
@@ -42,11 +43,18 @@ def simulate(
     gaps = generator.exponential(service_times.mean() / (load * servers), requests)
     takes = generator.choice(service_times, requests)
     assigned = generator.integers(0, servers, requests)
-    world = simpy.Environment()
+    world, took = simpy.Environment(), np.full(requests, np.nan)
     span = math.inf if threads == 1 else turn * float(service_times.mean())
     workers = [_Worker(world, threads, span, patience) for _ in range(servers)]
-    took = np.full(requests, np.nan)
-    world.process(_arrivals(world, workers, gaps, takes, assigned if balance == "random" else None, took))
+
+    def arrivals() -> Generator[Any]:
+        for number, (gap, seconds) in enumerate(zip(gaps.tolist(), takes.tolist(), strict=True)):
+            yield world.timeout(gap)
+            fewest = min(workers, key=lambda one: one.present)
+            worker = fewest if balance == "fewest" else workers[assigned[number]]
+            world.process(worker.answer(seconds, took, number))
+
+    world.process(arrivals())
     world.run()
     return took[requests // 10 :]
 
@@ -76,32 +84,18 @@ class _Worker:
             took[number] = self._world.now - arrived
 
 
-def _arrivals(
-    world: simpy.Environment,
-    workers: Sequence[_Worker],
-    gaps: Times,
-    takes: Times,
-    assigned: npt.NDArray[np.int64] | None,
-    took: Times,
-) -> Generator[Any]:
-    for number, (gap, seconds) in enumerate(zip(gaps.tolist(), takes.tolist(), strict=True)):
-        yield world.timeout(gap)
-        worker = min(workers, key=lambda one: one.present) if assigned is None else workers[assigned[number]]
-        world.process(worker.answer(seconds, took, number))
-
-
 def main(service_times: Times, threads: int) -> None:
     """Print p99 against load and number of servers, in multiples of the mean service time, and the share rejected."""
-    sizes, loads = (1, 2, 8, 32), (0.3, 0.5, 0.6, 0.7, 0.8, 0.9)
-    print("| servers | balance | " + " | ".join(f"{load:.0%}" for load in loads) + " |")
-    print("|---|---|" + "---|" * len(loads))
-    for servers in sizes:
+    loads = (0.3, 0.5, 0.6, 0.7, 0.8, 0.9)
+    rows = []
+    for servers in (1, 2, 8, 32):
         for balance in ("random", "fewest") if servers > 1 else ("random",):
-            row = [
-                simulate(service_times, load=load, servers=servers, balance=balance, threads=threads) for load in loads
-            ]
-            cells = [_cell(took, service_times.mean()) for took in row]
-            print(f"| {servers} | {balance if servers > 1 else ''} | " + " | ".join(cells) + " |", flush=True)
+            found = (
+                simulate(service_times, load=at, servers=servers, balance=balance, threads=threads) for at in loads
+            )
+            cells = (_cell(took, service_times.mean()) for took in found)
+            rows.append([str(servers), balance if servers > 1 else "", *cells])
+    print(table(["servers", "balance", *(f"{load:.0%}" for load in loads)], rows))
 
 
 def _cell(took: Times, mean: float) -> str:

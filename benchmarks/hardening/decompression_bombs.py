@@ -61,7 +61,7 @@ def _pictures() -> Iterator[tuple[str, bytes]]:
     yield "JPEG with 60 kB of comments", _jpeg_with(segment(0xFE, bytes(59_998)))
     yield "JPEG with ICC profile in 200 parts", _jpeg_with(*(profile_part(part, 200) for part in range(1, 201)))
     yield "EXIF that refers to itself, JPEG", _jpeg_with(segment(0xE1, b"Exif\0\0" + exif_of_itself()))
-    yield "EXIF that refers to itself, PNG", _insert(_digit(), b"eXIf", exif_of_itself())
+    yield "EXIF that refers to itself, PNG", _insert(drawing.png(7), b"eXIf", exif_of_itself())
     yield "WebP of 16,384 pixels square", _webp(16_383)
     yield "WebP of 16 million pixels square", _webp((1 << 24) - 1)
 
@@ -96,10 +96,6 @@ def png(width: int, height: int, depth: int = 1, colours: int = 0, more: bytes =
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + palette + pixels + chunk(b"IEND", b"")
 
 
-def _digit() -> bytes:
-    return drawing.png(7)
-
-
 def _insert(png: bytes, name: bytes, content: bytes) -> bytes:
     """Insert a chunk after the header of a PNG."""
     return png[:33] + chunk(name, content) + png[33:]
@@ -108,7 +104,7 @@ def _insert(png: bytes, name: bytes, content: bytes) -> bytes:
 def _with_chunk(name: bytes, megabytes: int) -> bytes:
     packed = zeros(megabytes << 20)
     before = {b"iCCP": b"p\0\0", b"zTXt": b"Comment\0\0", b"iTXt": b"Comment\0\1\0\0\0", b"eXIf": b"MM\0*\0\0\0\x08"}
-    return _insert(_digit(), name, before[name] + packed)
+    return _insert(drawing.png(7), name, before[name] + packed)
 
 
 def _gif(side: int, frame: int = 0, left: int = 0) -> bytes:

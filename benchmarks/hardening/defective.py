@@ -6,6 +6,7 @@ import os
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,11 @@ def publish(models: Path, number: int, defect: Defect) -> None:
 
 def defects(rng: random.Random, count: int) -> list[Defect]:
     """Return `count` defects: each named one once, then random ones."""
-    named = [*_FILES, *map(_field, _FIELDS), *map(_model, _MODELS)]
+    named = [
+        *(Defect(name, change) for name, change in _VERSIONS),
+        *(Defect(f"a manifest with {name}", partial(_edit, change=change)) for name, change in _FIELDS),
+        *(Defect(f"a model with {name}", partial(_make_model, make=make)) for name, make in _MODELS),
+    ]
     drawn = [_drawn(rng, number) for number in range(max(0, count - len(named)))]
     return (rng.sample(named, len(named)) + drawn)[:count]
 
@@ -50,55 +55,40 @@ def _replace_model(directory: Path, content: bytes) -> None:
     _edit(directory, lambda fields: fields["files"].update({FLOAT32_FILE: record}))
 
 
-def _cut(path: Path, size: int) -> None:
-    path.write_bytes(path.read_bytes()[:size])
+def _make_model(directory: Path, make: Callable[[], bytes]) -> None:
+    _replace_model(directory, make())
 
 
-def _append(path: Path, more: bytes) -> None:
-    path.write_bytes(path.read_bytes() + more)
+def _lengthen(path: Path) -> None:
+    os.truncate(path, path.stat().st_size + 1)
 
 
-def _empty(directory: Path) -> None:
-    for path in directory.iterdir():
-        path.unlink()
-
-
-def _swap_for_directory(path: Path) -> None:
+def _swap(path: Path, make: Callable[[Path], object]) -> None:
     path.unlink()
-    path.mkdir()
+    make(path)
 
 
-def _swap_for_link(path: Path, target: str) -> None:
-    path.unlink()
-    path.symlink_to(target)
-
-
-def _swap_for_pipe(path: Path) -> None:
-    path.unlink()
-    os.mkfifo(path)
-
-
-_FILES = (
-    Defect("no manifest", lambda version: (version / MANIFEST_FILE).unlink()),
-    Defect("no model", lambda version: (version / FLOAT32_FILE).unlink()),
-    Defect("nothing at all", _empty),
-    Defect("an empty manifest", lambda version: _cut(version / MANIFEST_FILE, 0)),
-    Defect("an empty model", lambda version: _cut(version / FLOAT32_FILE, 0)),
-    Defect("half a manifest", lambda version: _cut(version / MANIFEST_FILE, 300)),
-    Defect("half a model", lambda version: _cut(version / FLOAT32_FILE, 9000)),
-    Defect("a model a byte longer", lambda version: _append(version / FLOAT32_FILE, b"x")),
-    Defect("a manifest that is a list", lambda version: (version / MANIFEST_FILE).write_text("[]")),
-    Defect("a manifest that is null", lambda version: (version / MANIFEST_FILE).write_text("null")),
-    Defect("a manifest of bytes", lambda version: (version / MANIFEST_FILE).write_bytes(bytes(range(256)))),
-    Defect("a manifest nested deeply", lambda version: (version / MANIFEST_FILE).write_text("[" * 100_000)),
-    Defect("a manifest of 64 MB", lambda version: (version / MANIFEST_FILE).write_text(" " * (64 << 20))),
-    Defect("a directory for a model", lambda version: _swap_for_directory(version / FLOAT32_FILE)),
-    Defect("a directory for a manifest", lambda version: _swap_for_directory(version / MANIFEST_FILE)),
-    Defect("a link to nothing", lambda version: _swap_for_link(version / FLOAT32_FILE, "nothing")),
-    Defect("a link to itself", lambda version: _swap_for_link(version / MANIFEST_FILE, MANIFEST_FILE)),
-    Defect("a model of 512 MB of nothing", lambda version: os.truncate(version / FLOAT32_FILE, 512 << 20)),
-    Defect("a pipe for a model", lambda version: _swap_for_pipe(version / FLOAT32_FILE)),
-    Defect("a pipe for a manifest", lambda version: _swap_for_pipe(version / MANIFEST_FILE)),
+_VERSIONS: tuple[tuple[str, Callable[[Path], object]], ...] = (
+    ("no manifest", lambda version: (version / MANIFEST_FILE).unlink()),
+    ("no model", lambda version: (version / FLOAT32_FILE).unlink()),
+    ("nothing at all", lambda version: [path.unlink() for path in version.iterdir()]),
+    ("an empty manifest", lambda version: os.truncate(version / MANIFEST_FILE, 0)),
+    ("an empty model", lambda version: os.truncate(version / FLOAT32_FILE, 0)),
+    ("half a manifest", lambda version: os.truncate(version / MANIFEST_FILE, 300)),
+    ("half a model", lambda version: os.truncate(version / FLOAT32_FILE, 9000)),
+    ("a model a byte longer", lambda version: _lengthen(version / FLOAT32_FILE)),
+    ("a manifest that is a list", lambda version: (version / MANIFEST_FILE).write_text("[]")),
+    ("a manifest that is null", lambda version: (version / MANIFEST_FILE).write_text("null")),
+    ("a manifest of bytes", lambda version: (version / MANIFEST_FILE).write_bytes(bytes(range(256)))),
+    ("a manifest nested deeply", lambda version: (version / MANIFEST_FILE).write_text("[" * 100_000)),
+    ("a manifest of 64 MB", lambda version: (version / MANIFEST_FILE).write_text(" " * (64 << 20))),
+    ("a directory for a model", lambda version: _swap(version / FLOAT32_FILE, Path.mkdir)),
+    ("a directory for a manifest", lambda version: _swap(version / MANIFEST_FILE, Path.mkdir)),
+    ("a link to nothing", lambda version: _swap(version / FLOAT32_FILE, lambda path: path.symlink_to("nothing"))),
+    ("a link to itself", lambda version: _swap(version / MANIFEST_FILE, lambda path: path.symlink_to(path.name))),
+    ("a model of 512 MB of nothing", lambda version: os.truncate(version / FLOAT32_FILE, 512 << 20)),
+    ("a pipe for a model", lambda version: _swap(version / FLOAT32_FILE, os.mkfifo)),
+    ("a pipe for a manifest", lambda version: _swap(version / MANIFEST_FILE, os.mkfifo)),
 )
 
 _FIELDS: tuple[tuple[str, Callable[[dict[str, Any]], object]], ...] = (
@@ -139,16 +129,6 @@ _MODELS: tuple[tuple[str, Callable[[], bytes]], ...] = (
 def _turn(rows: list[list[float]]) -> None:
     for row in rows:
         row.insert(0, row.pop())
-
-
-def _field(entry: tuple[str, Callable[[dict[str, Any]], object]]) -> Defect:
-    name, change = entry
-    return Defect(f"a manifest with {name}", lambda version: _edit(version, change))
-
-
-def _model(entry: tuple[str, Callable[[], bytes]]) -> Defect:
-    name, make = entry
-    return Defect(f"a model with {name}", lambda version: _replace_model(version, make()))
 
 
 def _drawn(rng: random.Random, number: int) -> Defect:

@@ -2,8 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, redirect_stdout
-from io import StringIO
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from benchmarks.hardening.score import Score
@@ -23,9 +22,8 @@ def compose(score: Score) -> Iterator[Deployment | None]:
 
 
 def remove() -> None:
-    """Remove the deployment, if any, without printing its log."""
-    with redirect_stdout(StringIO()):
-        _kept.close()
+    """Remove the deployment, if any."""
+    _kept.close()
     _started.clear()
 
 

@@ -1,6 +1,9 @@
 """Counts of a row: checks, passes and failures."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+
+from benchmarks.hardening.load import Answer
 
 _SHOWN = 5
 
@@ -34,6 +37,11 @@ class Score:
         if not passed:
             self.failures.append(what)
         return passed
+
+    def check_answers(self, answers: Iterable[Answer], when: str) -> None:
+        """Check that each answer is 200."""
+        for answer in answers:
+            self.check(answer.status == 200, f"{when}: request {answer.number}, status {answer.status}")
 
     def note(self, text: str) -> None:
         """Add a measurement."""

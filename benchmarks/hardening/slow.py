@@ -1,11 +1,10 @@
 """Slow clients: silent, or sending or reading a few bytes a second."""
 
-import selectors
+import asyncio
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 _BODY = 100_000
@@ -18,7 +17,7 @@ class Kind:
     name: str
     start: bytes
     drip: bytes = b""
-    reads: int = 0  # bytes of the answer read a second, 0 for all
+    reads: int = 1 << 16  # bytes of the answer read a second
     receive_buffer: int = 0
 
 
@@ -33,58 +32,46 @@ READING = Kind("reading slowly", _ASK, reads=100, receive_buffer=2048)
 @contextmanager
 def slow_clients(port: int, kind: Kind, count: int) -> Iterator[Callable[[], int]]:
     """Keep `count` of them connected, reconnecting after each disconnect; yields a counter of disconnects."""
-    stop, again = threading.Event(), [0]
-    thread = threading.Thread(target=_attack, args=(port, kind, count, stop, again))
+    stop, ended = threading.Event(), [0]
+
+    async def attack() -> None:
+        clients = [asyncio.create_task(_stay(port, kind, ended)) for _ in range(count)]
+        await asyncio.to_thread(stop.wait)
+        for client in clients:
+            client.cancel()
+
+    thread = threading.Thread(target=lambda: asyncio.run(attack()))
     thread.start()
     try:
-        yield lambda: again[0]
+        yield lambda: ended[0]
     finally:
         stop.set()
         thread.join()
 
 
-def _attack(port: int, kind: Kind, count: int, stop: threading.Event, again: list[int]) -> None:
-    with selectors.DefaultSelector() as selector:
-        for _ in range(count):
-            _connect(port, kind, selector)
-        while not stop.is_set():
-            started = time.monotonic()
-            _drip(port, kind, selector, again)
-            stop.wait(max(0.0, 1 - (time.monotonic() - started)))
-        for key in list(selector.get_map().values()):
-            key.fileobj.close()  # type: ignore[union-attr]
+async def _stay(port: int, kind: Kind, ended: list[int]) -> None:
+    loop = asyncio.get_running_loop()
+    while True:
+        with socket.socket() as client:
+            client.setblocking(False)
+            if kind.receive_buffer:
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, kind.receive_buffer)
+            try:
+                await loop.sock_connect(client, ("127.0.0.1", port))
+                await loop.sock_sendall(client, kind.start)
+                await asyncio.sleep(1)
+                while _goes_on(client, kind):
+                    await asyncio.sleep(1)
+            except OSError:
+                await asyncio.sleep(1)
+        ended[0] += 1
 
 
-def _connect(port: int, kind: Kind, selector: selectors.BaseSelector) -> None:
-    client = socket.socket()
-    if kind.receive_buffer:
-        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, kind.receive_buffer)
-    client.settimeout(5)
-    with suppress(OSError):
-        client.connect(("127.0.0.1", port))
-        client.send(kind.start)
-    client.setblocking(False)
-    selector.register(client, selectors.EVENT_READ)
-
-
-def _drip(port: int, kind: Kind, selector: selectors.BaseSelector, again: list[int]) -> None:
-    """Let each send its bytes, and reconnect the disconnected."""
-    readable = {key.fileobj for key, _ in selector.select(0)}
-    for key in list(selector.get_map().values()):
-        client = key.fileobj
-        assert isinstance(client, socket.socket)
-        if not _goes_on(client, kind, client in readable):
-            selector.unregister(client)
-            client.close()
-            again[0] += 1
-            _connect(port, kind, selector)
-
-
-def _goes_on(client: socket.socket, kind: Kind, readable: bool) -> bool:
+def _goes_on(client: socket.socket, kind: Kind) -> bool:
+    """Send and receive this second's bytes; return whether the connection is still open."""
     try:
-        if kind.drip:
-            client.send(kind.drip)
-        return not readable or client.recv(kind.reads or 1 << 16) != b""
+        client.send(kind.drip)
+        return client.recv(kind.reads) != b""
     except BlockingIOError:
         return True
     except OSError:

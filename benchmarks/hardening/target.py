@@ -1,7 +1,10 @@
 """The service under test: the real one with the published model, in separate processes."""
 
+import os
+import signal
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from tests.server import ROOT, Server, running
 
@@ -16,3 +19,15 @@ def service(module: str = "service", workers: int = 2, **settings: object) -> It
         server.wait_for("/readyz", seconds=60)
         server.wait_for_ready_workers(workers)
         yield server
+
+
+def kill_worker(server: Server, victim: int) -> float:
+    """Kill one of two workers; return the seconds until there are two ready ones again, 60 if there never are."""
+    started = time.monotonic()
+    os.kill(victim, signal.SIGKILL)
+    while time.monotonic() - started < 60:
+        time.sleep(0.05)
+        with suppress(OSError):
+            if victim not in server.workers() and server.metric("digits_workers_ready") == 2:
+                break
+    return time.monotonic() - started

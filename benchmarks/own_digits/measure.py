@@ -60,15 +60,16 @@ def measure(writer: Writer, given: int, *, models: Path, data: Path, directory: 
     after = newest_version(directory / "models")
     seconds = float(re.findall(r"^([\d.]+) s$", log.read_text(encoding="utf-8"), re.MULTILINE)[-1])
     found = Manifest.read(after).metrics
-    errors = [_test_errors(version) for version in (before, after)]
     images, labels = hand(writer)
+    misread = (_misread(version, images, labels) for version in (before, after))
+    of_test = (Manifest.read(each).metrics["verified"][FLOAT32_FILE]["test"]["errors"] for each in (before, after))
     return Result(
         writer.name,
         given,
         found["own"]["learnt"],
-        Errors(*(_misread(version, images, labels) for version in (before, after)), len(labels)),
+        Errors(*misread, len(labels)),
         Errors(found["own"]["validation"]["before"], found["validation"]["errors"], found["validation"]["count"]),
-        Errors(errors[0], errors[1], 10_000),
+        Errors(*of_test, 10_000),
         seconds,
     )
 
@@ -104,9 +105,5 @@ def _train(data: Path, directory: Path) -> tuple[float, str]:
 
 
 def _misread(version: Path, images: np.ndarray, labels: np.ndarray) -> int:
-    served = open_version(version, Manifest.read(version), provider="cpu")
-    return int(np.sum(served.run(images).argmax(axis=1) != labels))
-
-
-def _test_errors(version: Path) -> int:
-    return int(Manifest.read(version).metrics["verified"][FLOAT32_FILE]["test"]["errors"])
+    engine = open_version(version, Manifest.read(version), provider="cpu")
+    return int(np.sum(engine.run(images).argmax(axis=1) != labels))

@@ -12,23 +12,24 @@ from PIL import Image
 
 from benchmarks.own_digits import writers
 from benchmarks.own_digits.measure import Errors, Result
+from training import markdown
 from training.release.own import interval
 
 _HEAD = (
-    "| writer | digits given (learnt) | errors on the hand before | after | errors gone "
-    "| MNIST validation errors, before and after | MNIST test errors, before and after | time |"
+    "writer | digits given (learnt) | errors on the hand before | after | errors gone "
+    "| MNIST validation errors, before and after | MNIST test errors, before and after | time"
 )
 _MANY, _SIDE = 3, writers.SIDE  # digits of each kind on the sheet
 
 
 def table(results: Iterable[Result]) -> str:
     """Return the results as a table in Markdown."""
-    return "\n".join([_HEAD, "|---" * 8 + "|", *map(_row, results)])
+    return markdown.table(_HEAD.split(" | "), map(_row, results))
 
 
-def _row(result: Result) -> str:
+def _row(result: Result) -> tuple[str, ...]:
     hand = result.hand
-    cells = (
+    return (
         result.writer,
         f"{result.given} ({result.learnt})",
         _percent(hand.before, hand.count),
@@ -38,7 +39,6 @@ def _row(result: Result) -> str:
         _pair(result.test),
         f"{result.seconds:.0f} s",
     )
-    return f"| {' | '.join(cells)} |"
 
 
 def _percent(errors: int, count: int) -> str:

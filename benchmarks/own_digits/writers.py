@@ -6,11 +6,12 @@ has one form for each digit, a pen and a slant; each digit varies a little.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from io import BytesIO
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFilter
+
+from tests import drawing
 
 Points = npt.NDArray[np.float64]
 
@@ -105,9 +106,7 @@ def draw(writer: Writer, digit: int, random: np.random.Generator) -> Image.Image
 
 def png(writer: Writer, digit: int, random: np.random.Generator) -> bytes:
     """Return such a picture as PNG."""
-    buffer = BytesIO()
-    draw(writer, digit, random).save(buffer, "PNG")
-    return buffer.getvalue()
+    return drawing.encode(draw(writer, digit, random))
 
 
 def _curve(stroke: str, loose: float, random: np.random.Generator) -> Points:

@@ -10,7 +10,7 @@ from service.contract import MODEL_NAME, Manifest
 from service.errors import RequestError
 from service.inference.engine import Engine, open_version
 from service.preprocessing.decode import decode
-from service.preprocessing.mnist_format import canonical_digit
+from service.preprocessing.mnist_format import canonical_already, canonical_digit
 from service.settings import Settings
 
 Seen = npt.NDArray[np.uint8]
@@ -54,14 +54,15 @@ class Reader:
     def read(self, content: bytes) -> tuple[Answer, Seen | None]:
         """Return the answer for a file and the model's 28x28 input, None if the picture was rejected."""
         try:
-            seen = canonical_digit(decode(content, max_pixels=self.max_pixels))
+            grey = decode(content, max_pixels=self.max_pixels)
+            seen = canonical_digit(grey)
         except RequestError as error:
             return Answer(-1, 0.0, False, error.code), None
-        return self.answer(seen), seen
+        return self.answer(seen, fitted=canonical_already(grey) is None), seen
 
-    def answer(self, seen: Seen) -> Answer:
-        """Return the answer for an input of the model, uint8 [28, 28]."""
-        [probabilities] = self.engine.read(seen[np.newaxis], self.manifest.certain_from)
+    def answer(self, seen: Seen, *, fitted: bool) -> Answer:
+        """Return the answer for an input of the model, uint8 [28, 28], `fitted` or MNIST's form as sent."""
+        [probabilities] = self.engine.read(seen[np.newaxis], self.manifest.certain_from, fitted)
         digit = int(probabilities.argmax())
         confidence = float(probabilities[digit])
         return Answer(digit, confidence, confidence >= self.manifest.certain_from)

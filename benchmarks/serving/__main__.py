@@ -12,12 +12,12 @@ import sys
 import tempfile
 from pathlib import Path
 
+from benchmarks.pictures.reader import newest_version
 from benchmarks.serving.load import require_wrk
 from benchmarks.serving.measure import Bench, Results
 from benchmarks.serving.pictures import requests
 from benchmarks.serving.report import report
-from benchmarks.serving.servers import OURS, SERVERS
-from service.contract import MODEL_NAME
+from benchmarks.serving.servers import OURS, SERVERS, command_of
 from tests.server import ROOT
 
 
@@ -26,13 +26,11 @@ def main() -> int:
     options = _options()
     require_wrk()
     servers = [each for each in SERVERS if each is OURS or (not options.short and each.name in options.only)]
-    version = max((options.models / MODEL_NAME).glob("[0-9]*"), key=lambda directory: int(directory.name)).absolute()
+    for server in servers:
+        command_of(server, 0)  # installs what is missing
     results = Results()
     with tempfile.TemporaryDirectory() as scratch:
-        bench = Bench(
-            requests(Path(scratch), MODEL_NAME), version, options.environments, options.cores, options.seconds
-        )
-        bench.prepare(servers)
+        bench = Bench(requests(Path(scratch)), newest_version(ROOT / "models"), options.cores, options.seconds)
         for number in range(options.rounds):
             print(f"round {number + 1} of {options.rounds}", file=sys.stderr, flush=True)
             bench.round(servers[number % len(servers) :] + servers[: number % len(servers)], results)
@@ -48,8 +46,6 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, help="rounds in which each server is measured (5; 1 if short)")
     parser.add_argument("--seconds", type=float, help="duration of a measurement (5; 1 if short)")
     parser.add_argument("--only", nargs="*", choices=names, default=names, help="peers to compare with")
-    parser.add_argument("--models", type=Path, default=ROOT / "models", help="directory of the models")
-    parser.add_argument("--environments", type=Path, default=ROOT / ".venv" / "peers", help="where peers are installed")
     parser.add_argument(
         "--cores", type=int, nargs=2, default=[cores[0], cores[-1]], help="CPU cores of the server and of wrk"
     )

@@ -9,7 +9,7 @@ from pathlib import Path
 
 SCRIPT = Path(__file__).with_name("load.lua")
 CONNECTIONS = 8
-_MANY_CONNECTIONS = 64  # of the open loop: enough that a slow server gets the full rate
+MANY_CONNECTIONS = 64  # for a rate: enough that a slow server gets the full one
 
 
 @dataclass(frozen=True)
@@ -41,34 +41,26 @@ def require_wrk() -> None:
         raise SystemExit("wrk is not installed: apt-get install wrk")
 
 
-def closed_loop(
-    port: int, request: Request, seconds: float, core: int, connections: int = CONNECTIONS, host: str = "127.0.0.1"
+def wrk(
+    port: int,
+    request: Request,
+    seconds: float,
+    core: int,
+    connections: int = CONNECTIONS,
+    *,
+    rate: float = 0,
+    host: str = "127.0.0.1",
 ) -> Load:
-    """Send requests over so many connections, each as soon as its answer is in, from the CPU `core`.
+    """Send requests from the CPU `core`, `rate` a second at random times; 0: each as soon as its connection is free.
 
     Raises:
         AssertionError: an answer was wrong, or a connection broke.
     """
-    return _wrk(f"{host}:{port}", request, seconds, core, connections, 0)
-
-
-def open_loop(
-    port: int, request: Request, seconds: float, core: int, rate: float, connections: int = _MANY_CONNECTIONS
-) -> Load:
-    """Send `rate` requests a second at random times, from the CPU `core`.
-
-    Raises:
-        AssertionError: an answer was wrong, or a connection broke.
-    """
-    return _wrk(f"127.0.0.1:{port}", request, seconds, core, connections, 1000 * connections / rate)
-
-
-def _wrk(address: str, request: Request, seconds: float, core: int, connections: int, pause_ms: float) -> Load:
-    headers = [part for header in request.headers.items() for part in header]
+    pause_ms = 1000 * connections / rate if rate else 0
     command = ["taskset", "--cpu-list", str(core), "wrk", "--threads", "1", "--connections", str(connections)]
     command += ["--duration", f"{max(1, round(seconds))}s", "--timeout", "20s", "--script", str(SCRIPT)]
-    command += [f"http://{address}{request.path}", "--"]
-    command += [str(request.body), request.expected, str(pause_ms), *headers]
+    command += [f"http://{host}:{port}{request.path}", "--", str(request.body), request.expected, str(pause_ms)]
+    command += [part for header in request.headers.items() for part in header]
     output = subprocess.run(command, capture_output=True, text=True, check=False)
     lines = [line for line in output.stdout.splitlines() if line.startswith("{")]
     assert lines, f"wrk failed: {output.stdout} {output.stderr}"

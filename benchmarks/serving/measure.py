@@ -7,22 +7,24 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.error
 import urllib.request
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from benchmarks.serving.load import Load, Request, closed_loop, open_loop
-from benchmarks.serving.processes import ProcessTree, started
-from benchmarks.serving.servers import OURS, Server, environ_of, python_of
+from benchmarks.processes import cpu_seconds, total
+from benchmarks.serving.load import CONNECTIONS, MANY_CONNECTIONS, Load, Request, wrk
+from benchmarks.serving.processes import started
+from benchmarks.serving.servers import OURS, Server, command_of, environ_of
 from benchmarks.serving.work import BATCH
 from tests.server import ROOT, free_port
 
 LARGE_A_SECOND = 2
 _MOST_SECONDS_TO_READY = 60
+
+Pids = Callable[[], list[int]]
 
 
 class Results:
@@ -52,31 +54,25 @@ class Results:
         return statistics.median(ratios) if ratios else None
 
 
-@dataclass
+@dataclass(frozen=True)
 class Bench:
-    """Settings common to all rounds."""
+    """Settings common to all rounds; `cores` are the CPU of the server and that of wrk."""
 
     requests: Mapping[str, Request]
     version: Path
-    environments: Path
     cores: Sequence[int]
     seconds: float
-    _pythons: dict[str, Path] = field(default_factory=dict)
-
-    def prepare(self, servers: Sequence[Server]) -> None:
-        """Install missing peers."""
-        self._pythons = {each.name: python_of(each, self.environments) for each in servers}
 
     def round(self, servers: Sequence[Server], results: Results) -> None:
         """Measure each server once, and the work without a server."""
         results.add("no server", **self._limits())
         for server in servers:
             port = free_port()
-            command = server.command(self._pythons[server.name], port)
+            command = command_of(server, port)
             environ = environ_of(server, port, self.version)
-            with tempfile.TemporaryFile() as log, started(command, environ, self.cores[0], log, ROOT) as tree:
+            with tempfile.TemporaryFile() as log, started(command, environ, self.cores[0], log) as pids:
                 try:
-                    self._measure(server, port, tree, results)
+                    self._measure(server, port, pids, results)
                 except Exception:
                     log.seek(0)
                     sys.stderr.write(log.read().decode(errors="replace"))
@@ -89,42 +85,44 @@ class Bench:
         found = json.loads(output)
         return {"raw_rate": found["one"], "multipart_rate": found["one"], "batch_pictures": found["batch"]}
 
-    def _measure(self, server: Server, port: int, tree: ProcessTree, results: Results) -> None:
+    def _measure(self, server: Server, port: int, pids: Pids, results: Results) -> None:
         asked = {form: replace(self.requests[form], path=path) for form, path in server.paths.items()}
         results.add(server.name, ready=_seconds_to_ready(port, asked["multipart"]))
-        loads = {form: self._form(port, request, tree) for form, request in asked.items()}
+        loads = {form: self._form(port, request, pids) for form, request in asked.items()}
         for form, found in loads.items():
             results.add(server.name, **{f"{form}_{name}": number for name, number in found.items()})
-        pss, rss = tree.megabytes()
+        kilobytes = [[total([pid], name, "smaps_rollup") for pid in pids()] for name in ("Pss", "Rss")]
         half = loads["multipart"]["rate"] / 2
         print(f"  {server.name}: {2 * half:,.0f} a second", file=sys.stderr, flush=True)
-        calm = open_loop(port, asked["multipart"], self.seconds, self.cores[1], half)
-        results.add(server.name, pss=pss, rss=rss, half_p50=calm.p50, half_p99=calm.p99)
+        calm = self._wrk(port, asked["multipart"], MANY_CONNECTIONS, half)
+        results.add(server.name, pss=sum(kilobytes[0]) * 1024e-6, rss=max(kilobytes[1]) * 1024e-6)
+        results.add(server.name, half_p50=calm.p50, half_p99=calm.p99)
         if server is OURS:
             results.add(server.name, **self._ours(port, asked["multipart"], half, calm))
 
-    def _form(self, port: int, request: Request, tree: ProcessTree) -> dict[str, float]:
-        self._closed(port, request, 1)  # warm-up
-        before = tree.cpu_seconds()
-        load = self._closed(port, request, self.seconds)
-        cpu = 1e6 * (tree.cpu_seconds() - before) / load.answered  # microseconds
+    def _form(self, port: int, request: Request, pids: Pids) -> dict[str, float]:
+        self._wrk(port, request, seconds=1)  # warm-up
+        before = cpu_seconds(pids())
+        load = self._wrk(port, request)
+        cpu = 1e6 * (cpu_seconds(pids()) - before) / load.answered  # microseconds
         return {"rate": load.rate, "p50": load.p50, "p99": load.p99, "cpu": cpu}
 
     def _ours(self, port: int, small: Request, half: float, calm: Load) -> dict[str, float]:
         """Measure what only this service is measured for: tensor batches, photographs, both kinds at once."""
-        batches = self._closed(port, self.requests["batch"], self.seconds)
-        large = self._closed(port, self.requests["large"], self.seconds, connections=1)
+        batches = self._wrk(port, self.requests["batch"])
+        photograph = self.requests["large"]
+        large = self._wrk(port, photograph, 1)
         seconds = max(5, self.seconds)  # enough for some photographs
         with ThreadPoolExecutor() as pool:
-            photographs = pool.submit(
-                open_loop, port, self.requests["large"], seconds, self.cores[1], LARGE_A_SECOND, connections=1
-            )
-            beside = open_loop(port, small, seconds, self.cores[1], half)
+            photographs = pool.submit(self._wrk, port, photograph, 1, LARGE_A_SECOND, seconds)
+            beside = self._wrk(port, small, MANY_CONNECTIONS, half, seconds)
             photographs.result()
         return {"batch_pictures": BATCH * batches.rate, "large_p50": large.p50, "beside_large": beside.p99 / calm.p99}
 
-    def _closed(self, port: int, request: Request, seconds: float, connections: int = 8) -> Load:
-        return closed_loop(port, request, seconds, self.cores[1], connections)
+    def _wrk(
+        self, port: int, request: Request, connections: int = CONNECTIONS, rate: float = 0, seconds: float = 0
+    ) -> Load:
+        return wrk(port, request, seconds or self.seconds, self.cores[1], connections, rate=rate)
 
 
 def _seconds_to_ready(port: int, request: Request) -> float:
@@ -138,6 +136,6 @@ def _seconds_to_ready(port: int, request: Request) -> float:
                 content = answer.read().decode("latin-1")
                 assert re.search(request.expected, content), content
                 return time.perf_counter() - begun
-        except (urllib.error.URLError, OSError):
+        except OSError:
             time.sleep(0.01)
     raise AssertionError(f"{url} does not answer")

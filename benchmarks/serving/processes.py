@@ -1,96 +1,63 @@
-"""A server with all its processes: started on one CPU core, measured, and stopped as a whole.
+"""A server with all its processes: started on one CPU core, and stopped as a whole.
 
 Some servers leave workers behind in their own process groups and sessions, which would slow down later measurements. So
 each process is identified by a variable in its environment.
 """
 
 import os
-import re
 import secrets
 import signal
 import subprocess
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
+from tests.server import ROOT
+
 _MARK = "BENCHMARKED_SERVER"
-_TICK = os.sysconf("SC_CLK_TCK")
-
-
-def process_cpu_seconds(pid: int) -> float:
-    """Return the user and system CPU time of a process so far."""
-    fields = Path(f"/proc/{pid}/stat").read_text("ascii", "replace").rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / _TICK
-
-
-class ProcessTree:
-    """The processes whose environment has one mark."""
-
-    def __init__(self, mark: str) -> None:
-        self._entry = f"{_MARK}={mark}".encode()
-
-    def pids(self) -> list[int]:
-        """Return the live processes."""
-        return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit() and self._owns(entry)]
-
-    def _owns(self, entry: Path) -> bool:
-        try:
-            return self._entry in (entry / "environ").read_bytes().split(b"\0")
-        except OSError:  # ended, or another user's
-            return False
-
-    def cpu_seconds(self) -> float:
-        """Return the user and system CPU time of the live processes."""
-        return sum(map(process_cpu_seconds, self.pids()))
-
-    def megabytes(self) -> tuple[float, float]:
-        """Return the total PSS, and the RSS of the largest process."""
-        found = [_memory(pid) for pid in self.pids()]
-        return sum(pss for pss, _ in found), max(rss for _, rss in found)
-
-    def end(self, patience: float = 5) -> None:
-        """Terminate all, kill after `patience` seconds, and check that none is left."""
-        for sent in (signal.SIGTERM, signal.SIGKILL):
-            for pid in self.pids():
-                try:
-                    os.kill(pid, sent)
-                except ProcessLookupError:
-                    continue
-            deadline = time.monotonic() + patience
-            while self.pids():
-                if time.monotonic() > deadline:
-                    break
-                time.sleep(0.02)
-        assert not self.pids(), f"these processes do not end: {self.pids()}"
-
-
-def _memory(pid: int) -> tuple[float, float]:
-    text = Path(f"/proc/{pid}/smaps_rollup").read_text("ascii")
-    pss, rss = (
-        int(re.findall(rf"^{name}: +([0-9]+) kB$", text, re.MULTILINE)[0]) * 1024 / 1e6 for name in ("Pss", "Rss")
-    )
-    return pss, rss
+_PATIENCE = 5  # seconds after a signal
 
 
 @contextmanager
 def started(
-    command: Sequence[str], environ: Mapping[str, str], core: int, log: IO[bytes], root: Path
-) -> Iterator[ProcessTree]:
-    """Run a server on the CPU `core` from the directory `root`, and leave no process behind."""
+    command: Sequence[str], environ: Mapping[str, str], core: int, log: IO[bytes]
+) -> Iterator[Callable[[], list[int]]]:
+    """Run a server on the CPU `core`, and leave no process behind; yield a function that lists its live processes."""
     mark = secrets.token_hex(8)
     process = subprocess.Popen(
         ["taskset", "--cpu-list", str(core), *command],
-        cwd=root,
+        cwd=ROOT,
         env={**environ, _MARK: mark},
         stdout=log,
         stderr=log,
         start_new_session=True,
     )
-    tree = ProcessTree(mark)
     try:
-        yield tree
+        yield lambda: _marked(mark)
     finally:
-        tree.end()
+        _end(mark)
         process.wait()
+
+
+def _marked(mark: str) -> list[int]:
+    entry = f"{_MARK}={mark}".encode()
+    found = []
+    for directory in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # ended, or another user's
+            if entry in (directory / "environ").read_bytes().split(b"\0"):
+                found.append(int(directory.name))
+    return found
+
+
+def _end(mark: str) -> None:
+    """Terminate all, kill those that are left after a while, and check that none is left."""
+    for sent in (signal.SIGTERM, signal.SIGKILL):
+        for pid in _marked(mark):
+            with suppress(ProcessLookupError):
+                os.kill(pid, sent)
+        deadline = time.monotonic() + _PATIENCE
+        while _marked(mark) and time.monotonic() < deadline:
+            time.sleep(0.02)
+    assert not _marked(mark), f"these processes do not end: {_marked(mark)}"

@@ -3,12 +3,12 @@
 import argparse
 import platform
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 
 from benchmarks.serving.load import CONNECTIONS
 from benchmarks.serving.measure import LARGE_A_SECOND, Results
 from benchmarks.serving.servers import OURS, SERVERS
+from training.markdown import table
+from training.release.report import machine
 
 _COLUMNS = {
     "multipart_rate": ("multipart /s", "{:,.0f}"),
@@ -27,89 +27,64 @@ _COLUMNS = {
 }
 
 
-@dataclass(frozen=True)
-class Target:
-    """A target: at least or at most `bound`; None if there is only a measurement."""
-
-    what: str
-    found: float | None
-    bound: float | None
-    at_least: bool = False
-
-    def __str__(self) -> str:
-        """Return a row of the table."""
-        if self.found is None:
-            return f"| {self.what} | not measured | {self._wanted} | |"
-        if self.bound is None:
-            return f"| {self.what} | {self.found:.2f} | | |"
-        reached = self.found >= self.bound if self.at_least else self.found <= self.bound
-        return f"| {self.what} | {self.found:.2f} | {self._wanted} | {'yes' if reached else 'no'} |"
-
-    @property
-    def _wanted(self) -> str:
-        return "" if self.bound is None else f"{'at least' if self.at_least else 'at most'} {self.bound:g}"
-
-
 def report(results: Results, options: argparse.Namespace) -> str:
     """Return all tables, in Markdown."""
-    return "\n".join([_conditions(options), "", *_table(results), "", *_targets(results)])
-
-
-def _conditions(options: argparse.Namespace) -> str:
-    models = [line for line in Path("/proc/cpuinfo").read_text("utf-8").splitlines() if line.startswith("model name")]
-    processor = models[0].partition(": ")[2] if models else platform.machine()
-    return (
-        f"{processor}, Python {platform.python_version()}; a server on one core, wrk on another, {CONNECTIONS} "
-        f"keep-alive connections; a PNG of 28x28, the int8 model; medians of {options.rounds} rounds of "
-        f"{options.seconds:g} s in turns. CPU is the CPU time of all processes of a server per request. Half load "
-        "is half of the server's own maximum, with random arrivals."
+    servers = [
+        [server, *(_cell(results.median(server, what), form) for what, (_, form) in _COLUMNS.items())]
+        for server in results.servers()
+    ]
+    targets = [*_against_peers(results), *_of_ours(results)]
+    return "\n\n".join(
+        [
+            f"{machine()}, Python {platform.python_version()}; a server on one core, wrk on another, {CONNECTIONS} "
+            f"keep-alive connections; a PNG of 28x28, the int8 model; medians of {options.rounds} rounds of "
+            f"{options.seconds:g} s in turns. CPU is the CPU time of all processes of a server per request. Half load "
+            "is half of the server's own maximum, with random arrivals.",
+            table(["", *(title for title, _ in _COLUMNS.values())], servers),
+            table(["target", "measured", "bound", "met"], targets),
+        ]
     )
-
-
-def _table(results: Results) -> Iterator[str]:
-    yield "| | " + " | ".join(title for title, _ in _COLUMNS.values()) + " |"
-    yield "|---|" + "---|" * len(_COLUMNS)
-    for server in results.servers():
-        cells = [_cell(results.median(server, what), form) for what, (_, form) in _COLUMNS.items()]
-        yield f"| {server} | " + " | ".join(cells) + " |"
 
 
 def _cell(number: float | None, form: str) -> str:
     return "" if number is None else form.format(number)
 
 
-def _targets(results: Results) -> Iterator[str]:
-    yield "| target | measured | bound | met |"
-    yield "|---|---|---|---|"
-    yield from map(str, _against_peers(results))
-    yield from map(str, _of_ours(results))
+def _target(what: str, found: float | None, bound: float | None = None, *, at_least: bool = False) -> list[str]:
+    """Return a row of the targets; without a bound there is only a measurement."""
+    wanted = "" if bound is None else f"{'at least' if at_least else 'at most'} {bound:g}"
+    if found is None or bound is None:
+        return [what, "not measured" if found is None else f"{found:.2f}", wanted, ""]
+    reached = found >= bound if at_least else found <= bound
+    return [what, f"{found:.2f}", wanted, "yes" if reached else "no"]
 
 
-def _against_peers(results: Results) -> Iterator[Target]:
-    bounds = {"fastapi": 1.25, "litserve": 3, "bentoml": 3}
-    for peer, bound in bounds.items():
+def _against_peers(results: Results) -> Iterator[list[str]]:
+    for peer, bound in {"fastapi": 1.25, "litserve": 3, "bentoml": 3}.items():
         ratio = results.median_ratio(OURS.name, peer, "multipart_rate")
-        yield Target(f"multipart, times the requests of {peer}", ratio, bound, at_least=True)
+        yield _target(f"multipart, times the requests of {peer}", ratio, bound, at_least=True)
     raw = results.median_ratio(OURS.name, "fastapi", "raw_rate")
-    yield Target("raw body, times the requests of fastapi", raw, 1, at_least=True)
+    yield _target("raw body, times the requests of fastapi", raw, 1, at_least=True)
     for form in ("multipart", "raw"):
         rates = [results.median(peer.name, f"{form}_rate") for peer in SERVERS if peer is not OURS]
         best, ours = max((rate for rate in rates if rate), default=None), results.median(OURS.name, f"{form}_rate")
-        yield Target(f"{form}, times the best peer", ours / best if best and ours else None, None)
+        yield _target(f"{form}, times the best peer", ours / best if best and ours else None)
 
 
-def _of_ours(results: Results) -> Iterator[Target]:
+def _of_ours(results: Results) -> Iterator[list[str]]:
     def of(what: str) -> float | None:
         return results.median(OURS.name, what)
 
     p50, p99 = of("half_p50"), of("half_p99")
-    yield Target("half load, p99 by p50", p99 / p50 if p50 and p99 else None, 3)
+    yield _target("half load, p99 by p50", p99 / p50 if p50 and p99 else None, 3)
     batches = results.median_ratio(OURS.name, "no server", "batch_pictures")
-    yield Target("binary tensors of 256, share of the bare session's images", batches, 0.8, at_least=True)
+    yield _target("binary tensors of 256, share of the bare session's images", batches, 0.8, at_least=True)
     for form in ("multipart", "raw"):
         share = results.median_ratio(OURS.name, "no server", f"{form}_rate")
-        yield Target(f"{form}, share of the work without a server", share, None)
-    yield Target("12 megapixels, JPEG of 4.5 MB, ms", of("large_p50"), 60)
-    yield Target(f"p99 of half load beside {LARGE_A_SECOND} of these a second, times that alone", of("beside_large"), 3)
-    yield Target("first answer after the start, s", of("ready"), 1)
-    yield Target("RSS of the largest process, MB", of("rss"), 100)
+        yield _target(f"{form}, share of the work without a server", share)
+    yield _target("12 megapixels, JPEG of 4.5 MB, ms", of("large_p50"), 60)
+    yield _target(
+        f"p99 of half load beside {LARGE_A_SECOND} of these a second, times that alone", of("beside_large"), 3
+    )
+    yield _target("first answer after the start, s", of("ready"), 1)
+    yield _target("RSS of the largest process, MB", of("rss"), 100)

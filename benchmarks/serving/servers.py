@@ -1,10 +1,9 @@
 """The compared servers, their installation and start: one process that serves and logs each request."""
 
 import os
-import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,83 +15,64 @@ _MODULES = "benchmarks.serving.peers"
 
 @dataclass(frozen=True)
 class Server:
-    """A server. `command` makes its command line from a Python and a port, `environ` its environment from a port.
+    """A server. `{bin}` and `{port}` in its command and environment are its Python's directory and its port.
 
     `paths` are its routes for a form ("multipart") and a raw body ("raw").
     """
 
     name: str
-    command: Callable[[Path, int], list[str]]
+    command: str
     paths: Mapping[str, str]
-    environ: Callable[[int], dict[str, str]] = field(default=lambda _port: {})
-
-
-def _fastapi(python: Path, port: int) -> list[str]:
-    server = [str(python.with_name("uvicorn")), f"{_MODULES}.fastapi_app:app", "--host", "127.0.0.1"]
-    return [*server, "--port", str(port)]
-
-
-def _bentoml(python: Path, port: int) -> list[str]:
-    server = [str(python.with_name("bentoml")), "serve", f"{_MODULES}.bentoml_app:Digits", "--host", "127.0.0.1"]
-    return [*server, "--port", str(port), "--api-workers", "1"]
+    environ: Mapping[str, str] = field(default_factory=dict)
 
 
 OURS = Server(
     "digits",
-    lambda python, _port: [str(python), "-m", "service"],
+    "{bin}/python -m service",
     {"multipart": "/predict", "raw": "/predict"},
-    lambda port: {
-        "DIGITS_BIND": f"127.0.0.1:{port}",
-        "DIGITS_WORKERS": "1",
-        "DIGITS_PROVIDER": "cpu",
-    },
+    {"DIGITS_BIND": "127.0.0.1:{port}", "DIGITS_WORKERS": "1", "DIGITS_PROVIDER": "cpu"},
 )
 SERVERS = (
     OURS,
-    Server("fastapi", _fastapi, {"multipart": "/predict", "raw": "/raw"}),
     Server(
-        "litserve",
-        lambda python, port: [str(python), "-m", f"{_MODULES}.litserve_app", str(port)],
-        {"multipart": "/predict"},
+        "fastapi",
+        f"{{bin}}/uvicorn {_MODULES}.fastapi_app:app --host 127.0.0.1 --port {{port}}",
+        {"multipart": "/predict", "raw": "/raw"},
     ),
+    Server("litserve", f"{{bin}}/python -m {_MODULES}.litserve_app {{port}}", {"multipart": "/predict"}),
     Server(
         "bentoml",
-        _bentoml,
+        f"{{bin}}/bentoml serve {_MODULES}.bentoml_app:Digits --host 127.0.0.1 --port {{port}} --api-workers 1",
         {"multipart": "/predict", "raw": "/raw"},
-        lambda _port: {"BENTOML_DO_NOT_TRACK": "True"},
+        {"BENTOML_DO_NOT_TRACK": "True"},
     ),
     Server(
         "mlserver",
-        lambda python, _port: [str(python.with_name("mlserver")), "start", str(PEERS / "mlserver")],
+        f"{{bin}}/mlserver start {(PEERS / 'mlserver').relative_to(ROOT)}",
         {"multipart": "/predict", "raw": "/raw"},
-        lambda port: {
-            "MLSERVER_HOST": "127.0.0.1",
-            "MLSERVER_HTTP_PORT": str(port),
-            "MLSERVER_GRPC_PORT": "0",
-        },
+        {"MLSERVER_HOST": "127.0.0.1", "MLSERVER_HTTP_PORT": "{port}", "MLSERVER_GRPC_PORT": "0"},
     ),
 )
 
 
-def python_of(server: Server, environments: Path) -> Path:
-    """Return the Python of a server: this one for ours, else one in `environments`, created if missing."""
+def command_of(server: Server, port: int) -> list[str]:
+    """Return the command line of a server; its environment in .venv/peers is created if missing."""
+    python = _python_of(server)
+    return [word.format(bin=python.parent, port=port) for word in server.command.split()]
+
+
+def _python_of(server: Server) -> Path:
     if server is OURS:
         return Path(sys.executable)
-    place = environments / server.name
-    wanted = sys.version + (PEERS / f"{server.name}.txt").read_text("ascii")
-    note = place / "made-from"
+    place, requirements = ROOT / ".venv" / "peers" / server.name, PEERS / f"{server.name}.txt"
+    python, note, wanted = place / "bin" / "python", place / "made-from", sys.version + requirements.read_text("ascii")
     if not note.is_file() or note.read_text("ascii") != wanted:
-        _make_environment(place, PEERS / f"{server.name}.txt")
+        print(f"Installing {requirements.relative_to(ROOT)} into {place} ...", flush=True)
+        subprocess.run([sys.executable, "-m", "venv", "--clear", str(place)], check=True)
+        pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        subprocess.run([*pip, "--requirement", str(requirements)], check=True)
         note.write_text(wanted, "ascii")
-    return place / "bin" / "python"
-
-
-def _make_environment(place: Path, requirements: Path) -> None:
-    print(f"Installing {requirements.relative_to(ROOT)} into {place} ...", flush=True)
-    shutil.rmtree(place, ignore_errors=True)
-    subprocess.run([sys.executable, "-m", "venv", str(place)], check=True)
-    pip = [str(place / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    subprocess.run([*pip, "--requirement", str(requirements)], check=True)
+    return python
 
 
 def environ_of(server: Server, port: int, version: Path) -> dict[str, str]:
@@ -100,4 +80,4 @@ def environ_of(server: Server, port: int, version: Path) -> dict[str, str]:
     ours = {"DIGITS_MODELS_DIR": str(version.parent.parent), "DIGITS_MODEL_VERSION": version.name}
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("DIGITS_")}
     given = {"PYTHONPATH": str(ROOT), "BENCHMARKED_VERSION": str(version)} if server is not OURS else ours
-    return {**inherited, **given, **server.environ(port)}
+    return {**inherited, **given, **{name: value.format(port=port) for name, value in server.environ.items()}}

@@ -40,28 +40,24 @@ def failed(answers: Sequence[load.Answer]) -> list[load.Answer]:
 
 
 @contextmanager
-def under_load(row: Row, nodes: Sequence[Engine]) -> Iterator[None]:
-    """Send requests to the proxies of `nodes` while the block runs, then add the answers to the row."""
-    options: dict[str, float | str] = {"rate": RATE, "timeout": _TIMEOUT}
-    with ExitStack() as kept:
-        clients = [
-            kept.enter_context(load.running_load(PORT, load.digits(), _CLIENTS, host=node.address, **options))
-            for node in nodes
-        ]
-        yield
-    row.answers += [answer for client in clients for answer in client.answers]
+def under_load(
+    row: Row, nodes: Sequence[Engine], requests: Sequence[bytes] = (), clients: int = _CLIENTS, rate: float = RATE
+) -> Iterator[None]:
+    """Send requests, digits by default, to the proxies of `nodes` while the block runs; add the answers to the row.
 
-
-@contextmanager
-def large_pictures(row: Row, nodes: Sequence[Engine], clients: int) -> Iterator[None]:
-    """Let `clients` clients at each proxy send large pictures, so that some are always in flight."""
-    picture = drawing.encode(drawing.digit(7).resize((3000, 3000), Image.Resampling.BICUBIC), "JPEG")
-    requests = [load.post(picture, content_type="image/jpeg")]
-    options: dict[str, float | str] = {"timeout": _TIMEOUT}
+    `clients` and `rate` are those at each proxy; rate 0: as fast as they are answered.
+    """
+    sent = requests or load.digits()
     with ExitStack() as kept:
         loads = [
-            kept.enter_context(load.running_load(PORT, requests, clients, host=node.address, **options))
+            kept.enter_context(load.running_load(PORT, sent, clients, host=node.address, rate=rate, timeout=_TIMEOUT))
             for node in nodes
         ]
         yield
-    row.answers += [answer for client in loads for answer in client.answers]
+    row.answers += [answer for each in loads for answer in each.answers]
+
+
+def large_picture() -> list[bytes]:
+    """Return a request that takes long, so that some are always in flight."""
+    picture = drawing.encode(drawing.digit(7).resize((3000, 3000), Image.Resampling.BICUBIC), "JPEG")
+    return [load.post(picture, content_type="image/jpeg")]

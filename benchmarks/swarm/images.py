@@ -1,6 +1,5 @@
 """The images that are rolled out in turn, built as users do, but only with what differs."""
 
-import json
 import os
 import shutil
 import tempfile
@@ -8,9 +7,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from service.contract import FLOAT32_FILE, INT8_FILE, MANIFEST_FILE, MODEL_NAME
+from msgspec.structs import replace
+
+from benchmarks.pictures.reader import newest_version
+from service.contract import FLOAT32_FILE, INT8_FILE, MODEL_NAME, Manifest
 from tests.deployment import image, run
 from tests.server import ROOT
 
@@ -44,7 +45,7 @@ class Images:
 def built() -> Iterator[Images]:
     """Build them with this machine's engine, and remove the names at the end."""
     name = f"digits-swarm-{os.getpid()}"
-    newest = max(int(path.name) for path in (ROOT / "models" / MODEL_NAME).iterdir() if path.name.isdecimal())
+    newest = int(newest_version(ROOT / "models").name)
     images = Images(f"{name}:1", f"{name}:2", f"{name}:3", f"{name}:4", str(newest), str(newest + 1))
     try:
         run("docker", "build", "--quiet", "--tag", images.first, ".")
@@ -70,9 +71,7 @@ def _build(name: str, dockerfile: str, change: Callable[[Path], object] = lambda
 def _renumber(models: Path, version: int, newer: int) -> Path:
     """Give a version another number, in its manifest too; return its directory."""
     directory = (models / MODEL_NAME / str(version)).rename(models / MODEL_NAME / str(newer))
-    manifest = directory / MANIFEST_FILE
-    fields: dict[str, Any] = json.loads(manifest.read_text(encoding="utf-8"))
-    manifest.write_text(json.dumps({**fields, "version": str(newer)}), encoding="utf-8")
+    replace(Manifest.read(directory), version=str(newer)).write(directory)
     return directory
 
 

@@ -7,8 +7,9 @@ from datetime import datetime
 from typing import Any
 
 from benchmarks.hardening import load
+from benchmarks.hardening.rows.confinement import check_process
 from benchmarks.hardening.score import Score
-from benchmarks.swarm.clients import Row, failed, large_pictures, under_load
+from benchmarks.swarm.clients import Row, failed, large_picture, under_load
 from benchmarks.swarm.engines import HERE, Engine
 from benchmarks.swarm.images import PROXY, Images
 from benchmarks.swarm.stack import Stack
@@ -75,7 +76,7 @@ def lost_node(stack: Stack, images: Images) -> Row:
     left = [node for node in stack.nodes if node != lost]
     with under_load(row, left):
         time.sleep(4)
-        with large_pictures(row, left, _LARGE):
+        with under_load(row, left, large_picture(), _LARGE, rate=0):
             time.sleep(1)
             gone = time.monotonic()
             lost.cut_off()
@@ -105,8 +106,7 @@ def _updated(title: str, stack: Stack, image: str, version: str) -> Row:
 
 
 def _served_throughout(row: Row, stack: Stack, image: str, version: str) -> None:
-    for answer in row.answers:
-        row.score.check(answer.status == 200, f"request {answer.number}: status {answer.status}")
+    row.score.check_answers(row.answers, row.title)
     _serves(row.score, stack, image, version)
 
 
@@ -129,11 +129,7 @@ def _confined(score: Score, node: Engine) -> None:
     score.check(_gets_out(node, *ordinary), f"{node.name}: even an ordinary container gets no answer from outside")
     for container in json.loads(node.docker("inspect", *node.docker("ps", "--quiet").split())):
         name, limits = container["Name"], container["HostConfig"]
-        status = node.docker("exec", container["Id"], "cat", "/proc/1/status")
-        fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
-        score.check("0" not in fields["Uid"].split(), f"{name}: user {fields['Uid']}")
-        score.check(int(fields["CapBnd"], 16) == 0, f"{name}: capabilities {fields['CapBnd']}")
-        score.check(fields["NoNewPrivs"] == "1", f"{name}: new privileges")
+        check_process(score, name, node.docker("exec", container["Id"], "cat", "/proc/1/status"))
         score.check(limits["ReadonlyRootfs"], f"{name}: its file system can be written to")
         score.check(not _gets_out(node, "exec", container["Id"]), f"{name}: gets an answer from outside")
         unlimited = [limit for limit in ("Memory", "NanoCpus", "PidsLimit") if not limits[limit]]

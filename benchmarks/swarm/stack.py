@@ -2,7 +2,6 @@
 
 import json
 import os
-import subprocess
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -45,11 +44,8 @@ class Stack:
         settings |= {"SERVICE_IMAGE": image, "SERVICE_PORT": str(PORT), "REPLICAS": str(len(self.nodes))}
         rendered = run(str(ROOT / "deploy" / "swarm" / "render"), env=settings)
         # There is no registry to resolve names.
-        command = ["docker", "--host", self.manager.host, "stack", "deploy", "--resolve-image", "never"]
-        done = subprocess.run(
-            [*command, "--compose-file", "-", NAME], input=rendered, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
+        command = ("docker", "--host", self.manager.host, "stack", "deploy", "--resolve-image", "never")
+        run(*command, "--compose-file", "-", NAME, given=rendered)
 
     def tasks(self, service: str = "service") -> list[Task]:
         """Return all tasks of a service, the newest of each replica first."""

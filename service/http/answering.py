@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
-from typing import Any, ClassVar, NamedTuple, cast
+from typing import Any, ClassVar, NamedTuple, TypeVar, cast
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -23,17 +23,17 @@ from service.errors import (
     first_line,
 )
 from service.http.metrics import Metrics
-from service.inference.engine import Images, Probabilities
+from service.inference.engine import Fitted, Images, Probabilities
 from service.inference.store import ModelStore, Serving
 from service.preprocessing.decode import PIXEL_BYTES, decode
 from service.preprocessing.formats import Still, still
 from service.preprocessing.illumination import Grey
-from service.preprocessing.mnist_format import canonical_digit
+from service.preprocessing.mnist_format import canonical_already, canonical_digit
 from service.settings import Settings
 
 EXTENSION = "digits"  # of the Flask application
 NO_SNIFFING = ("X-Content-Type-Options", "nosniff")
-JSON: Headers = (("Content-Type", "application/json"),)
+JSON: Headers = (("Content-Type", "application/json"), NO_SNIFFING)
 DEFECT = DigitsError("The service failed at this request; its log says why. Report it.")
 _MOST_MEMORY = 8  # times the largest colour picture: what the decoded pictures of a request may take together
 
@@ -59,47 +59,50 @@ class Response(NamedTuple):
 
 
 Picture = bytes | Still | RequestError
-Digits = list[Grey | RequestError]  # uint8 [28, 28] each, or why a picture could not be read
-
-
-class Run(NamedTuple):
-    """A run of the model for a question: `images`, uint8 [N, 28, 28], and their `probabilities`, float32 [N, 10].
-
-    The images are those of the `digits` that could be read, or the client's own.
-    """
-
-    manifest: Manifest
-    digits: Digits
-    images: Images
-    probabilities: Probabilities
+T = TypeVar("T")
 
 
 @dataclass
 class Question(ABC):
-    """A parsed prediction request.
+    """A parsed prediction request, and what is read from it.
 
-    `pictures` are encoded pictures in order, opened or not, or the error in place of one; `images` are uint8
-    [N, 28, 28] where the client has sent the model's own input.
+    `pictures` are encoded pictures in order, opened or not, or the error in place of one, and `digits` what those read
+    so far hold: uint8 [28, 28], or the error. `images`, uint8 [N, 28, 28], are the input of the model: the digits that
+    could be read, or what the client has sent. `fitted` says of each digit whether its picture was not in MNIST's form.
     """
 
-    pictures: list[Picture]
+    pictures: Sequence[Picture]
     images: Images | None = field(default=None, kw_only=True)
+    digits: list[Grey | RequestError] = field(default_factory=list, init=False)
+    fitted: list[bool] = field(default_factory=list, init=False)
 
     keeps_errors: ClassVar[bool] = False  # an unreadable picture leaves the others answered
     list_name: ClassVar[str] = ""  # names the unreadable picture in its error, as `images[3]`
     is_slow: ClassVar[bool] = False  # reading and answering take a thread
 
-    def form(self, index: int, grey: Grey) -> Grey:  # noqa: ARG002
+    def form(self, picture: bytes | Still, grey: Grey) -> Grey:  # noqa: ARG002
         """Return a decoded picture as the model wants it, uint8 [28, 28]."""
-        return canonical_digit(grey)
+        already = canonical_already(grey)
+        digit = canonical_digit(grey) if already is None else already
+        self.fitted.append(already is None)
+        return digit
+
+    def inputs(self) -> tuple[Images, Fitted]:
+        """Return the input of the model, uint8 [N, 28, 28], and which of it may get a second look."""
+        if self.images is not None:
+            return self.images, False
+        readable = [digit for digit in self.digits if not isinstance(digit, RequestError)]
+        self.images = np.array(readable, np.uint8).reshape(-1, IMAGE_SIDE, IMAGE_SIDE)
+        return self.images, np.array(self.fitted, np.bool_)
 
     @abstractmethod
-    def answer(self, run: Run) -> Response:
-        """Return the answer."""
+    def answer(self, manifest: Manifest, probabilities: Probabilities) -> Response:
+        """Return the answer; `probabilities` are those of the input, float32 [N, 10]."""
 
-    def count(self, metrics: Metrics, run: Run) -> None:
+    def count(self, metrics: Metrics, manifest: Manifest, probabilities: Probabilities) -> None:
         """Count what was answered."""
-        metrics.predicted(run.images, run.probabilities, run.manifest.certain_from)
+        if self.images is not None and len(self.images):
+            metrics.predicted(self.images, probabilities, manifest.certain_from)
 
 
 Read = Callable[[Request, Settings], Question]
@@ -124,13 +127,11 @@ class Service:
         model = self.store.serving
         if model is None:
             raise NotReady("No model is ready to answer: GET /readyz says why; try again when it answers 200.")
-        if version in (None, model.manifest.version):
-            return model
-        reasons = {str(known.number): known.reason for known in self.store.versions()}
-        ask_for = f"ask for {model.manifest.version}."
-        if version in reasons:
-            raise UnknownRoute(f"Version {version} does not serve: {ask_for} {reasons[version]}")
-        raise UnknownRoute(f"There is no version {shown(version)}: {ask_for}")
+        if version not in (None, model.manifest.version):
+            reasons = {str(known.number): known.reason for known in self.store.versions()}
+            why = f"Version {version} does not serve" if version in reasons else f"There is no version {shown(version)}"
+            raise UnknownRoute(f"{why}: ask for {model.manifest.version}. {reasons.get(version, '')}".rstrip())
+        return model
 
     def ready(self) -> Serving:
         """Return the model that serves, or raise NotReady if none does or the process is stopping."""
@@ -149,11 +150,9 @@ class Service:
             raise TooLarge("The pictures are too large together: send fewer in a request.")
         return question
 
-    def digit(self, question: Question, index: int) -> Grey | RequestError:
-        """Return the digit in a picture of a question, uint8 [28, 28], or raise why it cannot be read.
-
-        If the question keeps errors, return the error.
-        """
+    def read_next(self, question: Question) -> None:
+        """Read the next picture of a question, or raise why it cannot be read, unless the question keeps errors."""
+        index = len(question.digits)
         picture = question.pictures[index]
         try:
             if isinstance(picture, RequestError):
@@ -161,55 +160,42 @@ class Service:
             started = perf_counter()
             grey = decode(picture, max_pixels=self.settings.max_pixels)
             decoded = perf_counter()
-            digit = question.form(index, grey)
+            question.digits.append(question.form(picture, grey))
         except RequestError as error:
-            if question.keeps_errors:
-                self.metrics.errors.labels(error.code).inc()
-                return error
             if question.list_name:
                 raise type(error)(f"{question.list_name}[{index}]: {error}") from error
-            raise
-        self.metrics.read(max(grey.shape), decoded - started, perf_counter() - decoded)
-        return digit
+            if not question.keeps_errors:
+                raise
+            self.metrics.errors.labels(error.code).inc()
+            question.digits.append(error)
+        else:
+            self.metrics.read(max(grey.shape), decoded - started, perf_counter() - decoded)
 
-    def run(self, model: Serving, images: Images, pictures: int) -> Probabilities:
+    def run(self, model: Serving, images: Images, fitted: Fitted) -> Probabilities:
         """Return the probabilities, float32 [N, 10], of `images`, uint8 [N, 28, 28].
 
-        Only the first `pictures` may get a second look; the others are the model's own input.
+        Those that were `fitted` may get a second look; the others are the model's own input.
         """
         if len(images) == 0:
             return np.zeros((0, len(LABELS)), np.float32)
         started = perf_counter()
-        probabilities = model.engine.read(images, model.manifest.certain_from, pictures)
+        probabilities = model.engine.read(images, model.manifest.certain_from, fitted)
         self.metrics.ran(len(images), perf_counter() - started)
         return probabilities
 
-    def answer(self, question: Question, run: Run) -> Response:
+    def answer(self, question: Question, model: Serving, probabilities: Probabilities) -> Response:
         """Return the answer to a question, and count it."""
-        response = question.answer(run)
-        if len(run.images):
-            question.count(self.metrics, run)
+        response = question.answer(model.manifest, probabilities)
+        question.count(self.metrics, model.manifest, probabilities)
         return response
 
     def respond(self, read: Read, request: Request, name: str | None = None, version: str | None = None) -> Response:
         """Answer a prediction request in this thread, as Flask does; `front` runs the same steps on the loop."""
         model = self.model(name, version)
         question = self.parse(read, request)
-        digits = [self.digit(question, index) for index in range(len(question.pictures))]
-        images = images_of(question, digits)
-        probabilities = self.run(model, images, len(images) if question.images is None else 0)
-        try:
-            return self.answer(question, Run(model.manifest, digits, images, probabilities))
-        finally:
-            self.metrics.flush()
-
-
-def images_of(question: Question, digits: Sequence[Grey | RequestError]) -> Images:
-    """Return the input of the model, uint8 [N, 28, 28]."""
-    if question.images is not None:
-        return question.images
-    readable = [digit for digit in digits if not isinstance(digit, RequestError)]
-    return np.array(readable) if readable else np.zeros((0, IMAGE_SIDE, IMAGE_SIDE), np.uint8)
+        for _ in question.pictures:
+            self.read_next(question)
+        return self.answer(question, model, self.run(model, *question.inputs()))
 
 
 def pixels(picture: Picture) -> int:
@@ -217,7 +203,7 @@ def pixels(picture: Picture) -> int:
     return picture.width * picture.height if isinstance(picture, Still) else 0
 
 
-def attempt(read: Callable[[Any], Picture], picture: Any) -> Picture:
+def attempt(read: Callable[[Any], T], picture: Any) -> T | RequestError:
     """Return what `read` makes of a picture, or its error."""
     try:
         return read(picture)

@@ -36,8 +36,6 @@ PREDICTIONS: dict[str, Read] = {
     "/v2/models/<name>/versions/<version>/infer": tensors.read,
     "/v1/models/<name>:predict": v1.read,
 }
-_OF_A_BODY = ("content-type", "content-length")
-
 _OF_STATUS: dict[int, tuple[type[DigitsError], str]] = {
     400: (MalformedRequest, "The request is malformed: compare it with GET /docs."),
     404: (UnknownRoute, "There is no such path: GET / lists the routes."),
@@ -85,9 +83,8 @@ def answered(app: Flask, scope: dict[str, Any], content: bytes) -> answering.Res
         environ.pop(framing, None)
     environ["CONTENT_LENGTH"] = str(len(content))
     answer = Response.from_app(app, environ, buffered=True)
-    answer.headers.remove(NO_SNIFFING[0])  # front.py adds it, and the length of a body
     if body := answer.get_data():  # to HEAD there is none, but its length
-        answer.headers.remove("Content-Length")
+        answer.headers.remove("Content-Length")  # front.py adds it
     return answering.Response(body, tuple(answer.headers), answer.status_code)
 
 
@@ -103,12 +100,12 @@ def open_service(settings: Settings, metrics: Metrics | None = None) -> Service:
 
 def _view(read: Read) -> Callable[..., ResponseReturnValue]:
     def view(**names: str) -> ResponseReturnValue:
-        asked = Request(
-            request.get_data(cache=False),
-            {name.lower(): value for name, value in request.headers.items()},
-            request.query_string.decode("latin-1"),
-        )
-        return _of_ours(service().respond(read, asked, **names))
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        asked = Request(request.get_data(cache=False), headers, request.query_string.decode("latin-1"))
+        try:
+            return _of_ours(service().respond(read, asked, **names))
+        finally:
+            service().metrics.flush()
 
     return view
 
@@ -133,8 +130,9 @@ def _of_http(error: HTTPException) -> ResponseReturnValue:
         sentence = (error.description or error.name).rstrip(".") + "."
         body = {"error": sentence, "code": re.sub(r"\W+", "_", error.name.lower())}
     _note_code(body["code"])
-    kept = [(name, value) for name, value in error.get_headers() if name.lower() not in _OF_A_BODY]
-    return body, error.code, kept
+    response = error.get_response()
+    response.data, response.content_type = answering.to_json(body), "application/json"
+    return response
 
 
 def _of_a_defect(error: Exception) -> ResponseReturnValue:

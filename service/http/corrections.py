@@ -17,11 +17,12 @@ from typing import Any
 
 import msgspec
 
-from service.contract import CORRECTION_SUFFIX, LABELS, Correction
-from service.errors import InsufficientStorage, MalformedRequest, UnknownRoute
-from service.http.answering import Question, Request, Response, Run, shown, to_json
+from service.contract import CORRECTION_SUFFIX, LABELS, Correction, Manifest
+from service.errors import InsufficientStorage, MalformedRequest, RequestError, UnknownRoute
+from service.http.answering import Question, Request, Response, shown, to_json
 from service.http.metrics import Metrics
-from service.http.predict import Options, model_of, picture_and_values, png, prediction
+from service.http.predict import Options, model_of, pictures_and_values, png, prediction
+from service.inference.engine import Probabilities
 from service.settings import Settings
 
 ROUTE = "/corrections"
@@ -107,12 +108,11 @@ class Corrections:
         """Delete the correction of this name; return whether there was one."""
         if not name.isalnum() or not self.directory.is_dir():
             return False
+        path = self.directory / (name + CORRECTION_SUFFIX)
         with self._locked():
-            try:
-                (self.directory / (name + CORRECTION_SUFFIX)).unlink()
-            except FileNotFoundError:
-                return False
-        return True
+            was_there = path.exists()
+            path.unlink(missing_ok=True)
+        return was_there
 
     @contextmanager
     def _locked(self) -> Iterator[Any]:
@@ -131,28 +131,28 @@ class Told(Question):
     kept_in: Corrections
     is_slow = True
 
-    def answer(self, run: Run) -> Response:
+    def answer(self, manifest: Manifest, probabilities: Probabilities) -> Response:
         """Store the correction; return its ID and the model's digit."""
-        [digit], [row] = run.digits, run.probabilities
-        said = prediction(row, digit, run.manifest, Options())
+        [digit], [row] = self.digits, probabilities
+        said = prediction(row, digit, manifest, Options())
         correction = Correction(
             digit=self.told,
             read=said["digit"],
             confidence=float(said["confidence"]),
             certain=said["certain"],
-            model=run.manifest.name,
-            version=run.manifest.version,
+            model=manifest.name,
+            version=manifest.version,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
             seen=png(digit),
             image=self.content,
         )
         name = self.kept_in.keep(correction)
         fields = {"id": name, "digit": self.told, "read": said["digit"], "certain": said["certain"]}
-        return Response(to_json(fields | model_of(run.manifest)), status=201)
+        return Response(to_json(fields | model_of(manifest)), status=201)
 
-    def count(self, metrics: Metrics, run: Run) -> None:
+    def count(self, metrics: Metrics, manifest: Manifest, probabilities: Probabilities) -> None:  # noqa: ARG002
         """Count the correction; the picture was counted when it was predicted."""
-        metrics.corrections.labels(LABELS[run.probabilities[0].argmax()], LABELS[self.told]).inc()
+        metrics.corrections.labels(LABELS[probabilities[0].argmax()], LABELS[self.told]).inc()
 
 
 def read(request: Request, settings: Settings) -> Told:
@@ -160,7 +160,9 @@ def read(request: Request, settings: Settings) -> Told:
     kept_in = Corrections.of(settings)
     if kept_in is None:
         raise UnknownRoute("This service keeps no corrections: start it with DIGITS_CORRECTIONS_DIR.")
-    picture, values = picture_and_values(request, (FIELD,))
+    [picture], values = pictures_and_values(request, (FIELD,))
+    if isinstance(picture, RequestError):
+        raise picture
     return Told(pictures=[picture], content=picture, told=_digit(values), kept_in=kept_in)
 
 
@@ -168,7 +170,6 @@ def _digit(values: dict[str, Any]) -> int:
     if FIELD not in values:
         raise MalformedRequest(f"There is no field `{FIELD}`: send the digit that the picture shows, from 0 to 9.")
     told = values[FIELD]
-    known = told in LABELS if isinstance(told, str) else type(told) in (int, float) and told in range(len(LABELS))
-    if not known:
+    if (type(told) not in (int, float) or told not in range(len(LABELS))) and told not in LABELS:
         raise MalformedRequest(f"{FIELD}={shown(told)} is not a digit: send a whole number from 0 to 9.")
     return int(told)

@@ -7,6 +7,7 @@ wait in one queue for the model. Flask answers the other routes.
 
 import asyncio
 import logging
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -19,21 +20,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.routing import MapAdapter
 
 from service.errors import DigitsError, ExpectationFailed, MalformedRequest, TooBusy
-from service.http.answering import (
-    DEFECT,
-    NO_SNIFFING,
-    Digits,
-    Question,
-    Read,
-    Request,
-    Response,
-    Run,
-    Service,
-    body_too_large,
-    images_of,
-    pixels,
-    problem,
-)
+from service.http.answering import DEFECT, Question, Read, Request, Response, Service, body_too_large, pixels, problem
 from service.http.app import PREDICTIONS, answered, create_app
 from service.http.headers import below_prefix, client, cors_headers, demand_key, unpacked
 from service.http.logs import REQUEST_ID_HEADER, UNMATCHED, Notes, current, log_access, request_id
@@ -47,7 +34,6 @@ SMALL_PIXELS = 512 * 512
 _OTHER_ROUTES = 4  # threads; predictions never use them
 _GONE = "The client closed the connection before the answer was ready: keep it open."
 _LINGER_SECONDS = 5.0  # for a rejected client to stop sending and read its answer
-_NO_SNIFFING = (NO_SNIFFING[0].lower().encode(), NO_SNIFFING[1].encode())
 _ID = REQUEST_ID_HEADER.lower().encode()
 
 Scope = dict[str, Any]
@@ -77,7 +63,7 @@ class Exchange:
             int(self.headers.get("content-length", 0)),
         )
         self._unread = self.notes.bytes_in > 0 or "transfer-encoding" in self.headers
-        self._extra = [_NO_SNIFFING, (_ID, self.notes.request_id.encode())]
+        self._extra = [(_ID, self.notes.request_id.encode())]
         if settings.cors_origins:
             self._extra += cors_headers(settings.cors_origins, scope["method"], self.headers)
 
@@ -103,11 +89,6 @@ class Exchange:
             raise MalformedRequest(_GONE)
         self._unread = False
         return bytes(message["body"])
-
-    def check_client(self) -> None:
-        """Raise MalformedRequest, which stops the work, if the client has gone."""
-        if "gone" in self.scope["state"]:
-            raise MalformedRequest(_GONE)
 
     async def give(self, response: Response) -> None:
         """Send the answer. If the request was not read in full, the connection closes after a moment to read it."""
@@ -195,36 +176,33 @@ class Front:
         several = len(question.pictures) > 1
         try:
             async with asyncio.timeout(self.here.settings.request_seconds if several else None):
-                digits = await self._digits(question, exchange)
+                await self._read(question, exchange)
         except TimeoutError:
             raise TooBusy("The pictures take too long together: send fewer in a request.") from None
-        images = images_of(question, digits)
+        images, fitted = question.inputs()
         exchange.notes.pictures = len(images)
-        rows = await self._queue.submit(model, images, pictures=question.images is None)
-        run = Run(model.manifest, digits, images, rows)
+        rows = await self._queue.submit(model, images, fitted)
         if len(images) <= MOST_ON_LOOP and not question.is_slow:
-            return self.here.answer(question, run)
-        return await self._turns.take(self.here.answer, question, run, patient=True)
+            return self.here.answer(question, model, rows)
+        return await self._turns.take(self.here.answer, question, model, rows, patient=True)
 
-    async def _digits(self, question: Question, exchange: Exchange) -> Digits:
+    async def _read(self, question: Question, exchange: Exchange) -> None:
         """Read the pictures of a question one by one, interleaved with those of other requests."""
-        digits = []
         for index, picture in enumerate(question.pictures):
-            exchange.check_client()
+            if "gone" in exchange.scope["state"]:
+                raise MalformedRequest(_GONE)
             if question.is_slow or pixels(picture) > SMALL_PIXELS:
-                digits.append(await self._turns.take(self.here.digit, question, index, patient=index > 0))
+                await self._turns.take(self.here.read_next, question, patient=index > 0)
             else:
-                digits.append(self.here.digit(question, index))
+                self.here.read_next(question)
                 if len(question.pictures) > 1:
                     await asyncio.sleep(0)
-        return digits
 
 
 def _is_small(request: Request) -> bool:
-    length = request.headers.get(JSON_LENGTH.lower(), "")
-    if length.isascii() and length.isdigit() and len(request.body) <= SMALL_TENSORS:
-        return int(length) <= SMALL_BODY
-    return len(request.body) <= SMALL_BODY
+    json_length = request.headers.get(JSON_LENGTH.lower(), "")
+    is_binary = re.fullmatch("[0-9]{1,5}", json_length) and int(json_length) <= SMALL_BODY
+    return len(request.body) <= (SMALL_TENSORS if is_binary else SMALL_BODY)
 
 
 def _route(routes: MapAdapter, path: str, method: str) -> tuple[str, Mapping[str, Any]]:

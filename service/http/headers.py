@@ -60,11 +60,10 @@ def _presented(headers: dict[str, str]) -> str:
 
 def cors_headers(origins: tuple[str, ...], method: str, headers: dict[str, str]) -> RawHeaders:
     """Return the CORS headers of an answer; credentials are allowed for origins listed by name only."""
-    origin = headers.get("origin", "")
+    allowed = ANY if ANY in origins else headers.get("origin", "")
     found: RawHeaders = [(b"vary", b"Origin")]
-    if origin not in origins and ANY not in origins:
+    if allowed not in origins:
         return found
-    allowed = ANY if ANY in origins else origin
     found += [
         (b"access-control-allow-origin", allowed.encode("latin-1")),
         (b"access-control-expose-headers", _READABLE),

@@ -10,8 +10,9 @@ import struct
 import tempfile
 import threading
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from time import sleep
 from typing import Any
@@ -54,36 +55,32 @@ class Metrics(Collector):
         """Count in the files in `directory` (see `join`), or without one for this process alone."""
         self._directory = directory
         self._own = CollectorRegistry()
-        counter, gauge, histogram = self._counter, self._gauge, self._histogram
-        self._requests = counter("requests", "Requests answered.", "route", "method", "status")
+        counter = partial(Counter, namespace="digits", registry=self._own)
+        gauge = partial(Gauge, namespace="digits", registry=self._own, multiprocess_mode="livesum")
+        histogram = partial(Histogram, namespace="digits", registry=self._own)
+        self._requests = counter("requests", "Requests answered.", ("route", "method", "status"))
         self.in_flight = gauge("requests_in_flight", "Requests being answered now, including this scrape.")
-        self.errors = counter("refusals", "Errors answered, including those inside a batch.", "code")
-        stages = histogram(
-            "stage_seconds",
-            "Time of each stage: decode and canonical of a picture, inference of a batch, total of a request.",
-            (*_SECONDS, 10),
-            "stage",
-        )
+        self.errors = counter("refusals", "Errors answered, including those inside a batch.", ("code",))
+        about = "Time of each stage: decode and canonical of a picture, inference of a batch, total of a request."
+        stages = histogram("stage_seconds", about, ("stage",), buckets=(*_SECONDS, 10))
         self.seconds = {stage: stages.labels(stage) for stage in STAGES}
-        self._batch = histogram("batch_pictures", "Pictures in a run of the model.", _PICTURES)
-        self._last = gauge("last_run_timestamp_seconds", "When the model ran last, in Unix time.", mode="max")
-        self._side = histogram("picture_pixels", "Longer side of the pictures, in pixels.", _PIXELS)
-        self._ink = histogram("ink_ratio", "Share of the 28x28 pixels that have ink.", _SHARES)
-        predictions = counter("predictions", "Predictions.", "digit", "certain")
+        self._batch = histogram("batch_pictures", "Pictures in a run of the model.", buckets=_PICTURES)
+        about = "When the model ran last, in Unix time."
+        self._last = gauge("last_run_timestamp_seconds", about, multiprocess_mode="max")
+        self._side = histogram("picture_pixels", "Longer side of the pictures, in pixels.", buckets=_PIXELS)
+        self._ink = histogram("ink_ratio", "Share of the 28x28 pixels that have ink.", buckets=_SHARES)
+        predictions = counter("predictions", "Predictions.", ("digit", "certain"))
         self._predictions = [[predictions.labels(label, word) for word in ("false", "true")] for label in LABELS]
-        self.corrections = counter("corrections", "Corrections kept.", "answered", "corrected")
-        numbers = histogram("number_digits", "Digits of the numbers read.", _NUMBER_DIGITS, "certain")
+        self.corrections = counter("corrections", "Corrections kept.", ("answered", "corrected"))
+        numbers = histogram("number_digits", "Digits of the numbers read.", ("certain",), buckets=_NUMBER_DIGITS)
         self.numbers = [numbers.labels(word) for word in ("false", "true")]
-        self._confidence = histogram("confidence_ratio", "Probability of the digit answered.", _CONFIDENCES)
+        self._confidence = histogram("confidence_ratio", "Probability of the digit answered.", buckets=_CONFIDENCES)
         about = "1 for the model that serves; two while the workers switch to a new one."
-        self._model_info = gauge("model_info", about, "name", "version", "provider", "file", mode="livemax")
+        labels = ("name", "version", "provider", "file")
+        self._model_info = gauge("model_info", about, labels, multiprocess_mode="livemax")
         self._model: Gauge | None = None
-        self._reads: deque[tuple[int, float, float]] = deque()
-        self._answers: deque[tuple[Images, Probabilities, npt.NDArray[np.float64]]] = deque()
-        self._flushing = threading.Lock()
-        self._loads = counter(
-            "model_loads", "Versions loaded or rejected, by each worker, and why.", "result", "reason"
-        )
+        about = "Versions loaded or rejected, by each worker, and why."
+        self._loads = counter("model_loads", about, ("result", "reason"))
         self._loads.labels("success", "")
         for code in REJECTIONS:
             self._loads.labels("failure", code)
@@ -91,17 +88,12 @@ class Metrics(Collector):
         self._ready = gauge("workers_ready", "Workers in which a model serves.")
         counter("worker_starts", "Workers started since the server started.").inc()
         parts = {"version": __version__, "contract": CONTRACT_VERSION, "python": platform.python_version()}
-        build = gauge("build_info", "1; versions of the service and its parts.", *parts, "onnxruntime", mode="livemax")
-        build.labels(*parts.values(), ort.__version__).set(1)
-
-    def _counter(self, name: str, text: str, *labels: str) -> Counter:
-        return Counter(f"digits_{name}", text, labels, registry=self._own)
-
-    def _gauge(self, name: str, text: str, *labels: str, mode: Any = "livesum") -> Gauge:
-        return Gauge(f"digits_{name}", text, labels, registry=self._own, multiprocess_mode=mode)
-
-    def _histogram(self, name: str, text: str, bounds: Sequence[float], *labels: str) -> Histogram:
-        return Histogram(f"digits_{name}", text, labels, registry=self._own, buckets=bounds)
+        parts["onnxruntime"] = ort.__version__
+        build = gauge("build_info", "1; versions of the service and its parts.", [*parts], multiprocess_mode="livemax")
+        build.labels(**parts).set(1)
+        self._reads: deque[tuple[int, float, float]] = deque()
+        self._answers: deque[tuple[Images, Probabilities, npt.NDArray[np.float64]]] = deque()
+        self._flushing = threading.Lock()
 
     def answered(self, notes: Notes) -> None:
         """Count an answer by route rule, not by path: each label value is a time series."""

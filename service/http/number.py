@@ -3,11 +3,13 @@
 from dataclasses import dataclass, field
 from typing import cast
 
+from service.contract import Manifest
 from service.errors import NoDigit, TooManyDigits
 from service.http import predict
-from service.http.answering import Question, Request, Response, Run, to_json
+from service.http.answering import Question, Request, Response, to_json
 from service.http.metrics import Metrics
 from service.http.predict import Options, model_of, prediction
+from service.inference.engine import Images, Probabilities
 from service.preprocessing.formats import Still
 from service.preprocessing.illumination import Grey
 from service.preprocessing.numbers.candidates import MANY, MOST_DIGITS
@@ -23,23 +25,23 @@ class NumberQuestion(Question):
 
     options: Options
     is_slow = True
-    _segmented: Segmented | None = field(default=None, init=False)
-    _number: Number | None = field(default=None, init=False)
+    images: Images = field(init=False)
+    _segmented: Segmented = field(init=False)
+    _number: Number = field(init=False)
 
-    def form(self, index: int, grey: Grey) -> Grey:
+    def form(self, picture: bytes | Still, grey: Grey) -> Grey:
         """Return the candidates of the picture, uint8 [N, 28, 28]."""
-        self._segmented = segment(grey, reduction(cast(Still, self.pictures[index]), grey))
+        self._segmented = segment(grey, reduction(cast(Still, picture), grey))
         self.images = self._segmented.images
         return self.images
 
-    def answer(self, run: Run) -> Response:
+    def answer(self, manifest: Manifest, probabilities: Probabilities) -> Response:
         """Return the number, its digits with their boxes, [x, y, width, height] in pixels of the upright picture.
 
         Raises:
             NoDigit, TooManyDigits: the number has no digits, or too many.
         """
-        segmented = cast(Segmented, self._segmented)  # without it the request has ended
-        number = self._number = read_number(segmented.rows, run.probabilities)
+        number = self._number = read_number(self._segmented.rows, probabilities)
         if not number.digits:
             raise NoDigit(NONE)
         if len(number.digits) > MOST_DIGITS:
@@ -48,21 +50,20 @@ class NumberQuestion(Question):
             "number": "".join(number.lines),
             "certain": number.certain,
             "digits": [
-                prediction(run.probabilities[digit.image], run.images[digit.image], run.manifest, self.options)
-                | {"box": segmented.in_picture(digit.box)}
+                prediction(probabilities[digit.image], self.images[digit.image], manifest, self.options)
+                | {"box": self._segmented.in_picture(digit.box)}
                 for digit in number.digits
             ],
             "lines": number.lines,
-            "skipped": [{"box": segmented.in_picture(box)} for box in number.skipped],
+            "skipped": [{"box": self._segmented.in_picture(box)} for box in number.skipped],
         }
-        return Response(to_json(fields | model_of(run.manifest)))
+        return Response(to_json(fields | model_of(manifest)))
 
-    def count(self, metrics: Metrics, run: Run) -> None:
+    def count(self, metrics: Metrics, manifest: Manifest, probabilities: Probabilities) -> None:
         """Count the number, and its digits as predictions."""
-        if self._number is not None:
-            chosen = [digit.image for digit in self._number.digits]
-            metrics.predicted(run.images[chosen], run.probabilities[chosen], run.manifest.certain_from)
-            metrics.numbers[self._number.certain].observe(len(chosen))
+        chosen = [digit.image for digit in self._number.digits]
+        metrics.predicted(self.images[chosen], probabilities[chosen], manifest.certain_from)
+        metrics.numbers[self._number.certain].observe(len(chosen))
 
 
 def read(request: Request, settings: Settings) -> NumberQuestion:

@@ -51,10 +51,8 @@ def _index() -> dict[str, object]:
     here = service()
     model = here.store.serving
     off = () if here.settings.corrections_dir else (CORRECTIONS,)
-    rules = sorted((r for r in current_app.url_map.iter_rules() if r.rule not in off), key=lambda rule: rule.rule)
-    routes = [
-        f"{method} {rule.rule}" for rule in rules for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"})
-    ]
+    served = sorted((r.rule, (r.methods or set()) - {"HEAD", "OPTIONS"}) for r in current_app.url_map.iter_rules())
+    routes = [f"{method} {rule}" for rule, methods in served if rule not in off for method in sorted(methods)]
     return {
         "service": "handwritten digits",
         "status": "alive",  # KServe's client checks it here with /v1
@@ -65,20 +63,24 @@ def _index() -> dict[str, object]:
 
 def page(directory: Path) -> Response:
     """Return the page in a directory, with its path prefix and whether corrections are kept."""
-    corrections = service().settings.corrections_dir is not None
+    corrections = service().settings.corrections_dir
     if not request.root_path and not corrections:
         return send_from_directory(directory, "index.html")
     text = (directory / "index.html").read_text(encoding="utf-8")
     if corrections:
         text = text.replace("<body>", "<body data-corrections>", 1)
-    response = Response(mimetype="text/html")
-    if request.root_path:
-        base = f'<base href="{escape(request.root_path + request.path)}">'
-        text = text.replace("<head>", f"<head>\n  {base}", 1)
-        policy = CONTENT_SECURITY_POLICY.replace("base-uri 'none'", "base-uri 'self'")
-        response.headers["Content-Security-Policy"] = policy
-        response.vary.add("X-Forwarded-Prefix")
-    response.set_data(text)
+    if not request.root_path:
+        return _conditional(text, "text/html")
+    base = f'<base href="{escape(request.root_path + request.path)}">'
+    response = _conditional(text.replace("<head>", f"<head>\n  {base}", 1), "text/html")
+    response.headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY.replace("base-uri 'none'", "base-uri 'self'")
+    response.vary.add("X-Forwarded-Prefix")
+    return response
+
+
+def _conditional(text: str, kind: str) -> Response:
+    """Return a response that clients keep, and ask for again with its ETag."""
+    response = Response(text, mimetype=kind)
     response.cache_control.no_cache = True
     response.add_etag()
     response.make_conditional(request)
@@ -99,9 +101,7 @@ def docs_file(filename: str) -> ResponseReturnValue:
 
 @blueprint.get("/openapi.json")
 def openapi() -> ResponseReturnValue:
-    response = Response(document(service().settings), mimetype="application/json")
-    response.add_etag()
-    return response.make_conditional(request)
+    return _conditional(document(service().settings), "application/json")
 
 
 @cache

@@ -21,7 +21,6 @@ from service.http.answering import (
     Question,
     Request,
     Response,
-    Run,
     at_most,
     attempt,
     check_names,
@@ -45,9 +44,17 @@ _FILE_HEAD = re.compile(
     rb"(?:Content-Type: [^\r\n]{1,128}\r\n)?\r\n"
 )
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-_TOP_K = {str(k): k for k in range(1, len(LABELS) + 1)}
+_TOP_K: dict[str | None, int] = {None: 0, **{str(k): k for k in range(1, len(LABELS) + 1)}}
 _STANDARD = str.maketrans("-_", "+/", "\r\n")  # the alphabet of base64
-_FLAGS = {"true": True, "True": True, "1": True, "false": False, "False": False, "0": False}
+_FLAGS: dict[str | None, bool] = {
+    None: False,
+    "true": True,
+    "True": True,
+    "1": True,
+    "false": False,
+    "False": False,
+    "0": False,
+}
 _ONE = (
     f"send {FORM} with a file field `{FIELD}`, the bytes of the picture as image/* or {BYTES}, "
     f'or {JSON_TYPE} {{"{FIELD}": "<base64>"}}'
@@ -64,21 +71,21 @@ class Options(NamedTuple):
     @classmethod
     def of(cls, values: dict[str, Any]) -> "Options":
         top_k, seen = (None if values.get(name) is None else str(values[name]) for name in OPTIONS)
-        if top_k is not None and top_k not in _TOP_K:
+        if top_k not in _TOP_K:
             raise MalformedRequest(f"top_k={shown(top_k)} is not allowed: use a whole number from 1 to {len(LABELS)}.")
-        if seen is not None and seen not in _FLAGS:
+        if seen not in _FLAGS:
             raise MalformedRequest(f"seen={shown(seen)} is not allowed: use true or false.")
-        return cls(_TOP_K.get(top_k or "", 0), _FLAGS.get(seen or "", False))
+        return cls(_TOP_K[top_k], _FLAGS[seen])
 
 
 @dataclass
 class One(Question):
     options: Options
 
-    def answer(self, run: Run) -> Response:
+    def answer(self, manifest: Manifest, probabilities: Probabilities) -> Response:
         """Return the digit, its probabilities and the model that answered."""
-        [digit], [row] = run.digits, run.probabilities
-        return Response(to_json(prediction(row, digit, run.manifest, self.options) | model_of(run.manifest)))
+        [digit], [row] = self.digits, probabilities
+        return Response(to_json(prediction(row, digit, manifest, self.options) | model_of(manifest)))
 
 
 @dataclass
@@ -86,56 +93,50 @@ class Many(Question):
     options: Options
     keeps_errors = True
 
-    def answer(self, run: Run) -> Response:
+    def answer(self, manifest: Manifest, probabilities: Probabilities) -> Response:
         """Return a digit or an error for each picture, in their order."""
-        rows = iter(run.probabilities)
+        rows = iter(probabilities)
         predictions = [
             described(digit)
             if isinstance(digit, RequestError)
-            else prediction(next(rows), digit, run.manifest, self.options)
-            for digit in run.digits
+            else prediction(next(rows), digit, manifest, self.options)
+            for digit in self.digits
         ]
-        return Response(to_json({"predictions": predictions} | model_of(run.manifest)))
+        return Response(to_json({"predictions": predictions} | model_of(manifest)))
 
 
 def read(request: Request, settings: Settings) -> One:  # noqa: ARG001
-    picture, values = picture_and_values(request, OPTIONS)
-    return One([picture], Options.of(values))
-
-
-def picture_and_values(request: Request, names: Sequence[str]) -> tuple[bytes, dict[str, Any]]:
-    """Return the one picture in a request, and the other fields `names` of its query, form or JSON."""
-    query = request.parameters(*names)
-    kind = media_type(request)
-    if kind.startswith("image/") or kind == BYTES:
-        if not request.body:
-            raise MalformedRequest("The body is empty: send the bytes of a picture.")
-        return request.body, dict(query)
-    if kind == FORM:
-        values, files = fields_of(request, names)
-        if len(files) != 1:
-            raise MalformedRequest(f"There are {len(files)} fields `{FIELD}`: send one, or use POST /predict/batch.")
-        return _file(files[0]), values | query
-    values = _json(request, kind, FIELD, _ONE, names)
-    return picture_in(values[FIELD]), values | query
+    pictures, values = pictures_and_values(request, OPTIONS)
+    return One(pictures, Options.of(values))
 
 
 def read_batch(request: Request, settings: Settings) -> Many:
-    query = request.parameters(*OPTIONS)
-    kind = media_type(request)
+    pictures, values = pictures_and_values(request, OPTIONS, settings.max_batch)
+    return Many(pictures, Options.of(values))
+
+
+def pictures_and_values(
+    request: Request, names: Sequence[str], most: int | None = None
+) -> tuple[list[bytes | RequestError], dict[str, Any]]:
+    """Return the pictures in a request, one or up to `most`, and its other fields, which may be `names`."""
+    query = request.parameters(*names)
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if most is None and (kind.startswith("image/") or kind == BYTES):
+        if not request.body:
+            raise MalformedRequest("The body is empty: send the bytes of a picture.")
+        return [request.body], dict(query)
     if kind == FORM:
-        values, files = fields_of(request, OPTIONS, most=settings.max_batch)
-        return Many([attempt(_file, file) for file in files], Options.of(values | query))
-    values = _json(request, kind, LIST, _MANY, OPTIONS)
-    if not isinstance(pictures := values[LIST], list) or not pictures:
+        values, files = fields_of(request, names, most)
+        if most is None and len(files) != 1:
+            raise MalformedRequest(f"There are {len(files)} fields `{FIELD}`: send one, or use POST /predict/batch.")
+        return [attempt(_file, file) for file in files], values | query
+    name, forms = (FIELD, _ONE) if most is None else (LIST, _MANY)
+    values = _json(request, kind, name, forms, names)
+    texts = [values[name]] if most is None else values[name]
+    if not isinstance(texts, list) or not texts:
         raise MalformedRequest(f"`{LIST}` is not a list of pictures: send a list of base64 strings.")
-    at_most(len(pictures), settings.max_batch)
-    return Many([attempt(picture_in, picture) for picture in pictures], Options.of(values | query))
-
-
-def media_type(request: Request) -> str:
-    """Return the content type in lower case, without parameters."""
-    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    at_most(len(texts), most or 1)
+    return [attempt(picture_in, text) for text in texts], values | query
 
 
 def fields_of(request: Request, texts: Sequence[str], most: int | None = None) -> tuple[dict[str, str], list[bytes]]:

@@ -16,9 +16,9 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from service.contract import IMAGE_SIDE, INPUT_NAME, LABELS, OUTPUT_NAME
+from service.contract import IMAGE_SIDE, INPUT_NAME, LABELS, OUTPUT_NAME, Manifest
 from service.errors import MalformedRequest
-from service.http.answering import JSON, Question, Request, Response, Run, at_most, attempt, decoded, shown, to_json
+from service.http.answering import NO_SNIFFING, Question, Request, Response, at_most, attempt, decoded, shown, to_json
 from service.http.predict import picture_in
 from service.inference.engine import Images, Probabilities
 from service.settings import Settings
@@ -89,24 +89,22 @@ class Message(msgspec.Struct):
 
 @dataclass
 class Inference(Question):
-    """Images, or encoded pictures, and how the probabilities are wanted."""
+    """Images, or encoded pictures, in a message."""
 
-    id: str | None
-    binary: bool
-    classes: int
+    message: Message
     list_name = INPUT_NAME
 
-    def answer(self, run: Run) -> Response:
+    def answer(self, manifest: Manifest, probabilities: Probabilities) -> Response:
         """Return the output tensor; binary data follows the JSON."""
-        output, raw = written(run.probabilities, binary=self.binary, classes=self.classes)
-        answer: dict[str, Any] = {"model_name": run.manifest.name, "model_version": run.manifest.version}
-        if self.id is not None:
-            answer["id"] = self.id
-        text = to_json(answer | {"outputs": [output]})
-        if not self.binary:
-            return Response(text, JSON)
-        headers = ("Content-Type", "application/octet-stream"), (JSON_LENGTH, str(len(text)))
-        return Response(text + raw, headers)
+        binary, classes = self.message.wanted
+        output, raw = written(probabilities, binary=binary, classes=classes)
+        given = {} if self.message.id is None else {"id": self.message.id}
+        named = {"model_name": manifest.name, "model_version": manifest.version}
+        text = to_json({**named, **given, "outputs": [output]})
+        if not binary:
+            return Response(text)
+        kind = ("Content-Type", "application/octet-stream")
+        return Response(text + raw, (kind, (JSON_LENGTH, str(len(text))), NO_SNIFFING))
 
 
 def read(request: Request, settings: Settings) -> Inference:
@@ -117,11 +115,9 @@ def read(request: Request, settings: Settings) -> Inference:
     message.check(settings.max_batch)
     [tensor] = message.inputs
     elements = _elements(tensor, binary)
-    binary_wanted, classes = message.wanted
     if tensor.datatype == BYTES:
-        return Inference(elements, message.id, binary_wanted, classes)
-    images = levels(elements).reshape(tensor.shape)
-    return Inference([], message.id, binary_wanted, classes, images=images)
+        return Inference(elements, message)
+    return Inference([], message, images=levels(elements).reshape(tensor.shape))
 
 
 def parsed(body: bytes, kind: Any) -> Any:

@@ -11,11 +11,12 @@ import numpy as np
 from flask import Blueprint, jsonify
 from flask.typing import ResponseReturnValue
 
-from service.contract import IMAGE_SIDE
+from service.contract import IMAGE_SIDE, Manifest
 from service.errors import MalformedRequest
 from service.http import oip, tensors
-from service.http.answering import Question, Request, Response, Run, at_most, attempt, decoded, service, to_json
+from service.http.answering import Question, Request, Response, at_most, attempt, decoded, service, to_json
 from service.http.predict import Options, picture_in, prediction
+from service.inference.engine import Probabilities
 from service.settings import Settings
 
 blueprint = Blueprint("v1", __name__, url_prefix="/v1")
@@ -40,8 +41,8 @@ class Message(msgspec.Struct):
 class Instances(Question):
     list_name = "instances"
 
-    def answer(self, run: Run) -> Response:
-        rows = [prediction(row, None, run.manifest, Options()) for row in run.probabilities]
+    def answer(self, manifest: Manifest, probabilities: Probabilities) -> Response:
+        rows = [prediction(row, None, manifest, Options()) for row in probabilities]
         return Response(to_json({"predictions": rows}))
 
 

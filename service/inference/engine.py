@@ -7,6 +7,7 @@ import logging
 import os
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -22,6 +23,7 @@ from service.preprocessing.looks import LOOKS, looks
 
 Provider = Literal["cpu", "cuda"]
 Images = npt.NDArray[np.uint8]
+Fitted = npt.NDArray[np.bool_] | bool  # [N]; one for all if all are alike
 Probabilities = npt.NDArray[np.float32]
 
 _DOUBT = 0.25  # of the doubt of a barely certain answer: with less, the first look is enough
@@ -33,14 +35,13 @@ _ORT_PROVIDERS: dict[Provider, str] = {"cpu": "CPUExecutionProvider", "cuda": "C
 log = logging.getLogger(__name__)
 
 
+@dataclass(eq=False)
 class Engine:
-    """A model, ready to run. `run` may be called from several threads at once."""
+    """A model, ready to run; `open` makes it. `run` may be called from several threads at once."""
 
-    def __init__(self, session: ort.InferenceSession, provider: Provider, file: str) -> None:
-        """Use `Engine.open`, which checks these arguments."""
-        self._session = session
-        self.provider: Provider = provider
-        self.file = file
+    session: ort.InferenceSession
+    provider: Provider
+    file: str
 
     @classmethod
     def open(
@@ -63,17 +64,17 @@ class Engine:
 
     def run(self, images: Images) -> Probabilities:
         """Return the probabilities, float32 [N, 10], of `images`, uint8 [N, 28, 28], 0 = background, 255 = ink."""
-        [probabilities] = self._session.run([contract.OUTPUT_NAME], {contract.INPUT_NAME: images})
+        [probabilities] = self.session.run([contract.OUTPUT_NAME], {contract.INPUT_NAME: images})
         return probabilities  # type: ignore[no-any-return]
 
-    def read(self, images: Images, certain_from: float, pictures: int | None = None) -> Probabilities:
-        """Return what `run` does, with second looks at the first `pictures`, or all; other images are tensors.
+    def read(self, images: Images, certain_from: float, fitted: Fitted = True) -> Probabilities:
+        """Return what `run` does, with second looks at uncertain images that were `fitted`.
 
         An uncertain answer becomes the mean of the first and those for other looks at the digit. Second looks share
         runs, which are no larger than the first.
         """
         probabilities = self.run(images)
-        unsure = np.flatnonzero(probabilities[:pictures].max(axis=1) < sure_from(certain_from))
+        unsure = np.flatnonzero((probabilities.max(axis=1) < sure_from(certain_from)) & fitted)
         if unsure.size:
             again = np.concatenate([looks(images[place]) for place in unsure])
             most = max(len(images), LOOKS)
@@ -110,25 +111,21 @@ class Engine:
     def read_specimens(self) -> None:
         """Read the digits that the service draws itself; raise SelfTestError if the answers are wrong."""
         images, labels = specimens()
-        together = self.run(images)
-        alone = np.concatenate([self.run(image[np.newaxis]) for image in images])
-        self._check_probabilities(together, alone)
-        read = together.argmax(axis=1) == labels
+        found = self.run(images)
+        if not (found.min() >= 0 and np.abs(found.sum(axis=1) - 1).max() <= _MOST_OFF):  # NaN fails
+            raise SelfTestError(f"{self.file}: its answers are not probabilities: end the graph with a softmax.")
+        difference = float(np.abs(found - np.concatenate([self.run(image[np.newaxis]) for image in images])).max())
+        if not difference <= _MOST_OFF:
+            raise SelfTestError(
+                f"{self.file}: an answer depends by {difference:.2g} on what shares its batch: quantise it statically."
+            )
+        read = found.argmax(axis=1) == labels
         never = sorted(set(labels.tolist()) - set(labels[read].tolist()))
         if never or read.mean() < _LEAST_READ:
             none = f", and none of the digit {never[0]}" if never else ""
             raise SelfTestError(
                 f"{self.file}: it reads {read.sum()} of the service's {len(read)} own digits{none}: "
                 "it is not a trained model of digits; train it and publish it again."
-            )
-
-    def _check_probabilities(self, together: Probabilities, alone: Probabilities) -> None:
-        if not (together.min() >= 0 and np.abs(together.sum(axis=1) - 1).max() <= _MOST_OFF):  # NaN fails
-            raise SelfTestError(f"{self.file}: its answers are not probabilities: end the graph with a softmax.")
-        difference = float(np.abs(together - alone).max())
-        if not difference <= _MOST_OFF:
-            raise SelfTestError(
-                f"{self.file}: an answer depends by {difference:.2g} on what shares its batch: quantise it statically."
             )
 
 
@@ -193,8 +190,7 @@ def _open_session(model: bytes, provider: Provider, threads: int, gpu_memory_mb:
         session = ort.InferenceSession(
             model,
             _session_options(threads),
-            providers=[wanted],
-            provider_options=[_cuda_options(gpu_memory_mb) if provider == "cuda" else {}],
+            providers=[(wanted, _cuda_options(gpu_memory_mb) if provider == "cuda" else {})],
             enable_fallback=False,
         )
     except Exception as error:  # ONNX Runtime's exceptions have no common base
@@ -203,9 +199,9 @@ def _open_session(model: bytes, provider: Provider, threads: int, gpu_memory_mb:
             raise ProviderError(f"CUDA cannot run the model here: {_reason(error)}.") from error
         raise ContractError(f"ONNX Runtime cannot load the model: {first_line(error)}.") from error
     # Only the session itself says which provider it uses.
-    if session.get_providers()[0] != wanted:
+    if (used := session.get_providers()[0]) != wanted:
         raise ProviderError(
-            f"{wanted} was requested but ONNX Runtime uses {session.get_providers()[0]}: "
+            f"{wanted} was requested but ONNX Runtime uses {used}: "
             "check the driver and the CUDA and cuDNN libraries, or set DIGITS_PROVIDER=cpu."
         )
     return session

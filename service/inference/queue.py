@@ -19,7 +19,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 
 from service.errors import TooBusy
-from service.inference.engine import Images, Probabilities
+from service.inference.engine import Fitted, Images, Probabilities
 from service.inference.store import Serving
 
 MOST_ON_LOOP = 256  # images: a larger run would block the event loop
@@ -33,19 +33,19 @@ T = TypeVar("T")
 class Waiting(NamedTuple):
     model: Serving
     images: Images
-    pictures: bool
+    fitted: Fitted
     future: "asyncio.Future[Probabilities]"
 
 
 class Queue:
     """Batches requests into runs of the model. Call its methods on the event loop only.
 
-    `compute(model, images, pictures)` returns float32 [N, 10] for uint8 [N, 28, 28], of which the first are `pictures`.
+    `compute(model, images, fitted)` returns float32 [N, 10] for uint8 [N, 28, 28]; `fitted` may get second looks.
     A run has at most `most` images, or those of one larger request. With more than `on_loop` it is made in a thread.
     """
 
     def __init__(
-        self, compute: Callable[[Serving, Images, int], Probabilities], *, most: int, on_loop: int = MOST_ON_LOOP
+        self, compute: Callable[[Serving, Images, Fitted], Probabilities], *, most: int, on_loop: int = MOST_ON_LOOP
     ) -> None:
         self._compute = compute
         self._most, self._on_loop = most, on_loop
@@ -53,14 +53,14 @@ class Queue:
         self._waiting: deque[Waiting] = deque()
         self._runs: asyncio.Task[None] | None = None
 
-    def submit(self, model: Serving, images: Images, *, pictures: bool = False) -> "asyncio.Future[Probabilities]":
+    def submit(self, model: Serving, images: Images, fitted: Fitted = False) -> "asyncio.Future[Probabilities]":
         """Return a future of the probabilities, float32 [N, 10], of `images`, uint8 [N, 28, 28], or of an error.
 
-        `pictures` may get a second look, tensors do not.
+        Images that were `fitted` may get a second look.
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Probabilities] = loop.create_future()
-        self._waiting.append(Waiting(model, images, pictures, future))
+        self._waiting.append(Waiting(model, images, np.full(len(images), fitted), future))
         if self._runs is None:
             self._runs = loop.create_task(self._run_all())
         return future
@@ -79,10 +79,10 @@ class Queue:
         self._runs = None
 
     async def _run(self, batch: list[Waiting]) -> Probabilities:
-        batch.sort(key=lambda entry: not entry.pictures)
-        pictures = sum(len(entry.images) for entry in batch if entry.pictures)
-        images = batch[0].images if len(batch) == 1 else np.concatenate([entry.images for entry in batch])
-        run = partial(self._compute, batch[0].model, images, pictures)
+        images, fitted = batch[0].images, batch[0].fitted
+        if len(batch) > 1:
+            images, fitted = (np.concatenate(arrays) for arrays in zip(*(entry[1:3] for entry in batch), strict=True))
+        run = partial(self._compute, batch[0].model, images, fitted)
         if len(images) <= self._on_loop:
             return run()
         return await asyncio.get_running_loop().run_in_executor(self._thread, run)

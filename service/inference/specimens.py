@@ -43,9 +43,8 @@ _HANDS = (Hand(9, 84, 0.0, 1.0), Hand(13, 78, 0.22, 0.9), Hand(7, 90, 0.1, 1.12)
 @cache
 def specimens() -> tuple[Grey, npt.NDArray[np.uint8]]:
     """Return each digit in each hand as model input, uint8 [N, 28, 28], and the labels, uint8 [N]."""
-    written = [(label, hand) for hand in _HANDS for label in range(len(_STROKES))]
-    images = [centre(fit(draw(label, hand))) for label, hand in written]
-    return np.stack(images), np.array([label for label, _ in written], np.uint8)
+    images = [centre(fit(draw(label, hand))) for hand in _HANDS for label in range(len(_STROKES))]
+    return np.stack(images), np.tile(np.arange(len(_STROKES), dtype=np.uint8), len(_HANDS))
 
 
 def draw(label: int, hand: Hand) -> Floats:

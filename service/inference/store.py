@@ -9,8 +9,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from pathlib import Path
+from typing import NamedTuple
 
 from service.contract import Manifest
 from service.errors import DigitsError, ModelError, ProviderError
@@ -29,8 +28,7 @@ REJECTIONS = (*(kind.code for kind in ModelError.__subclasses__()), DigitsError.
 Stamp = tuple[tuple[str, int, int, int], ...]
 
 
-@dataclass(frozen=True)
-class Serving:
+class Serving(NamedTuple):
     """The model that serves. A request reads it once, so an answer never mixes two versions."""
 
     engine: Engine
@@ -40,8 +38,7 @@ class Serving:
 Report = Callable[[Serving | str], None]  # called with each version loaded, or the code of a rejection
 
 
-@dataclass(frozen=True)
-class Version:
+class Version(NamedTuple):
     """A version in the directory; `reason` says why it, or its changed files, does not serve.
 
     `examine` sets `bytes`, the size of its files, and `model`, None if it could not serve.
@@ -54,8 +51,7 @@ class Version:
     bytes: int = 0
 
 
-@dataclass(frozen=True)
-class _Rejection:
+class _Rejection(NamedTuple):
     stamp: Stamp
     reason: str
     until: float
@@ -97,8 +93,7 @@ class ModelStore:
         return [Version(number, number == serving, self._why(number, serving)) for number in numbers]
 
     def _why(self, number: int, serving: int) -> str:
-        stamp = _stamp(self._directory / str(number))
-        rejection = self._rejected.get(number)
+        stamp, rejection = self._stamp(number), self._rejected.get(number)
         if rejection and rejection.stamp == stamp and self._taken != (number, stamp):
             return rejection.reason
         if number == serving:
@@ -110,12 +105,11 @@ class ModelStore:
     def examine(self) -> Iterator[Version]:
         """Open each version in turn, newest first, without changing what serves."""
         for version in self.versions():
-            directory = self._directory / str(version.number)
-            size = sum(entry[2] for entry in _stamp(directory))
+            size = sum(entry[2] for entry in self._stamp(version.number))
             try:
-                yield replace(version, model=self._open(directory), bytes=size)
+                yield version._replace(model=self._open(version.number), bytes=size)
             except Exception as error:
-                yield replace(version, reason=self._without_paths(_message(error)), bytes=size)
+                yield version._replace(reason=self._without_paths(_message(error)), bytes=size)
 
     def refresh(self) -> None:
         """Let the newest version that works serve. Never raises.
@@ -126,13 +120,21 @@ class ModelStore:
         numbers = [number for number in self._numbers() if self._wanted in ("latest", str(number))]
         self._rejected = {number: rejection for number, rejection in self._rejected.items() if number in numbers}
         for number in numbers:
-            stamp = _stamp(self._directory / str(number))
+            stamp, rejection = self._stamp(number), self._rejected.get(number)
             if self._taken == (number, stamp):
                 return
-            rejection = self._rejected.get(number)
-            known = rejection is not None and rejection.stamp == stamp and time.monotonic() < rejection.until
-            if not known and self._take(number, stamp):
-                return
+            if rejection and rejection.stamp == stamp and time.monotonic() < rejection.until:
+                continue
+            try:
+                self.serving = self._open(number)
+            except Exception as error:  # a worker that raises while it boots takes the whole server down with it
+                self._reject(number, stamp, error)
+                continue
+            self._taken = number, stamp
+            name, engine = self.serving.manifest.name, self.serving.engine
+            log.info("Serving %s version %s on %s (%s)", name, number, engine.provider, engine.file)
+            self.report(self.serving)
+            return
 
     def watch(self, seconds: float = 1.0) -> None:
         """Call `refresh` every so many seconds in a thread. Call this after the fork."""
@@ -151,23 +153,18 @@ class ModelStore:
             return []
         return sorted((int(name) for name in names if _VERSION.fullmatch(name)), reverse=True)
 
-    def _take(self, number: int, stamp: Stamp) -> bool:
-        directory = self._directory / str(number)
+    def _stamp(self, number: int) -> Stamp:
+        """Return name, inode, size and time of each file of a version, to notice changes."""
         try:
-            serving = self._open(directory)
-        except Exception as error:  # a worker that raises while it boots takes the whole server down with it
-            self._reject(number, stamp, error)
-            return False
-        self.serving, self._taken = serving, (number, stamp)
-        engine = serving.engine
-        log.info("Serving %s version %s on %s (%s)", serving.manifest.name, number, engine.provider, engine.file)
-        self.report(serving)
-        return True
+            found = [(entry.name, entry.stat()) for entry in sorted((self._directory / str(number)).iterdir())]
+            return tuple((name, stat.st_ino, stat.st_size, stat.st_mtime_ns) for name, stat in found)
+        except OSError:  # deleted meanwhile, or not readable
+            return ()
 
-    def _open(self, directory: Path) -> Serving:
+    def _open(self, number: int) -> Serving:
+        directory, settings = self._directory / str(number), self._settings
         manifest = Manifest.read(directory)
         manifest.check_place(directory)
-        settings = self._settings
         options = {"threads": settings.intra_op_threads, "gpu_memory_mb": settings.gpu_memory_mb}
         opened = open_version(directory, manifest, provider=settings.provider, max_batch=settings.max_batch, **options)
         return Serving(opened, manifest)
@@ -194,12 +191,3 @@ def _message(error: Exception) -> str:
 def _may_pass(error: Exception) -> bool:
     """Return whether the cause may pass, such as a lack of memory, files or GPU memory."""
     return not isinstance(error, ModelError) or isinstance(error, ProviderError) or isinstance(error.__cause__, OSError)
-
-
-def _stamp(directory: Path) -> Stamp:
-    """Return name, inode, size and time of each file, to notice changes."""
-    try:
-        found = [(entry.name, entry.stat()) for entry in sorted(directory.iterdir())]
-        return tuple((name, stat.st_ino, stat.st_size, stat.st_mtime_ns) for name, stat in found)
-    except OSError:  # deleted meanwhile, or not readable
-        return ()

@@ -7,7 +7,7 @@ from service.preprocessing.illumination import Floats
 
 _TRACE = 0.12  # of the ink's darkness
 _WHOLE, _FAINTEST = 204, 64  # of 255: with that much nothing has to be done; what has less is made four times as dark
-_STEEP, _NEAR = 51, 5  # of 255: a greater step between pixels so near each other ends a stroke, and something else begins
+_STEEP, _NEAR = 51, 5  # of 255: a greater step between pixels so near each other ends a stroke
 
 
 def without_fading(ink: Floats, width: float) -> Floats:

@@ -32,21 +32,23 @@ class _Side(NamedTuple):
     reach: int
 
 
-def without_frames(strokes: Mask) -> Mask:
+def without_frames(strokes: Mask, least: float | None = None) -> Mask:
     """Return `strokes` without boxes that something is written into; where a stroke crosses a side it stays whole.
 
-    A box of which the picture's border cuts sides off is one too. An empty one stays: it may be a 0.
+    A box of which the picture's border cuts sides off is one too. An empty one stays: it may be a 0. `least` is the
+    shorter side of the smallest box in pixels, by default that of one that holds the only digit.
     """
+    least = _LEAST * max(strokes.shape) if least is None else least
     count, labels, boxes = components(strokes)
     cleaned = strokes
     for label in range(1, count):
         left, top, width, height = map(int, boxes[label][:4])
-        if min(width, height) < _LEAST * max(strokes.shape):
+        if min(width, height) < least:
             continue
         alone = (labels == label).astype(np.uint8)
         whole = slice(top, top + height), slice(left, left + width)
         for part in _bounds(alone, whole):
-            inside = _emptied(alone, part)
+            inside = _emptied(alone, part, least)
             if inside is not None and _holds_something(np.where(alone[part], inside, strokes[part])):
                 cleaned = cleaned.copy()
                 cleaned[part] = np.where(alone[part], inside, cleaned[part])
@@ -63,10 +65,10 @@ def _bounds(component: Mask, whole: Part) -> Iterator[Part]:
         yield slice(top, top + down), slice(left, left + across)
 
 
-def _emptied(component: Mask, bounds: Part) -> Mask | None:
+def _emptied(component: Mask, bounds: Part, least: float) -> Mask | None:
     """Return what is within the bounds of a component without their lines, None where they are no box's."""
     box = component[bounds]
-    if min(box.shape) < _LEAST * max(component.shape) or _cut_through(component, bounds):
+    if min(box.shape) < least or _cut_through(component, bounds):
         return None
     rows, columns = bounds
     height, width = component.shape

@@ -6,13 +6,13 @@ Applied to Document Recognition", section III.A). The same is done here to pictu
 
     already MNIST's form: done
     clear: one figure on even paper -> fit -> centre
-    otherwise: working_copy -> sheet -> light -> ink -> figure (the best of several readings) -> fit -> centre
+    otherwise: working_copy -> sheet -> light -> ink -> figure (the best of several readings) -> fit -> centre;
+        small writing is looked at from nearer
 
 docs/preprocessing.md shows a picture after each step.
 """
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -25,7 +25,9 @@ from service.preprocessing.bitmap import LEAST_SIDE, is_noise, unmagnified, with
 from service.preprocessing.box import Box
 from service.preprocessing.clear import find_clear
 from service.preprocessing.fading import without_fading
+from service.preprocessing.focus import focused
 from service.preprocessing.illumination import (
+    LONGEST_SIDE,
     SHORTEST_SIDE,
     EvenLight,
     Floats,
@@ -36,7 +38,7 @@ from service.preprocessing.illumination import (
     median,
     working_copy,
 )
-from service.preprocessing.page import filled_up, find_sheet
+from service.preprocessing.page import bounds_of, find_sheet, without_ground
 from service.preprocessing.segment import Figure, find_figure
 
 BOX_SIDE = 20
@@ -45,8 +47,8 @@ BOX_SIDE = 20
 CENTRE = 14
 
 _SEVERAL = "The picture shows several figures: send one digit at a time, or all of them to POST /predict/number."
+_SMALL = 20  # pixels of the working copy: so small a figure is looked at from nearer
 _BITMAP = 40  # pixels: so small a picture holds one digit and nothing else
-_ENCLOSING = 4  # times as much counts what has the other reading's figure between its strokes
 _WITHIN = 0.6  # of the figure's bounds is within those of the sheet that it is on
 _NOISE = 4.5  # median absolute deviations; three standard deviations of Gaussian noise
 _MNIST_INK = 240  # the whitest pixel of a digit of MNIST is never below 253
@@ -121,7 +123,7 @@ def find(grey: Grey) -> Floats:
     clear = find_clear(picture)
     if clear is not None:
         return clear
-    best = _found_in_bitmap(without_bars(picture)) if max(picture.shape) <= _BITMAP else _found(picture)
+    best = _found_in_bitmap(without_bars(picture)) if max(picture.shape) <= _BITMAP else _found_near(picture)
     if best is None or best.folds:
         raise NoDigit("Nothing in the picture looks like strokes of a digit: send one digit on its own.")
     if best.several:
@@ -149,6 +151,15 @@ def _found_in_bitmap(grey: Grey) -> Figure | None:
     return best
 
 
+def _found_near(grey: Grey) -> Figure | None:
+    """Return the figure in a picture, of its part with the writing where that is small."""
+    best = _found(grey)
+    if max(grey.shape) < 2 * LONGEST_SIDE or (best is not None and (best.several or best.box.longer >= _SMALL)):
+        return best
+    part = focused(grey)
+    return best if part is None else _found(part) or best
+
+
 def _found(grey: Grey) -> Figure | None:
     """Return the figure in a picture: on the sheet in it, if there is one, else anywhere."""
     scaled = working_copy(grey)
@@ -169,25 +180,18 @@ def _lies_on(sheet: Mask, figure: Figure) -> bool:
 
 
 def _better(one: Figure | None, other: Figure | None) -> Figure | None:
-    """Return the clearer of two readings; if the other shows the same figure and is sure, then it is sure too."""
+    """Return the clearer of two readings."""
     if one is None or other is None:
         return one or other
-    one_counts, other_counts = (a.score * (_ENCLOSING if a.encloses(b) else 1) for a, b in ((one, other), (other, one)))
-    better, worse = (one, other) if one_counts >= other_counts else (other, one)
-    return replace(better, sure=better.sure or (worse.sure and worse.is_like(better)))
+    return one if one.score >= other.score else other
 
 
 def _sheet(grey: Grey, inside: Mask) -> tuple[Grey, Grey, Mask]:
     """Return the part of a picture in which the sheet lies, its working copy without what is outside, and its rim."""
-    left, top, width, height = cv2.boundingRect(inside)
-    across, down = (large / small for large, small in zip(grey.shape[::-1], inside.shape[::-1], strict=True))
-    rows = slice(round(top * down), round((top + height) * down))
-    columns = slice(round(left * across), round((left + width) * across))
-    scaled = working_copy(grey[rows, columns])
-    part = inside[top : top + height, left : left + width]
-    within = np.asarray(cv2.resize(part, scaled.shape[::-1], interpolation=cv2.INTER_NEAREST), np.uint8)
-    outside = np.asarray(cv2.dilate(1 - within, np.ones((3, 3), np.uint8)), np.uint8)
-    return grey[rows, columns], filled_up(scaled, within), _border(scaled) | outside
+    box, sheet = bounds_of(inside, grey)
+    picture = grey[box.slices(0)]
+    scaled, outside = without_ground(working_copy(picture), sheet)
+    return picture, scaled, _border(scaled) | outside
 
 
 def _border(grey: Grey) -> Mask:

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from service.preprocessing.box import Box
 from service.preprocessing.illumination import Floats, Grey, Mask, border, median
 
 _DISTINCT, _MOSTLY = 25, 0.7  # grey levels between a sheet and what it lies on; of its edge, so clear
@@ -135,10 +136,20 @@ def _without_edge(region: Mask, inside: Mask) -> Mask | None:
     return None if inner.mean() < 0.05 else np.asarray(inner, np.uint8)
 
 
-def filled_up(grey: Grey, inside: Mask) -> Grey:
-    """Return a picture in which the paper inside goes on outside, at its level nearby."""
+def bounds_of(sheet: Mask, grey: Grey) -> tuple[Box, Mask]:
+    """Return where in a picture a sheet lies that was found in a copy of it, and the part of its mask there."""
+    box = Box(*cv2.boundingRect(sheet))
+    across, down = (large / small for large, small in zip(grey.shape[::-1], sheet.shape[::-1], strict=True))
+    left, top = round(box.left * across), round(box.top * down)
+    bounds = Box(left, top, round(box.right * across) - left, round(box.bottom * down) - top)
+    return bounds, sheet[box.slices(0)]
+
+
+def without_ground(grey: Grey, sheet: Mask) -> tuple[Grey, Mask]:
+    """Return a picture in which the paper goes on outside the sheet, at its level nearby, and what is outside."""
+    inside = np.asarray(cv2.resize(sheet, grey.shape[::-1], interpolation=cv2.INTER_NEAREST), np.uint8)
     level = _nearby(grey, inside, int(_NEARBY * max(grey.shape)) | 1)
-    return np.where(inside > 0, grey, level).astype(np.uint8)
+    return np.where(inside > 0, grey, level).astype(np.uint8), _dilated(1 - inside, 3)
 
 
 def _nearby(grey: Grey, part: Mask, side: int) -> Floats:

@@ -1,4 +1,4 @@
-"""Recorded requests and answers of a live server, in transcripts.json.
+"""Answers of a live server to each exchange, recorded in transcripts.json with the digest of the request.
 
     python -m tests.contract.transcripts            list differences of a live server
     python -m tests.contract.transcripts --record   update the file
@@ -7,20 +7,18 @@ Left out is what varies between runs: identifiers, the served version, the wordi
 """
 
 import argparse
-import base64
 import json
-import re
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from tests.contract.exchanges import NOISE, VERSION, Exchange, exchanges
+from tests.contract.exchanges import VERSION, Exchange, exchanges
 from tests.contract.normal import normal
 from tests.contract.server import Address, Servers, servers
 from tests.contract.wire import Received, Stream, connect
 
 GOLDEN = Path(__file__).with_name("transcripts.json")
 _AFTERWARDS = b"GET /livez HTTP/1.1\r\nHost: digits.test\r\nConnection: close\r\n\r\n"
-_RUN = re.compile(rb"(.)\1{299,}", re.DOTALL)
 
 # These lists may contain more than is recorded.
 MAY_GROW = ("Access-Control-Allow-Headers", "Access-Control-Expose-Headers")
@@ -83,9 +81,7 @@ def _differing(right: Entry, answer: Entry, *, exact: bool) -> list[str]:
 
 def entry_of(exchange: Exchange, found: Entry) -> Entry:
     """Return the entry of an answer, or of the right answer if they differ."""
-    entry: Entry = {"settings": exchange.settings, "sent": pieces(exchange.sent)}
-    if exchange.methods:
-        entry["methods"] = list(exchange.methods)
+    entry: Entry = {"settings": exchange.settings, "sent": digest(exchange.sent)}
     answers = [{part: value for part, value in answer.items() if part != "said"} for answer in found["answers"]]
     entry |= {**found, "answers": answers}
     if not exchange.changed:
@@ -98,44 +94,9 @@ def entry_of(exchange: Exchange, found: Entry) -> Entry:
     return entry | {"changed": exchange.changed, "answers": [answers[0] | names]}
 
 
-def pieces(sent: bytes) -> list[Entry]:
-    """Return a request in pieces: text, base64, repeated bytes, and the start of `NOISE`."""
-    found: list[Entry] = []
-    place = sent.find(NOISE[:64])
-    if place >= 0:
-        rest = sent[place:]
-        length = next((at for at, (a, b) in enumerate(zip(rest, NOISE, strict=False)) if a != b), len(rest))
-        return [*pieces(sent[:place]), {"noise": length}, *pieces(rest[length:])]
-    place = 0
-    for run in _RUN.finditer(sent):
-        found += _pieces(sent[place : run.start()])
-        found.append({"repeat": run[1].decode("latin-1"), "times": len(run[0])})
-        place = run.end()
-    return found + _pieces(sent[place:])
-
-
-def _pieces(content: bytes) -> list[Entry]:
-    """Return the pieces between repeated bytes: the lines of text, and the rest as base64."""
-    text = re.match(rb"([ -~\t]*\r\n)*", content)
-    lines = text[0] if text else b""
-    rest = content[len(lines) :]
-    if re.fullmatch(rb"[ -~\r\n\t]*", content):
-        lines, rest = content, b""
-    found = [{"text": lines.decode()}, {"base64": base64.b64encode(rest).decode()}]
-    return [piece for piece in found if any(piece.values())]
-
-
-def bytes_of(sent: list[Entry]) -> bytes:
-    """Return the request made of these pieces."""
-    return b"".join(map(_bytes_of, sent))
-
-
-def _bytes_of(piece: Entry) -> bytes:
-    if "repeat" in piece:
-        return bytes(piece["repeat"].encode("latin-1") * piece["times"])
-    if "noise" in piece:
-        return NOISE[: piece["noise"]]
-    return bytes(piece["text"].encode("ascii") if "text" in piece else base64.b64decode(piece["base64"]))
+def digest(sent: bytes) -> str:
+    """Return the start of the SHA-256 of a request."""
+    return sha256(sent).hexdigest()[:16]
 
 
 def golden() -> dict[str, Entry]:
@@ -144,13 +105,8 @@ def golden() -> dict[str, Entry]:
     return entries
 
 
-def exchange_of(name: str, entry: Entry) -> Exchange:
-    """Return the exchange of an entry."""
-    return Exchange(name, bytes_of(entry["sent"]), entry["settings"], tuple(entry.get("methods", ())))
-
-
 def written(entries: dict[str, Entry]) -> str:
-    """Return the content of the file: each request and each answer on its own line."""
+    """Return the content of the file: each answer on its own line."""
     texts = []
     for name, entry in entries.items():
         parts = [f"  {json.dumps(key)}: {_value(value)}" for key, value in entry.items()]
@@ -169,17 +125,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--record", action="store_true", help="write the file")
     record = parser.parse_args().record
-    entries: dict[str, Entry] = {}
+    entries, before = dict[str, Entry](), {} if record else golden()
     with servers() as live:
-        if not record:
-            for name, entry in golden().items():
-                for line in mismatches(entry, answered(live, exchange_of(name, entry))):
-                    print(f"{name}{' (changed)' if 'changed' in entry else ''}: {line}")
-            return
         for exchange in exchanges():
             assert exchange.name not in entries, f"two exchanges are named {exchange.name}"
-            entries[exchange.name] = entry_of(exchange, answered(live, exchange))
-    GOLDEN.write_text(written(entries), encoding="utf-8")
+            found = answered(live, exchange)
+            entries[exchange.name] = entry_of(exchange, found)
+            if entry := before.get(exchange.name):
+                for line in mismatches(entry, found):
+                    print(f"{exchange.name}{' (changed)' if 'changed' in entry else ''}: {line}")
+    if record:
+        GOLDEN.write_text(written(entries), encoding="utf-8")
     print(f"{len(entries)} exchanges, {sum('changed' in entry for entry in entries.values())} of them changed")
 
 

@@ -110,7 +110,7 @@ def test_requests_sharing_a_run_get_their_own_answers(server: Server, pictures: 
 @cuda
 def test_the_options_are_in_effect(model: bytes, provider: Provider) -> None:
     engine = Engine.open(model, provider=provider, gpu_memory_mb=64)
-    found = engine._session.get_provider_options()["CUDAExecutionProvider"]
+    found = engine.session.get_provider_options()["CUDAExecutionProvider"]
     assert found["gpu_mem_limit"] == str(64 << 20)
     assert found["arena_extend_strategy"] == "kSameAsRequested"
     assert found["use_tf32"] == "0"

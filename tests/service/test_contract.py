@@ -40,7 +40,17 @@ def test_a_damaged_manifest(directory: Path, text: str) -> None:
         Manifest.read(directory)
 
 
-@pytest.mark.parametrize("fields", [{"files": {}}, {"files": []}, {"self_test": {}}, {"surprise": 1}])
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"files": {}},
+        {"files": []},
+        {"self_test": {}},
+        {"surprise": 1},
+        {"certain_from": "1_0"},
+        {"certain_from": 1e999},
+    ],
+)
 def test_a_manifest_with_other_fields(directory: Path, fields: dict[str, Any]) -> None:
     change(directory, **fields)
     with pytest.raises(ManifestError):

@@ -31,7 +31,7 @@ def test_training_imports_at_most_five_modules_of_the_service() -> None:
 
 #: In the order of the data flow: each imports only from those before it and from the shared modules.
 LAYERS = ("data", "synthesis", "model", "fitting", "release", "lessons")
-BESIDE = {"errors", "files", "interrupt", "options", "progress", "recipe", "recipes"}
+BESIDE = {"errors", "files", "interrupt", "markdown", "options", "progress", "recipe", "recipes"}
 
 
 def test_no_import_runs_back_up() -> None:

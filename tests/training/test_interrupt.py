@@ -5,13 +5,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from tests.server import ROOT
+from tests.server import ROOT, until
 
 LINE = "training: interrupted; --resume continues from the last complete epoch.\n"
 MOST_SECONDS = 2.0
@@ -62,13 +62,6 @@ def test_ctrl_c_ends_training_even_inside_c_code(work: str) -> None:
         check_ends(process)
 
 
-def wait_until(true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 120
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
 @pytest.mark.tensorflow
 @pytest.mark.timed
 @pytest.mark.parametrize("stage", ["pictures", "training"])
@@ -78,7 +71,7 @@ def test_interrupted_stages_keep_their_results(tmp_path: Path, mnist_dir: Path, 
     arguments += ["--models", str(tmp_path / "models"), "--run-dir", str(tmp_path / "run")]
     with running("-m", "training", *arguments) as process:
         if stage == "pictures":
-            wait_until(lambda: len(list((tmp_path / "pools").glob("*/renderings-*.npz"))) > 0)
+            until(lambda: list((tmp_path / "pools").glob("*/renderings-*.npz")), 120, "the first pictures")
         else:
             assert process.stdout is not None
             while not process.stdout.readline().startswith("[fit"):

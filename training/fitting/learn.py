@@ -81,16 +81,34 @@ def learn(
     """
     start = _start(recipe, data, strategy, options, teachers)
     pictures = _pool(recipe, data, options)
-    models: dict[str, Any] = {
-        "teachers": [teacher.fitted.model for teacher in teachers],
-        "start": None if start is None else start.fitted.model,
-    }
-    branches = [_fit(recipe, data, state, pictures, strategy, options, **models)]
+
+    def branch(state: Run, options: Options) -> fit.Fitted:
+        say(
+            "fit",
+            f"{recipe.name}, {options.epochs} epochs, seed {options.seed}, on {device.describe(strategy)}; "
+            f"run directory {state.directory}",
+        )
+        fitted = fit.fit(
+            recipe,
+            data,
+            state,
+            seed=options.seed,
+            epochs=options.epochs,
+            strategy=strategy,
+            pool=None if pictures is None else pictures.training,
+            teachers=[teacher.fitted.model for teacher in teachers],
+            start=None if start is None else start.fitted.model,
+        )
+        speed = median(entry["images_per_second"] for entry in fitted.history)
+        say("fit", f"median epoch: {speed:,.0f} images/s")
+        return fitted
+
+    branches = [branch(state, options)]
     for number in range(1, recipe.branches):
         told = _within(options, options.run_dir / f"branch-{number}")
         told = replace(told, seed=options.seed + number * _NEXT_BRANCH)
         own = open_run(recipe, data, told)
-        branches.append(_fit(recipe, data, own, pictures, strategy, told, **models))
+        branches.append(branch(own, told))
         own.mark_finished(f"a branch of {state.directory}")
     return Learnt(recipe, options.seed, fit.mean(branches), pictures, teachers, start)
 
@@ -162,39 +180,3 @@ def _pool(recipe: Recipe, data: Mnist, options: Options) -> pool.Pool | None:
 def _within(options: Options, directory: Path) -> Options:
     """Return the options of a run within another one: it is resumed with that one."""
     return replace(options, run_dir=directory, seeds=1, resume=options.resume and Run.is_in(directory))
-
-
-def _fit(
-    recipe: Recipe,
-    data: Mnist,
-    state: Run,
-    pictures: pool.Pool | None,
-    strategy: Any,
-    options: Options,
-    *,
-    teachers: Sequence[Any],
-    start: Any,
-) -> fit.Fitted:
-    say(
-        "fit",
-        f"{recipe.name}, {options.epochs} epochs, seed {options.seed}, on {device.describe(strategy)}; "
-        f"run directory {state.directory}",
-    )
-    fitted = fit.fit(
-        recipe,
-        data,
-        state,
-        seed=options.seed,
-        epochs=options.epochs,
-        strategy=strategy,
-        pool=None if pictures is None else pictures.training,
-        teachers=teachers,
-        start=start,
-    )
-    _say_speed(fitted.history)
-    return fitted
-
-
-def _say_speed(history: list[dict[str, float]]) -> None:
-    speed = median(entry["images_per_second"] for entry in history)
-    say("fit", f"median epoch: {speed:,.0f} images/s")

@@ -128,8 +128,7 @@ class Run:
 
     def mark_finished(self, how: str) -> None:
         """Record that this run is complete, so that the next one may start over."""
-        content = json.dumps(self.identity | {_FINISHED: how}, indent=1)
-        replace_file(self.directory / _IDENTITY, lambda path: path.write_text(content))
+        self._write_identity(self.identity | {_FINISHED: how})
 
     def _read_identity(self) -> dict[str, Any] | None:
         path = self.directory / _IDENTITY
@@ -142,7 +141,10 @@ class Run:
         self.directory.mkdir(parents=True, exist_ok=True)
         self.weights.unlink(missing_ok=True)
         (self.directory / _HISTORY).unlink(missing_ok=True)
-        replace_file(self.directory / _IDENTITY, lambda path: path.write_text(json.dumps(self.identity, indent=1)))
+        self._write_identity(self.identity)
+
+    def _write_identity(self, identity: dict[str, Any]) -> None:
+        replace_file(self.directory / _IDENTITY, lambda path: path.write_text(json.dumps(identity, indent=1)))
 
     def _check_same(self, found: dict[str, Any] | None) -> None:
         if found is None:

@@ -12,6 +12,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.ticker import MaxNLocator, NullFormatter
 
+from training.markdown import table
 from training.recipe import Recipe
 from training.recipes import COMPARISONS
 
@@ -68,14 +69,15 @@ def _head(records: Records) -> str:
 
 
 def _section(title: str, records: Records, errors: str, layers: str) -> str:
-    rows = "\n".join(_row(recipe, found) for recipe, found in records.items())
+    head = "recipe, is, weights, validation accuracy, an epoch, dead ReLU units at the start, at the end"
+    rows = table(head.split(", "), (_row(recipe, found) for recipe, found in records.items()))
     return _SECTION.format(title=title, rows=rows, errors=errors, layers=layers)
 
 
-def _row(recipe: Recipe, found: Sequence[Record]) -> str:
+def _row(recipe: Recipe, found: Sequence[Record]) -> tuple[str, ...]:
     last = [100 * record["history"][-1]["val_accuracy"] for record in found]
     seconds = [entry["seconds"] for record in found for entry in record["history"]]
-    cells = (
+    return (
         f"`{recipe.name}`",
         recipe.summary,
         f"{found[0]['weights']:,}",
@@ -84,7 +86,6 @@ def _row(recipe: Recipe, found: Sequence[Record]) -> str:
         _dead_words([record["start"] for record in found]),
         _dead_words([record["end"] for record in found]),
     )
-    return "| " + " | ".join(cells) + " |"
 
 
 def _dead_words(looks: Sequence[Sequence[Record]]) -> str:
@@ -173,8 +174,6 @@ over 1,000 training digits, before training (epoch 0) and after each epoch; then
 on the validation digits, before and after training. For an ensemble they show the first member."""
 
 _SECTION = """## {title}
-| recipe | is | weights | validation accuracy | an epoch | dead ReLU units, start | end |
-|---|---|---|---|---|---|---|
 {rows}
 
 ![Validation error by epoch]({errors})

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from service.contract import CARD_FILE, FLOAT32_FILE, IMAGE_SIDE, INT8_FILE, LABELS
+from training.markdown import table
 from training.recipe import Recipe
 from training.release import own, words
 from training.release.report import CURVES_FILE, tools
@@ -52,17 +53,16 @@ def write(
 
 
 def _graphs_table(verification: Verification) -> str:
-    rows = [_graph_row(name, verification.figures[name]) for name in verification.graphs]
     head = (
-        "| file | test errors | error | negative log-likelihood, nats | calibration error | certain "
-        "| errors among the certain | largest difference from Keras | one image, one thread | size |"
+        "file | test errors | error | negative log-likelihood, nats | calibration error | certain "
+        "| errors among the certain | largest difference from Keras | one image, one thread | size"
     )
-    return "\n".join([head, "|---" * 10 + "|", *rows])
+    return table(head.split(" | "), (_graph_row(name, verification.figures[name]) for name in verification.graphs))
 
 
-def _graph_row(name: str, found: Verified) -> str:
+def _graph_row(name: str, found: Verified) -> tuple[str, ...]:
     test = found.test
-    cells = (
+    return (
         f"`{name}`",
         f"{test.errors} in {test.count:,}",
         f"{test.error_percent:.2f}%",
@@ -74,16 +74,13 @@ def _graph_row(name: str, found: Verified) -> str:
         f"{found.microseconds:.0f} us",
         f"{found.bytes / 1e6:.1f} MB",
     )
-    return "| " + " | ".join(cells) + " |"
 
 
 def _confusion_table(confusion: Sequence[Sequence[int]]) -> str:
-    head = "| is \\ read as | " + " | ".join(LABELS) + " |"
-    rows = [
-        f"| **{label}** | " + " | ".join(str(count) if count else "." for count in row) + " |"
-        for label, row in zip(LABELS, confusion, strict=True)
-    ]
-    return "\n".join([head, "|---" * (1 + len(LABELS)) + "|", *rows])
+    rows = (
+        [f"**{label}**", *(str(count or ".") for count in row)] for label, row in zip(LABELS, confusion, strict=True)
+    )
+    return table(["is \\ read as", *LABELS], rows)
 
 
 def _picture_words(figures: Mapping[str, Any]) -> str:

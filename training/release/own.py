@@ -9,6 +9,7 @@ from scipy.stats import binomtest
 from training.data.mnist import Bytes, Mnist
 from training.data.own.digits import Own, Share
 from training.errors import VerificationError
+from training.markdown import table
 from training.progress import say
 from training.release.calibrate import Calibrated
 
@@ -77,14 +78,14 @@ def words(found: Mapping[str, Any] | None) -> str:
         _row("MNIST's validation digits", found["validation"], found["validation"]["count"]),
     ]
     before = f"version {found['before']}" if "before" in found else "before"
-    table = "\n".join([f"| digits | count | {before} reads right | this version |", "|---" * 4 + "|", *rows])
+    shown = table(["digits", "count", f"{before} reads right", "this version"], rows)
     said = "The user's own digits were learnt beside MNIST. In brackets the 95% interval (Wilson)."
-    return f"\n\n### Own digits\n{said}\n\n{table}"
+    return f"\n\n### Own digits\n{said}\n\n{shown}"
 
 
-def _row(name: str, errors: Mapping[str, int], count: int) -> str:
+def _row(name: str, errors: Mapping[str, int], count: int) -> tuple[str, ...]:
     before = right(errors["before"], count) if "before" in errors else "-"
-    return f"| {name} | {count:,} | {before} | {right(errors['after'], count)} |"
+    return name, f"{count:,}", before, right(errors["after"], count)
 
 
 def _shares(own: Own) -> dict[str, tuple[Bytes, Bytes]]:

@@ -5,9 +5,11 @@ schema of the file is `ModelConfig` in triton-inference-server/common, protobuf/
 """
 
 import os
+from functools import partial
 from pathlib import Path
 
 from service.contract import FLOAT32_FILE, IMAGE_SIDE, INPUT_NAME, LABELS, LABELS_FILE, OUTPUT_NAME
+from training.files import replace_file
 
 CONFIG_FILE = "config.pbtxt"
 MAX_BATCH = 256
@@ -61,14 +63,9 @@ def write(directory: Path, name: str) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     for file, text in ((LABELS_FILE, labels()), (CONFIG_FILE, config(name))):
         if not os.path.lexists(directory / file):
-            _write_whole(directory / file, text)
+            replace_file(directory / file, partial(_write, text), maker=f"{os.getpid()}-")
 
 
-def _write_whole(path: Path, text: str) -> None:
-    staging = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        staging.write_text(text, encoding="ascii")
-        staging.chmod(0o644)  # regardless of the umask: Triton runs as another user
-        staging.replace(path)
-    finally:
-        staging.unlink(missing_ok=True)
+def _write(text: str, path: Path) -> None:
+    path.write_text(text, encoding="ascii")
+    path.chmod(0o644)  # regardless of the umask: Triton runs as another user

@@ -1,9 +1,7 @@
 """Bad versions are published, then a worker is killed."""
 
-import os
 import random
 import shutil
-import signal
 import tempfile
 import time
 from pathlib import Path
@@ -11,7 +9,7 @@ from typing import Any
 
 from benchmarks.hardening import defective
 from benchmarks.hardening.score import Plan, Score
-from benchmarks.hardening.target import service
+from benchmarks.hardening.target import kill_worker, service
 from service.contract import MODEL_NAME
 from tests import drawing, factory
 from tests.server import Server
@@ -42,9 +40,8 @@ def _try(score: Score, server: Server, models: Path, start: int, defects: list[d
         defective.publish(models, number, defect)
     _wait(server, set(map(str, numbers)))
     _check(score, server, numbers, "before the kill")
-    victim = server.workers()[0]
-    os.kill(victim, signal.SIGKILL)
-    _wait_for_another(server, victim)
+    kill_worker(server, server.workers()[0])
+    time.sleep(2)  # time to open the versions
     _check(score, server, numbers, "after the kill")
     for number in numbers:
         shutil.rmtree(models / MODEL_NAME / str(number), ignore_errors=True)
@@ -81,12 +78,3 @@ def _wait(server: Server, numbers: set[str]) -> None:
             break
         time.sleep(0.2)
     time.sleep(1.5)  # the other worker polls once a second too
-
-
-def _wait_for_another(server: Server, victim: int) -> None:
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        if len(server.workers()) == 2 and victim not in server.workers():
-            time.sleep(2)  # time to open the versions
-            return
-        time.sleep(0.05)

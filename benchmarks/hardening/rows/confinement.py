@@ -30,7 +30,8 @@ def run(plan: Plan) -> Score:
             for container in deployment.containers():
                 _confined(score, container)
             for container in deployment.running():
-                _really(score, container)
+                name, status = container["Name"], docker("docker", "exec", container["Id"], "cat", "/proc/1/status")
+                check_process(score, name, status)
             _nothing_goes_out(score, deployment, plan.choose(200, 5000))
     return score
 
@@ -45,9 +46,8 @@ def _confined(score: Score, container: Any) -> None:
         score.check((limits[limit] or 0) > 0, f"{name}: no limit of {limit}")
 
 
-def _really(score: Score, container: Any) -> None:
-    """Check the kernel's view too, not only Docker's configuration."""
-    name, status = container["Name"], docker("docker", "exec", container["Id"], "cat", "/proc/1/status")
+def check_process(score: Score, name: str, status: str) -> None:
+    """Check the kernel's view too, by a container's /proc/1/status, not only Docker's configuration."""
     fields = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
     score.check("0" not in fields["Uid"].split(), f"{name}: user {fields['Uid']}")
     capabilities = {int(fields[kind], 16) for kind in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")}

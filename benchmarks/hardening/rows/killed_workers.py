@@ -1,17 +1,15 @@
 """A worker is killed under load."""
 
-import os
 import random
-import signal
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from benchmarks.hardening import load
 from benchmarks.hardening.proxied import compose, python
 from benchmarks.hardening.score import Plan, Score
-from benchmarks.hardening.target import service
+from benchmarks.hardening.target import kill_worker, service
 from tests.deployment import Deployment
-from tests.server import Server
 
 TITLE = "kill -9 of a worker under load, direct and behind the proxy"
 EXPECTED = "behind the proxy none lost; direct, at most what that worker held; back in 3 s"
@@ -43,7 +41,7 @@ def _direct(score: Score, rng: random.Random, times: int) -> None:
             time.sleep(0.5 + rng.random())
             before, victim = len(clients.answers), rng.choice(server.workers())
             held = _sockets(victim)
-            seconds = _kill_and_wait(server, victim)
+            seconds = kill_worker(server, victim)
             time.sleep(0.5)
             failed = sum(answer.status != 200 for answer in clients.answers[before:])
             score.check(failed <= held, f"kill {kill}: {failed} requests lost, the worker held {held}")
@@ -52,33 +50,13 @@ def _direct(score: Score, rng: random.Random, times: int) -> None:
     score.note(f"direct: {len(clients.answers)} requests, {lost:.0f} lost; back after {slowest:.2f} s at most")
 
 
-def _kill_and_wait(server: Server, victim: int) -> float:
-    started = time.monotonic()
-    os.kill(victim, signal.SIGKILL)
-    while time.monotonic() - started < 60:
-        time.sleep(0.05)
-        if victim not in server.workers() and _ready(server.port):
-            break
-    return time.monotonic() - started
-
-
-def _ready(port: int) -> bool:
-    client = load.Load(port, [load.get("/metrics")], 1, timeout=5)
-    client.run(1)
-    return client.answers[0].status == 200 and b"\ndigits_workers_ready 2.0\n" in client.last
-
-
 def _sockets(pid: int) -> int:
     """Return the number of client connections of a worker: its sockets without the listening one."""
-    entries = list(Path(f"/proc/{pid}/fd").iterdir())
-    return sum(_target(entry).startswith("socket:") for entry in entries) - 1
-
-
-def _target(entry: Path) -> str:
-    try:
-        return str(entry.readlink())
-    except OSError:  # closed in the meantime
-        return ""
+    found = -1
+    for entry in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(OSError):  # closed in the meantime
+            found += str(entry.readlink()).startswith("socket:")
+    return found
 
 
 def _proxied(score: Score, rng: random.Random, times: int, deployment: Deployment) -> None:
@@ -88,6 +66,5 @@ def _proxied(score: Score, rng: random.Random, times: int, deployment: Deploymen
             time.sleep(1 + rng.random())
             python(rng.choice(victims), _KILL.format(rng.randrange(2)))
         time.sleep(2)
-    for answer in clients.answers:
-        score.check(answer.status == 200, f"behind the proxy: request {answer.number}, status {answer.status}")
+    score.check_answers(clients.answers, "behind the proxy")
     score.note(f"behind the proxy: {len(clients.answers)} requests, {times} kills")

@@ -7,7 +7,8 @@ from base64 import b64encode
 
 from PIL import Image
 
-from benchmarks.hardening import load, pictures, processes
+from benchmarks import processes
+from benchmarks.hardening import load, pictures
 from benchmarks.hardening.score import Plan, Score
 from benchmarks.hardening.target import service
 from service.inference.engine import Images
@@ -48,8 +49,8 @@ def _grow(server: Server, requests: list[bytes], warm: int, count: int) -> tuple
     """Return usage after `warm` requests, its growth after `count` more, and the number of failures."""
     lost, before = _ask(server, requests, warm)
     more_lost, after = _ask(server, requests, count)
-    grown = [getattr(after, name) - getattr(before, name) for name in ("memory", "files", "threads")]
-    return before, processes.Usage(*grown), lost + more_lost
+    grown = processes.Usage(*(more - less for more, less in zip(after, before, strict=True)))
+    return before, grown, lost + more_lost
 
 
 def _ask(server: Server, requests: list[bytes], count: int) -> tuple[int, processes.Usage]:
@@ -96,8 +97,8 @@ def _mixture(rng: random.Random) -> list[bytes]:
 def _inference(images: Images) -> bytes:
     """Return a request with these images as a binary tensor."""
     body, header = binary(images.tobytes(), list(images.shape))
-    [line] = [f"\r\n{name}: {value}\r\n".encode("ascii") for name, value in header.items()]
-    return load.post(body, "/v2/models/mnist-dmlp/infer", "application/octet-stream").replace(b"\r\n", line, 1)
+    lines = (f"{name}: {value}" for name, value in header.items())
+    return load.post(body, "/v2/models/mnist-dmlp/infer", "application/octet-stream", *lines)
 
 
 def post_json(fields: object, path: str = "/predict") -> bytes:

@@ -2,7 +2,8 @@
 
 import random
 
-from benchmarks.hardening import load, pictures, processes
+from benchmarks import processes
+from benchmarks.hardening import load, pictures
 from benchmarks.hardening.score import Plan, Score
 from benchmarks.hardening.target import service
 from tests import drawing

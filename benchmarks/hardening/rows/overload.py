@@ -1,6 +1,5 @@
 """Ten times the maximum load."""
 
-import threading
 import time
 
 from benchmarks.hardening import load
@@ -18,16 +17,14 @@ def run(plan: Plan) -> Score:
     score, seconds = Score(), plan.choose(5, 60)
     with service() as server:
         peak = _peak(server.port, plan.choose(4, 20))
-        probe = load.Load(server.port, [load.get("/livez")], 1, rate=5)
-        probing = threading.Thread(target=probe.run)
-        with load.running_load(server.port, load.digits(), _CLIENTS, rate=10 * peak) as clients:
+        with (
+            load.running_load(server.port, load.digits(), _CLIENTS, rate=10 * peak) as clients,
+            load.running_load(server.port, [load.get("/livez")], 1, rate=5) as probe,
+        ):
             started = time.monotonic()
-            probing.start()
             time.sleep(seconds)
             took = time.monotonic() - started
             answers = list(clients.answers)
-        probe.stop()
-        probing.join()
     good = sum(answer.status == 200 for answer in answers) / took
     score.check(good >= 0.9 * peak, f"{good:.0f} a second answered, the peak was {peak:.0f}")
     refused = [answer for answer in answers if answer.status != 200]

@@ -48,6 +48,5 @@ def _roll(score: Score, times: int, deployment: Deployment) -> None:
                 docker("docker", "restart", container["Id"])
                 deployment.wait_for_replicas(2)
         time.sleep(1)
-    for answer in clients.answers:
-        score.check(answer.status == 200, f"rolling restart: request {answer.number}, status {answer.status}")
+    score.check_answers(clients.answers, "rolling restart")
     score.note(f"rolling restarts of both replicas: {times}, {len(clients.answers)} requests meanwhile")

@@ -1,4 +1,4 @@
-"""Removes what is drawn around a number: boxes, combs of cells, ruled lines, underlines."""
+"""Removes what is drawn around a number: boxes, combs of cells, ruled lines, underlines, rings."""
 
 from typing import Any
 
@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from service.preprocessing.box import Box
 from service.preprocessing.frames import without_frames
 from service.preprocessing.illumination import Floats, Mask, components
 from service.preprocessing.ruled_lines import without_lines
@@ -18,14 +19,16 @@ _ROOM = 6  # pixels around a box that is looked at
 _LONG, _THIN = 1.6, 0.12  # times the height of the writing: no stroke of a digit is so long, straight and thin
 _WALL, _THICK = 0.84, 0.14  # of a comb's height: the length of its walls, and their width at most
 _COMB = 1.3  # times its height: a wider box may have several cells
+_SLENDER, _HELD = 0.3, 0.3  # of its bounds, the ink of a ring; of its height, that of what it holds
+_RIM, _BARE = 0.2, 0.02  # of its height, how deep a ring goes; of its ink, how much may lie deeper
 
 
 def without_marks(strokes: Mask, traces: Mask, amount: Floats) -> Mask:
-    """Return `strokes` without boxes and lines; strokes that cross one stay whole.
+    """Return `strokes` without boxes, lines and rings; strokes that cross a line stay whole.
 
     `traces` shows faint lines, and `amount` which strokes along them are darker.
     """
-    return _without_long_lines(without_lines(_without_boxes(strokes), traces, amount))
+    return _without_rings(_without_long_lines(without_lines(_without_boxes(strokes), traces, amount)))
 
 
 def writing_height(heights: npt.NDArray[np.int32], ink: npt.NDArray[Any]) -> int:
@@ -49,7 +52,7 @@ def _without_boxes(strokes: Mask) -> Mask:
         if not _has_corner(strokes[top : top + height, left : left + width]):
             continue
         part = np.ascontiguousarray(cleaned[rows, columns])
-        emptied = without_frames(part)
+        emptied = without_frames(part, least)
         if emptied is part:
             continue
         if cleaned is strokes:
@@ -106,3 +109,25 @@ def _without_long_lines(strokes: Mask) -> Mask:
     reach = int(np.ceil(thickness[thin].max())) + 2
     crossing = cv2.morphologyEx(strokes, cv2.MORPH_OPEN, np.ones((reach, 1), np.uint8))
     return np.where(thin[labels], crossing, strokes).astype(np.uint8)
+
+
+def _without_rings(strokes: Mask) -> Mask:
+    """Return the strokes without rings around two or more others."""
+    _, labels, boxes = components(strokes)
+    pieces = [Box(*map(int, box[:4])) for box in boxes]
+    rings = [
+        label
+        for label, box in enumerate(pieces)
+        if label
+        and boxes[label][4] < _SLENDER * box.area
+        and sum(other.height > _HELD * box.height and box.around(other) == box for other in pieces[1:]) > 2
+        and _is_bare((labels[box.slices(0)] == label).astype(np.uint8))
+    ]
+    return np.where(np.isin(labels, rings), 0, strokes).astype(np.uint8) if rings else strokes
+
+
+def _is_bare(ring: Mask) -> bool:
+    """Whether all of a ring's ink lies along its outline: no digit touches it."""
+    hull = cv2.fillConvexPoly(np.zeros_like(ring), cv2.convexHull(cv2.findNonZero(ring)), 1)
+    depth = cv2.distanceTransform(np.pad(hull, 1), cv2.DIST_L2, 3)[1:-1, 1:-1]
+    return bool((depth[ring > 0] > _RIM * ring.shape[0]).mean() < _BARE)

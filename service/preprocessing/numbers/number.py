@@ -1,12 +1,13 @@
 """The best paths through the lines of a picture -> its number, and whether it is certain."""
 
 from dataclasses import dataclass, replace
+from statistics import median
 from typing import NamedTuple
 
 import numpy as np
 
 from service.preprocessing.box import Box
-from service.preprocessing.numbers.candidates import Row
+from service.preprocessing.numbers.candidates import Candidate, Row, Span
 from service.preprocessing.numbers.path import Path, Probabilities, best_paths
 from service.preprocessing.numbers.pieces import FIGURE
 
@@ -15,6 +16,11 @@ from service.preprocessing.numbers.pieces import FIGURE
 _SURE, _APART, _CONFIDENT = 0.2, 2.0, 0.97
 _LEAST = -1.7, 0.0, -0.6, -1.2  # of one, two, three, and more digits: a chance reading seldom has many
 _LEAST_OF_ONE = 0.9  # confidence of a single digit
+_SPACE = 0.6  # of the line's height: between words
+_TALL = 1.12  # times the usual height of a line's digits: a 1 so tall may be a slash or a bracket
+
+
+Read = tuple[str, Candidate]  # a digit, and what it was read of
 
 
 class Digit(NamedTuple):
@@ -30,8 +36,8 @@ class Number:
 
     `lines` are its lines from top to bottom, `digits` all digits in that order, `skipped` the bounds of non-digits.
     `score` is the mean score of its digits, above 0 where they are likelier than none; `margin` the distance of the
-    best reading to the next; `confidence` the least of its digits'. `signs` counts what is skipped and as high as a
-    digit, `cuts` the sides at which digits were cut off from others.
+    best reading to the next; `confidence` the least of its digits'. `signs` counts what is as high as a digit and is
+    skipped, or may be no digit; `cuts` the sides at which digits were cut off from others.
     """
 
     lines: list[str]
@@ -69,15 +75,15 @@ def read_number(rows: list[Row], probabilities: Probabilities) -> Number:
     for row in rows:
         paths = best_paths(row, probabilities)
         best = paths[0]
-        found = [Digit(read.image, read.box) for read in best.reads]
-        left = _skipped(row, best)
+        read = _without_letters(row, best)
+        left = _skipped(row.spans, [candidate for _, candidate in read])
         skipped += left
-        if found:
-            lines.append(best.text)
-            digits += found
+        if read:
+            lines.append("".join(digit for digit, _ in read))
+            digits += [Digit(candidate.image, candidate.box) for _, candidate in read]
         score += best.of_digits
-        cuts += sum(read.cuts for read in best.reads)
-        signs += sum(box.height > FIGURE * row.height for box in left)
+        cuts += sum(candidate.cuts for _, candidate in read)
+        signs += _figures(left, row.height) + _slashes(read)
         margin = min([margin, *(best.score - other.score for other in paths[1:2])])
     confidence = min((float(probabilities[digit.image].max()) for digit in digits), default=0.0)
     number = Number(lines, digits, skipped, score / max(1, len(digits)), float(margin), confidence, signs, cuts)
@@ -86,7 +92,41 @@ def read_number(rows: list[Row], probabilities: Probabilities) -> Number:
     return replace(number, lines=[], digits=[], skipped=[span.piece.box for row in rows for span in row.spans])
 
 
-def _skipped(row: Row, path: Path) -> list[Box]:
+def _without_letters(row: Row, path: Path) -> list[Read]:
+    """Return what is read, but for words in which more figures are skipped than read: letters that look like digits."""
+    words: list[list[Span]] = [[]]
+    right = row.spans[0].piece.box.right
+    for span in row.spans:
+        if span.piece.box.left - right > _SPACE * row.height:
+            words.append([])
+        words[-1].append(span)
+        right = max(right, span.piece.box.right)
+    found: list[Read] = []
+    for word in words:
+        read = [
+            (digit, candidate)
+            for digit, candidate in zip(path.text, path.reads, strict=True)
+            if word[0].first <= candidate.first < word[-1].end
+        ]
+        height = max(span.piece.box.height for span in word)
+        if _figures(_skipped(word, [candidate for _, candidate in read]), height) <= len(read):
+            found += read
+    return found
+
+
+def _skipped(spans: list[Span], read: list[Candidate]) -> list[Box]:
     """Return the bounds of the pieces that were not read."""
-    read = {place for one in path.reads for place in range(one.first + 1, one.end + 1)}
-    return [span.piece.box for span in row.spans if not read & set(range(span.first + 1, span.end + 1))]
+    places = {place for one in read for place in range(one.first + 1, one.end + 1)}
+    return [span.piece.box for span in spans if not places & set(range(span.first + 1, span.end + 1))]
+
+
+def _figures(boxes: list[Box], height: float) -> int:
+    """Return how many are as high as a digit of a line so high."""
+    return sum(box.height > FIGURE * height for box in boxes)
+
+
+def _slashes(read: list[Read]) -> int:
+    """Return how many of a line's 1s stand out above its other digits."""
+    others = [candidate.box.height for digit, candidate in read if digit != "1"]
+    usual = median(others) if others else np.inf
+    return sum(digit == "1" and candidate.box.height > _TALL * usual for digit, candidate in read)

@@ -19,6 +19,7 @@ FIGURE = 0.5  # of the height of the writing, or of its line: as high as a digit
 _CROWD, _CROWD_SHARE = 120, 0.3  # more pieces than this, and so little ink in those of the writing's height: noise
 _SPECK = 0.14, 0.012  # of the writing's height; of a figure's ink
 _SOLID = 0.42  # of the writing's height: what is thicker is no stroke
+_BLOTS = 0.5  # of the figures' ink: so much of writing may be solid
 _BARELY = 0.6  # of the outlines is an edge: perhaps strokes
 _EDGED, _MOST_INK = 0.8, 0.8  # of the outlines is an edge, of all ink is in figures: surely writing
 _FLAT, _LONG = 4.0, 1.3  # times its height, of the writing's height: a piece so wide is a line
@@ -84,12 +85,17 @@ def find_pieces(reading: Reading) -> Pieces:
     pieces = [Piece(int(i), Box(*map(int, boxes[i][:4])), float(ink[i])) for i in found]
     tall = found[boxes[found, cv2.CC_STAT_HEIGHT] > FIGURE * height]
     member = np.isin(labels, tall).astype(np.uint8)
-    edged, slender = _edged(reading, member), thickness(member) < max(_SOLID * height, _THICK)
-    if not slender or (reading.widest is not None and edged < _BARELY) or _folded(reading, member):
+    edged, most = _edged(reading, member), max(_SOLID * height, _THICK)
+    solid = sum(piece.ink for piece in pieces if piece.label in tall and _thickness(piece, labels) > most)
+    if solid > _BLOTS * ink[tall].sum() or (reading.widest is not None and edged < _BARELY) or _folded(reading, member):
         raise NoDigit(NONE)
     score = edged**8 * share * float(ink[tall].sum()) * reading.ink.contrast
     sure = edged > _EDGED and share > _MOST_INK
     return Pieces(pieces, labels, amount, height, score, sure)
+
+
+def _thickness(piece: Piece, labels: Labels) -> float:
+    return thickness((labels[piece.box.slices(0)] == piece.label).astype(np.uint8))
 
 
 def _folded(reading: Reading, member: Mask) -> bool:

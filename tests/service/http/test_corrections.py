@@ -30,6 +30,7 @@ FORMS: dict[str, dict[str, Any]] = {
 BAD: dict[str, tuple[dict[str, Any], int, str]] = {
     "no digit": ({"json": {"image": TEXT}}, 400, "malformed_request"),
     "ten": ({"json": {"image": TEXT, "digit": 10}}, 400, "malformed_request"),
+    "an underscore": ({"json": {"image": TEXT, "digit": "0_7"}}, 400, "malformed_request"),
     "true": ({"json": {"image": TEXT, "digit": True}}, 400, "malformed_request"),
     "a float": ({"json": {"image": TEXT, "digit": 1.5}}, 400, "malformed_request"),
     "a list": ({"json": {"image": TEXT, "digit": [7]}}, 400, "malformed_request"),

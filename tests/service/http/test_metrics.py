@@ -217,14 +217,14 @@ def test_client_input_creates_no_time_series(client: Client) -> None:
 
 
 def test_requests_in_flight(here: Service, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    entered, leave, read = threading.Event(), threading.Event(), here.digit
+    entered, leave, read = threading.Event(), threading.Event(), here.read_next
 
     def wait(*args: Any) -> Any:
         entered.set()
         leave.wait(10)
         return read(*args)
 
-    monkeypatch.setattr(here, "digit", wait)
+    monkeypatch.setattr(here, "read_next", wait)
     large = drawing.encode(drawing.digit(7, side=800, size=600))  # which a thread reads
     asking = threading.Thread(target=send, args=(client, large))
     asking.start()

@@ -392,6 +392,8 @@ def test_errors_quote_little_of_the_request(client: Client) -> None:
 
 IMAGE = bytes(784)
 BAD_BINARY = [
+    ("a header of many digits", binary(IMAGE, [1, 28, 28])[0], {LENGTH: "9" * 5000}, "give the JSON's length in bytes"),
+    ("an underscore", binary(IMAGE, [1, 28, 28])[0], {LENGTH: "1_0"}, "is '1_0'"),
     ("no header", binary(IMAGE, [1, 28, 28])[0], {}, "give the JSON's length in `Inference-Header-Content-Length`"),
     ("a header of letters", *binary(IMAGE, [1, 28, 28])[:1], {LENGTH: "x"}, "is 'x', the body has"),
     ("a negative header", *binary(IMAGE, [1, 28, 28])[:1], {LENGTH: "-1"}, "give the JSON's length in bytes"),

@@ -101,7 +101,19 @@ def test_not_seen_unless_asked(client: Client) -> None:
 
 
 @pytest.mark.parametrize(
-    "query", ["top_k=0", "top_k=11", "top_k=-1", "top_k=3.0", "top_k=x", "top_k=", "top_k=%D9%A3", "seen=yes", "seen="]
+    "query",
+    [
+        "top_k=0",
+        "top_k=11",
+        "top_k=-1",
+        "top_k=3.0",
+        "top_k=x",
+        "top_k=",
+        "top_k=%D9%A3",
+        "top_k=1_0",
+        "seen=yes",
+        "seen=",
+    ],
 )
 @pytest.mark.parametrize("route", ["/predict", "/predict/batch"])
 def test_bad_query(client: Client, route: str, query: str) -> None:
@@ -344,7 +356,7 @@ def test_json_is_plain_json(client: Client) -> None:
     json.loads(post(client, drawing.png()).data, parse_constant=pytest.fail)
 
 
-def test_an_uncertain_picture_gets_a_second_look_in_every_form(tmp_path: Path) -> None:
+def test_an_uncertain_picture_that_was_fitted_gets_a_second_look_in_every_form(tmp_path: Path) -> None:
     blurred = factory.at_temperature(9)
     factory.publish(tmp_path, content=blurred, promised=blurred, certain_from=1.0)
     here = open_service(Settings(models_dir=tmp_path, provider="cpu"))
@@ -353,14 +365,22 @@ def test_an_uncertain_picture_gets_a_second_look_in_every_form(tmp_path: Path) -
     first = engine.run(digit[np.newaxis])
     [expected] = engine.read(digit[np.newaxis], 1.0)
     assert np.abs(expected - first).max() > 1e-3
+    own = drawing.encode(Image.fromarray(digit))  # in MNIST's form
     for client in (door.client_of(Front(here)), create_app(here).test_client()):
         single = post(client, drawing.png(4)).get_json()
-        batch = client.post("/predict/batch", json={"images": [base64_of(drawing.png(label)) for label in (7, 4, 4)]})
+        pictures = [drawing.png(7), drawing.png(4), b"", own, drawing.png(4)]
+        batch = client.post("/predict/batch", json={"images": [base64_of(picture) for picture in pictures]})
         tensor = {"name": "images", "shape": [1, 28, 28], "datatype": "UINT8", "data": digit.ravel().tolist()}
         infer = client.post("/v2/models/mnist-dmlp/infer", json={"inputs": [tensor]}).get_json()
-        for answer in (single, *batch.get_json()["predictions"][1:]):
+        _, four, _, same, another = batch.get_json()["predictions"]
+        for answer in (single, four, another):
             np.testing.assert_allclose(answer["probabilities"], expected, atol=1e-6)
             assert answer["certain"] is False
-        np.testing.assert_allclose(infer["outputs"][0]["data"], first[0], atol=1e-6)
+        for found in (
+            infer["outputs"][0]["data"],
+            same["probabilities"],
+            post(client, own).get_json()["probabilities"],
+        ):
+            np.testing.assert_allclose(found, first[0], atol=1e-6)
     samples = {sample.name: sample.value for family in here.metrics.collect() for sample in family.samples}
-    assert samples["digits_confidence_ratio_count"] == samples["digits_batch_pictures_sum"] == 10
+    assert samples["digits_confidence_ratio_count"] == samples["digits_batch_pictures_sum"] == 14

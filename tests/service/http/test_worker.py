@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from tests import drawing, factory
-from tests.server import Server, running
+from tests.server import Server, running, until
 
 
 @pytest.fixture(scope="module")
@@ -129,10 +129,7 @@ def test_a_starting_worker_can_be_stopped(models: Path) -> None:
             assert server.process.poll() is None, server.read_log()
         [worker] = server.workers()
         os.kill(worker, signal.SIGTERM)
-        deadline = time.monotonic() + 10
-        while worker in server.workers():
-            assert time.monotonic() < deadline, "the signal was lost"
-            time.sleep(0.01)
+        until(lambda: worker not in server.workers(), 10, "the signal was lost")
         server.wait_for("/readyz")  # another has taken its place
 
 
@@ -194,8 +191,8 @@ def test_workers_killed_during_publications_all_serve_the_last(models: Path, tmp
             factory.publish(tmp_path, version)
             os.kill(server.wait_for_workers(2)[version % 2], signal.SIGKILL)
             time.sleep(0.3)
-        deadline = time.monotonic() + 5
-        served: set[str] = set()
-        while served != {"5"} and time.monotonic() < deadline:
-            served = {server.wait_for("/readyz")["model"]["version"] for _ in range(20)}
-        assert served == {"5"}
+
+        def served() -> set[str]:
+            return {server.wait_for("/readyz")["model"]["version"] for _ in range(20)}
+
+        until(lambda: served() == {"5"}, 5, "all workers serve the last version")

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from service.inference.engine import Images, Probabilities
+from service.inference.engine import Fitted, Images, Probabilities
 from service.inference.queue import Queue
 
 
@@ -26,11 +26,11 @@ class Recorder:
 
     def __init__(self) -> None:
         self.runs: list[tuple[str, list[int]]] = []
-        self.pictures: list[int] = []
+        self.fitted: list[list[bool]] = []
 
-    def __call__(self, model: str, batch: Images, pictures: int) -> Probabilities:
+    def __call__(self, model: str, batch: Images, fitted: Fitted) -> Probabilities:
         self.runs.append((model, batch[:, 0, 0].tolist()))
-        self.pictures.append(pictures)
+        self.fitted.append(np.broadcast_to(fitted, len(batch)).tolist())
         if 255 in self.runs[-1][1]:
             raise RuntimeError("It failed")
         return np.repeat(batch[:, 0, :1].astype(np.float32), 10, axis=1)
@@ -51,17 +51,17 @@ def test_requests_of_one_loop_iteration_share_a_run() -> None:
     assert compute.runs == [("a", [10, 11, 12, 20, 21, 22, 30, 31, 32])]
 
 
-def test_pictures_come_first_in_a_run_and_answers_are_not_mixed_up() -> None:
+def test_a_run_knows_which_of_its_images_were_fitted() -> None:
     compute = Recorder()
 
     async def work() -> list[Any]:
         queue = Queue(compute, most=256)
-        sent = [((1, 2), False), ((3,), True), ((4,), False), ((5, 6), True)]
-        return await asyncio.gather(*(queue.submit("a", images(*of), pictures=pictures) for of, pictures in sent))
+        sent = [((1, 2), False), ((3,), True), ((4, 5), np.array([False, True])), ((6, 7), True)]
+        return await asyncio.gather(*(queue.submit("a", images(*of), fitted) for of, fitted in sent))
 
-    assert [levels(rows) for rows in answered(work())] == [[1, 2], [3], [4], [5, 6]]
-    assert compute.runs == [("a", [3, 5, 6, 1, 2, 4])]
-    assert compute.pictures == [3]
+    assert [levels(rows) for rows in answered(work())] == [[1, 2], [3], [4, 5], [6, 7]]
+    assert compute.runs == [("a", [1, 2, 3, 4, 5, 6, 7])]
+    assert compute.fitted == [[False, False, True, False, True, True, True]]
 
 
 def test_a_single_request_does_not_wait() -> None:
@@ -79,7 +79,7 @@ def test_a_single_request_does_not_wait() -> None:
 def test_images_of_one_request_are_not_copied() -> None:
     given: list[Images] = []
 
-    def compute(model: str, batch: Images, pictures: int) -> Probabilities:  # noqa: ARG001
+    def compute(model: str, batch: Images, fitted: Fitted) -> Probabilities:  # noqa: ARG001
         given.append(batch)
         return np.zeros((len(batch), 10), np.float32)
 
@@ -189,11 +189,11 @@ def gate() -> threading.Event:
 def test_in_a_thread_the_next_batch_collects_during_a_run(gate: threading.Event) -> None:
     compute, threads = Recorder(), set()
 
-    def slow(model: str, batch: Images, pictures: int) -> Probabilities:
+    def slow(model: str, batch: Images, fitted: Fitted) -> Probabilities:
         threads.add(threading.current_thread())
         if not compute.runs:
             assert gate.wait(10)
-        return compute(model, batch, pictures)
+        return compute(model, batch, fitted)
 
     async def work() -> None:
         queue = Queue(slow, most=256, on_loop=0)
@@ -217,7 +217,7 @@ def test_in_a_thread_the_next_batch_collects_during_a_run(gate: threading.Event)
 def test_only_large_runs_are_in_a_thread() -> None:
     threads: list[bool] = []
 
-    def compute(model: str, batch: Images, pictures: int) -> Probabilities:  # noqa: ARG001
+    def compute(model: str, batch: Images, fitted: Fitted) -> Probabilities:  # noqa: ARG001
         threads.append(threading.current_thread() is not threading.main_thread())
         return np.zeros((len(batch), 10), np.float32)
 
@@ -241,9 +241,9 @@ def test_an_error_in_a_thread_is_raised_and_the_queue_continues() -> None:
 
 
 def test_cancelling_during_a_run_cancels_no_other_request(gate: threading.Event) -> None:
-    def slow(model: str, batch: Images, pictures: int) -> Probabilities:
+    def slow(model: str, batch: Images, fitted: Fitted) -> Probabilities:
         assert gate.wait(10)
-        return Recorder()(model, batch, pictures)
+        return Recorder()(model, batch, fitted)
 
     async def work() -> None:
         queue = Queue(slow, most=256, on_loop=0)

@@ -56,11 +56,11 @@ def test_an_uncertain_answer_is_the_mean_of_all_looks(engine: Counting) -> None:
     assert not np.array_equal(first, found)
 
 
-@pytest.mark.parametrize("pictures", [0, 1, 2])
-def test_only_pictures_get_one(engine: Counting, pictures: int) -> None:
+@pytest.mark.parametrize("fitted", [(0, 0, 0), (1, 0, 0), (0, 1, 1), (1, 1, 1)])
+def test_only_fitted_images_get_one(engine: Counting, fitted: tuple[int, ...]) -> None:
     images = specimens()[0][:3]
-    changed = (engine.read(images, 1.1, pictures) != first_looks(engine, images)).any(axis=1)
-    assert changed.tolist() == [True] * pictures + [False] * (3 - pictures)
+    changed = (engine.read(images, 1.1, np.array(fitted, bool)) != first_looks(engine, images)).any(axis=1)
+    assert changed.tolist() == [bool(each) for each in fitted]
 
 
 def test_an_answer_that_is_only_just_certain_is_looked_at_again(engine: Counting) -> None:

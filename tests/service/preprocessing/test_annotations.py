@@ -24,6 +24,9 @@ def around(mask: Mask, name: str) -> Mask:
     drawn = np.zeros_like(mask)
     if name == "underline":
         cv2.line(drawn, (x - 20, y + height + 20), (x + width + 20, y + height + 24), 1, 8)
+    elif name == "two underlines":  # the upper one is the longer
+        for below, out in ((20, 20), (34, 8)):
+            cv2.line(drawn, (x - out, y + height + below), (x + width + out, y + height + below + 4), 1, 6)
     elif name == "line to write on":
         cv2.line(drawn, (x - 120, y + height), (x + width + 120, y + height), 1, 4)
     else:
@@ -32,7 +35,7 @@ def around(mask: Mask, name: str) -> Mask:
 
 
 @LABELS
-@pytest.mark.parametrize("name", ["underline", "line to write on", "ring"])
+@pytest.mark.parametrize("name", ["underline", "two underlines", "line to write on", "ring"])
 def test_annotations_around_a_digit_are_removed(label: int, name: str) -> None:
     picture = np.maximum(strokes(label), around(strokes(label), name))
     alone = canonical_digit(255 - 200 * strokes(label))

@@ -11,15 +11,11 @@ from tests.training import drawn
 from training import recipes
 from training.data.mnist import Mnist
 from training.data.targets import targets
+from training.lessons.probe import dense_layers as dense
 from training.model import network
 from training.recipe import Recipe
 
 DEFAULT = recipes.find(recipes.DEFAULT)
-
-
-def dense(model: Any) -> list[Any]:
-    """Return the layers with weights of a single network."""
-    return [layer for layer in model.layers if isinstance(layer, keras.layers.Dense)]
 
 
 def train(recipe: Recipe, data: Mnist, *, steps: int, weights: Any = None) -> tuple[Any, Any]:
@@ -49,26 +45,24 @@ def learning_rates(recipe: Recipe, *, steps_per_epoch: int, epochs: int) -> list
 
 def test_the_default_network_has_the_published_shape() -> None:
     model = network.build(DEFAULT)
-    kernels = [layer.kernel.shape for layer in model.layers if isinstance(layer, keras.layers.Dense)]
+    kernels = [layer.kernel.shape for layer in dense(model)]
     assert kernels == [(784, 1024), (1024, 512), (512, 512), (512, 512), (512, 10)]
     assert model.count_params() == 1_859_082
 
 
 def test_kernels_are_glorot_uniform_and_biases_zero() -> None:
     keras.utils.set_random_seed(5)
-    for layer in network.build(DEFAULT).layers:
-        if isinstance(layer, keras.layers.Dense):
-            kernel, bias = layer.get_weights()
-            bound = math.sqrt(6 / sum(kernel.shape))  # Glorot and Bengio 2010, equation 16
-            assert 0.99 * bound < np.abs(kernel).max() <= bound
-            assert kernel.std() == pytest.approx(bound / math.sqrt(3), rel=0.03)
-            assert not bias.any()
+    for kernel, bias in (layer.get_weights() for layer in dense(network.build(DEFAULT))):
+        bound = math.sqrt(6 / sum(kernel.shape))  # Glorot and Bengio 2010, equation 16
+        assert 0.99 * bound < np.abs(kernel).max() <= bound
+        assert kernel.std() == pytest.approx(bound / math.sqrt(3), rel=0.03)
+        assert not bias.any()
 
 
 def test_output_is_the_logits_of_scaled_pixels(data: Mnist, recipe: Recipe) -> None:
     model = network.build(recipe)
     values = data.test_images[:20].reshape(20, 784).astype(np.float64) / 255
-    layers = [layer.get_weights() for layer in model.layers if isinstance(layer, keras.layers.Dense)]
+    layers = [layer.get_weights() for layer in dense(model)]
     for kernel, bias in layers[:-1]:
         values = np.maximum(values @ kernel + bias, 0)
     expected = values @ layers[-1][0] + layers[-1][1]

@@ -1,7 +1,6 @@
 import os
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.server import ROOT, children
+from tests.server import ROOT, children, until
 from training.data.mnist import Mnist
 from training.data.targets import NO_DIGIT
 from training.errors import RunError, TrainingError
@@ -161,10 +160,7 @@ def test_pool_processes_end_with_a_killed_training(tmp_path: Path) -> None:
         found = children(training.pid)
         assert len(found) >= 2
         training.kill()
-    deadline = time.monotonic() + 20
-    while any(map(runs, found)):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    until(lambda: not any(map(runs, found)), 20, "the end of its processes")
     (kept,) = (tmp_path / "pools").iterdir()
     chunks = list(kept.glob("renderings-*.npz"))
     assert chunks

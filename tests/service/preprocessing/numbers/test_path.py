@@ -1,6 +1,7 @@
 """The best path through the candidates of a line."""
 
 import numpy as np
+import pytest
 
 from service.preprocessing.box import Box
 from service.preprocessing.numbers.candidates import Candidate, Row, Span
@@ -78,3 +79,23 @@ def test_unlikely_digits_are_not_a_number() -> None:
     number = read_number([Row(spans, whole(spans), HEIGHT)], answers((4, 0.6), (2, 0.6)))
     assert (number.lines, number.digits) == ([], [])
     assert number.skipped == [one.piece.box for one in spans]
+
+
+def test_a_digit_in_a_word_of_letters_is_skipped() -> None:
+    lefts = 0, 35, 70, 140, 175, 210
+    spans = [span(place + 1, place, place + 1, left=left) for place, left in enumerate(lefts)]
+    number = read_number(
+        [Row(spans, whole(spans), HEIGHT)],
+        answers((0, 0.999), (3, 0.15), (3, 0.15), (4, 0.999), (7, 0.999), (2, 0.999)),
+    )
+    assert number.lines == ["472"]
+    assert number.skipped == [one.piece.box for one in spans[:3]]
+    assert not number.certain
+
+
+@pytest.mark.parametrize(("height", "certain"), [(40, True), (44, True), (48, False)])
+def test_a_1_that_stands_out_may_be_a_slash(height: int, certain: bool) -> None:
+    slash = span(2, 1, 2, left=40, width=15, height=height)
+    spans = [span(1, 0, 1), slash, span(3, 2, 3, left=70)]
+    number = read_number([Row(spans, whole(spans), HEIGHT)], answers((4, 0.9999), (1, 0.9999), (2, 0.9999)))
+    assert (number.lines, number.certain) == (["412"], certain)

@@ -36,6 +36,13 @@ def test_each_figure_is_found(ink: int, paper: int) -> None:
     assert row == sorted(row)
 
 
+def test_one_blot_among_digits_hides_none_of_them() -> None:
+    image = drawing.number("4027", gap=40)
+    left, top, width, height = figures(segment(np.asarray(image)))[0][1]
+    ImageDraw.Draw(image).ellipse((left, top, left + width, top + height), fill=0)
+    assert len(figures(segment(np.asarray(image)))[0]) == 4
+
+
 def test_candidates_are_in_mnist_form() -> None:
     found = segment(grey("583"))
     assert found.images.dtype == np.uint8

@@ -1,4 +1,4 @@
-"""The HTTP connection: uvicorn's, with deadlines, limits and our error answers.
+"""The connections of a worker: how they are accepted, their deadlines and limits, and our answers to bad HTTP.
 
 The ASGI application is called when a head is complete, and receives the body in one piece. The request's `state` has
 `received`, the time at which the head was complete; `error`, which ends the request; `gone`, once the client has left.
@@ -6,11 +6,14 @@ The ASGI application is called when a head is complete, and receives the body in
 
 import asyncio
 import re
+import socket
 import sys
+from collections.abc import Sequence
 from time import perf_counter
 from typing import Any
 
 import httptools
+from uvicorn import Server
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from service import errors
@@ -19,6 +22,8 @@ from service.http.answering import body_too_large
 HEAD_SECONDS = 10.0  # for a head to arrive in full
 LAST_SECONDS = 2.0  # for a client to use a kept connection once more, after SIGTERM
 _WRITE_SECONDS = 60.0  # for a client to read a full buffer
+_YIELD_SECONDS = 0.002  # for a worker with fewer connections to take one
+_TICK_SECONDS = 0.5  # how often deadlines are looked at
 _MOST_HEAD, _MOST_URI = 64 << 10, 4094  # bytes
 _MOST_HELD = 8  # times the largest body: what unfinished bodies of a worker may hold
 _MOST_DROPPED = 4  # times the largest body: what a rejected client may still send
@@ -26,6 +31,72 @@ _MOST_PIECES, _LEAST_PIECE = 16 << 10, 64  # a body of more pieces must have thi
 _MOST_HEADERS, _MOST_HEADER = 100, 8190  # a head's, and bytes of one
 _CHUNK_HEAD, _MOST_CHUNK_HEAD = re.compile(rb"(?:\A|\n)([0-9a-fA-F]+)(?:;[^\r\n]*)?\r\n\Z"), 256  # bytes
 _TOO_LARGE = "The request has too many headers, or too large ones: send fewer."
+
+
+class Connections:
+    """Accepts at most `most` connections, in turns with other workers, and ends those that are too slow.
+
+    asyncio's own server accepts all that wait, so the first worker to wake would take every connection. `shares` has
+    the number of each worker's connections + 1, 0 for one that takes none, in memory of all processes.
+    """
+
+    held = 0  # bytes of bodies that are not complete
+
+    def __init__(
+        self, server: Server, listeners: Sequence[socket.socket], shares: "memoryview[int]", place: int, most: int
+    ) -> None:
+        self.server, self._listeners, self._shares, self._place, self._most = server, listeners, shares, place, most
+        self._open = server.server_state.connections
+        self._loop = asyncio.get_running_loop()
+        for listener in listeners:
+            listener.setblocking(False)
+            self._loop.add_reader(listener, self._accept, listener)
+        self._check()
+        self.count()
+
+    def count(self, more: int = 0) -> None:
+        """Publish how many connections this worker has, and `more` that it is about to have."""
+        self._shares[self._place] = 0 if self.server.should_exit else len(self._open) + more + 1
+
+    def _accept(self, listener: socket.socket) -> None:
+        """Take a connection, or leave it for a moment to a worker that has fewer."""
+        if len(self._open) < self._most and self._shares[self._place] <= min(filter(None, self._shares), default=0):
+            self._take(listener)
+        else:
+            self._loop.remove_reader(listener)
+            self._loop.call_later(_YIELD_SECONDS, self._accept_late, listener)
+
+    def _accept_late(self, listener: socket.socket) -> None:
+        if self.server.should_exit:
+            return
+        if len(self._open) < self._most:
+            self._take(listener)
+        self._loop.add_reader(listener, self._accept, listener)
+
+    def _take(self, listener: socket.socket) -> bool:
+        try:
+            connection, _ = listener.accept()
+        except OSError:  # another worker was first, the client has gone, or files ran out
+            return False
+        made = self._loop.create_task(self._loop.connect_accepted_socket(lambda: Protocol(self), connection))
+        self.count(1)
+        made.add_done_callback(lambda _: self.count())
+        return True
+
+    def _check(self) -> None:
+        for connection in list(self._open):
+            connection.check(self._loop.time())  # type: ignore[union-attr]
+        self._loop.call_later(_TICK_SECONDS, self._check)
+
+    def close(self) -> None:
+        """Accept the connections that are waiting, then no more; uvicorn calls this."""
+        for listener in self._listeners:
+            self._loop.remove_reader(listener)
+            while self._take(listener):
+                pass
+
+    async def wait_closed(self) -> None:
+        """Do nothing; uvicorn calls this."""
 
 
 class Joined:
@@ -51,13 +122,12 @@ class Joined:
 
 
 class Protocol(HttpToolsProtocol):
-    """One connection. The server calls `check` twice a second: a timer for each request would cost more.
+    """One connection. `check` is called twice a second: a timer for each request would cost more.
 
     `deadline` bounds what the client sends, `reading` what it reads. Both are times of the loop.
     """
 
     deadline = reading = float("inf")
-    headers: list[tuple[bytes, bytes]] = []  # noqa: RUF012  until a request begins
     head = 0  # bytes of the head that is arriving
     pieces = held = 0  # of the body that is arriving: its pieces and bytes
     in_head = True
@@ -65,21 +135,22 @@ class Protocol(HttpToolsProtocol):
     failed = False  # nothing more is parsed
     dropped = 0  # bytes that a rejected client has still sent
 
-    def __init__(self, *args: Any, server: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._server = server
+    def __init__(self, all_connections: Connections) -> None:
+        server = all_connections.server
+        super().__init__(server.config, server.server_state, {})
+        self._all = all_connections
         self._settings = self.app.here.settings
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Start the deadline of the first head; a silent client is closed without an answer."""
         super().connection_made(Joined(transport))  # type: ignore[arg-type]
-        self._expect(LAST_SECONDS if self._server.should_exit else HEAD_SECONDS)
+        self._expect(LAST_SECONDS if self._all.server.should_exit else HEAD_SECONDS)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._leave()
         self._release()
         super().connection_lost(exc)
-        self._server.hold()
+        self._all.count()
 
     def data_received(self, data: bytes) -> None:
         if self.failed or (self.cycle and self.cycle.response_started and self.cycle.more_body):
@@ -88,8 +159,9 @@ class Protocol(HttpToolsProtocol):
                 self.transport.abort()
         if self.failed:
             return
-        began = self.head > 0
         if self.in_head:
+            if not self.head:
+                self._expect(HEAD_SECONDS)
             self.head += len(data)
         super().data_received(data)
         if self.failed or self.transport.is_closing():
@@ -98,49 +170,49 @@ class Protocol(HttpToolsProtocol):
             self.fail(body_too_large(self._settings))
         elif self.head > _MOST_HEAD:
             self.fail(errors.HeadersTooLarge(_TOO_LARGE))
-        elif self.head and not began:
-            self._expect(HEAD_SECONDS)
 
     def eof_received(self) -> bool:  # type: ignore[override]
         """Keep answering a client that has closed its sending side; an incomplete request is an error."""
-        if self.cycle and not self.cycle.response_complete:
-            if self.cycle.more_body:
-                self.fail(errors.MalformedRequest("The body ends early: send all of it."))
-            self._leave()
-            return True
-        if self.head and not self.failed:
+        answering = bool(self.cycle and not self.cycle.response_complete)
+        if answering and self.cycle.more_body:
+            self.fail(errors.MalformedRequest("The body ends early: send all of it."))
+        elif not answering and self.head and not self.failed:
             self.fail(errors.MalformedRequest("The request ends early: send all of it."))
             return True
-        return False
-
-    def on_message_begin(self) -> None:
-        super().on_message_begin()
-        self.in_head = True
+        self._leave()
+        return answering
 
     def on_url(self, url: bytes) -> None:
         super().on_url(url)
         if len(self.url) > _MOST_URI:
             raise errors.UriTooLong("The address is too long: shorten it.")
 
-    def on_header(self, name: bytes, value: bytes) -> None:
-        super().on_header(name, value)
-        if len(self.headers) > _MOST_HEADERS or len(name) + len(value) > _MOST_HEADER:
+    def on_headers_complete(self) -> None:
+        if len(self.headers) > _MOST_HEADERS or any(
+            len(name) + len(value) > _MOST_HEADER for name, value in self.headers
+        ):
             raise errors.HeadersTooLarge(_TOO_LARGE)
-        if name.lower() == b"host" and any(other == b"host" for other, _ in self.headers[:-1]):
+        if [name for name, _ in self.headers].count(b"host") > 1:
             raise errors.MalformedRequest("The request has two `Host` headers: send one.")
+        self.in_head, self.head, self.pieces = False, 0, 0
+        self.scope["state"]["received"] = perf_counter()
+        self._expect(self._settings.request_seconds)
+        super().on_headers_complete()
+        if self._all.server.should_exit:
+            self.cycle.keep_alive = False
 
     def on_body(self, body: bytes) -> None:
         """Add a piece of the body, within the limits. Very many tiny chunks would block the loop."""
         self.pieces += 1
         self.held += len(body)
-        self._server.held += len(body)
+        self._all.held += len(body)
         if self.pieces > _MOST_PIECES and self.held < _LEAST_PIECE * self.pieces:
             raise errors.MalformedRequest("The body has too many tiny chunks: send larger ones.")
         if self.cycle.response_started:  # what a rejected client still sends
             self._release()
         elif self.held > self._settings.max_upload_bytes:
             raise body_too_large(self._settings)
-        elif self._server.held > _MOST_HELD * self._settings.max_upload_bytes:
+        elif self._all.held > _MOST_HELD * self._settings.max_upload_bytes:
             raise errors.TooBusy("Too much is being sent at once: try again after `Retry-After` seconds.")
         else:
             self.cycle.body += body
@@ -157,14 +229,6 @@ class Protocol(HttpToolsProtocol):
         head = _CHUNK_HEAD.search(data, max(0, end - _MOST_CHUNK_HEAD), max(0, end)) if self.chunk >= 0 else None
         return int(head[1], 16) if head else 0
 
-    def on_headers_complete(self) -> None:
-        self.in_head, self.head, self.pieces = False, 0, 0
-        self.scope["state"]["received"] = perf_counter()
-        self._expect(self._settings.request_seconds)
-        super().on_headers_complete()
-        if self._server.should_exit:
-            self.cycle.keep_alive = False
-
     def on_message_complete(self) -> None:
         self.in_head, self.deadline = True, float("inf")
         self._release()
@@ -174,47 +238,32 @@ class Protocol(HttpToolsProtocol):
         """Answer what the parser rejected; uvicorn calls this while it handles the exception."""
         error: BaseException | None = sys.exc_info()[1]
         cause = error.__context__ if error else None
-        if isinstance(cause, errors.DigitsError):
-            self.fail(cause)
-        elif any(name == b"transfer-encoding" and b"chunked" not in value.lower() for name, value in self.headers):
-            self.fail(
-                errors.UnsupportedTransferCoding("Only `Transfer-Encoding: chunked` is supported: use it, or none.")
-            )
-        else:
+        if any(name == b"transfer-encoding" and b"chunked" not in value.lower() for name, value in self.headers):
+            cause = errors.UnsupportedTransferCoding("Only `Transfer-Encoding: chunked` is supported: use it, or none.")
+        elif not isinstance(cause, errors.DigitsError):
             why = str(error or msg).rstrip(".")
-            self.fail(errors.MalformedRequest(f"The request is not well-formed HTTP/1.1 ({why}): correct it."))
+            cause = errors.MalformedRequest(f"The request is not well-formed HTTP/1.1 ({why}): correct it.")
+        self.fail(cause)
 
     def fail(self, error: errors.DigitsError) -> None:
         """Answer the arriving request with an error and close the connection."""
         self.failed, self.deadline = True, float("inf")
         self._release()
-        if not self.in_head and self.cycle and self.cycle.more_body and not self.cycle.response_complete:
-            self.cycle.scope["state"]["error"] = error
-            self.cycle.more_body = False
-            self.cycle.keep_alive = False
-            self.cycle.message_event.set()
-            return
-        # uvicorn has no request to answer: give it an empty one, whose answer follows those to earlier requests.
-        self.parser = httptools.HttpRequestParser(self)
-        self.parser.feed_data(b"GET / HTTP/1.1\r\n\r\n")
-        self.cycle.scope |= {"method": "", "path": "", "raw_path": b""}
+        if self.in_head or self.cycle.response_complete or not self.cycle.more_body:
+            # uvicorn has no request to answer: give it an empty one, whose answer follows those to earlier requests.
+            self.parser = httptools.HttpRequestParser(self)
+            self.parser.feed_data(b"GET / HTTP/1.1\r\n\r\n")
+            self.cycle.scope |= {"method": "", "path": "", "raw_path": b""}
         self.cycle.scope["state"]["error"] = error
-        self.cycle.keep_alive = False
+        self.cycle.more_body = self.cycle.keep_alive = False
+        self.cycle.message_event.set()
 
     def shutdown(self) -> None:
         """Answer requests in progress, and those of the next seconds, then close."""
-        if self.cycle is not None and not self.cycle.response_complete:
+        if self.cycle and not self.cycle.response_complete:
             self.cycle.keep_alive = False
         else:
             self._expect(LAST_SECONDS)
-
-    def pause_writing(self) -> None:
-        super().pause_writing()
-        self.reading = self.loop.time() + _WRITE_SECONDS
-
-    def resume_writing(self) -> None:
-        super().resume_writing()
-        self.reading = float("inf")
 
     def on_response_complete(self) -> None:
         """Start the next request, or wait for one without uvicorn's timer."""
@@ -229,20 +278,17 @@ class Protocol(HttpToolsProtocol):
             self._expect(self.timeout_keep_alive)
 
     def check(self, now: float) -> None:
-        if now > self.reading:
+        """End the request, or the connection, if the client takes too long."""
+        if not self.flow.write_paused:
+            self.reading = now + _WRITE_SECONDS
+        if now > self.deadline and (self.head or not self.in_head):
+            self.fail(errors.SlowRequest("The request took too long to arrive: send it again."))
+        elif now > min(self.deadline, self.reading):
             self.transport.abort()
-        elif now > self.deadline:
-            self.deadline = float("inf")
-            if self.head or not self.in_head:
-                self.fail(errors.SlowRequest("The request took too long to arrive: send it again."))
-            elif self.transport.get_write_buffer_size():
-                self.transport.abort()  # the client has not read its answer
-            else:
-                self.transport.close()
 
     def _release(self) -> None:
         """Stop counting the bytes of the body: it is complete, or dropped."""
-        self._server.held -= self.held
+        self._all.held -= self.held
         self.held, self.chunk = 0, -1
 
     def _leave(self) -> None:

@@ -1,0 +1,47 @@
+"""A large picture with little writing -> the part of it around the writing, where the working copy shows too little."""
+
+import cv2
+import numpy as np
+
+from service.preprocessing.box import Box
+from service.preprocessing.illumination import LONGEST_SIDE, Floats, Grey, components, halved
+
+_TIMES = 4  # times as fine as the working copy is what is looked at
+_STROKE = 15  # pixels of that: the widest stroke
+_LEAST, _NOISE = 12.0, 6.0  # grey levels, times the median: how far the writing stands out at least
+_INK = 0.4, 4.0, 4.0  # of the strongest, times the median, and grey levels beyond: what is ink
+_NEAR = 11  # pixels: ink that belongs together
+_MOST = 0.7  # of all ink is in one place
+_ROOM = 1.2  # times the longer side of the writing, around it
+_NEARER = 0.5  # of the picture's longer side at most: a part that shows more
+
+
+def focused(grey: Grey) -> Grey | None:
+    """Return the part of a picture, uint8 [height, width], around the only writing, None where that is no nearer."""
+    copy = halved(grey, _TIMES * LONGEST_SIDE)
+    times = max(copy.shape) / (_TIMES * LONGEST_SIDE)
+    if times > 1:
+        size = round(copy.shape[1] / times), round(copy.shape[0] / times)
+        copy = np.asarray(cv2.resize(np.ascontiguousarray(copy), size, interpolation=cv2.INTER_AREA), np.uint8)
+    kernel = np.ones((_STROKE, _STROKE), np.uint8)
+    ways = cv2.MORPH_BLACKHAT, cv2.MORPH_TOPHAT
+    found = [_place(np.asarray(cv2.morphologyEx(copy, way, kernel), np.uint8)) for way in ways]
+    ink, box = max(found, key=lambda each: each[0])
+    if not ink:
+        return None
+    scale, room = max(grey.shape) / max(copy.shape), round(_ROOM * box.longer)
+    rows, columns = (slice(round(side.start * scale), round(side.stop * scale)) for side in box.slices(room))
+    part = grey[rows, columns]
+    return part if max(part.shape) < _NEARER * max(grey.shape) else None
+
+
+def _place(contrast: Grey) -> tuple[float, Box]:
+    """Return the ink where most of it is, 0 where nothing stands out or it is in several places, and its bounds."""
+    smooth: Floats = np.asarray(cv2.GaussianBlur(contrast.astype(np.float32), (0, 0), 1), np.float32)
+    usual, most = float(np.median(smooth)), float(smooth.max())
+    ink = (smooth > max(_INK[0] * most, _INK[1] * usual + _INK[2])).astype(np.uint8)
+    _, labels, boxes = components(np.asarray(cv2.dilate(ink, np.ones((_NEAR, _NEAR), np.uint8)), np.uint8))
+    amounts = np.bincount(labels.ravel(), (ink * smooth).ravel(), len(boxes))
+    place = int(amounts.argmax())
+    clear = most >= max(_LEAST, _NOISE * usual) and amounts[place] >= _MOST * amounts.sum()
+    return (float(amounts[place]) if clear else 0.0), Box(*map(int, boxes[place][:4]))

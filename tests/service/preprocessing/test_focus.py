@@ -1,0 +1,62 @@
+"""Little writing in a large picture is found and looked at from nearer."""
+
+import cv2
+import numpy as np
+import pytest
+
+from service.errors import NoDigit
+from service.preprocessing.focus import focused
+from service.preprocessing.illumination import Grey
+from service.preprocessing.mnist_format import canonical_digit
+from tests import scenes
+from tests.service.preprocessing.test_mnist_format import likeness
+
+HEIGHT, WIDTH = 900, 1200
+
+
+def paper(level: int = 225) -> Grey:
+    """A sheet in a slope of light, with the noise of a camera."""
+    slope = np.linspace(0, 40, WIDTH)
+    noise = np.random.default_rng(3).normal(0, 3, (HEIGHT, WIDTH))
+    return np.clip(level - slope + noise, 0, 255).astype(np.uint8)
+
+
+def written(label: int, height: int, *, left: int = 700, top: int = 500) -> Grey:
+    """A page with one digit, `height` pixels high."""
+    ink = scenes.ink(label)
+    rows, columns = np.nonzero(ink > 0.1)
+    ink = ink[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
+    size = max(1, round(ink.shape[1] * height / ink.shape[0])), height
+    small = cv2.resize(ink.astype(np.float32), size, interpolation=cv2.INTER_AREA)
+    page = paper().astype(float)
+    part = page[top : top + height, left : left + size[0]]
+    part -= (part - 40) * small
+    return page.astype(np.uint8)
+
+
+@pytest.mark.parametrize("height", [20, 40, 60])
+@pytest.mark.parametrize("label", [2, 4, 7])
+def test_a_small_digit_on_a_large_page_is_read_as_a_large_one(label: int, height: int) -> None:
+    assert likeness(canonical_digit(written(label, height)), canonical_digit(written(label, 300))) > 0.8
+
+
+@pytest.mark.parametrize("polarity", [0, 255])
+def test_the_part_holds_the_writing_and_little_else(polarity: int) -> None:
+    page = written(4, 40) ^ np.uint8(polarity)
+    part = focused(page)
+    assert part is not None
+    assert np.shares_memory(part, page)
+    assert max(part.shape) < 240
+    assert (np.abs(part.astype(int) - int(np.median(part))) > 100).any()
+
+
+def test_there_is_no_part_in_an_empty_page_or_around_large_writing() -> None:
+    assert focused(paper()) is None
+    assert focused(written(4, 400, left=300, top=200)) is None
+    with pytest.raises(NoDigit):
+        canonical_digit(paper())
+
+
+def test_writing_in_two_places_is_no_one_part() -> None:
+    page = np.minimum(written(4, 40, left=100), written(2, 40, left=900))
+    assert focused(page) is None
