@@ -17,10 +17,8 @@ _CLEAR = 1.7, 3.4, 6.8  # times the usual step: more is an edge of a sheet in sh
 _ALONG = 0.04  # of the border: a part of the ground; a sheet reaches it with a corner at most
 _LINE, _EDGE = 11, 4  # pixels: as wide may the edge of a shadow be seen; so wide is that of a sheet
 _NEARBY = 0.15  # of the sheet: how far away levels count as nearby
-_STOUT, _FULL = (
-    2.2,
-    0.75,
-)  # times its width: what is longer is a bar, as a 1 may be; of its area, what is left beside what is on it
+_STOUT = 2.2  # times its width: what is longer is a bar, as a 1 may be
+_FULL = 0.75  # of a panel's area is left beside what is on it
 _CORNERS = 6  # at most: the picture's border may cut off some
 _NOTCHED = 0.85  # of its hull, a panel whose edge something crosses
 
@@ -101,11 +99,8 @@ def is_polygon(outline: npt.NDArray[Any], least: float = 0.95) -> bool:
     hull = cv2.convexHull(outline)
     area = cv2.contourArea(hull)
     corners = cv2.approxPolyDP(hull, 0.03 * cv2.arcLength(hull, True), True)
-    return (
-        cv2.contourArea(outline) >= least * area
-        and len(corners) <= _CORNERS
-        and cv2.contourArea(corners) >= 0.93 * area
-    )
+    fills = cv2.contourArea(outline) >= least * area and cv2.contourArea(corners) >= 0.93 * area
+    return fills and len(corners) <= _CORNERS
 
 
 def is_bar(outline: npt.NDArray[Any]) -> bool:

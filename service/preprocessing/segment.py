@@ -21,11 +21,8 @@ FAINTEST = 0.12
 _SMALLEST = 0.04  # of the picture's longer side
 _SURE_SIZE = 0.07
 _WIDEST = 3.0  # times its height: no digit is wider
-_SOLID, _BLOT, _STOUT = (
-    0.55,
-    0.75,
-    0.36,
-)  # widest place of the strokes by the figure's longer side: no strokes; nor of a bitmap; beyond bold
+_SOLID, _BLOT = 0.55, 0.75  # widest place of the strokes by the figure's longer side: no strokes; nor of a bitmap
+_STOUT = 0.36  # of that: beyond bold
 _EDGED, _CUT, _BARELY = 0.8, 0.85, 0.6  # of the outline is an edge: surely strokes; cut off strokes; perhaps strokes
 _ALL = 0.95  # of the area within its outline: a panel in a bitmap is filled
 _GAP = 0.5  # how much less a gap between strokes counts
