@@ -14,7 +14,7 @@ from service.preprocessing.binarize import to_ink
 from service.preprocessing.frames import without_frames
 from service.preprocessing.illumination import UnevenLight, working_copy
 from service.preprocessing.mnist_format import canonical_digit, centre, find, fit
-from service.preprocessing.page import filled_up, find_sheet
+from service.preprocessing.page import find_sheet, without_ground
 from service.preprocessing.ruled_lines import without_lines
 from tests import drawing, scenes
 from tests.server import ROOT
@@ -41,7 +41,7 @@ def _steps() -> Iterator[Captioned]:
     found = find_sheet(scaled)
     inside = np.ones_like(scaled) if found is None else found
     yield "page: the sheet", [scaled * inside]
-    paper = filled_up(scaled, inside)
+    paper, _ = without_ground(scaled, inside)
     contrast = UnevenLight(int(0.16 * max(paper.shape)), light_ink=False).contrast(paper)
     yield "illumination: contrast", [np.clip(contrast.levels * 2, 0, 255).astype(np.uint8)]
     ink = to_ink(contrast.levels, even=False)

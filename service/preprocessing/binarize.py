@@ -13,7 +13,7 @@ _CALM, _NOISY = 0.6, 1.3  # pixels: standard deviations of the smoothing
 _MIN_CONTRAST = 9.0  # grey levels; pencil on paper has about 40
 _NOISE_FROM = 0.05  # of the strongest contrast: noise that asks for more smoothing
 _WEAK, _STRONG, _TRACE = 0.3, 0.55, 0.12  # of the ink's own darkness
-_WEAKEST_OF_BITMAP = 0.5
+_WEAKEST_OF_BITMAP, _INK_OF_BITMAP = 0.5, 0.65  # of its darkness; of the strongest contrast: less may be a shadow
 
 _FAINT = "The picture is blank or too faint: send one digit that stands out from its background."
 
@@ -71,7 +71,7 @@ def bitmap_ink(contrast: Floats) -> Ink:
     Raises:
         NoDigit: nothing stands out.
     """
-    full = float(np.median(contrast[contrast >= contrast.max() / 2]))
+    full = float(np.median(contrast[contrast >= _INK_OF_BITMAP * contrast.max()]))
     if full < _MIN_CONTRAST:
         raise NoDigit(_FAINT)
     return Ink(contrast / np.float32(full), _WEAKEST_OF_BITMAP / 4, full)

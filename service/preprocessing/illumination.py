@@ -23,7 +23,7 @@ cv2.setNumThreads(1)  # a request has a thread of its own already
 _MIN_STEP = 30  # grey levels between paper and ink; with less, noise and light have to be told apart from ink
 _EVEN = 0.2  # of that step: so far may the middle 70% of the paper spread; the rest may be edges of strokes
 _SMOOTH = 0.8  # pixels: standard deviation
-_AROUND = 5  # pixels: of so wide an edge the whole step is seen
+_AROUND = 5  # pixels: of so wide an edge the whole step is seen at least
 _DARKEST_PAPER = 24  # grey levels: in deeper shadow than this the contrast is not scaled up further
 _EVENLY, UNEVEN = 0.7, 0.2  # of the ink's darkness; a larger share of the strokes' middle is fainter in a shadow
 
@@ -103,11 +103,11 @@ class EvenLight:
             return None
         return cls(level, 1 if dark_paper else -1)
 
-    def contrast(self, grey: Grey) -> Contrast:
-        """Return the contrast of a picture so lit."""
+    def contrast(self, grey: Grey, soft: int = 0) -> Contrast:
+        """Return the contrast of a picture so lit, the edges in which are `soft` pixels wide."""
         pixels = 255 - grey if self.sign > 0 else grey
         paper = np.full(grey.shape, 255 - self.level if self.sign > 0 else self.level, np.float32)
-        return Contrast(paper - pixels, _steps(grey).astype(np.float32), pixels, paper)
+        return Contrast(paper - pixels, _steps(grey, soft).astype(np.float32), pixels, paper)
 
 
 @dataclass(frozen=True)
@@ -117,8 +117,8 @@ class UnevenLight:
     widest: int
     light_ink: bool
 
-    def contrast(self, grey: Grey) -> Contrast:
-        """Return the contrast of strokes, in grey levels of the brightest paper.
+    def contrast(self, grey: Grey, soft: int = 0) -> Contrast:
+        """Return the contrast of strokes, in grey levels of the brightest paper; edges are `soft` pixels wide.
 
         Beyond its border the picture goes on as it ends: a dark frame is then as wide as paper, and no stroke.
         """
@@ -131,7 +131,7 @@ class UnevenLight:
         )
         paper = closed[room:-room, room:-room].astype(np.float32)
         # Where strokes are wider than that they end inside, at a step of what is taken for paper.
-        levels, steps = paper - pixels, cv2.subtract(_steps(pixels), _steps(closed)[room:-room, room:-room])
+        levels, steps = paper - pixels, cv2.subtract(_steps(pixels, soft), _steps(closed, soft)[room:-room, room:-room])
         if not self.light_ink:  # light multiplies: in half the light ink stands out half as far
             gain = paper.max() / np.maximum(paper, _DARKEST_PAPER)
             levels, steps = levels * gain, steps * gain
@@ -141,10 +141,10 @@ class UnevenLight:
 Light = EvenLight | UnevenLight
 
 
-def _steps(grey: Grey) -> Grey:
+def _steps(grey: Grey, soft: int) -> Grey:
     """Return by how much the levels around each pixel differ, beyond what they differ all over the picture."""
-    around = np.ones((_AROUND, _AROUND), np.uint8)
-    steps = np.asarray(cv2.morphologyEx(grey, cv2.MORPH_GRADIENT, around), np.uint8)
+    side = max(soft, _AROUND) | 1
+    steps = np.asarray(cv2.morphologyEx(grey, cv2.MORPH_GRADIENT, np.ones((side, side), np.uint8)), np.uint8)
     return np.maximum(steps, median(steps)) - np.uint8(median(steps))
 
 

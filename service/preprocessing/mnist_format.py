@@ -13,7 +13,6 @@ docs/preprocessing.md shows a picture after each step.
 """
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -25,6 +24,7 @@ from service.preprocessing.binarize import bitmap_ink, to_ink
 from service.preprocessing.bitmap import LEAST_SIDE, is_noise, unmagnified, without_bars
 from service.preprocessing.box import Box
 from service.preprocessing.clear import find_clear
+from service.preprocessing.fading import without_fading
 from service.preprocessing.focus import focused
 from service.preprocessing.illumination import (
     LONGEST_SIDE,
@@ -38,7 +38,7 @@ from service.preprocessing.illumination import (
     median,
     working_copy,
 )
-from service.preprocessing.page import filled_up, find_sheet
+from service.preprocessing.page import bounds_of, find_sheet, without_ground
 from service.preprocessing.segment import Figure, find_figure
 
 BOX_SIDE = 20
@@ -49,7 +49,6 @@ CENTRE = 14
 _SEVERAL = "The picture shows several figures: send one digit at a time, or all of them to POST /predict/number."
 _SMALL = 20  # pixels of the working copy: so small a figure is looked at from nearer
 _BITMAP = 40  # pixels: so small a picture holds one digit and nothing else
-_ENCLOSING = 4  # times as much counts what has the other reading's figure between its strokes
 _WITHIN = 0.6  # of the figure's bounds is within those of the sheet that it is on
 _NOISE = 4.5  # median absolute deviations; three standard deviations of Gaussian noise
 _MNIST_INK = 240  # the whitest pixel of a digit of MNIST is never below 253
@@ -139,14 +138,14 @@ def _found_in_bitmap(grey: Grey) -> Figure | None:
     if is_noise(grey, median(grey) if even is None else even.level):
         return None
     scaled = working_copy(grey)
-    none = np.zeros_like(scaled)
-    best = None if even is None else _attempt(even, scaled, none, alone=True)
+    none, pixel = np.zeros_like(scaled), max(1, max(scaled.shape) // max(grey.shape))
+    best = None if even is None else _attempt(even, scaled, none, pixel=pixel)
     if best is not None and best.sure and EvenLight.of(grey) is not None:  # else a shadow may be part of the figure
         return best
     for share in _STROKES_OF_BITMAP:
         for light_ink in (False, True):
             light = UnevenLight(int(share * max(scaled.shape)), light_ink)
-            best = _better(best, _attempt(light, scaled, none, alone=True))
+            best = _better(best, _attempt(light, scaled, none, pixel=pixel))
         if best is not None and best.sure:
             break
     return best
@@ -181,25 +180,18 @@ def _lies_on(sheet: Mask, figure: Figure) -> bool:
 
 
 def _better(one: Figure | None, other: Figure | None) -> Figure | None:
-    """Return the clearer of two readings; if the other shows the same figure and is sure, then it is sure too."""
+    """Return the clearer of two readings."""
     if one is None or other is None:
         return one or other
-    one_counts, other_counts = (a.score * (_ENCLOSING if a.encloses(b) else 1) for a, b in ((one, other), (other, one)))
-    better, worse = (one, other) if one_counts >= other_counts else (other, one)
-    return replace(better, sure=better.sure or (worse.sure and worse.is_like(better)))
+    return one if one.score >= other.score else other
 
 
 def _sheet(grey: Grey, inside: Mask) -> tuple[Grey, Grey, Mask]:
     """Return the part of a picture in which the sheet lies, its working copy without what is outside, and its rim."""
-    left, top, width, height = cv2.boundingRect(inside)
-    across, down = (large / small for large, small in zip(grey.shape[::-1], inside.shape[::-1], strict=True))
-    rows = slice(round(top * down), round((top + height) * down))
-    columns = slice(round(left * across), round((left + width) * across))
-    scaled = working_copy(grey[rows, columns])
-    part = inside[top : top + height, left : left + width]
-    within = np.asarray(cv2.resize(part, scaled.shape[::-1], interpolation=cv2.INTER_NEAREST), np.uint8)
-    outside = np.asarray(cv2.dilate(1 - within, np.ones((3, 3), np.uint8)), np.uint8)
-    return grey[rows, columns], filled_up(scaled, within), _border(scaled) | outside
+    box, sheet = bounds_of(inside, grey)
+    picture = grey[box.slices(0)]
+    scaled, outside = without_ground(working_copy(picture), sheet)
+    return picture, scaled, _border(scaled) | outside
 
 
 def _border(grey: Grey) -> Mask:
@@ -228,14 +220,15 @@ def _lights(picture: Grey, scaled: Grey) -> Iterator[Light]:
             yield UnevenLight(max(3, int(share * max(scaled.shape))), light_ink)
 
 
-def _attempt(light: Light, scaled: Grey, rim: Mask, *, alone: bool = False) -> Figure | None:
+def _attempt(light: Light, scaled: Grey, rim: Mask, *, pixel: int = 0) -> Figure | None:
+    """Return the figure in a light, if it may be strokes; `pixel` is the width of a bitmap's pixels, 0 elsewhere."""
     try:
-        contrast = light.contrast(scaled)
-        ink = bitmap_ink(contrast.levels) if alone else to_ink(contrast.levels, even=light.widest is None)
-        figure = find_figure(ink, contrast, rim, widest=light.widest, alone=alone)
+        contrast = light.contrast(scaled, pixel)
+        ink = bitmap_ink(contrast.levels) if pixel else to_ink(contrast.levels, even=light.widest is None)
+        figure = find_figure(ink, contrast, rim, widest=light.widest, alone=pixel > 0)
     except NoDigit:
         return None
-    return figure if figure.likely or alone else None
+    return figure if figure.likely or pixel else None
 
 
 def fit(ink: Floats) -> Floats:
@@ -264,6 +257,7 @@ def _weighed(ink: Floats) -> Floats:
     padded = cv2.copyMakeBorder(np.clip(ink / ink.max(), 0, 1), room, room, room, room, cv2.BORDER_CONSTANT)
     smooth = np.asarray(cv2.GaussianBlur(padded, (0, 0), 0.2 * _FINE), np.float32)
     width = stroke_width(smooth)
+    smooth = without_fading(smooth, width)
     missing = min(max(width, _FINE * _THINNEST), _FINE * _BOLDEST) - width
     radius = round(abs(missing) / 2)
     if radius == 0:

@@ -6,19 +6,19 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from service.preprocessing.illumination import Grey, Mask, border, median
+from service.preprocessing.box import Box
+from service.preprocessing.illumination import Floats, Grey, Mask, border, median
 
-_DISTINCT = 30  # grey levels between a sheet and what it lies on
+_DISTINCT, _MOSTLY = 25, 0.7  # grey levels between a sheet and what it lies on; of its edge, so clear
+_SOFT, _BESIDE = 17, 31  # pixels: as wide may a sheet's edge be; within so many is the ground beside it
 _WHOLE = 0.9  # of the picture's border is another ground
 _GENTLE = 2.5  # grey levels between neighbours on the same ground
 _CLEAR = 1.7, 3.4, 6.8  # times the usual step: more is an edge of a sheet in shadow; clearer than that of a shadow
 _ALONG = 0.04  # of the border: a part of the ground; a sheet reaches it with a corner at most
 _LINE, _EDGE = 11, 4  # pixels: as wide may the edge of a shadow be seen; so wide is that of a sheet
 _NEARBY = 0.15  # of the sheet: how far away levels count as nearby
-_STOUT, _FULL = (
-    2.2,
-    0.75,
-)  # times its width: what is longer is a bar, as a 1 may be; of its area, what is left beside what is on it
+_STOUT = 2.2  # times its width: what is longer is a bar, as a 1 may be
+_FULL = 0.75  # of a panel's area is left beside what is on it
 _CORNERS = 6  # at most: the picture's border may cut off some
 _NOTCHED = 0.85  # of its hull, a panel whose edge something crosses
 
@@ -51,7 +51,7 @@ def _enclosed(calm: Mask) -> Mask:
     ground = np.bincount(rim, minlength=count) > _ALONG * rim.size
     ground[0] = False
     within = cv2.erode((~ground[labels]).view(np.uint8), np.ones((_LINE, _LINE), np.uint8))
-    return np.asarray(cv2.dilate(within, np.ones((_LINE - _EDGE, _LINE - _EDGE), np.uint8)), np.uint8)
+    return _dilated(np.asarray(within, np.uint8), _LINE - _EDGE)
 
 
 def _opened(region: Mask, side: int = 3) -> Mask:
@@ -59,10 +59,21 @@ def _opened(region: Mask, side: int = 3) -> Mask:
 
 
 def _is_whole(grey: Grey, inside: Mask) -> bool:
-    outside = cv2.dilate(inside, np.ones((5, 5), np.uint8)) == 0
-    if np.mean(border(outside)) <= _WHOLE:
+    """Tell whether a sheet lies within the picture, and differs from the ground beside it nearly all around.
+
+    What a line parts from the rest of a sheet does not, though a shadow may make the one half darker.
+    """
+    outside = 1 - _dilated(inside, _SOFT)
+    differs = abs(median(grey[inside > 0]) - median(grey[outside > 0])) > _DISTINCT
+    if not differs or np.mean(border(_dilated(inside, 5)) == 0) <= _WHOLE:
         return False
-    return abs(median(grey[inside > 0]) - median(grey[outside])) > _DISTINCT
+    edge = (_dilated(inside, 3) > inside) & (_dilated(outside, _BESIDE) > 0)
+    step = np.abs(_nearby(grey, inside, _BESIDE) - _nearby(grey, outside, _BESIDE))[edge]
+    return step.size > 0 and float(np.mean(step > _DISTINCT)) > _MOSTLY
+
+
+def _dilated(region: Mask, side: int) -> Mask:
+    return np.asarray(cv2.dilate(region, np.ones((side, side), np.uint8)), np.uint8)
 
 
 def _four_corners(region: Mask, *, parts: bool) -> Mask | None:
@@ -88,11 +99,8 @@ def is_polygon(outline: npt.NDArray[Any], least: float = 0.95) -> bool:
     hull = cv2.convexHull(outline)
     area = cv2.contourArea(hull)
     corners = cv2.approxPolyDP(hull, 0.03 * cv2.arcLength(hull, True), True)
-    return (
-        cv2.contourArea(outline) >= least * area
-        and len(corners) <= _CORNERS
-        and cv2.contourArea(corners) >= 0.93 * area
-    )
+    fills = cv2.contourArea(outline) >= least * area and cv2.contourArea(corners) >= 0.93 * area
+    return fills and len(corners) <= _CORNERS
 
 
 def is_bar(outline: npt.NDArray[Any]) -> bool:
@@ -123,12 +131,24 @@ def _without_edge(region: Mask, inside: Mask) -> Mask | None:
     return None if inner.mean() < 0.05 else np.asarray(inner, np.uint8)
 
 
-def filled_up(grey: Grey, inside: Mask) -> Grey:
-    """Return a picture in which the paper inside goes on outside, at its level nearby."""
-    near = int(_NEARBY * max(grey.shape)) | 1
-    kept = inside.astype(np.float32)
-    count = cv2.blur(kept, (near, near))
-    level = np.where(
-        count > 1e-4, cv2.blur(grey * kept, (near, near)) / np.maximum(count, 1e-4), median(grey[inside > 0])
-    )
-    return np.where(inside > 0, grey, level).astype(np.uint8)
+def bounds_of(sheet: Mask, grey: Grey) -> tuple[Box, Mask]:
+    """Return where in a picture a sheet lies that was found in a copy of it, and the part of its mask there."""
+    box = Box(*cv2.boundingRect(sheet))
+    across, down = (large / small for large, small in zip(grey.shape[::-1], sheet.shape[::-1], strict=True))
+    left, top = round(box.left * across), round(box.top * down)
+    bounds = Box(left, top, round(box.right * across) - left, round(box.bottom * down) - top)
+    return bounds, sheet[box.slices(0)]
+
+
+def without_ground(grey: Grey, sheet: Mask) -> tuple[Grey, Mask]:
+    """Return a picture in which the paper goes on outside the sheet, at its level nearby, and what is outside."""
+    inside = np.asarray(cv2.resize(sheet, grey.shape[::-1], interpolation=cv2.INTER_NEAREST), np.uint8)
+    level = _nearby(grey, inside, int(_NEARBY * max(grey.shape)) | 1)
+    return np.where(inside > 0, grey, level).astype(np.uint8), _dilated(1 - inside, 3)
+
+
+def _nearby(grey: Grey, part: Mask, side: int) -> Floats:
+    """Return the mean level of the part of a picture that lies within a square around each pixel, or its median."""
+    count = cv2.blur(part.astype(np.float32), (side, side))
+    mean = cv2.blur(grey * part.astype(np.float32), (side, side)) / np.maximum(count, 1e-4)
+    return np.asarray(np.where(count > 1e-4, mean, median(grey[part > 0])), np.float32)

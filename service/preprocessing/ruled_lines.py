@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from service.preprocessing.illumination import Floats, Labels, Mask, components
 
-_RUN = 0.1  # of the picture: so long runs a line straight on
+_RUN, _GAP = 0.1, 0.06  # of the picture: so long runs a line straight on; between its pieces
 _SLOPES = np.linspace(-0.3, 0.3, 13)  # of the lines; one that is 1:17 off still holds long runs
 _CLEARLY = 1.4  # times the energy of level rows has a slope at which there are lines
 _THICKEST = 0.03, 0.045  # of the picture; where nothing so thin is found, the lines near a large digit
@@ -81,7 +81,7 @@ def _slope(traces: Mask) -> float:
 def _level_lines(traces: Mask, drop: npt.NDArray[np.float64], height: int) -> _Lines | None:
     """Return the level lines in a picture, `height` pixels high, each column of which was moved up by its `drop`."""
     width = len(drop)
-    count, labels, boxes = level_runs(traces, max(16, int(_RUN * width)))
+    count, labels, boxes = level_runs(traces, max(16, int(_RUN * width)), int(_GAP * width))
     if count == 1:
         return None
     lengths = np.maximum(boxes[:, cv2.CC_STAT_WIDTH], 1)
@@ -118,10 +118,14 @@ def _without(lines: _Lines, strokes: Mask, amount: Floats) -> Mask:
     return strokes & (kept | ~lines.on).astype(np.uint8)
 
 
-def level_runs(mask: Mask, length: int) -> tuple[int, Labels, npt.NDArray[np.int32]]:
-    """Return what runs level for so many pixels, slightly slanted lines too, as `components` does."""
+def level_runs(mask: Mask, length: int, gap: int = 1) -> tuple[int, Labels, npt.NDArray[np.int32]]:
+    """Return what runs level for so many pixels, slightly slanted lines too, as `components` does.
+
+    Runs with less than `gap` pixels between them are one.
+    """
     thicker = cv2.dilate(mask, np.ones((3, 1), np.uint8))
-    return components(np.asarray(cv2.morphologyEx(thicker, cv2.MORPH_OPEN, np.ones((1, length), np.uint8)), np.uint8))
+    runs = cv2.morphologyEx(thicker, cv2.MORPH_OPEN, np.ones((1, length), np.uint8))
+    return components(np.asarray(cv2.morphologyEx(runs, cv2.MORPH_CLOSE, np.ones((1, gap | 1), np.uint8)), np.uint8))
 
 
 def _at_border(

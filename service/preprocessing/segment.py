@@ -21,15 +21,10 @@ FAINTEST = 0.12
 _SMALLEST = 0.04  # of the picture's longer side
 _SURE_SIZE = 0.07
 _WIDEST = 3.0  # times its height: no digit is wider
-_SOLID, _BLOT, _STOUT = (
-    0.55,
-    0.75,
-    0.36,
-)  # widest place of the strokes by the figure's longer side: no strokes; nor of a bitmap; beyond bold
+_SOLID, _BLOT = 0.55, 0.75  # widest place of the strokes by the figure's longer side: no strokes; nor of a bitmap
+_STOUT = 0.36  # of that: beyond bold
 _EDGED, _CUT, _BARELY = 0.8, 0.85, 0.6  # of the outline is an edge: surely strokes; cut off strokes; perhaps strokes
 _ALL = 0.95  # of the area within its outline: a panel in a bitmap is filled
-_INNER, _OUTER = 0.6, 1.1  # of the inner figure's bounds: so much is within the other's, which are larger
-_SAME = 0.9  # of the larger figure's bounds is within the other's
 _GAP = 0.5  # how much less a gap between strokes counts
 OF_A_FOLD = 34  # grey levels: more contrast has ink
 _AROUND = 0.12  # of its longer side: the paper around a figure
@@ -56,15 +51,6 @@ class Figure:
     several: bool
     apart: bool
     folds: bool
-
-    def encloses(self, other: "Figure") -> bool:
-        """Tell whether another figure lies within the bounds of this one, as what is between its strokes does."""
-        within = self.box.common_area(other.box) > _INNER * other.box.area
-        return within and self.box.area > _OUTER * other.box.area
-
-    def is_like(self, other: "Figure") -> bool:
-        """Tell whether another figure has the same bounds, all but."""
-        return self.box.common_area(other.box) > _SAME * max(self.box.area, other.box.area)
 
 
 def find_figure(ink: Ink, contrast: Contrast, rim: Mask, *, widest: int | None = None, alone: bool = False) -> Figure:

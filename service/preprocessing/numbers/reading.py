@@ -20,7 +20,7 @@ from service.preprocessing.illumination import (
     working_copy,
 )
 from service.preprocessing.numbers.marks import without_marks
-from service.preprocessing.page import filled_up, find_sheet
+from service.preprocessing.page import bounds_of, find_sheet, without_ground
 
 _AREA, _LONGEST = 160_000, 1200  # pixels of the copy that is read
 _LOW = 64  # pixels: a lower picture is enlarged
@@ -112,15 +112,10 @@ def _scaled(grey: Grey) -> tuple[Grey, float]:
 
 def _of_sheet(grey: Grey, inside: Mask) -> Copy:
     """Return the part of a picture in which the sheet lies, without what is outside."""
-    left, top, width, height = cv2.boundingRect(inside)
-    across, down = (large / small for large, small in zip(grey.shape[::-1], inside.shape[::-1], strict=True))
-    x, y = round(left * across), round(top * down)
-    inside = np.asarray(cv2.dilate(inside, np.ones((3, 3), np.uint8)), np.uint8)
-    copy = part_of(grey, x, y, round((left + width) * across) - x, round((top + height) * down) - y)
-    part = inside[top : top + height, left : left + width]
-    within = np.asarray(cv2.resize(part, copy.grey.shape[::-1], interpolation=cv2.INTER_NEAREST), np.uint8)
-    outside = np.asarray(cv2.dilate(1 - within, np.ones((3, 3), np.uint8)), np.uint8)
-    return copy._replace(grey=filled_up(copy.grey, within), rim=copy.rim | outside)
+    box, sheet = bounds_of(inside, grey)
+    copy = part_of(grey, *box)
+    filled, outside = without_ground(copy.grey, np.asarray(cv2.dilate(sheet, np.ones((3, 3), np.uint8)), np.uint8))
+    return copy._replace(grey=filled, rim=copy.rim | outside)
 
 
 def amount_of(reading: Reading) -> Floats:

@@ -6,7 +6,7 @@ import numpy.typing as npt
 import pytest
 
 from service.preprocessing.illumination import Mask
-from service.preprocessing.page import filled_up, find_sheet, is_panel
+from service.preprocessing.page import find_sheet, is_panel, without_ground
 from tests import scenes
 
 DIGITS = pytest.mark.parametrize("label", range(10))
@@ -55,7 +55,7 @@ def test_filled_area_continues_the_level_nearby() -> None:
     slope = np.tile(np.linspace(50, 250, 100), (80, 1)).astype(np.uint8)
     inside = np.zeros_like(slope)
     inside[20:60, 10:90] = 1
-    filled = filled_up(slope, inside)
+    filled, _ = without_ground(slope, inside)
     np.testing.assert_array_equal(filled[inside > 0], slope[inside > 0])
     np.testing.assert_allclose(filled[15, 20:80].astype(int), slope[15, 20:80], atol=25)
 
