@@ -14,7 +14,8 @@ from service.preprocessing.numbers.pieces import FIGURE
 #: A certain number has at least this score and margin, and each of its digits this probability.
 #: Chosen, as is the least score of a number, on validation digits: docs/numbers.md.
 _SURE, _APART, _CONFIDENT = 0.2, 2.0, 0.97
-_LEAST = -1.7, 0.3, -0.2, -0.4  # of one, two, three, and more digits: a chance reading seldom has many
+_LEAST = -1.7, 0.0, -0.6, -1.2  # of one, two, three, and more digits: a chance reading seldom has many
+_LEAST_CUT = -1.7, 0.3, -0.2, -0.4  # of numbers with digits that touch: letters are cut too
 _LEAST_OF_ONE = 0.9  # confidence of a single digit
 _SPACE = 0.6  # of the line's height: between words
 _TALL = 1.12  # times the usual height of a line's digits: a 1 so tall may be a slash or a bracket
@@ -57,8 +58,9 @@ class Number:
     def likely(self) -> bool:
         """Whether it is a number, and no chance likeness to one or two digits."""
         count = len(self.digits)
+        least = (_LEAST_CUT if self.cuts else _LEAST)[min(count, len(_LEAST)) - 1]
         enough = count > 1 or self.confidence >= _LEAST_OF_ONE
-        return enough and self.score >= _LEAST[min(count, len(_LEAST)) - 1] and self.signs <= count
+        return enough and self.score >= least and self.signs <= count
 
     @property
     def certain(self) -> bool:
