@@ -1,4 +1,4 @@
-"""Strokes -> strokes without what was drawn around a digit: a line under it, a ring round it."""
+"""Strokes -> strokes without what was drawn around a digit: a line under it, a ring round it, brackets."""
 
 from functools import reduce
 
@@ -15,6 +15,7 @@ _BELOW = 0.04  # of the height of the rest: an underline lies so far below its f
 _AT_FOOT = 0.15  # of the height of the rest: a line through it may lie so far above its foot
 _SPECK, _SLENDER = 0.03, 0.35  # of all strokes; of its bounds, a ring
 _HELD, _BAR_HELD, _INSET = 0.35, 0.8, 0.04  # of a ring: the height of what it holds, its width by its height, the gap
+_NARROW, _BEYOND = 0.45, 0.05  # a bracket's width by its height; of the rest's height, above and below it
 _RUN, _LONG = 0.3, 0.75  # of the ink's width: a straight run; a line
 _STICKS_OUT, _LONGER = 0.18, 1.6  # of its length, on either side of the rest; times that one's width: no foot of a 2
 _THICKEST = 0.2  # of the rest's height
@@ -34,6 +35,7 @@ def _without_free_ones(strokes: Mask) -> Mask:
         others = [other for piece, (other, _) in pieces.items() if piece not in (label, *gone)]
         if others and _is_drawn_around(box, area, reduce(Box.around, others)):
             gone.append(label)
+    gone += _brackets({label: box for label, (box, _) in pieces.items() if label not in gone})
     return np.where(np.isin(labels, gone), 0, strokes).astype(np.uint8) if gone else strokes
 
 
@@ -47,6 +49,22 @@ def _is_drawn_around(box: Box, area: int, rest: Box) -> bool:
         return False
     slender = rest.width < 0.4 * rest.height
     return rest.height > _HELD * box.height and (not slender or box.width > _BAR_HELD * box.height)
+
+
+def _brackets(pieces: dict[int, Box]) -> list[int]:
+    """Return the labels of two upright pieces that stand on both sides of all others, and reach beyond them."""
+    if len(pieces) < 3:
+        return []
+    ordered = sorted(pieces, key=lambda label: pieces[label].left)
+    rest = reduce(Box.around, (pieces[label] for label in ordered[1:-1]))
+    sides = pieces[ordered[0]], pieces[ordered[-1]]
+    beside = sides[0].right <= rest.left and rest.right <= sides[1].left
+    beyond = _BEYOND * rest.height
+    upright = all(
+        side.width < _NARROW * side.height and side.top < rest.top - beyond and side.bottom > rest.bottom + beyond
+        for side in sides
+    )
+    return [ordered[0], ordered[-1]] if beside and upright else []
 
 
 def without_line_through(strokes: Mask) -> Mask:

@@ -27,6 +27,7 @@ MANY = f"The picture has more figures than are read of one: send a part of it th
 
 _LOWEST, _HIGHEST = 0.42, 2.0  # of the line's height: a digit
 _NARROWEST, _WIDEST, _WIDEST_PIECE = 0.06, 1.35, 1.7  # of the line's height: parts; a piece that is not cut
+_NARROW = 1.2  # of the line's height: what one digit may be as wide as
 _MOST_PIECES = 4  # of one digit
 _NEAR, _NEAR_FIGURES = 0.28, 0.06  # of the line's height: between parts of one digit, and where both are as high
 _AS_HIGH = 0.72  # of the line's height
@@ -40,7 +41,8 @@ class Candidate(NamedTuple):
     """A possible digit: what lies between the places `first` and `end` of a line.
 
     `image` is the index of its 28x28. `odds`, float32 [10], is the log-probability that just this digit is there, of
-    pieces that may be several and of their parts; 0 of others. `cuts` is how many of its sides are cuts.
+    pieces that may be several and of their parts; 0 of others. `cuts` is how many of its sides are cuts; `narrow` says
+    that what is cut is no wider than a digit may be.
     """
 
     first: int
@@ -49,6 +51,7 @@ class Candidate(NamedTuple):
     box: Box
     odds: Floats = _UNJUDGED
     cuts: int = 0
+    narrow: bool = False
 
 
 class Span(NamedTuple):
@@ -112,7 +115,8 @@ class Drawing:
                 odds = cuts.odds[first, end] if cut else np.logaddexp.reduce(cuts.odds[first, end], keepdims=True)
                 odds = np.maximum(odds, _UNLIKELY).repeat(10 // len(odds))
                 image = self._add(own[Box(left, top, width, tall).slices(_ROOM)])
-                yield Candidate(span.first + int(first), span.first + int(end), image, bounds, odds, cut)
+                places = span.first + int(first), span.first + int(end)
+                yield Candidate(*places, image, bounds, odds, cut, box.width <= _NARROW * height)
 
     def _together(self, group: list[Span], height: float) -> list[Candidate]:
         """Return the candidate made of whole pieces, if it can be a digit."""

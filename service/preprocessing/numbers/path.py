@@ -21,6 +21,7 @@ TERMS = {
     "part": -1.5,  # of parts at a cut: likelihood again
     "sequence": 1.15,  # the logarithm of the probability that just this digit is there, floored
     "cut": -0.3,  # sides that are cuts
+    "split": -0.58,  # sides that are cuts, in a piece that is no wider than a digit may be
     "shape": -0.33,  # squared deviation of the shape from that of such digits in MNIST
     "size": -4.7,  # squared difference of height, as a logarithm
     "low": -2.27,  # how much lower than the line, as a logarithm
@@ -106,7 +107,11 @@ def _terms(candidate: Candidate, height: float, digit: int, probability: float) 
     likelihood = float(np.log(probability + _FLOOR))
     terms = {"likelihood": likelihood, "digit": 1.0, "sequence": float(candidate.odds[digit])}
     if candidate.cuts:
-        return terms | {"part": likelihood, "cut": float(candidate.cuts)}
+        return terms | {
+            "part": likelihood,
+            "cut": float(candidate.cuts),
+            "split": float(candidate.cuts * candidate.narrow),
+        }
     mean, deviation = _SHAPES[digit]
     box = candidate.box
     shape = max(abs(float(np.log(box.width / box.height)) - mean) / deviation - _SHAPE[0], 0.0)

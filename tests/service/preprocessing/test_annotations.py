@@ -27,6 +27,10 @@ def around(mask: Mask, name: str) -> Mask:
     elif name == "two underlines":  # the upper one is the longer
         for below, out in ((20, 20), (34, 8)):
             cv2.line(drawn, (x - out, y + height + below), (x + width + out, y + height + below + 4), 1, 6)
+    elif name == "brackets":
+        for side, way in ((x - 24, 8), (x + width + 24, -8)):
+            bracket = [(side + way, y - 12), (side, y - 12), (side, y + height + 12), (side + way, y + height + 12)]
+            cv2.polylines(drawn, [np.array(bracket, np.int32)], False, 1, 6)
     elif name == "line to write on":
         cv2.line(drawn, (x - 120, y + height), (x + width + 120, y + height), 1, 4)
     else:
@@ -35,7 +39,7 @@ def around(mask: Mask, name: str) -> Mask:
 
 
 @LABELS
-@pytest.mark.parametrize("name", ["underline", "two underlines", "line to write on", "ring"])
+@pytest.mark.parametrize("name", ["underline", "two underlines", "line to write on", "brackets", "ring"])
 def test_annotations_around_a_digit_are_removed(label: int, name: str) -> None:
     picture = np.maximum(strokes(label), around(strokes(label), name))
     alone = canonical_digit(255 - 200 * strokes(label))
@@ -72,3 +76,11 @@ def test_a_ring_with_the_rest_reaching_through_its_gap_stays(gap_side: int) -> N
 
 def test_nothing_is_nothing() -> None:
     assert not without_annotations(np.zeros((50, 40), np.uint8)).any()
+
+
+def test_1s_beside_a_digit_that_are_no_higher_are_no_brackets() -> None:
+    seven = strokes(7)
+    x, y, width, height = cv2.boundingRect(seven)
+    for left in (x - 30, x + width + 30):
+        cv2.line(seven, (left, y - 2), (left, y + height + 2), 1, 8)
+    np.testing.assert_array_equal(without_annotations(seven), seven)
