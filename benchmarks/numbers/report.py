@@ -1,7 +1,7 @@
 """The report in Markdown, and contact sheets of failed pictures."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,7 @@ from benchmarks.numbers.measure import Tally
 from benchmarks.pictures.nondigits import Wanted
 from benchmarks.pictures.nondigits import non_digits as kinds
 from benchmarks.pictures.sheets import opened
+from training.markdown import table
 
 APART, EACH, TOUCHING, WITHOUT, CERTAIN = 0.95, 0.88, 0.85, 0.98, 0.995
 _CELL, _COLUMNS = (300, 150), 4
@@ -32,9 +33,9 @@ def markdown(heading: Sequence[str], tallies: Mapping[str, Tally]) -> str:
     ]
     parts = [
         "\n".join(heading),
-        _table(("asked for", "mark", "found"), marks(tallies)),
-        _table(("condition", "held to", "wholly right", "n"), rows),
-        _table(("pictures without digits", "of /predict is wanted", "no number", "n"), others),
+        table(("asked for", "mark", "found"), marks(tallies)),
+        table(("condition", "held to", "wholly right", "n"), rows),
+        table(("pictures without digits", "of /predict is wanted", "no number", "n"), others),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -78,11 +79,6 @@ def _without(tallies: Mapping[str, Tally]) -> list[tuple[str, str, str]]:
         ("pictures without digits: no number", f"{WITHOUT:.0%}", f"{none:.1%}"),
         ("pictures without digits: no certain number", "", f"{unsure:.2%}"),
     ]
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def write_sheets(tallies: Mapping[str, Tally], directory: Path) -> int:

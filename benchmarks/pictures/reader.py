@@ -10,7 +10,7 @@ from service.contract import MODEL_NAME, Manifest
 from service.errors import RequestError
 from service.inference.engine import Engine, open_version
 from service.preprocessing.decode import decode
-from service.preprocessing.mnist_format import canonical_already, canonical_digit
+from service.preprocessing.mnist_format import canonical_already, fitted_digit
 from service.settings import Settings
 
 Seen = npt.NDArray[np.uint8]
@@ -55,10 +55,11 @@ class Reader:
         """Return the answer for a file and the model's 28x28 input, None if the picture was rejected."""
         try:
             grey = decode(content, max_pixels=self.max_pixels)
-            seen = canonical_digit(grey)
+            already = canonical_already(grey)
+            seen = fitted_digit(grey) if already is None else already
         except RequestError as error:
             return Answer(-1, 0.0, False, error.code), None
-        return self.answer(seen, fitted=canonical_already(grey) is None), seen
+        return self.answer(seen, fitted=already is None), seen
 
     def answer(self, seen: Seen, *, fitted: bool) -> Answer:
         """Return the answer for an input of the model, uint8 [28, 28], `fitted` or MNIST's form as sent."""

@@ -15,6 +15,7 @@ from benchmarks.pictures.marks import EACH_CONDITION, MEAN_OF_CONDITIONS, Mark, 
 from benchmarks.pictures.measure import Shares, Tally
 from benchmarks.pictures.nondigits import NUMBERS, non_digits
 from benchmarks.pictures.sources import FONT_DIGITS, MNIST, REAL_WORLD
+from training.markdown import table as markdown_table
 
 Row = Sequence[str]
 
@@ -29,7 +30,7 @@ def markdown(heading: Sequence[str], marks: Sequence[Mark], tallies: Mapping[str
         "# Robustness",
         _WHAT,
         "\n".join(heading),
-        _table(("asked for", "mark", "found", ""), ((*mark[:3], _verdict(mark.held)) for mark in marks)),
+        markdown_table(("asked for", "mark", "found", ""), ((*mark[:3], _verdict(mark.held)) for mark in marks)),
         _section("Conditions under the mark, the worst first", _CONDITION_HEAD, _worst_rows(tallies)),
         _section("Conditions", _CONDITION_HEAD, _condition_rows(tallies)),
         _section("Digits of other hands", _DIGITS_HEAD, _digit_rows(tallies)),
@@ -101,17 +102,12 @@ def _resembling(tallies: Mapping[str, Tally]) -> str:
     if not any("like a digit" in name for name in tallies):
         return ""
     rows = ((" ".join(group).replace("|", "\\|"), reason) for group, reason in letters.RESEMBLING)
-    return "Characters like a digit, which no mark holds:\n\n" + _table(("characters", "why"), rows)
+    return "Characters like a digit, which no mark holds:\n\n" + markdown_table(("characters", "why"), rows)
 
 
 def _section(title: str, head: Row, rows: Iterable[Row]) -> str:
     rows = list(rows)
-    return f"## {title}\n\n{_table(head, rows)}" if rows else ""
-
-
-def _table(head: Row, rows: Iterable[Row]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    return f"## {title}\n\n{markdown_table(head, rows)}" if rows else ""
 
 
 def _verdict(held: bool) -> str:

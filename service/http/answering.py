@@ -28,7 +28,7 @@ from service.inference.store import ModelStore, Serving
 from service.preprocessing.decode import PIXEL_BYTES, decode
 from service.preprocessing.formats import Still, still
 from service.preprocessing.illumination import Grey
-from service.preprocessing.mnist_format import canonical_already, canonical_digit
+from service.preprocessing.mnist_format import canonical_already, fitted_digit
 from service.settings import Settings
 
 EXTENSION = "digits"  # of the Flask application
@@ -83,7 +83,7 @@ class Question(ABC):
     def form(self, picture: bytes | Still, grey: Grey) -> Grey:  # noqa: ARG002
         """Return a decoded picture as the model wants it, uint8 [28, 28]."""
         already = canonical_already(grey)
-        digit = canonical_digit(grey) if already is None else already
+        digit = fitted_digit(grey) if already is None else already
         self.fitted.append(already is None)
         return digit
 

@@ -6,7 +6,7 @@ import numpy as np
 from service.preprocessing.box import Box
 from service.preprocessing.illumination import LONGEST_SIDE, Floats, Grey, components, halved
 
-_TIMES = 4  # times as fine as the working copy is what is looked at
+_TIMES = 4  # times as fine as the working copy at most is what is looked at
 _STROKE = 15  # pixels of that: the widest stroke
 _LEAST, _NOISE = 12.0, 6.0  # grey levels, times the median: how far the writing stands out at least
 _INK = 0.4, 4.0, 4.0  # of the strongest, times the median, and grey levels beyond: what is ink
@@ -19,10 +19,6 @@ _NEARER = 0.5  # of the picture's longer side at most: a part that shows more
 def focused(grey: Grey) -> Grey | None:
     """Return the part of a picture, uint8 [height, width], around the only writing, None where that is no nearer."""
     copy = halved(grey, _TIMES * LONGEST_SIDE)
-    times = max(copy.shape) / (_TIMES * LONGEST_SIDE)
-    if times > 1:
-        size = round(copy.shape[1] / times), round(copy.shape[0] / times)
-        copy = np.asarray(cv2.resize(np.ascontiguousarray(copy), size, interpolation=cv2.INTER_AREA), np.uint8)
     kernel = np.ones((_STROKE, _STROKE), np.uint8)
     ways = cv2.MORPH_BLACKHAT, cv2.MORPH_TOPHAT
     found = [_place(np.asarray(cv2.morphologyEx(copy, way, kernel), np.uint8)) for way in ways]

@@ -6,8 +6,7 @@ Applied to Document Recognition", section III.A). The same is done here to pictu
 
     already MNIST's form: done
     clear: one figure on even paper -> fit -> centre
-    otherwise: working_copy -> sheet -> light -> ink -> figure (the best of several readings) -> fit -> centre;
-        small writing is looked at from nearer
+    otherwise: working_copy -> sheet -> light -> ink -> figure (the best reading; nearer if small) -> fit -> centre
 
 docs/preprocessing.md shows a picture after each step.
 """
@@ -70,8 +69,11 @@ def canonical_digit(grey: Grey) -> Grey:
         SeveralDigits: it holds more than one figure.
     """
     ink = canonical_already(grey)
-    if ink is not None:
-        return ink
+    return fitted_digit(grey) if ink is None else ink
+
+
+def fitted_digit(grey: Grey) -> Grey:
+    """Return what `canonical_digit` does where the image is not in MNIST's form."""
     if min(grey.shape) < LEAST_SIDE:
         raise NoDigit("The picture is only a line wide: send one digit with some background around it.")
     return centre(fit(find(grey)))

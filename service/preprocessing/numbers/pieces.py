@@ -89,18 +89,22 @@ def find_pieces(reading: Reading) -> Pieces:
         kept[index] = _strokes(labels[part] == found[index]) > _STROKES
     found = found[kept][np.argsort(-ink[found[kept]])][:MOST_PIECES]
     pieces = [Piece(int(i), Box(*map(int, boxes[i][:4])), float(ink[i])) for i in found]
-    tall = found[boxes[found, cv2.CC_STAT_HEIGHT] > FIGURE * height]
+    high = figures_of(pieces, height)
+    tall = [piece.label for piece in high]
     member = np.isin(labels, tall).astype(np.uint8)
     edged = _edged(reading, member)
     if (reading.widest is not None and edged < _BARELY) or _folded(reading, member):
         raise NoDigit(NONE)
-    if not is_coarse(reading.copy, height) and _blotted(
-        [each for each in pieces if each.label in tall], labels, height
-    ):
+    if not is_coarse(reading.copy, height) and _blotted(high, labels, height):
         raise NoDigit(NONE)
     score = edged**8 * share * float(ink[tall].sum()) * reading.ink.contrast
     sure = edged > _EDGED and share > _MOST_INK
     return Pieces(pieces, labels, amount, height, score, sure)
+
+
+def figures_of(pieces: list[Piece], height: float) -> list[Piece]:
+    """Return the pieces that are as high as a digit of writing so high."""
+    return [piece for piece in pieces if piece.box.height > FIGURE * height]
 
 
 def is_coarse(copy: Copy, height: float) -> bool:
@@ -110,10 +114,9 @@ def is_coarse(copy: Copy, height: float) -> bool:
 
 def _blotted(figures: list[Piece], labels: Labels, height: float) -> bool:
     """Whether most ink is in figures that are too thick for strokes of writing so high."""
-    masks = ((labels[figure.box.slices(0)] == figure.label).astype(np.uint8) for figure in figures)
-    solid = [thickness(mask) > max(_SOLID * height, _THICK) for mask in masks]
-    inks = [figure.ink for figure in figures]
-    return sum(ink for ink, is_solid in zip(inks, solid, strict=True) if is_solid) > _BLOTS * sum(inks)
+    most = max(_SOLID * height, _THICK)
+    solid = [each for each in figures if thickness(_pixels(each, labels).view(np.uint8)) > most]
+    return sum(each.ink for each in solid) > _BLOTS * sum(each.ink for each in figures)
 
 
 def _strokes(member: npt.NDArray[np.bool_]) -> float:
@@ -138,5 +141,9 @@ def _edged(reading: Reading, member: Mask) -> float:
 
 def ink_of(piece: Piece, labels: Labels, amount: Floats) -> Floats:
     """Return the ink of a piece within its bounds, float32 [rows, columns]."""
-    part = piece.box.slices(0)
-    return np.where(labels[part] == piece.label, amount[part], 0).astype(np.float32)
+    return np.where(_pixels(piece, labels), amount[piece.box.slices(0)], 0).astype(np.float32)
+
+
+def _pixels(piece: Piece, labels: Labels) -> npt.NDArray[np.bool_]:
+    """Return which pixels within its bounds are a piece's."""
+    return np.asarray(labels[piece.box.slices(0)] == piece.label)

@@ -13,7 +13,7 @@ from service.preprocessing.mnist_format import canonical_digit
 from service.preprocessing.numbers.candidates import MANY, Candidate, Drawing, Row, Span
 from service.preprocessing.numbers.cuts import find_cuts
 from service.preprocessing.numbers.lines import Line, find_lines
-from service.preprocessing.numbers.pieces import FIGURE, NONE, Piece, Pieces, find_pieces, ink_of, is_coarse
+from service.preprocessing.numbers.pieces import FIGURE, NONE, Piece, Pieces, figures_of, find_pieces, ink_of, is_coarse
 from service.preprocessing.numbers.reading import Copy, copies, part_of, readings
 
 _MOST_FIGURES = 72  # pieces as high as the writing: more of them are a page of text
@@ -51,8 +51,7 @@ def segment(grey: Grey, times: int = 1) -> Segmented:
         copy, pieces = _nearer(grey, *_best(copies(grey)))
     except NoDigit:
         return _alone(grey, times)
-    figures = sum(piece.box.height > FIGURE * pieces.height for piece in pieces.pieces)
-    if figures > _MOST_FIGURES:
+    if len(figures_of(pieces.pieces, pieces.height)) > _MOST_FIGURES:
         raise TooManyDigits(MANY)
     lines = find_lines(pieces.pieces, pieces.height)
     cuts = {
@@ -108,7 +107,7 @@ def _nearer(grey: Grey, copy: Copy, pieces: Pieces) -> tuple[Copy, Pieces]:
     Raises:
         NoDigit: from nearer there is none.
     """
-    figures = [piece.box for piece in pieces.pieces if piece.box.height > FIGURE * pieces.height]
+    figures = [piece.box for piece in figures_of(pieces.pieces, pieces.height)]
     if not is_coarse(copy, pieces.height) or not figures:
         return copy, pieces
     box = reduce(Box.around, figures)
