@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from service.preprocessing.box import Box
-from service.preprocessing.illumination import Mask, components
+from service.preprocessing.illumination import Components, Mask, components
 from service.preprocessing.ruled_lines import level_runs
 
 _FLAT = 4.0  # times its height: a line
@@ -21,13 +21,16 @@ _STICKS_OUT, _LONGER = 0.18, 1.6  # of its length, on either side of the rest; t
 _THICKEST = 0.2  # of the rest's height
 
 
-def without_annotations(strokes: Mask) -> Mask:
-    """Return `strokes` without underlines and rings that touch no digit, and without a line that it stands on."""
-    return without_line_through(_without_free_ones(strokes))
+def without_annotations(strokes: Mask, found: Components | None = None) -> Mask:
+    """Return `strokes` without underlines and rings that touch no digit, and without a line that it stands on.
+
+    `found` are the components of `strokes`, if they are known.
+    """
+    return without_line_through(_without_free_ones(strokes, found or components(strokes)))
 
 
-def _without_free_ones(strokes: Mask) -> Mask:
-    _, labels, boxes = components(strokes)
+def _without_free_ones(strokes: Mask, found: Components) -> Mask:
+    _, labels, boxes = found
     least = _SPECK * cv2.countNonZero(strokes)
     pieces = {label: (Box(*box), area) for label, (*box, area) in enumerate(boxes.tolist()) if label and area > least}
     gone: list[int] = []
@@ -73,10 +76,13 @@ def without_line_through(strokes: Mask) -> Mask:
     if whole.width == 0:
         return strokes
     part = strokes[whole.slices(0)]
-    count, labels, boxes = level_runs(part, max(8, round(_RUN * whole.width)))
-    for label in range(1, count):
-        line = Box(*boxes[label][:4].tolist())
-        if line.width < max(_LONG * whole.width, _FLAT * line.height):
+    found = level_runs(part, max(8, round(_RUN * whole.width)), _LONG * whole.width)
+    if found is None:
+        return strokes
+    _, labels, boxes = found
+    for label, (*bounds, _) in enumerate(boxes.tolist()):
+        line = Box(*bounds)
+        if not label or line.width < max(_LONG * whole.width, _FLAT * line.height):
             continue
         on = (labels == label).view(np.uint8)
         thickness = cv2.countNonZero(on & part) / line.width
