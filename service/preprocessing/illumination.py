@@ -6,9 +6,11 @@ morphological closing, or opening for light ink (Serra 1982, "Image Analysis and
 It keeps slopes and straight edges as they are, so that neither a gradient nor the edge of a shadow counts as ink.
 """
 
+from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from functools import cached_property
+from typing import Any
 
 import cv2
 import numpy as np
@@ -72,16 +74,22 @@ class Histogram:
         return int(np.argmax(gap * gap / np.maximum(below * above, 1)))
 
 
-class Contrast(NamedTuple):
-    """How far each pixel stands out from its paper, and the steps between levels around it, float32 in grey levels.
+@dataclass(frozen=True)
+class Contrast:
+    """How far each pixel stands out from its paper, float32 in grey levels.
 
     `pixels` are the levels of the picture, turned so that ink is dark, and `paper` those of the paper under them.
     """
 
     levels: Floats
-    steps: Floats
     pixels: Grey
     paper: Grey
+    find_steps: Callable[[], Floats]
+
+    @cached_property
+    def steps(self) -> Floats:
+        """The steps between levels around each pixel, float32 in grey levels, found when a reading needs them."""
+        return self.find_steps()
 
 
 @dataclass(frozen=True)
@@ -119,7 +127,7 @@ class EvenLight:
         pixels = 255 - grey if self.sign > 0 else grey
         level = 255 - self.level if self.sign > 0 else self.level
         levels, paper = np.float32(level) - pixels, np.full_like(grey, level)
-        return Contrast(levels, _steps(grey, soft).astype(np.float32), pixels, paper)
+        return Contrast(levels, pixels, paper, lambda: _steps(grey, soft).astype(np.float32))
 
 
 @dataclass(frozen=True)
@@ -140,14 +148,18 @@ class UnevenLight:
         closed = _closed(pixels, self.widest, beyond)
         paper = closed[beyond:-beyond, beyond:-beyond]
         levels = np.asarray(cv2.subtract(paper, pixels, dtype=cv2.CV_32F), np.float32)
-        # Where strokes are wider than that they end inside, at a step of what is taken for paper.
-        steps = cv2.subtract(_steps(pixels, soft), _steps(closed, soft)[beyond:-beyond, beyond:-beyond])
-        if self.light_ink:
-            return Contrast(levels, steps.astype(np.float32), pixels, paper)
-        # Light multiplies: in half the light ink stands out half as far.
-        gains = np.float32(paper.max()) / np.maximum(np.arange(256, dtype=np.float32), _DARKEST_PAPER)
-        gain = np.asarray(cv2.LUT(paper, gains), np.float32)
-        return Contrast(levels * gain, steps * gain, pixels, paper)
+        gain: Floats | None = None
+        if not self.light_ink:  # light multiplies: in half the light ink stands out half as far
+            gains = np.float32(paper.max()) / np.maximum(np.arange(256, dtype=np.float32), _DARKEST_PAPER)
+            gain = np.asarray(cv2.LUT(paper, gains), np.float32)
+            levels *= gain
+
+        def find_steps() -> Floats:
+            # Where strokes are wider than that they end inside, at a step of what is taken for paper.
+            steps = cv2.subtract(_steps(pixels, soft), _steps(closed, soft)[beyond:-beyond, beyond:-beyond])
+            return np.asarray(steps if gain is None else steps * gain, np.float32)
+
+        return Contrast(levels, pixels, paper, find_steps)
 
 
 Light = EvenLight | UnevenLight
