@@ -35,6 +35,8 @@ def _without_free_ones(strokes: Mask, found: Components) -> Mask:
     pieces = {label: (Box(*box), area) for label, (*box, area) in enumerate(boxes.tolist()) if label and area > least}
     gone: list[int] = []
     for label, (box, area) in sorted(pieces.items(), key=lambda piece: -piece[1][0].bottom):
+        if area > _SLENDER * box.area and box.width < _FLAT * box.height:
+            continue
         others = [other for piece, (other, _) in pieces.items() if piece not in (label, *gone)]
         if others and _is_drawn_around(box, area, reduce(Box.around, others)):
             gone.append(label)

@@ -84,7 +84,7 @@ def _smoothed(contrast: Floats, deviation: float, even: bool) -> tuple[Floats, f
     if not even:
         usual = levels.quantile(0.5)
         calm -= np.float32(usual)
-        levels = levels.moved(-usual)
+        levels.low -= usual
     rough = _spread(levels, levels.quantile(0.999))
     clear = levels.share_below(max(4 * rough, _MIN_CONTRAST / 2))
     darkest = levels.quantile(clear + 0.98 * (1 - clear))

@@ -46,7 +46,7 @@ def without_frames(strokes: Mask, least: float | None = None, found: Components 
     for label in np.flatnonzero(boxes[1:, 2:4].min(axis=1) >= least) + 1:
         whole = Box(*boxes[label][:4].tolist())
         alone = (labels[whole.slices(0)] == label).view(np.uint8)
-        for bounds in _bounds(alone):
+        for bounds in _bounds(alone, least):
             part = bounds.moved(whole.left, whole.top).slices(0)
             inside = _emptied(alone, bounds, least, _beyond(part, strokes.shape))
             if inside is None:
@@ -59,12 +59,14 @@ def without_frames(strokes: Mask, least: float | None = None, found: Components 
     return cleaned
 
 
-def _bounds(component: Mask) -> Iterator[Box]:
+def _bounds(component: Mask, least: float) -> Iterator[Box]:
     """Yield the bounds that a box may have: the component's, and those of its long lines if a stroke leaves the box."""
     height, width = component.shape
     yield Box(0, 0, width, height)
     for side, length in ((1, round(_LONG * width)), (0, round(_LONG * height))):
-        if cv2.reduce(component, side, cv2.REDUCE_SUM, dtype=cv2.CV_32S).max() >= length:
+        inked = cv2.reduce(component, side, cv2.REDUCE_SUM, dtype=cv2.CV_32S)
+        long = np.flatnonzero(np.asarray(inked) >= length)
+        if long.size and long[-1] - long[0] + 1 >= least:
             lines = _runs(component, length) if side else _runs(component.T, length).T
             yield Box(*cv2.boundingRect(np.ascontiguousarray(lines)))
 

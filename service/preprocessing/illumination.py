@@ -7,7 +7,6 @@ It keeps slopes and straight edges as they are, so that neither a gradient nor t
 """
 
 from collections.abc import Callable
-from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -40,7 +39,7 @@ class Histogram:
     """How often each level occurs, for quantiles in far less time than sorting takes."""
 
     def __init__(self, values: Floats | Grey, low: float = 0, high: float = 256, bins: int = 256) -> None:
-        self._low, self._step = low, (high - low) / bins
+        self.low, self._step = low, (high - low) / bins
         if values.dtype == np.uint8:
             steps: npt.NDArray[Any] = np.ascontiguousarray(values)
         else:  # of floats cv2 counts slowly
@@ -52,17 +51,11 @@ class Histogram:
     def quantile(self, share: float, first: int = 0, end: int | None = None) -> float:
         """Return the level, within the bins from `first` to `end`, below which `share` of the values lie."""
         below = self._below[first:end] - self._below[first - 1] if first else self._below[:end]
-        return self._low + self._step * (first + int(below.searchsorted(share * below[-1])))
-
-    def moved(self, by: float) -> "Histogram":
-        """Return the histogram of the levels with as much added to each."""
-        moved = copy(self)
-        moved._low += by
-        return moved
+        return self.low + self._step * (first + int(below.searchsorted(share * below[-1])))
 
     def share_below(self, level: float) -> float:
         """Return the share of the values below `level`."""
-        first = min(max(0, int((level - self._low) / self._step)), len(self._below))
+        first = min(max(0, int((level - self.low) / self._step)), len(self._below))
         return float(self._below[first - 1] / self._below[-1]) if first else 0.0
 
     def split(self) -> int:

@@ -51,8 +51,16 @@ def _enclosed(calm: Mask) -> Mask:
     rim = border(labels)
     ground = np.bincount(rim, minlength=count) > _ALONG * rim.size
     ground[0] = False
-    within = cv2.erode((~ground).view(np.uint8).take(np.asarray(labels)), np.ones((_LINE, _LINE), np.uint8))
-    return _dilated(np.asarray(within, np.uint8), _LINE - _EDGE)
+    within = (~ground).view(np.uint8).take(np.asarray(labels))
+    if not _may_hold_sheet(within):
+        return np.zeros_like(calm)
+    inner = np.asarray(cv2.erode(within, np.ones((_LINE, _LINE), np.uint8)), np.uint8)
+    return _dilated(inner, _LINE - _EDGE)
+
+
+def _may_hold_sheet(region: Mask) -> bool:
+    """Tell whether a region is as large as the paper of the smallest sheet."""
+    return cv2.countNonZero(region) >= _LEAST * _PAPER * region.size
 
 
 def _opened(region: Mask, side: int = 3) -> Mask:
@@ -79,11 +87,12 @@ def _dilated(region: Mask, side: int) -> Mask:
 
 def _four_corners(region: Mask, *, parts: bool) -> Mask | None:
     """Return the inside of the region's largest outline, or of the largest of its `parts` and holes that will do."""
-    if cv2.countNonZero(region) < _LEAST * _PAPER * region.size:
+    if not _may_hold_sheet(region):
         return None
     mode = cv2.RETR_LIST if parts else cv2.RETR_EXTERNAL
     outlines, _ = cv2.findContours(region, mode, cv2.CHAIN_APPROX_NONE)
-    long = [outline for outline in outlines if len(outline) > np.sqrt(region.size)]
+    shortest = np.sqrt(region.size)
+    long = [outline for outline in outlines if len(outline) > shortest]
     largest = sorted(long, key=cv2.contourArea, reverse=True)[: None if parts else 1]
     outline = next((outline for outline in largest if _may_be_a_sheet(outline, region.size)), None)
     if outline is None:
@@ -94,16 +103,17 @@ def _four_corners(region: Mask, *, parts: bool) -> Mask | None:
 
 
 def _may_be_a_sheet(outline: npt.NDArray[Any], area: int) -> bool:
-    return _LEAST < cv2.contourArea(outline) / area < 0.97 and not is_bar(outline) and is_polygon(outline)
+    return _LEAST < cv2.contourArea(outline) / area < 0.97 and is_polygon(outline) and not is_bar(outline)
 
 
 def is_polygon(outline: npt.NDArray[Any], least: float = 0.95) -> bool:
     """Tell whether an outline has straight sides and few corners, and fills at least so much of its hull."""
     hull = cv2.convexHull(outline)
     area = cv2.contourArea(hull)
+    if cv2.contourArea(outline) < least * area:
+        return False
     corners = cv2.approxPolyDP(hull, 0.03 * cv2.arcLength(hull, True), True)
-    fills = cv2.contourArea(outline) >= least * area and cv2.contourArea(corners) >= 0.93 * area
-    return fills and len(corners) <= _CORNERS
+    return cv2.contourArea(corners) >= 0.93 * area and len(corners) <= _CORNERS
 
 
 def is_bar(outline: npt.NDArray[Any]) -> bool:

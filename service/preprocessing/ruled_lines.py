@@ -102,13 +102,14 @@ def _slope(traces: Mask) -> float:
 def _level_lines(traces: Mask, drop: npt.NDArray[np.float64], height: int) -> _Lines | None:
     """Return the level lines in a picture, `height` pixels high, each column of which was moved up by its `drop`."""
     width = len(drop)
+    beside = int((1 - _WHOLE + _GAP / 2) * width) + 2  # so near to a side goes on what ends at the border
+    if not np.ptp(drop) and not (traces[:, :beside].any() or traces[:, -beside:].any()):
+        return None
     found = level_runs(traces, _run(width), _LONG * width, int(_GAP * width))
     if found is None:
         return None
     count, labels, boxes = found
     lengths = np.maximum(boxes[:, cv2.CC_STAT_WIDTH], 1)
-    if lengths[1:].max() < _LONG * width:
-        return None
     starts, ends = _at_border(boxes, drop, height)
     for share in _THICKEST:
         limit = int(share * max(height, width)) + 3
@@ -146,11 +147,12 @@ def level_runs(mask: Mask, length: int, least: float, gap: int = 1) -> Component
     Runs with less than `gap` pixels between them are one.
     """
     thicker = cv2.dilate(mask, np.ones((3, 1), np.uint8))
-    runs = np.asarray(cv2.morphologyEx(thicker, cv2.MORPH_OPEN, np.ones((1, length), np.uint8)), np.uint8)
-    width = cv2.boundingRect(runs)[2]
-    if width == 0 or width + gap < least:
+    runs = cv2.morphologyEx(thicker, cv2.MORPH_OPEN, np.ones((1, length), np.uint8))
+    if not cv2.countNonZero(runs):
         return None
-    return components(np.asarray(cv2.morphologyEx(runs, cv2.MORPH_CLOSE, np.ones((1, gap | 1), np.uint8)), np.uint8))
+    joined = np.asarray(cv2.morphologyEx(runs, cv2.MORPH_CLOSE, np.ones((1, gap | 1), np.uint8)), np.uint8)
+    outlines, _ = cv2.findContours(joined, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+    return components(joined) if max(cv2.boundingRect(outline)[2] for outline in outlines) >= least else None
 
 
 def _at_border(

@@ -82,8 +82,8 @@ def find_figure(
     strokes, found = _cleaned(ink, alone=alone)
     count, labels, boxes = found
     weights, cores, contact = _totals(found, strokes, (amount, ink.cores, rim))
-    pieces = [int(i) for i in np.argsort(-weights)[: _MOST_PIECES + 1] if i and cores[i]]
-    parts = [Group((i,), Box(*map(int, boxes[i][:4])), float(weights[i]), int(contact[i])) for i in pieces]
+    pieces = [i for i in np.argsort(-weights)[: _MOST_PIECES + 1].tolist() if i and cores[i]]
+    parts = [Group((i,), Box(*boxes[i].tolist()[:4]), float(weights[i]), int(contact[i])) for i in pieces]
     groups = together(parts) if alone else ranked(grouped(parts), labels)
     share = groups[0].ink / weights[1:].sum() if groups else 0.0
     crowded = share < _CROWD_SHARE and count > _CROWD
