@@ -102,10 +102,7 @@ def _view(read: Read) -> Callable[..., ResponseReturnValue]:
     def view(**names: str) -> ResponseReturnValue:
         headers = {name.lower(): value for name, value in request.headers.items()}
         asked = Request(request.get_data(cache=False), headers, request.query_string.decode("latin-1"))
-        try:
-            return _of_ours(service().respond(read, asked, **names))
-        finally:
-            service().metrics.flush()
+        return _of_ours(service().respond(read, asked, **names))
 
     return view
 
