@@ -1,7 +1,7 @@
 """The connections of a worker: how they are accepted, their deadlines and limits, and our answers to bad HTTP.
 
 The ASGI application is called when a head is complete, and receives the body in one piece. The request's `state` has
-`received`, the time at which the head was complete; `error`, which ends the request; `gone`, once the client has left.
+`received`, the time of its turn on the connection; `error`, which ends the request; `gone`, once the client has left.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from typing import Any
 
 import httptools
 from uvicorn import Server
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from service import errors
 from service.http.answering import body_too_large
@@ -195,11 +195,15 @@ class Protocol(HttpToolsProtocol):
         if [name for name, _ in self.headers].count(b"host") > 1:
             raise errors.MalformedRequest("The request has two `Host` headers: send one.")
         self.in_head, self.head, self.pieces = False, 0, 0
-        self.scope["state"]["received"] = perf_counter()
         self._expect(self._settings.request_seconds)
         super().on_headers_complete()
         if self._all.server.should_exit:
             self.cycle.keep_alive = False
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        """Start a request; its time behind earlier ones on this connection is no waiting for us."""
+        cycle.scope["state"]["received"] = perf_counter()
+        super()._start_asgi_task(cycle, app)
 
     def on_body(self, body: bytes) -> None:
         """Add a piece of the body, within the limits. Very many tiny chunks would block the loop."""

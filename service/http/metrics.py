@@ -7,7 +7,6 @@ worker that replaces a dead one continues its counts.
 import os
 import platform
 import struct
-import tempfile
 from bisect import bisect_left
 from collections import Counter as Tally
 from collections.abc import Iterable
@@ -21,7 +20,7 @@ import numpy as np
 import onnxruntime as ort
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, values
 from prometheus_client.metrics_core import Metric
-from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from service import __version__
@@ -160,19 +159,8 @@ def _observe(histogram: Histogram, observed: list[float]) -> None:
     histogram._sum.inc(sum(observed))
 
 
-def shared_directory() -> Path:
-    """Make the directory of the shared metrics, in memory if possible."""
-    memory = Path("/dev/shm")  # noqa: S108
-    return Path(tempfile.mkdtemp(prefix="digits-metrics-", dir=memory if memory.is_dir() else None))
-
-
 def join(directory: Path, number: int) -> Metrics:
     """Return the metrics of worker `number`. Call this after the fork, once in a process."""
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(directory)
     values.ValueClass = values.MultiProcessValue(lambda: number)  # type: ignore[no-untyped-call]
     return Metrics(directory)
-
-
-def leave(directory: Path, number: int) -> None:
-    """Remove the gauges of worker `number`, which has ended; its counters stay."""
-    mark_process_dead(number, str(directory))  # type: ignore[no-untyped-call]

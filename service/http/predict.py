@@ -12,23 +12,13 @@ from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
 import cv2
+import msgspec
 import numpy as np
 from multipart import MultipartError, MultipartParser, MultipartPart, ParserLimitReached, parse_options_header
 
 from service.contract import LABELS, Manifest
 from service.errors import MalformedRequest, RequestError, TooLarge, UnsupportedMediaType, first_line
-from service.http.answering import (
-    Question,
-    Request,
-    Response,
-    at_most,
-    attempt,
-    check_names,
-    decoded,
-    described,
-    shown,
-    to_json,
-)
+from service.http.answering import Question, Request, Response, at_most, attempt, check_names, described, shown, to_json
 from service.inference.engine import Probabilities
 from service.settings import Settings
 
@@ -46,15 +36,8 @@ _FILE_HEAD = re.compile(
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _TOP_K: dict[str | None, int] = {None: 0, **{str(k): k for k in range(1, len(LABELS) + 1)}}
 _STANDARD = str.maketrans("-_", "+/", "\r\n")  # the alphabet of base64
-_FLAGS: dict[str | None, bool] = {
-    None: False,
-    "true": True,
-    "True": True,
-    "1": True,
-    "false": False,
-    "False": False,
-    "0": False,
-}
+_FLAGS: dict[str | None, bool] = dict.fromkeys(("true", "True", "1"), True)
+_FLAGS |= dict.fromkeys((None, "false", "False", "0"), False)
 _ONE = (
     f"send {FORM} with a file field `{FIELD}`, the bytes of the picture as image/* or {BYTES}, "
     f'or {JSON_TYPE} {{"{FIELD}": "<base64>"}}'
@@ -79,40 +62,33 @@ class Options(NamedTuple):
 
 
 @dataclass
-class One(Question):
+class Pictures(Question):
+    """One picture, or a batch, which keeps errors."""
+
     options: Options
+    keeps_errors: bool = False
 
     def answer(self, manifest: Manifest, probabilities: Probabilities) -> Response:
-        """Return the digit, its probabilities and the model that answered."""
-        [digit], [row] = self.digits, probabilities
-        return Response(to_json(prediction(row, digit, manifest, self.options) | model_of(manifest)))
-
-
-@dataclass
-class Many(Question):
-    options: Options
-    keeps_errors = True
-
-    def answer(self, manifest: Manifest, probabilities: Probabilities) -> Response:
-        """Return a digit or an error for each picture, in their order."""
+        """Return the digit and the model that answered; of a batch a digit or an error for each picture, in order."""
         rows = iter(probabilities)
-        predictions = [
+        found = [
             described(digit)
             if isinstance(digit, RequestError)
             else prediction(next(rows), digit, manifest, self.options)
             for digit in self.digits
         ]
-        return Response(to_json({"predictions": predictions} | model_of(manifest)))
+        fields = {"predictions": found} if self.keeps_errors else found[0]
+        return Response(to_json(fields | model_of(manifest)))
 
 
-def read(request: Request, settings: Settings) -> One:  # noqa: ARG001
+def read(request: Request, settings: Settings) -> Pictures:  # noqa: ARG001
     pictures, values = pictures_and_values(request, OPTIONS)
-    return One(pictures, Options.of(values))
+    return Pictures(pictures, Options.of(values))
 
 
-def read_batch(request: Request, settings: Settings) -> Many:
+def read_batch(request: Request, settings: Settings) -> Pictures:
     pictures, values = pictures_and_values(request, OPTIONS, settings.max_batch)
-    return Many(pictures, Options.of(values))
+    return Pictures(pictures, Options.of(values), keeps_errors=True)
 
 
 def pictures_and_values(
@@ -122,14 +98,12 @@ def pictures_and_values(
     query = request.parameters(*names)
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if most is None and (kind.startswith("image/") or kind == BYTES):
-        if not request.body:
-            raise MalformedRequest("The body is empty: send the bytes of a picture.")
-        return [request.body], dict(query)
+        return [_filled(request.body)], dict(query)
     if kind == FORM:
         values, files = fields_of(request, names, most)
         if most is None and len(files) != 1:
             raise MalformedRequest(f"There are {len(files)} fields `{FIELD}`: send one, or use POST /predict/batch.")
-        return [attempt(_file, file) for file in files], values | query
+        return [attempt(_filled, file) for file in files], values | query
     name, forms = (FIELD, _ONE) if most is None else (LIST, _MANY)
     values = _json(request, kind, name, forms, names)
     texts = [values[name]] if most is None else values[name]
@@ -218,9 +192,17 @@ def _json(request: Request, kind: str, name: str, forms: str, options: Sequence[
     return values
 
 
-def _file(content: bytes) -> bytes:
+def decoded(body: bytes, kind: Any, what: str, hint: str) -> Any:
+    """Return the JSON in `body` as `kind`, or raise MalformedRequest: it is not `what`, with the reason and a hint."""
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except (ValueError, RecursionError) as error:
+        raise MalformedRequest(f"The body is not {what} ({first_line(error)}): {hint}.") from None
+
+
+def _filled(content: bytes) -> bytes:
     if not content:
-        raise MalformedRequest(f"The file in `{FIELD}` is empty: send the bytes of a picture.")
+        raise MalformedRequest("The picture is empty: send its bytes.")
     return content
 
 
@@ -237,12 +219,9 @@ def picture_in(text: Any) -> bytes:
             raise MalformedRequest("The data URL is not base64: send `data:image/png;base64,...`.")
     text = text.strip().replace(" ", "" if "+" in text else "+").rstrip("=").translate(_STANDARD)
     try:
-        content = base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
+        return _filled(base64.b64decode(text + "=" * (-len(text) % 4), validate=True))
     except ValueError:
         raise MalformedRequest("The picture is not base64: send its bytes as base64 (`base64 -w0 FILE`).") from None
-    if not content:
-        raise MalformedRequest("The picture is empty: send its bytes as base64.")
-    return content
 
 
 def prediction(row: Probabilities, seen: Any, manifest: Manifest, options: Options) -> dict[str, Any]:

@@ -18,8 +18,8 @@ import numpy.typing as npt
 
 from service.contract import IMAGE_SIDE, INPUT_NAME, LABELS, OUTPUT_NAME, Manifest
 from service.errors import MalformedRequest
-from service.http.answering import NO_SNIFFING, Question, Request, Response, at_most, attempt, decoded, shown, to_json
-from service.http.predict import picture_in
+from service.http.answering import NO_SNIFFING, Question, Request, Response, at_most, attempt, shown, to_json
+from service.http.predict import decoded, picture_in
 from service.inference.engine import Images, Probabilities
 from service.settings import Settings
 

@@ -14,8 +14,8 @@ from flask.typing import ResponseReturnValue
 from service.contract import IMAGE_SIDE, Manifest
 from service.errors import MalformedRequest
 from service.http import oip, tensors
-from service.http.answering import Question, Request, Response, at_most, attempt, decoded, service, to_json
-from service.http.predict import Options, picture_in, prediction
+from service.http.answering import Question, Request, Response, at_most, attempt, service, to_json
+from service.http.predict import Options, decoded, picture_in, prediction
 from service.inference.engine import Probabilities
 from service.settings import Settings
 

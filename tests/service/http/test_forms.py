@@ -127,7 +127,7 @@ def test_a_large_text_field_is_cut() -> None:
 def test_an_empty_file_is_named(client: Client) -> None:
     response = client.post("/predict", data=field("image", b"") + END, content_type=FORM)
     assert response.status_code == 400
-    assert response.get_json()["error"] == "The file in `image` is empty: send the bytes of a picture."
+    assert response.get_json()["error"] == "The picture is empty: send its bytes."
     batch: Any = client.post(
         "/predict/batch", data=field("image", b"") + field("image", drawing.png(2)) + END, content_type=FORM
     )
