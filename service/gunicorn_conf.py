@@ -11,7 +11,9 @@ import signal
 import socket
 import sys
 import tempfile
-from collections.abc import Sequence
+import threading
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -28,7 +30,7 @@ from service.settings import Settings
 
 _MOST_WORKERS = 512  # twice what the settings allow: a reload runs old and new workers side by side
 _SPARE_FILES = 128
-_SWITCH_SECONDS = 0.0005
+_SWITCH_SECONDS, _STORE_SECONDS = 0.0005, 1.0
 _STOPPING = {signal.SIGTERM, signal.SIGINT, signal.SIGQUIT}
 
 _settings = Settings.from_environ(os.environ)
@@ -153,7 +155,14 @@ def on_exit(server: Any) -> None:  # noqa: ARG001
 def post_worker_init(worker: Any) -> None:
     # The loop needs the interpreter often and briefly; Python's default of 5 ms would delay each of its steps.
     sys.setswitchinterval(_SWITCH_SECONDS)
-    worker.wsgi.here.store.watch()
-    memory.give_back()
+    repeated = {memory.trim: memory.TRIM_SECONDS, worker.wsgi.here.store.refresh: _STORE_SECONDS}
+    for each in repeated.items():
+        threading.Thread(target=_repeat, args=each, daemon=True).start()
     gc.collect()
     gc.freeze()  # a full collection of what stays anyway would take 15 ms during a request
+
+
+def _repeat(function: Callable[[], None], seconds: float) -> None:
+    while True:
+        time.sleep(seconds)
+        function()

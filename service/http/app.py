@@ -90,8 +90,8 @@ def answered(app: Flask, scope: dict[str, Any], content: bytes) -> answering.Res
 
 def open_service(settings: Settings, metrics: Metrics | None = None) -> Service:
     """Return a service with its model open, or without one if none can be loaded yet."""
-    here = Service(settings, ModelStore(settings), metrics or Metrics())
-    here.store.report = here.metrics.model
+    metrics = metrics or Metrics()
+    here = Service(settings, ModelStore(settings, metrics.model), metrics)
     here.store.refresh()
     if here.store.serving is None:
         log.warning("No model serves yet. %s The models directory is %s.", here.store.reason, settings.models_dir)
@@ -102,7 +102,10 @@ def _view(read: Read) -> Callable[..., ResponseReturnValue]:
     def view(**names: str) -> ResponseReturnValue:
         headers = {name.lower(): value for name, value in request.headers.items()}
         asked = Request(request.get_data(cache=False), headers, request.query_string.decode("latin-1"))
-        return _of_ours(service().respond(read, asked, **names))
+        try:
+            return _of_ours(service().respond(read, asked, **names))
+        finally:
+            service().metrics.flush()
 
     return view
 

@@ -58,20 +58,17 @@ class Connections:
         """Publish how many connections this worker has, and `more` that it is about to have."""
         self._shares[self._place] = 0 if self.server.should_exit else len(self._open) + more + 1
 
-    def _accept(self, listener: socket.socket) -> None:
-        """Take a connection, or leave it for a moment to a worker that has fewer."""
-        if len(self._open) < self._most and self._shares[self._place] <= min(filter(None, self._shares), default=0):
-            self._take(listener)
-        else:
-            self._loop.remove_reader(listener)
-            self._loop.call_later(_YIELD_SECONDS, self._accept_late, listener)
-
-    def _accept_late(self, listener: socket.socket) -> None:
+    def _accept(self, listener: socket.socket, late: bool = False) -> None:
+        """Take a connection, or leave it for a moment to a worker that has fewer, unless it is `late`."""
         if self.server.should_exit:
             return
-        if len(self._open) < self._most:
+        fewest = self._shares[self._place] <= min(filter(None, self._shares), default=0)
+        if len(self._open) < self._most and (late or fewest):
             self._take(listener)
-        self._loop.add_reader(listener, self._accept, listener)
+            self._loop.add_reader(listener, self._accept, listener)
+        else:
+            self._loop.remove_reader(listener)
+            self._loop.call_later(_YIELD_SECONDS, self._accept, listener, True)
 
     def _take(self, listener: socket.socket) -> bool:
         try:

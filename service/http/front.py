@@ -139,6 +139,7 @@ class Front:
     def _report(self) -> None:
         """Count and log what was answered in this turn: together takes half as long as one by one."""
         answered, self._answered = self._answered, []
+        self.here.metrics.flush()
         for notes in answered:
             self.here.metrics.answered(notes)
             log_access(notes)

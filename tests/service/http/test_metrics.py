@@ -3,9 +3,11 @@
 import os
 import signal
 import struct
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
@@ -390,6 +392,24 @@ def test_requests_rejected_by_the_parser_are_counted(server: Server) -> None:
     samples = eventually(server, lambda samples: of(samples, "digits_refusals_total", code="expectation_failed") == 1)
     assert of(samples, "digits_requests_total", route="unmatched", status="417", method="GET") == 1
     assert f"request={response.headers['X-Request-ID']}" in server.read_log()
+
+
+def test_no_picture_is_lost_or_counted_twice_while_threads_scrape() -> None:
+    metrics, threads, pictures = Metrics(), 4, 4000
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(threads) as pool:
+            scraping = [pool.submit(lambda: [metrics.flush() for _ in range(pictures)]) for _ in range(threads)]
+            for _ in range(pictures):
+                metrics.read(28, 0.001, 0.002)
+            for scrape in scraping:
+                scrape.result()
+    finally:
+        sys.setswitchinterval(interval)
+    metrics.flush()
+    [family] = [family for family in metrics.collect() if family.name == "digits_picture_pixels"]
+    assert [sample.value for sample in family.samples if sample.name.endswith("_count")] == [pictures]
 
 
 def test_a_scrape_waits_for_a_worker_that_is_making_its_files(tmp_path: Path) -> None:
