@@ -17,7 +17,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.routing import BaseConverter
 
 from service.errors import DigitsError, MalformedRequest, SettingsError, TooLarge, UnknownRoute, WrongMethod
-from service.http import answering, corrections, number, oip, ops, pages, predict, tensors, v1
+from service.http import answering, corrections, number, oip, ops, pages, predict, tensors
 from service.http.answering import DEFECT, EXTENSION, NO_SNIFFING, Read, Request, Service, described, problem, service
 from service.http.logs import current
 from service.http.metrics import Metrics
@@ -34,7 +34,7 @@ PREDICTIONS: dict[str, Read] = {
     "/predict/number": number.read,
     "/v2/models/<name>/infer": tensors.read,
     "/v2/models/<name>/versions/<version>/infer": tensors.read,
-    "/v1/models/<name>:predict": v1.read,
+    "/v1/models/<name>:predict": tensors.read_instances,
 }
 _OF_STATUS: dict[int, tuple[type[DigitsError], str]] = {
     400: (MalformedRequest, "The request is malformed: compare it with GET /docs."),
@@ -64,7 +64,7 @@ def create_app(here: Service | None = None) -> Flask:
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.config["MAX_CONTENT_LENGTH"] = here.settings.max_upload_bytes
     app.url_map.converters["model"] = ModelName
-    for blueprint in (oip.blueprint, v1.blueprint, ops.blueprint, pages.blueprint):
+    for blueprint in (oip.blueprint, oip.older, ops.blueprint, pages.blueprint):
         app.register_blueprint(blueprint)
     for rule, read in PREDICTIONS.items():
         app.add_url_rule(rule, endpoint=rule, view_func=_view(read), methods=["POST"])
