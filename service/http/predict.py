@@ -4,17 +4,15 @@ Errors of parsing are MalformedRequest; too many pictures are TooLarge, other co
 """
 
 import base64
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from io import BytesIO
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
 import cv2
 import msgspec
 import numpy as np
-from multipart import MultipartError, MultipartParser, MultipartPart, ParserLimitReached, parse_options_header
+from multipart import MultipartError, MultipartSegment, ParserLimitReached, PushMultipartParser, parse_options_header
 
 from service.contract import LABELS, Manifest
 from service.errors import MalformedRequest, RequestError, TooLarge, UnsupportedMediaType, first_line
@@ -28,11 +26,6 @@ FORM, BYTES, JSON_TYPE = "multipart/form-data", "application/octet-stream", "app
 URLENCODED = "application/x-www-form-urlencoded"
 
 _MOST_FIELD_BYTES = 64 << 10  # of a field that is not a file
-_BOUNDARY = re.compile(r"multipart/form-data; ?boundary=([A-Za-z0-9'()+_./:=?-]{1,70})")
-_FILE_HEAD = re.compile(
-    rb'Content-Disposition: form-data; name="image"; filename="[^"\\\r\n]{0,255}"\r\n'
-    rb"(?:Content-Type: [^\r\n]{1,128}\r\n)?\r\n"
-)
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _TOP_K: dict[str | None, int] = {None: 0, **{str(k): k for k in range(1, len(LABELS) + 1)}}
 _STANDARD = str.maketrans("-_", "+/", "\r\n")  # the alphabet of base64
@@ -118,18 +111,16 @@ def fields_of(request: Request, texts: Sequence[str], most: int | None = None) -
 
     `most` limits the files; without it the caller takes one and reports more itself.
     """
-    if (content := _only_file(request)) is not None:
-        return {}, [content]
     values: dict[str, str] = {}
     files: list[bytes] = []
-    for part in _parts(request, 8 * ((most or 1) + len(texts))):
+    for part, content in _parts(request, 8 * ((most or 1) + len(texts))):
         check_names([part.name], (FIELD, *texts), "field")
         if part.name != FIELD:
-            values[part.name] = part.raw[:_MOST_FIELD_BYTES].decode("utf-8", "replace")
+            values[part.name] = content[:_MOST_FIELD_BYTES].decode("utf-8", "replace")
         elif part.filename is None:
             raise MalformedRequest(f"The field `{FIELD}` is text: send it as a file, with a file name.")
         else:
-            files.append(part.raw)
+            files.append(content)
     if not files:
         raise MalformedRequest(f"There is no file field `{FIELD}`: send the picture in it.")
     if most is not None:
@@ -137,22 +128,8 @@ def fields_of(request: Request, texts: Sequence[str], most: int | None = None) -
     return values, files
 
 
-def _only_file(request: Request) -> bytes | None:
-    """Return the content of the only file of a form, None for any other form.
-
-    Nearly every client sends such a form, and the full parser takes as long for it as all of front.py.
-    """
-    boundary = _BOUNDARY.fullmatch(request.headers["content-type"])
-    delimiter = b"\r\n--" + (boundary[1].encode() if boundary else b"")
-    opening = delimiter[2:] + b"\r\n"
-    head = _FILE_HEAD.match(request.body, len(opening)) if boundary and request.body.startswith(opening) else None
-    if head is None:
-        return None
-    end = request.body.find(delimiter, head.end())
-    return request.body[head.end() : end] if request.body[end:] == delimiter + b"--\r\n" else None
-
-
-def _parts(request: Request, most: int) -> list[MultipartPart]:
+def _parts(request: Request, most: int) -> list[tuple[MultipartSegment, bytes]]:
+    """Return the head and the content of each of a form's parts."""
     boundary = parse_options_header(request.headers["content-type"])[1].get("boundary", "")
     if not boundary:
         raise MalformedRequest("`Content-Type` has no boundary: let the HTTP client set that header.")
@@ -160,16 +137,21 @@ def _parts(request: Request, most: int) -> list[MultipartPart]:
         raise MalformedRequest(
             "The boundary in `Content-Type` is not in the body: let the HTTP client set that header."
         )
-    size = len(request.body)  # all of it stays in memory
-    parser = MultipartParser(
-        BytesIO(request.body), boundary, size, part_limit=most, spool_limit=size, memory_limit=size
-    )
+    parts = []
     try:
-        return list(parser)
+        with PushMultipartParser(boundary, max_segment_count=most) as parser:
+            for event in parser.parse(request.body):  # of a part its head, its content if it has any, None
+                if isinstance(event, MultipartSegment):
+                    head, content = event, b""
+                elif event is None:
+                    parts.append((head, content))
+                else:
+                    content = event
     except ParserLimitReached:
         raise TooLarge(f"The form has more than {most} fields, or too large names of fields: send fewer.") from None
     except MultipartError as error:
         raise MalformedRequest(f"The form is incomplete or malformed ({first_line(error)}): send all of it.") from error
+    return parts
 
 
 def _json(request: Request, kind: str, name: str, forms: str, options: Sequence[str]) -> dict[str, Any]:
