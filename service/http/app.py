@@ -18,7 +18,7 @@ from werkzeug.routing import BaseConverter
 
 from service.errors import DigitsError, MalformedRequest, SettingsError, TooLarge, UnknownRoute, WrongMethod
 from service.http import answering, corrections, number, oip, ops, pages, predict, tensors
-from service.http.answering import DEFECT, EXTENSION, NO_SNIFFING, Read, Request, Service, described, problem, service
+from service.http.answering import DEFECT, EXTENSION, NO_SNIFFING, Read, Request, Service, problem, service
 from service.http.logs import current
 from service.http.metrics import Metrics
 from service.inference.store import ModelStore
@@ -68,9 +68,7 @@ def create_app(here: Service | None = None) -> Flask:
         app.register_blueprint(blueprint)
     for rule, read in PREDICTIONS.items():
         app.add_url_rule(rule, endpoint=rule, view_func=_view(read), methods=["POST"])
-    app.register_error_handler(DigitsError, _of_error)
-    app.register_error_handler(HTTPException, _of_http)
-    app.register_error_handler(Exception, _of_a_defect)
+    app.register_error_handler(Exception, _rendered)
     app.after_request(_secure)
     return app
 
@@ -114,35 +112,31 @@ def _of_ours(answer: answering.Response) -> Response:
     return Response(answer.body, answer.status, list(answer.headers))
 
 
-def _of_error(error: DigitsError) -> ResponseReturnValue:
-    _note_code(error.code)
-    return _of_ours(problem(error))
-
-
-def _of_http(error: HTTPException) -> ResponseReturnValue:
-    """Render errors of Flask and Werkzeug, with their headers (`Allow`)."""
-    if error.code is None or error.code < 400:
-        return error
-    if error.code in _OF_STATUS:
-        kind, message = _OF_STATUS[error.code]
-        body = described(kind(message))
-    else:
-        sentence = (error.description or error.name).rstrip(".") + "."
-        body = {"error": sentence, "code": re.sub(r"\W+", "_", error.name.lower())}
-    _note_code(body["code"])
-    response = error.get_response()
-    response.data, response.content_type = answering.to_json(body), "application/json"
+def _rendered(error: Exception) -> ResponseReturnValue:
+    """Render an error of ours, one of Flask or Werkzeug with its headers (`Allow`), or a defect."""
+    headers: list[tuple[str, str]] = []
+    if isinstance(error, HTTPException):
+        if error.code is None or error.code < 400:
+            return error
+        _, *headers = error.get_headers()  # the first is the content type
+        error = _of_http(error.code, error)
+    elif not isinstance(error, DigitsError):
+        log.error("A request failed", exc_info=error)
+        error = DEFECT
+    if notes := current.get():
+        notes.code = error.code
+    response = _of_ours(problem(error))
+    response.headers.extend(headers)
     return response
 
 
-def _of_a_defect(error: Exception) -> ResponseReturnValue:
-    log.error("A request failed", exc_info=error)
-    return _of_error(DEFECT)
-
-
-def _note_code(code: str) -> None:
-    if notes := current.get():
-        notes.code = code
+def _of_http(status: int, error: HTTPException) -> DigitsError:
+    if status in _OF_STATUS:
+        kind, message = _OF_STATUS[status]
+        return kind(message)
+    ours = DigitsError((error.description or error.name).rstrip(".") + ".")
+    ours.status, ours.code = status, re.sub(r"\W+", "_", error.name.lower())
+    return ours
 
 
 def _secure(response: Response) -> Response:
