@@ -175,14 +175,12 @@ def _of_binary(tensor: Input, binary: memoryview) -> npt.NDArray[Any]:
 
 def _unpacked(tensor: Input, binary: memoryview) -> list[bytes]:
     """Return the pictures in a binary BYTES tensor."""
-    found: list[bytes] = []
-    while len(found) < tensor.shape[0] and len(binary) >= _LENGTH.size:
-        end = _LENGTH.size + _LENGTH.unpack_from(binary)[0]
-        if end > len(binary):
-            break
-        found.append(bytes(binary[_LENGTH.size : end]))
-        binary = binary[end:]
-    if binary or len(found) != tensor.shape[0]:
+    found, end = [], 0
+    for _ in range(tensor.shape[0]):
+        start = end + _LENGTH.size
+        end = start + int.from_bytes(binary[end:start], "little")
+        found.append(bytes(binary[start:end]))
+    if end != len(binary):
         raise MalformedRequest(
             f"The binary data is not a BYTES tensor of shape {tensor.shape}: "
             "write each picture as its length, 4 bytes little-endian, and its bytes."
