@@ -60,7 +60,7 @@ class Connections:
 
     def _accept(self, listener: socket.socket, late: bool = False) -> None:
         """Take a connection, or leave it for a moment to a worker that has fewer, unless it is `late`."""
-        if self.server.should_exit:
+        if late and self.server.should_exit:
             return
         fewest = self._shares[self._place] <= min(filter(None, self._shares), default=0)
         if len(self._open) < self._most and (late or fewest):
