@@ -162,9 +162,7 @@ def _json(request: Request, kind: str, name: str, forms: str, options: Sequence[
             raise UnsupportedMediaType(f"There is no field `{name}` in the form: {forms}.")
     elif kind == JSON_TYPE or kind.endswith("+json"):
         body = request.body.removeprefix(_BYTE_ORDER_MARK)
-        values = decoded(body, Any, "JSON", "correct it, or the content type")
-        if not isinstance(values, dict):
-            raise MalformedRequest("The JSON is not an object: send one.")
+        values = decoded(body, dict[str, Any], "a JSON object", "correct it, or the content type")
     else:
         found = f"The content type {shown(kind)}" if kind else "A request without a content type"
         raise UnsupportedMediaType(f"{found} is not supported: {forms}.")
