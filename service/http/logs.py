@@ -66,8 +66,8 @@ def log_access(notes: Notes) -> None:
         **({"code": notes.code} if notes.code else {}),
         **({"pictures": notes.pictures} if notes.pictures else {}),
     }
-    text = "{method} {path} {status} {duration_ms} ms, {bytes_in} bytes from {remote}".format_map(fields)
-    access_log.log(level, "%s", text, extra={"access": fields, "request_id": notes.request_id})
+    text = "%(method)s %(path)s %(status)s %(duration_ms)s ms, %(bytes_in)s bytes from %(remote)s"
+    access_log.log(level, text, fields, extra={"access": fields, "request_id": notes.request_id})
 
 
 def _request_id(record: logging.LogRecord) -> str:
