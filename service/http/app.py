@@ -13,11 +13,12 @@ from typing import Any
 from a2wsgi.wsgi import build_environ
 from flask import Flask, Response, request
 from flask.typing import ResponseReturnValue
+from prometheus_client.exposition import choose_encoder
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import BaseConverter
 
 from service.errors import DigitsError, MalformedRequest, SettingsError, TooLarge, UnknownRoute, WrongMethod
-from service.http import answering, corrections, number, oip, ops, pages, predict, tensors
+from service.http import answering, corrections, number, oip, pages, predict, tensors
 from service.http.answering import DEFECT, EXTENSION, NO_SNIFFING, Read, Request, Service, problem, service
 from service.http.logs import current
 from service.http.metrics import Metrics
@@ -64,13 +65,31 @@ def create_app(here: Service | None = None) -> Flask:
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.config["MAX_CONTENT_LENGTH"] = here.settings.max_upload_bytes
     app.url_map.converters["model"] = ModelName
-    for blueprint in (oip.blueprint, oip.older, ops.blueprint, pages.blueprint):
+    for blueprint in (oip.blueprint, oip.older, pages.blueprint):
         app.register_blueprint(blueprint)
     for rule, read in PREDICTIONS.items():
         app.add_url_rule(rule, endpoint=rule, view_func=_view(read), methods=["POST"])
+    for view in (livez, readyz, metrics):
+        app.add_url_rule(f"/{view.__name__}", view_func=view)
     app.register_error_handler(Exception, _rendered)
     app.after_request(_secure)
     return app
+
+
+def livez() -> ResponseReturnValue:
+    return {"status": "alive"}
+
+
+def readyz() -> ResponseReturnValue:
+    model = service().ready()
+    engine = {"provider": model.engine.provider, "file": model.engine.file}
+    return {"status": "ready", **predict.model_of(model.manifest), **engine}
+
+
+def metrics() -> ResponseReturnValue:
+    """Return the metrics of all workers as Prometheus text, or as OpenMetrics if accepted."""
+    encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+    return Response(encode(service().metrics), content_type=content_type)
 
 
 def answered(app: Flask, scope: dict[str, Any], content: bytes) -> answering.Response:
@@ -86,10 +105,10 @@ def answered(app: Flask, scope: dict[str, Any], content: bytes) -> answering.Res
     return answering.Response(body, tuple(answer.headers), answer.status_code)
 
 
-def open_service(settings: Settings, metrics: Metrics | None = None) -> Service:
+def open_service(settings: Settings, counts: Metrics | None = None) -> Service:
     """Return a service with its model open, or without one if none can be loaded yet."""
-    metrics = metrics or Metrics()
-    here = Service(settings, ModelStore(settings, metrics.model), metrics)
+    counts = counts or Metrics()
+    here = Service(settings, ModelStore(settings, counts.model), counts)
     here.store.refresh()
     if here.store.serving is None:
         log.warning("No model serves yet. %s The models directory is %s.", here.store.reason, settings.models_dir)

@@ -61,8 +61,7 @@ def _is_under(line: Box, others: list[Box]) -> bool:
     above = [
         other
         for other in others
-        if other.top + other.height / 2 < middle
-        and line.left - room < other.left + other.width / 2 < line.right + room
+        if other.top + other.height / 2 < middle and line.left - room < other.left + other.width / 2 < line.right + room
     ]
     if not above:
         return False
