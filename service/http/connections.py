@@ -185,9 +185,8 @@ class Protocol(HttpToolsProtocol):
             raise errors.UriTooLong("The address is too long: shorten it.")
 
     def on_headers_complete(self) -> None:
-        if len(self.headers) > _MOST_HEADERS or any(
-            len(name) + len(value) > _MOST_HEADER for name, value in self.headers
-        ):
+        largest = max((len(name) + len(value) for name, value in self.headers), default=0)
+        if len(self.headers) > _MOST_HEADERS or largest > _MOST_HEADER:
             raise errors.HeadersTooLarge(_TOO_LARGE)
         if [name for name, _ in self.headers].count(b"host") > 1:
             raise errors.MalformedRequest("The request has two `Host` headers: send one.")
