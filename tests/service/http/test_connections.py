@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests import drawing
+from tests.contract.wire import Stream
 from tests.server import Server, multipart, running
 
 
@@ -106,6 +107,19 @@ def test_sixty_four_threads_with_ten_pictures_each_are_all_answered(models: Path
 
         with ThreadPoolExecutor(64) as pool:
             assert set().union(*pool.map(ask, range(64))) == {200}
+
+
+def test_time_behind_earlier_requests_of_the_connection_is_no_waiting(server: Server) -> None:
+    picture = drawing.encode(drawing.digit(7, side=1800, size=1400).convert("RGB"))
+    body, headers = multipart([("image", picture)] * 30)  # longer together than the server lets others wait
+    asked = "POST {} HTTP/1.1\r\nHost: a\r\nContent-Type: {}\r\nContent-Length: {}\r\n\r\n"
+    slow = asked.format("/predict/batch", headers["Content-Type"], len(body)).encode() + body
+    small = drawing.png(5)
+    sent = slow + asked.format("/predict", "image/png", len(small)).encode() + small
+    with closing(connect(server, sent)) as connection:
+        stream = Stream(connection)
+        answers = [stream.answer() for _ in range(2)]
+    assert [answer and answer.status for answer in answers] == [200, 200]
 
 
 def test_unfinished_bodies_are_limited_in_total(models: Path) -> None:
