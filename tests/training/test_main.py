@@ -64,6 +64,7 @@ def test_the_error_for_an_unknown_recipe_lists_known_ones(capsys: pytest.Capture
     assert main(["--recipe", "best"]) == 1
     line = capsys.readouterr().err
     assert line.count("\n") == 1
+    assert "'best'" in line
     assert all(name in line for name in recipes.RECIPES)
 
 

@@ -34,11 +34,7 @@ def compiled(recipe: Recipe = drawn.RECIPE) -> Any:
 
 
 def looped(
-    recipe: Recipe = drawn.RECIPE,
-    *,
-    xla: bool = False,
-    pixels: Any = DATA.train_images,
-    wanted: Any = None,
+    recipe: Recipe = drawn.RECIPE, *, xla: bool = False, pixels: Any = DATA.train_images, wanted: Any = None
 ) -> tuple[Any, Any]:
     """Return a model after one epoch of six steps, starting at step 6, and its figures."""
     strategy = device.strategy("cpu")

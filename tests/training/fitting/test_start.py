@@ -90,14 +90,6 @@ def test_the_pipeline_trains_and_reports(tmp_path: Path, data: Mnist) -> None:
     assert f"- Recipe `{drawn.RECIPE.name}` came first: {drawn.RECIPE.epochs} epochs" in card
 
 
-@pytest.mark.usefixtures("trained")
-def test_an_existing_pool_is_reused(tmp_path: Path, data: Mnist, run: Run) -> None:
-    before = run.weights.stat().st_mtime_ns
-    pipeline.run(AFTER, data, options(tmp_path, epochs=AFTER.epochs, start=run.directory))
-    assert run.weights.stat().st_mtime_ns == before
-    assert not (tmp_path / "run" / "start").exists()
-
-
 def test_pictures_begin_with_those_learnt_before_and_calibrate_int8(
     tmp_path: Path, data: Mnist, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -120,12 +112,6 @@ def test_pictures_begin_with_those_learnt_before_and_calibrate_int8(
     np.testing.assert_array_equal(found.parts["forms"].images[:count], before.parts["forms"].images)
     np.testing.assert_array_equal(found.parts["renderings"].images, before.parts["renderings"].images)
     np.testing.assert_array_equal(calibrated_on[0], found.training.images)
-
-
-def test_an_interrupted_comparison_resumes(tmp_path: Path, data: Mnist) -> None:
-    with interrupted(after=2):
-        pipeline.run(AFTER, data, options(tmp_path, epochs=AFTER.epochs))
-    assert pipeline.run(AFTER, data, options(tmp_path, epochs=AFTER.epochs, resume=True)) == "1"
 
 
 @pytest.mark.usefixtures("trained")

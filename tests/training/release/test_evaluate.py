@@ -28,6 +28,9 @@ def test_metrics_of_four_answers() -> None:
     likelihood = -(math.log(0.91) + math.log(0.82) + math.log(0.55) + math.log(0.04)) / 4
     assert found.negative_log_likelihood == pytest.approx(likelihood)
     assert (found.certain_share, found.errors_while_certain) == (0.75, 1)
+    confusion = np.array(found.confusion)  # the truth in rows
+    assert (confusion.shape, confusion.sum()) == ((10, 10), 4)
+    assert (confusion[0, 0], confusion[1, 1], confusion[2, 2], confusion[2, 7]) == (1, 1, 1, 1)
     # each answer has a bin of width 1/15 to itself
     assert found.expected_calibration_error == pytest.approx((0.09 + 0.18 + 0.45 + 0.64) / 4)
 
@@ -35,13 +38,6 @@ def test_metrics_of_four_answers() -> None:
 def test_certain_includes_the_threshold() -> None:
     found = evaluate.evaluate(PREDICTED, LABELS, certain=0.82)
     assert (found.certain_share, found.errors_while_certain) == (0.5, 0)
-
-
-def test_confusion_has_the_truth_in_rows() -> None:
-    confusion = np.array(evaluate.evaluate(PREDICTED, LABELS, certain=0.6).confusion)
-    assert confusion.shape == (10, 10)
-    assert confusion.sum() == 4
-    assert (confusion[0, 0], confusion[1, 1], confusion[2, 2], confusion[2, 7]) == (1, 1, 1, 1)
 
 
 def test_a_probability_of_zero_for_the_truth_stays_finite() -> None:
@@ -73,12 +69,6 @@ def test_temperature_is_found_again(temperature: float) -> None:
         return evaluate.evaluate(predicted, labels, certain=0.5).negative_log_likelihood
 
     assert loss(found) <= min(loss(0.98 * found), loss(1.02 * found))
-
-
-def test_probabilities_are_a_softmax_at_that_temperature() -> None:
-    logits = np.array([[0.0, 2.0, 4.0]])
-    expected = np.array([1, math.e, math.e**2]) / (1 + math.e + math.e**2)
-    np.testing.assert_allclose(evaluate.probabilities(logits, 2.0), expected[None])
 
 
 def test_99_in_100_answers_are_certain() -> None:
