@@ -229,42 +229,30 @@ REFUSED = {
 }
 
 
-def refused(server: Answering, path: str, body: bytes | None, **headers: str) -> None:
-    """Check that the answer is an error in JSON; Triton answers some client errors with 500."""
-    status, answer = server.ask(path, body, **headers)
+def sized(said: int, sent: int) -> tuple[str, bytes, str]:
+    """Return an inference whose binary data has another size than it says."""
+    head = request({**without("data"), "parameters": {"binary_data_size": said}})
+    return INFER, head + bytes(sent), str(len(head))
+
+
+OTHER = f"/v2/models/{MODEL_NAME}/versions/99"
+ALSO_REFUSED: dict[str, tuple[str, bytes | None, str | None]] = {
+    **{f"a JSON length of {length}": (INFER, request(IMAGE), length) for length in ("-1", "99999", "a")},
+    **{f"{sent} bytes, not {said}": sized(said, sent) for said, sent in ((784, 700), (784, 800), (785, 785))},
+    **{f"GET {path}": (path, None, None) for path in ("/v2/models/none", OTHER, "/v2/models/none/ready", INFER)},
+    **{f"POST {path}": (path, request(IMAGE), None) for path in ("/v2/models/none/infer", f"{OTHER}/infer")},
+    **{name: (INFER, body, None) for name, body in REFUSED.items()},
+}
+
+
+@pytest.mark.parametrize("case", ALSO_REFUSED)
+def test_both_refuse(server: Answering, case: str) -> None:
+    """The answer is an error in JSON; Triton answers some client errors with 500."""
+    path, body, length = ALSO_REFUSED[case]
+    status, answer = server.ask(path, body, **({"Inference_Header_Content_Length": length} if length else {}))
     assert 400 <= status < (600 if server.is_triton else 500)
     if status != 405:  # Triton's has no body
         assert json.loads(answer)["error"]
-
-
-@pytest.mark.parametrize("case", REFUSED)
-def test_both_refuse(server: Answering, case: str) -> None:
-    refused(server, INFER, REFUSED[case])
-
-
-@pytest.mark.parametrize("length", ["-1", "99999", "a"])
-def test_both_refuse_a_wrong_length_of_json(server: Answering, length: str) -> None:
-    refused(server, INFER, request(IMAGE), Inference_Header_Content_Length=length)
-
-
-@pytest.mark.parametrize(("said", "sent"), [(784, 700), (784, 800), (785, 785)])
-def test_both_refuse_binary_data_of_another_size(server: Answering, said: int, sent: int) -> None:
-    head = request({**without("data"), "parameters": {"binary_data_size": said}})
-    refused(server, INFER, head + bytes(sent), Inference_Header_Content_Length=str(len(head)))
-
-
-@pytest.mark.parametrize("path", ["/v2/models/none", f"/v2/models/{MODEL_NAME}/versions/99", "/v2/models/none/ready"])
-def test_both_refuse_an_unknown_model(server: Answering, path: str) -> None:
-    refused(server, path, None)
-
-
-@pytest.mark.parametrize("path", ["/v2/models/none/infer", f"/v2/models/{MODEL_NAME}/versions/99/infer"])
-def test_both_refuse_to_infer_with_an_unknown_model(server: Answering, path: str) -> None:
-    refused(server, path, request(IMAGE))
-
-
-def test_both_refuse_to_get_an_inference(server: Answering) -> None:
-    refused(server, INFER, None)
 
 
 @pytest.mark.parametrize("datatype", ["FP32", "INT64"])

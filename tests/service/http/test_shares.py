@@ -16,10 +16,11 @@ WORKERS, CONNECTIONS = 3, 12
 LEAST = 2  # of 4: on a busy machine a worker may accept too late
 
 
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    factory.publish(tmp_path)
-    with running(MODELS_DIR=tmp_path, WORKERS=WORKERS) as started:
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    models = tmp_path_factory.mktemp("models")
+    factory.publish(models)
+    with running(MODELS_DIR=models, WORKERS=WORKERS) as started:
         started.wait_for("/readyz")
         started.wait_for_ready_workers(WORKERS)
         yield started

@@ -1,6 +1,5 @@
 """The `tritonclient[http]` package against the real server; test_same_client.py compares the answers with Triton's."""
 
-import base64
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,6 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from tritonclient.http import InferenceServerClient, InferInput, InferRequestedOutput
-from tritonclient.utils import InferenceServerException
 
 from service.inference.engine import Engine
 from service.inference.store import ModelStore
@@ -106,32 +104,6 @@ def test_each_form(
     np.testing.assert_array_equal(result.as_numpy("probabilities"), engine.run(digits(*LABELS)))
 
 
-def test_a_full_batch(triton: InferenceServerClient, engine: Engine) -> None:
-    batch = np.random.default_rng(5).integers(0, 256, (256, 28, 28), np.uint8)
-    expected = engine.run(batch)
-    for options in ({}, {"binary_data": False}):
-        result = triton.infer(MODEL, images(batch, **options), outputs=output(**options))
-        np.testing.assert_array_equal(result.as_numpy("probabilities"), expected)
-
-
-def test_pictures(triton: InferenceServerClient) -> None:
-    texts = np.array([base64.b64encode(file) for file in FILES], np.object_)
-    for sent in (images(FILES, "BYTES"), images(texts, "BYTES", binary_data=False)):
-        result = triton.infer(MODEL, sent)
-        assert result.as_numpy("probabilities").argmax(axis=1).tolist() == LABELS
-
-
-@pytest.mark.parametrize("binary", [True, False])
-def test_classification(triton: InferenceServerClient, engine: Engine, binary: bool) -> None:
-    result = triton.infer(MODEL, images(digits(*LABELS)), outputs=output(class_count=3, binary_data=binary))
-    classes = result.as_numpy("probabilities")
-    assert classes.shape == (len(LABELS), 3)
-    for label, row, probabilities in zip(LABELS, classes, engine.run(digits(*LABELS)), strict=True):
-        value, index, name = (row[0].decode() if binary else row[0]).split(":")
-        assert (int(index), name) == (label, str(label))
-        assert float(value) == pytest.approx(probabilities[label], abs=1e-6)
-
-
 def test_many_at_once(triton: InferenceServerClient, engine: Engine) -> None:
     requests = [triton.async_infer(MODEL, images(digits(*LABELS)), request_id=str(number)) for number in range(40)]
     for number, request in enumerate(requests):
@@ -151,14 +123,3 @@ def test_a_compressed_request(triton: InferenceServerClient, engine: Engine, alg
     for sent in (digits(*LABELS), np.resize(digits(*LABELS), (256, 28, 28))):
         result = triton.infer(MODEL, images(sent), request_compression_algorithm=algorithm)
         np.testing.assert_array_equal(result.as_numpy("probabilities"), engine.run(sent))
-
-
-def test_no_model(tmp_path: Path) -> None:
-    with running(MODELS_DIR=tmp_path) as server:
-        server.wait_for("/livez")
-        with InferenceServerClient(f"127.0.0.1:{server.port}") as client:
-            assert client.is_server_live()
-            assert not client.is_server_ready()
-            assert not client.is_model_ready(MODEL)
-            with pytest.raises(InferenceServerException, match="No model is ready to answer"):
-                client.infer(MODEL, images(digits(7)))
