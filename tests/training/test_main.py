@@ -40,13 +40,8 @@ def test_help_lists_options_and_recipes(capsys: pytest.CaptureFixture[str]) -> N
 @pytest.mark.parametrize(
     ("option", "value"),
     [
-        ("--epochs", "0"),
-        ("--epochs", "-1"),
-        ("--epochs", "many"),
-        ("--epochs", "1.5"),
-        ("--seed", "-1"),
-        ("--seed", str(1 << 30)),
-        ("--seed", "x"),
+        *[("--epochs", value) for value in ("0", "-1", "many", "1.5")],
+        *[("--seed", value) for value in ("-1", str(1 << 30), "x")],
         ("--device", "tpu"),
     ],
 )

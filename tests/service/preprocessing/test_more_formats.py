@@ -111,7 +111,8 @@ def test_the_size_is_checked_before_anything_is_decoded(format: str) -> None:
         read(content)
     assert tracemalloc.get_traced_memory()[1] < 3 * len(content) + (8 << 20)
     tracemalloc.stop()
-    read(encode(Image.new("RGB", (3600, 3000), "white"), "HEIF" if format == "TIFF" else format))
+    if format != "TIFF":
+        read(encode(Image.new("RGB", (3600, 3000), "white"), format))
 
 
 @pytest.mark.parametrize(("width", "height"), [(1 << 31, 1 << 31), (65535, 65535), (0, 7), (1, 1 << 30)])
