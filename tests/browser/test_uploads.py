@@ -9,7 +9,7 @@ from playwright.sync_api import expect
 
 from tests import drawing
 from tests.browser.test_page import ONE, SEVEN_PNG, Open
-from tests.server import ROOT, Server, running
+from tests.server import ROOT, Server, serving
 
 
 def test_upload(visit: Open) -> None:
@@ -96,8 +96,7 @@ def test_a_phone_takes_photos_with_its_own_application(visit: Open) -> None:
 
 @pytest.fixture(scope="module")
 def frugal() -> Iterator[Server]:
-    with running(MODELS_DIR=ROOT / "models", MAX_UPLOAD_BYTES=30_000) as started:
-        started.wait_for("/readyz")
+    with serving(MODELS_DIR=ROOT / "models", MAX_UPLOAD_BYTES=30_000) as started:
         yield started
 
 

@@ -17,7 +17,7 @@ from service.http import metrics as module
 from service.http.app import create_app, open_service
 from service.settings import Settings
 from tests import drawing, factory
-from tests.server import Server, multipart, running
+from tests.server import Server, multipart, serving
 from tests.service.http.test_metrics import Samples, of, parsed, scraped
 
 
@@ -48,8 +48,7 @@ def test_a_scrape_waits_for_a_worker_that_is_making_its_files(tmp_path: Path) ->
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
     factory.publish(tmp_path)
-    with running(MODELS_DIR=tmp_path, WORKERS=2) as started:
-        started.wait_for("/readyz")
+    with serving(MODELS_DIR=tmp_path, WORKERS=2) as started:
         eventually(started, lambda samples: of(samples, "digits_workers_ready") == 2)
         yield started
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests import drawing, factory
-from tests.server import Server, running
+from tests.server import Server, serving
 
 WORKERS, CONNECTIONS = 3, 12
 LEAST = 2  # of 4: on a busy machine a worker may accept too late
@@ -20,8 +20,7 @@ LEAST = 2  # of 4: on a busy machine a worker may accept too late
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     models = tmp_path_factory.mktemp("models")
     factory.publish(models)
-    with running(MODELS_DIR=models, WORKERS=WORKERS) as started:
-        started.wait_for("/readyz")
+    with serving(MODELS_DIR=models, WORKERS=WORKERS) as started:
         started.wait_for_ready_workers(WORKERS)
         yield started
 

@@ -7,7 +7,7 @@ import pytest
 
 from service.inference.engine import Engine
 from tests import crowd, factory
-from tests.server import Server, running
+from tests.server import Server, serving
 
 
 @pytest.fixture
@@ -18,8 +18,7 @@ def models(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def server(models: Path) -> Iterator[Server]:
-    with running(MODELS_DIR=models) as started:
-        started.wait_for("/readyz")
+    with serving(MODELS_DIR=models) as started:
         yield started
 
 

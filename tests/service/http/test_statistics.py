@@ -8,7 +8,7 @@ from werkzeug.test import Client
 
 from tests import drawing
 from tests.deployment import until
-from tests.server import ROOT, Server, running
+from tests.server import ROOT, Server, serving
 
 MODEL = "/v2/models/mnist-dmlp"
 
@@ -54,8 +54,7 @@ def test_another_model_or_version_has_no_statistics(client: Client) -> None:
 
 
 def test_all_workers_count_together() -> None:
-    with running(MODELS_DIR=ROOT / "models", WORKERS=2) as server:
-        server.wait_for("/readyz")
+    with serving(MODELS_DIR=ROOT / "models", WORKERS=2) as server:
         server.wait_for_ready_workers(2)
         for _ in range(10):
             assert server.request("POST", "/predict", drawing.png(7), Content_Type="image/png")[0] == 200

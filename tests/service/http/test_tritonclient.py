@@ -13,7 +13,7 @@ from service.inference.engine import Engine
 from service.inference.store import ModelStore
 from service.settings import Settings
 from tests import drawing, factory
-from tests.server import Server, running
+from tests.server import Server, serving
 from tests.tensors import digits
 
 MODEL = "mnist-dmlp"
@@ -32,8 +32,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def server(models: Path) -> Iterator[Server]:
-    with running(MODELS_DIR=models, WORKERS=2) as started:
-        started.wait_for("/readyz")
+    with serving(MODELS_DIR=models, WORKERS=2) as started:
         yield started
 
 

@@ -15,22 +15,20 @@ from pathlib import Path
 import pytest
 
 from tests import drawing, factory
-from tests.server import Server, running, until
+from tests.server import Server, running, serving, until
 
 
 @pytest.fixture(scope="module")
 def server(models: Path) -> Iterator[Server]:
     """A server for tests that do not change it."""
-    with running(MODELS_DIR=models, WORKERS=2, MAX_UPLOAD_BYTES=100_000, LOG_FORMAT="json") as started:
-        started.wait_for("/readyz")
+    with serving(MODELS_DIR=models, WORKERS=2, MAX_UPLOAD_BYTES=100_000, LOG_FORMAT="json") as started:
         yield started
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="threads have a priority of their own on Linux alone")
 def test_the_main_thread_has_priority_over_computing_threads(models: Path) -> None:
     large = drawing.encode(drawing.digit(7, side=1200, size=600))
-    with running(MODELS_DIR=models, THREADS=4) as server, ThreadPoolExecutor(4) as pool:
-        server.wait_for("/readyz")
+    with serving(MODELS_DIR=models, THREADS=4) as server, ThreadPoolExecutor(4) as pool:
         for status, _ in pool.map(
             lambda _: server.request("POST", "/predict", large, content_type="image/png"), range(16)
         ):
@@ -47,8 +45,7 @@ def test_the_main_thread_has_priority_over_computing_threads(models: Path) -> No
 
 def test_an_answer_reaches_a_client_still_sending(models: Path) -> None:
     answers = {("/predict", "text/plain"): 415, ("/predict?top_k=x", "image/png"): 400, ("/nothing", "image/png"): 404}
-    with running(MODELS_DIR=models) as server:
-        server.wait_for("/readyz")
+    with serving(MODELS_DIR=models) as server:
         # More than socket buffers hold, below and above the size limit, which is checked first.
         for (path, kind), status in answers.items():
             for size, expected in ((10 << 20, status), (20 << 20, 413)):
@@ -82,8 +79,7 @@ def test_without_a_model_or_with_a_bad_one_it_waits_for_a_good_one(tmp_path: Pat
 
 
 def test_each_worker_ends_by_itself(models: Path) -> None:
-    with running(MODELS_DIR=models, WORKERS=2) as server:
-        server.wait_for("/readyz")
+    with serving(MODELS_DIR=models, WORKERS=2) as server:
         server.wait_for_ready_workers(2)
         assert server.request("POST", "/predict", drawing.png(9), content_type="image/png")[0] == 200
         assert server.stop() == 0
@@ -103,8 +99,7 @@ def test_a_starting_worker_can_be_stopped(models: Path) -> None:
 
 
 def test_sigterm_finishes_running_requests(models: Path) -> None:
-    with running(MODELS_DIR=models, GRACE_SECONDS=5) as server:
-        server.wait_for("/readyz")
+    with serving(MODELS_DIR=models, GRACE_SECONDS=5) as server:
         content = drawing.png(9)
         with closing(server.connect()) as kept, closing(server.connect()) as connection:
             kept.request("GET", "/readyz")
@@ -129,8 +124,7 @@ def test_sigterm_finishes_running_requests(models: Path) -> None:
 
 
 def test_sigint_stops_at_once(models: Path) -> None:
-    with running(MODELS_DIR=models) as server:
-        server.wait_for("/readyz")
+    with serving(MODELS_DIR=models) as server:
         started = time.monotonic()
         assert server.stop(signal.SIGINT) == 0
         assert time.monotonic() - started < 5
@@ -140,8 +134,7 @@ def test_a_restarted_worker_serves_the_same_version(models: Path, tmp_path: Path
     shutil.copytree(models, tmp_path, dirs_exist_ok=True)
     factory.publish(tmp_path, 2)
     factory.publish(tmp_path, 3, promised=factory.content_of(factory.untrained(1)))
-    with running(MODELS_DIR=tmp_path, WORKERS=2) as server:
-        server.wait_for("/readyz")
+    with serving(MODELS_DIR=tmp_path, WORKERS=2) as server:
         for _ in range(3):
             workers = server.wait_for_workers(2)
             os.kill(workers[0], signal.SIGKILL)
@@ -154,8 +147,7 @@ def test_a_restarted_worker_serves_the_same_version(models: Path, tmp_path: Path
 
 def test_workers_killed_during_publications_all_serve_the_last(models: Path, tmp_path: Path) -> None:
     shutil.copytree(models, tmp_path, dirs_exist_ok=True)
-    with running(MODELS_DIR=tmp_path, WORKERS=2) as server:
-        server.wait_for("/readyz")
+    with serving(MODELS_DIR=tmp_path, WORKERS=2) as server:
         for version in range(2, 6):
             factory.publish(tmp_path, version)
             os.kill(server.wait_for_workers(2)[version % 2], signal.SIGKILL)
