@@ -1,4 +1,4 @@
-"""`/v2`: the Open Inference Protocol, request by request. `test_tritonclient.py` sends them with Triton's client."""
+"""`/v2`: the Open Inference Protocol, request by request. `test_same_client.py` sends them with Triton's client."""
 
 import json
 import shutil
