@@ -155,6 +155,10 @@ class Visit:
         return bool(self["pad"].evaluate(script))
 
 
+#: Opens the page: `visit`.
+Open = Callable[..., Visit]
+
+
 @pytest.fixture
 def visit(browser: Browser, server: Server) -> Iterator[Callable[..., Visit]]:
     """Open the page in a new browser context with these options.

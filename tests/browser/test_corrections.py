@@ -1,6 +1,6 @@
 """Corrections on the page: "Wrong? It is a ...", and the messages about what is stored."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -8,10 +8,9 @@ from playwright.sync_api import expect
 
 from service.contract import Correction
 from service.http.corrections import Corrections
-from tests.browser.conftest import SEVEN, Visit
+from tests.browser.conftest import SEVEN, Open
 from tests.server import ROOT, Server, serving
 
-Open = Callable[..., Visit]
 ONE = [(0.5, 0.2), (0.5, 0.8)]
 
 

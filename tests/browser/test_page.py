@@ -1,7 +1,6 @@
 """The page: drawing, answers, undo, keyboard, small screens."""
 
 import re
-from collections.abc import Callable
 from io import BytesIO
 
 import numpy as np
@@ -10,10 +9,8 @@ from PIL import Image
 from playwright.sync_api import expect
 
 from tests import drawing
-from tests.browser.conftest import SEVEN, Visit
+from tests.browser.conftest import SEVEN, Open
 from tests.server import ROOT
-
-Open = Callable[..., Visit]
 
 SEVEN_PNG = (ROOT / "docs" / "seven.png").read_bytes()
 ONE = [(0.5, 0.2), (0.5, 0.8)]

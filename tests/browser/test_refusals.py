@@ -7,8 +7,8 @@ from PIL import Image
 from playwright.sync_api import expect
 
 from tests import drawing
-from tests.browser.conftest import SEVEN, answering, holding_the_first, problem
-from tests.browser.test_page import SEVEN_PNG, Open
+from tests.browser.conftest import SEVEN, Open, answering, holding_the_first, problem
+from tests.browser.test_page import SEVEN_PNG
 from tests.server import Server, running
 
 BLANK = drawing.encode(Image.new("L", (60, 60), 255))

@@ -8,7 +8,8 @@ import pytest
 from playwright.sync_api import expect
 
 from tests import drawing
-from tests.browser.test_page import ONE, SEVEN_PNG, Open
+from tests.browser.conftest import Open
+from tests.browser.test_page import ONE, SEVEN_PNG
 from tests.server import ROOT, Server, serving
 
 

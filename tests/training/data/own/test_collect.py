@@ -41,10 +41,8 @@ def digits() -> Digits:
 
 def whole(own: Own) -> dict[bytes, int]:
     """Return the label of each image, learnt or held out."""
-    shares = (own.learnt, own.held_out)
-    return {
-        image.tobytes(): int(label) for share in shares for image, label in zip(share.images, share.labels, strict=True)
-    }
+    pairs = [pair for share in (own.learnt, own.held_out) for pair in zip(share.images, share.labels, strict=True)]
+    return {image.tobytes(): int(label) for image, label in pairs}
 
 
 def in_folders(directory: Path, images: np.ndarray, labels: np.ndarray) -> Path:
