@@ -119,16 +119,6 @@ def test_unfinished_bodies_are_limited_in_total(models: Path) -> None:
         assert server.request("POST", "/predict", drawing.png(5), content_type="image/png")[0] == 200
 
 
-@pytest.mark.parametrize("path", ["/predict", "/livez"])
-def test_http_1_1_without_a_host(server: Server, path: str) -> None:
-    with closing(connect(server, b"POST %s HTTP/1.1\r\nContent-Length: 0\r\n\r\n" % path.encode())) as connection:
-        status, answer = read(connection)
-    assert (status, answer["code"]) == (400, "malformed_request")
-    assert "Host" in answer["error"]
-    with closing(connect(server, b"GET /livez HTTP/1.0\r\n\r\n")) as connection:
-        assert read(connection)[0] == 200
-
-
 def test_a_head_on_a_kept_connection_has_the_time_of_a_first_one(models: Path) -> None:
     asked = b"GET /livez HTTP/1.1\r\nHost: a\r\n\r\n"
     with serving(MODELS_DIR=models, KEEPALIVE_SECONDS=1) as server, closing(connect(server, asked)) as connection:

@@ -247,11 +247,6 @@ def test_repository_index_lists_a_served_version_without_files(client: Client, s
     assert index(client) == [("1", "READY", "")]
 
 
-@pytest.mark.parametrize("body", [b"{", b"[]", b'{"ready": 1}', b'{"ready": "true"}'])
-def test_bad_index_request(client: Client, body: bytes) -> None:
-    assert refusal(client.post("/v2/repository/index", data=body))[:2] == (400, "malformed_request")
-
-
 def test_index_reasons_disclose_no_server_path(models_dir: Path, settings: Settings) -> None:
     (factory.publish(models_dir, 2) / "manifest.json").unlink()
     factory.publish(models_dir, 3, edit=lambda fields: fields.update(version="4"))
