@@ -204,6 +204,19 @@ def test_momentum_carries_a_step_on() -> None:
     assert float(variable[0]) == pytest.approx(1 - 0.01 - 0.9 * 0.01)
 
 
+def test_weight_decay_takes_its_share_off_kernels_alone() -> None:
+    recipe = recipes.find("dmlp-weight-decay")
+    optimizer = network._optimizer(recipe, recipe.learning_rate)
+    model = network.build(replace(recipe, hidden=(5,), bias_initializer="ones"))
+    before = model.get_weights()
+    optimizer.apply(
+        [keras.ops.zeros_like(variable) for variable in model.trainable_variables], model.trainable_variables
+    )
+    for found, old in zip(model.get_weights(), before, strict=True):
+        kept = 1 - recipe.learning_rate * recipe.weight_decay if old.ndim == 2 else 1
+        np.testing.assert_allclose(found, kept * old, rtol=1e-6)
+
+
 ENSEMBLE = replace(drawn.RECIPE, members=3, deformation=None, warmup_epochs=0)
 
 
