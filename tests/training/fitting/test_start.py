@@ -77,6 +77,7 @@ def test_branches_learn_apart_and_become_one(
         np.testing.assert_allclose(found, (first + second) / 2, atol=1e-6)
     card = (tmp_path / "models" / MODEL_NAME / number / "README.md").read_text(encoding="utf-8")
     assert "2 times from there" in card
+    assert not (tmp_path / "run" / "start").exists(), "what came first is not trained again"
     assert "finished" in json.loads((tmp_path / "run" / "branch-1" / "run.json").read_text(encoding="utf-8"))
 
 
