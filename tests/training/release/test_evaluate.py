@@ -71,6 +71,12 @@ def test_temperature_is_found_again(temperature: float) -> None:
     assert loss(found) <= min(loss(0.98 * found), loss(1.02 * found))
 
 
+def test_probabilities_are_a_softmax_at_that_temperature() -> None:
+    logits = np.array([[0.0, 2.0, 4.0]])
+    expected = np.array([1, math.e, math.e**2]) / (1 + math.e + math.e**2)
+    np.testing.assert_allclose(evaluate.probabilities(logits, 2.0), expected[None])
+
+
 def test_99_in_100_answers_are_certain() -> None:
     confidence = np.linspace(0.2, 1, 1_001)
     threshold = evaluate.certain_from(answers(*((3, value) for value in confidence)))
