@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from service.preprocessing.box import Box
-from service.preprocessing.illumination import Floats, Mask, components
+from service.preprocessing.illumination import Components, Floats, Mask, components
 
 _FLAT, _LEVEL = 4.0, 2.5  # times its thickness, a line; times the height of its bounds, one that is nearly level
 _UNDER, _ASIDE = 0.6, 0.25  # times the width of the rest, an underline; of its own: so far aside what is above it
@@ -23,17 +23,22 @@ _STICKS_OUT, _LONGER = 0.12, 1.3  # of its length, on either side of the rest; t
 _THICKEST = 0.2  # of the rest's height
 
 
-def without_annotations(strokes: Mask) -> Mask:
-    """Return `strokes` without underlines and rings that touch no digit, and without a line that it stands on."""
-    return without_line_through(_without_free_ones(strokes))
+def without_annotations(strokes: Mask, found: Components | None = None) -> Mask:
+    """Return `strokes` without underlines and rings that touch no digit, and without a line that it stands on.
+
+    `found` are the components of `strokes`, if they are known.
+    """
+    return without_line_through(_without_free_ones(strokes, found or components(strokes)))
 
 
-def _without_free_ones(strokes: Mask) -> Mask:
-    _, labels, boxes = components(strokes)
+def _without_free_ones(strokes: Mask, found: Components) -> Mask:
+    _, labels, boxes = found
     least = _SPECK * cv2.countNonZero(strokes)
     pieces = {label: (Box(*box), area) for label, (*box, area) in enumerate(boxes.tolist()) if label and area > least}
     gone: list[int] = []
     for label, (box, area) in sorted(pieces.items(), key=lambda piece: -piece[1][0].bottom):
+        if area > _SLENDER * box.area and box.width < _LEVEL * box.height:
+            continue
         others = [other for piece, (other, _) in pieces.items() if piece not in (label, *gone)]
         if not others:
             continue
