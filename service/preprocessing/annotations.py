@@ -17,10 +17,11 @@ _SPECK, _SLENDER = 0.03, 0.5  # of all strokes; of its bounds, a ring
 _HELD, _BAR_HELD, _INSET = 0.35, 0.8, 0.04  # of a ring: the height of what it holds, its width by its height, the gap
 _NARROW, _BEYOND = 0.45, 0.05  # a bracket's width by its height; of the rest's height, above and below it
 _SLOPES = np.linspace(-0.25, 0.25, 11, dtype=np.float32)[:, None]  # of a line that is nearly level
-_LONG, _STRAY = 0.65, 0.015  # of the ink's width: a line's columns; how far its lower edge strays, and a pixel
+_LONG, _STRAY = 0.65, 0.01  # of the ink's width: a line's columns; how far its lower edge strays, and a pixel
 _WHOLE = 0.9  # of a line is inked: the feet of several digits are no line
 _THIN_PART = 0.3  # of a line's columns show its thickness; in the others something stands on it
-_STICKS_OUT, _LONGER = 0.12, 1.3  # of its length, on either side of the rest; times that one's width: no foot of a 2
+_STICKS_OUT, _FAR_OUT = 0.12, 0.22  # of its length, on both sides of the rest about evenly; on either
+_LONGER = 1.5  # times the rest's width
 _THICKEST = 0.2  # of the rest's height
 
 
@@ -140,7 +141,7 @@ def _without_line(
     reach = np.ones((round(thickness) + 4, 1), np.uint8)
     crossing = cv2.morphologyEx(part, cv2.MORPH_OPEN, reach, borderType=cv2.BORDER_CONSTANT, borderValue=0)
     stray = 1 + _STRAY * whole.width
-    on = (rows > floor - thickness - stray) & (rows <= floor + stray + 1)
+    on = (rows > floor - thickness - 1) & (rows <= floor + stray)
     rest = np.where(on, crossing, part).astype(np.uint8)
     figure, line = _largest(rest), Box(int(along[0]), 0, len(along), 0)
     row = floor[min(figure.left + figure.width // 2, whole.width - 1)] - thickness / 2
@@ -158,6 +159,7 @@ def _largest(mask: Mask) -> Box:
 
 def _stands_on(rest: Box, line: Box, row: float, thickness: float) -> bool:
     """Tell whether a line, in that row under the rest, lies at its foot, is thin beside it, and goes beyond it."""
-    out = min(rest.left - line.left, line.right - rest.right)
-    beyond = out > _STICKS_OUT * line.width and line.width > _LONGER * rest.width
+    out = sorted((rest.left - line.left, line.right - rest.right))
+    evenly = out[0] > _STICKS_OUT * line.width and 2 * out[0] > out[1]  # the foot of a 2 goes on to the right
+    beyond = (evenly or out[0] > _FAR_OUT * line.width) and line.width > _LONGER * rest.width
     return beyond and row > rest.bottom - _AT_FOOT * rest.height and thickness < _THICKEST * rest.height

@@ -34,7 +34,7 @@ def around(mask: Mask, name: str) -> Mask:
             bracket = [(side + way, y - 12), (side, y - 12), (side, y + height + 12), (side + way, y + height + 12)]
             cv2.polylines(drawn, [np.array(bracket, np.int32)], False, 1, 6)
     elif name in ("line to write on", "short line", "slanted line"):
-        out, slant = {"line to write on": (120, 0), "short line": (30, 0), "slanted line": (40, 15)}[name]
+        out, slant = {"line to write on": (120, 0), "short line": (40, 0), "slanted line": (40, 15)}[name]
         cv2.line(drawn, (x - out, y + height - slant), (x + width + out, y + height + slant), 1, 4)
     else:
         cv2.circle(drawn, (x + width // 2, y + height // 2), height * 7 // 9, 1, 6)
