@@ -29,7 +29,7 @@ from service.preprocessing.ruled_lines import without_lines
 
 _MOST_PIECES = 60
 _CROWD, _CROWD_SHARE = 30, 0.25  # more pieces than this, and so little of the ink in one figure: noise
-_DOT, _OUTSTANDING = 2.0, 5.0  # times the ink of the usual of so many pieces, a dot of the paper; of any other group
+_ALIKE, _DOT = 2.5, 2.0  # times the ink of the lower quarter, that of the upper one: dotted paper; of the usual, a dot
 FAINTEST = 0.12
 _SMALLEST = 0.04  # of the picture's longer side
 _SURE_SIZE = 0.07
@@ -83,12 +83,12 @@ def find_figure(
     strokes, found = _cleaned(ink, alone=alone)
     count, labels, boxes = found
     weights, cores, contact = _totals(found, strokes, (amount, ink.cores, rim))
-    dot = _DOT * float(np.median(weights[1:])) if count > _CROWD else 0.0
+    dot = _dot(weights[1:])
     pieces = [i for i in np.argsort(-weights)[: _MOST_PIECES + 1].tolist() if i and cores[i] and weights[i] > dot]
     parts = [Group((i,), Box(*boxes[i].tolist()[:4]), float(weights[i]), int(contact[i])) for i in pieces]
     groups = together(parts) if alone else ranked(grouped(parts), labels)
     share = groups[0].ink / weights[1:].sum() if groups else 0.0
-    crowded = share < _CROWD_SHARE and count > _CROWD and not _stands_out(groups)
+    crowded = share < _CROWD_SHARE and count > _CROWD and not dot
     _check(groups, labels, crowded=crowded)
     if groups[0].ink * ink.contrast < to_beat:
         return None
@@ -99,6 +99,14 @@ def find_figure(
     folds = not alone and ink.contrast < OF_A_FOLD and only_folds(member, rim)
     figure = _figure(groups, member, amount, edged, share, ink.contrast, widest, alone=alone, folds=folds)
     return replace(figure, several=figure.several or (alone and side_by_side(parts)))
+
+
+def _dot(weights: npt.NDArray[np.float64]) -> float:
+    """Return how much ink a dot of dotted paper has at most, by the ink of all pieces; 0 if there are no such dots."""
+    if len(weights) < _CROWD:
+        return 0.0
+    low, usual, high = np.quantile(weights, (0.25, 0.5, 0.75))
+    return float(_DOT * usual) if high < _ALIKE * low else 0.0
 
 
 def _cleaned(ink: Ink, *, alone: bool) -> tuple[Mask, Components]:
@@ -127,11 +135,6 @@ def _check(groups: list[Group], labels: Labels, *, crowded: bool) -> None:
     box = groups[0].box
     if box.longer < _SMALLEST * max(labels.shape) or box.width > _WIDEST * box.height:
         raise NoDigit(_UNREADABLE)
-
-
-def _stands_out(groups: list[Group]) -> bool:
-    """Tell whether the figure has far more ink than any other group, as among the dots of dotted paper."""
-    return bool(groups) and groups[0].ink > _OUTSTANDING * max((group.ink for group in groups[1:]), default=0)
 
 
 def _edged(member: Mask, amount: Floats, steps: Floats, full: float, group: Group) -> float:
