@@ -29,6 +29,7 @@ from service.preprocessing.ruled_lines import without_lines
 
 _MOST_PIECES = 60
 _CROWD, _CROWD_SHARE = 30, 0.25  # more pieces than this, and so little of the ink in one figure: noise
+_DOT, _OUTSTANDING = 2.0, 5.0  # times the ink of the usual of so many pieces, a dot of the paper; of any other group
 FAINTEST = 0.12
 _SMALLEST = 0.04  # of the picture's longer side
 _SURE_SIZE = 0.07
@@ -66,7 +67,7 @@ class Figure:
 
 
 def find_figure(
-    ink: Ink, contrast: Contrast, rim: Mask, *, widest: int | None = None, alone: bool = False, to_beat: float = 0
+    ink: Ink, contrast: Contrast, rim: Mask, to_beat: float = 0, *, widest: int | None = None, alone: bool = False
 ) -> Figure | None:
     """Return the figure in `ink`, None if it cannot have a score above `to_beat`.
 
@@ -82,11 +83,12 @@ def find_figure(
     strokes, found = _cleaned(ink, alone=alone)
     count, labels, boxes = found
     weights, cores, contact = _totals(found, strokes, (amount, ink.cores, rim))
-    pieces = [i for i in np.argsort(-weights)[: _MOST_PIECES + 1].tolist() if i and cores[i]]
+    dot = _DOT * float(np.median(weights[1:])) if count > _CROWD else 0.0
+    pieces = [i for i in np.argsort(-weights)[: _MOST_PIECES + 1].tolist() if i and cores[i] and weights[i] > dot]
     parts = [Group((i,), Box(*boxes[i].tolist()[:4]), float(weights[i]), int(contact[i])) for i in pieces]
     groups = together(parts) if alone else ranked(grouped(parts), labels)
     share = groups[0].ink / weights[1:].sum() if groups else 0.0
-    crowded = share < _CROWD_SHARE and count > _CROWD
+    crowded = share < _CROWD_SHARE and count > _CROWD and not _stands_out(groups)
     _check(groups, labels, crowded=crowded)
     if groups[0].ink * ink.contrast < to_beat:
         return None
@@ -125,6 +127,11 @@ def _check(groups: list[Group], labels: Labels, *, crowded: bool) -> None:
     box = groups[0].box
     if box.longer < _SMALLEST * max(labels.shape) or box.width > _WIDEST * box.height:
         raise NoDigit(_UNREADABLE)
+
+
+def _stands_out(groups: list[Group]) -> bool:
+    """Tell whether the figure has far more ink than any other group, as among the dots of dotted paper."""
+    return bool(groups) and groups[0].ink > _OUTSTANDING * max((group.ink for group in groups[1:]), default=0)
 
 
 def _edged(member: Mask, amount: Floats, steps: Floats, full: float, group: Group) -> float:
