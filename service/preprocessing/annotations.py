@@ -17,7 +17,8 @@ _SPECK, _SLENDER = 0.03, 0.5  # of all strokes; of its bounds, a ring
 _HELD, _BAR_HELD, _INSET = 0.35, 0.8, 0.04  # of a ring: the height of what it holds, its width by its height, the gap
 _NARROW, _BEYOND = 0.45, 0.05  # a bracket's width by its height; of the rest's height, above and below it
 _SLOPES = np.linspace(-0.25, 0.25, 11, dtype=np.float32)[:, None]  # of a line that is nearly level
-_LONG, _STRAY = 0.6, 0.015  # of the ink's width: a line's columns; how far its lower edge strays, and a pixel
+_LONG, _STRAY = 0.65, 0.015  # of the ink's width: a line's columns; how far its lower edge strays, and a pixel
+_WHOLE = 0.9  # of a line is inked: the feet of several digits are no line
 _THIN_PART = 0.3  # of a line's columns show its thickness; in the others something stands on it
 _STICKS_OUT, _LONGER = 0.12, 1.3  # of its length, on either side of the rest; times that one's width: no foot of a 2
 _THICKEST = 0.2  # of the rest's height
@@ -110,12 +111,13 @@ def without_line_through(strokes: Mask) -> Mask:
     lowest = (part * np.arange(whole.height, dtype=np.uint16)[:, None]).max(axis=0).astype(np.float32)
     offsets = lowest - _SLOPES * np.arange(whole.width, dtype=np.float32)
     levels = np.sort(offsets)[:, whole.width // 2]
-    near = np.abs(offsets - levels[:, None]) <= 1 + _STRAY * whole.width
-    best = int(near.sum(axis=1).argmax())
-    if near[best].mean() < _LONG:
+    away, stray = np.abs(offsets - levels[:, None]), 1 + _STRAY * whole.width
+    best = int(np.minimum(away, stray).sum(axis=1).argmin())
+    near = away[best] <= stray
+    if near.mean() < _LONG:
         return strokes
     floor = levels[best] + _SLOPES[best, 0] * np.arange(whole.width, dtype=np.float32)
-    return _without_line(strokes, whole, near[best], lowest, floor)
+    return _without_line(strokes, whole, near, lowest, floor)
 
 
 def _without_line(
@@ -128,14 +130,17 @@ def _without_line(
     """Take off the line that ends below at `floor`, a row a column, if the rest stands on it."""
     part, rows = strokes[whole.slices(0)], np.arange(whole.height)[:, None]
     above = np.where((part == 0) & (rows < lowest), rows, -1).max(axis=0)
-    thickness = float(np.quantile((lowest - above)[near], _THIN_PART))
+    thickness, columns = float(np.quantile((lowest - above)[near], _THIN_PART)), np.flatnonzero(near)
+    along = np.arange(columns[0], columns[-1] + 1)
+    middle = np.rint(floor[along] - (thickness - 1) / 2).astype(int).clip(0, whole.height - 1)
+    if part[middle, along].mean() < _WHOLE:
+        return strokes
     reach = np.ones((round(thickness) + 4, 1), np.uint8)
     crossing = cv2.morphologyEx(part, cv2.MORPH_OPEN, reach, borderType=cv2.BORDER_CONSTANT, borderValue=0)
     stray = 1 + _STRAY * whole.width
     on = (rows > floor - thickness - stray) & (rows <= floor + stray + 1)
     rest = np.where(on, crossing, part).astype(np.uint8)
-    figure, columns = _largest(rest), np.flatnonzero(near)
-    line = Box(int(columns[0]), 0, int(columns[-1] - columns[0]) + 1, 0)
+    figure, line = _largest(rest), Box(int(along[0]), 0, len(along), 0)
     row = floor[min(figure.left + figure.width // 2, whole.width - 1)] - thickness / 2
     if not _stands_on(figure, line, float(row), thickness):
         return strokes

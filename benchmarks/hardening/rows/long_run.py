@@ -12,7 +12,7 @@ from benchmarks.hardening import load, pictures
 from benchmarks.hardening.score import Plan, Score
 from benchmarks.hardening.target import service
 from service.inference.engine import Images
-from service.memory import GIVE_BACK_SECONDS
+from service.memory import TRIM_SECONDS
 from tests import drawing
 from tests.server import Server, multipart
 from tests.tensors import binary, digits
@@ -58,7 +58,7 @@ def _ask(server: Server, requests: list[bytes], count: int) -> tuple[int, proces
     clients = load.Load(server.port, requests, _CLIENTS)
     clients.run(count)
     processes.wait_until_quiet(server)
-    time.sleep(GIVE_BACK_SECONDS + 1)
+    time.sleep(TRIM_SECONDS + 1)
     return sum(not 200 <= answer.status < 500 for answer in clients.answers), processes.usage(server)
 
 
