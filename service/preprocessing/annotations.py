@@ -39,15 +39,13 @@ def _without_free_ones(strokes: Mask, found: Components) -> Mask:
     pieces = {label: (Box(*box), area) for label, (*box, area) in enumerate(boxes.tolist()) if label and area > least}
     gone: list[int] = []
     for label, (box, area) in sorted(pieces.items(), key=lambda piece: -piece[1][0].bottom):
-        if area > _SLENDER * box.area and box.width < _LEVEL * box.height:
-            continue
         others = [other for piece, (other, _) in pieces.items() if piece not in (label, *gone)]
         if not others:
             continue
         if _is_line(labels[box.slices(0)] == label):
             drawn = _is_under(box, others)
         else:
-            drawn = _is_ring(box, area, reduce(Box.around, others))
+            drawn = area <= _SLENDER * box.area and _is_ring(box, reduce(Box.around, others))
         gone += [label] * drawn
     gone += _brackets({label: box for label, (box, _) in pieces.items() if label not in gone})
     return np.where(np.isin(labels, gone), 0, strokes).astype(np.uint8) if gone else strokes
@@ -77,10 +75,10 @@ def _is_under(line: Box, others: list[Box]) -> bool:
     return under and line.height < rest.height
 
 
-def _is_ring(box: Box, area: int, rest: Box) -> bool:
-    """Tell whether a piece of so many pixels is a ring round the rest."""
+def _is_ring(box: Box, rest: Box) -> bool:
+    """Tell whether a slender piece is a ring round the rest."""
     room = min(rest.left - box.left, rest.top - box.top, box.right - rest.right, box.bottom - rest.bottom)
-    if area > _SLENDER * box.area or room < _INSET * min(box.width, box.height):
+    if room < _INSET * min(box.width, box.height):
         return False
     slender = rest.width < 0.4 * rest.height
     return rest.height > _HELD * box.height and (not slender or box.width > _BAR_HELD * box.height)

@@ -25,5 +25,5 @@ def without_fading(ink: Floats, width: float) -> Floats:
     count, labels = cv2.connectedComponents((traces & (steps < _STEEP)).view(np.uint8))
     factors = np.where(np.bincount(labels[whole], minlength=count) > 0, np.float32(255), 0)
     factors[0] = 0
-    darkened = ink * factors.take(labels) / np.maximum(level, np.float32(_FAINTEST))
+    darkened = ink * factors.take(np.asarray(labels)) / np.maximum(level, np.float32(_FAINTEST))
     return np.minimum(np.maximum(darkened, ink), np.float32(1))

@@ -141,13 +141,13 @@ def _found_in_bitmap(grey: Grey) -> Figure | None:
         return None
     scaled = working_copy(grey)
     none, pixel = np.zeros_like(scaled), max(1, max(scaled.shape) // max(grey.shape))
-    best = None if even is None else _attempt(even, scaled, none, pixel=pixel)
+    best = None if even is None else _attempt(None, even, scaled, none, pixel=pixel)
     if best is not None and best.sure and EvenLight.of(grey) is not None:  # else a shadow may be part of the figure
         return best
     for share in _STROKES_OF_BITMAP:
         for light_ink in (False, True):
             light = UnevenLight(int(share * max(scaled.shape)), light_ink)
-            best = _better(best, _attempt(light, scaled, none, best, pixel=pixel))
+            best = _attempt(best, light, scaled, none, pixel=pixel)
         if best is not None and best.sure:
             break
     return best
@@ -206,7 +206,7 @@ def _best(picture: Grey, scaled: Grey, rim: Mask) -> Figure | None:
     """Return the figure of the clearest reading, if any shows strokes."""
     best = None
     for light in _lights(picture, scaled):
-        best = _better(best, _attempt(light, scaled, rim, best))
+        best = _attempt(best, light, scaled, rim)
         if best is not None and best.sure:
             break
     return best
@@ -222,19 +222,15 @@ def _lights(picture: Grey, scaled: Grey) -> Iterator[Light]:
             yield UnevenLight(max(3, int(share * max(scaled.shape))), light_ink)
 
 
-def _attempt(light: Light, scaled: Grey, rim: Mask, best: Figure | None = None, *, pixel: int = 0) -> Figure | None:
-    """Return the figure in a light, if it may be strokes and clearer than the `best` so far.
-
-    `pixel` is the width of a bitmap's pixels, 0 elsewhere.
-    """
-    to_beat = 0 if best is None else best.score
+def _attempt(best: Figure | None, light: Light, scaled: Grey, rim: Mask, *, pixel: int = 0) -> Figure | None:
+    """Return the clearer of `best` and the figure in a light; `pixel` is the width of a bitmap's pixels, else 0."""
     try:
         contrast = light.contrast(scaled, pixel)
         ink = bitmap_ink(contrast.levels) if pixel else to_ink(contrast.levels, even=light.widest is None)
-        figure = find_figure(ink, contrast, rim, widest=light.widest, alone=pixel > 0, to_beat=to_beat)
+        figure = find_figure(ink, contrast, rim, best.score if best else 0, widest=light.widest, alone=pixel > 0)
     except NoDigit:
-        return None
-    return figure if figure is not None and (figure.likely or pixel) else None
+        return best
+    return _better(best, figure) if figure and (figure.likely or pixel) else best
 
 
 def fit(ink: Floats) -> Floats:

@@ -67,7 +67,7 @@ class Figure:
 
 
 def find_figure(
-    ink: Ink, contrast: Contrast, rim: Mask, *, widest: int | None = None, alone: bool = False, to_beat: float = 0
+    ink: Ink, contrast: Contrast, rim: Mask, to_beat: float = 0, *, widest: int | None = None, alone: bool = False
 ) -> Figure | None:
     """Return the figure in `ink`, None if it cannot have a score above `to_beat`.
 
