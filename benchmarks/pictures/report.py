@@ -1,8 +1,6 @@
 """The results as Markdown, CSV and a plot, without pictures of digits."""
 
-import csv
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, fields
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +13,7 @@ from benchmarks.pictures.marks import EACH_CONDITION, MEAN_OF_CONDITIONS, Mark, 
 from benchmarks.pictures.measure import Shares, Tally
 from benchmarks.pictures.nondigits import NUMBERS, non_digits
 from benchmarks.pictures.sources import FONT_DIGITS, MNIST, REAL_WORLD
-from training.markdown import table as markdown_table
+from training.markdown import table
 
 Row = Sequence[str]
 
@@ -30,7 +28,7 @@ def markdown(heading: Sequence[str], marks: Sequence[Mark], tallies: Mapping[str
         "# Robustness",
         _WHAT,
         "\n".join(heading),
-        markdown_table(("asked for", "mark", "found", ""), ((*mark[:3], _verdict(mark.held)) for mark in marks)),
+        table(("asked for", "mark", "found", ""), ((*mark[:3], _verdict(mark.held)) for mark in marks)),
         _section("Conditions under the mark, the worst first", _CONDITION_HEAD, _worst_rows(tallies)),
         _section("Conditions", _CONDITION_HEAD, _condition_rows(tallies)),
         _section("Digits of other hands", _DIGITS_HEAD, _digit_rows(tallies)),
@@ -102,12 +100,12 @@ def _resembling(tallies: Mapping[str, Tally]) -> str:
     if not any("like a digit" in name for name in tallies):
         return ""
     rows = ((" ".join(group).replace("|", "\\|"), reason) for group, reason in letters.RESEMBLING)
-    return "Characters like a digit, which no mark holds:\n\n" + markdown_table(("characters", "why"), rows)
+    return "Characters like a digit, which no mark holds:\n\n" + table(("characters", "why"), rows)
 
 
 def _section(title: str, head: Row, rows: Iterable[Row]) -> str:
     rows = list(rows)
-    return f"## {title}\n\n{markdown_table(head, rows)}" if rows else ""
+    return f"## {title}\n\n{table(head, rows)}" if rows else ""
 
 
 def _verdict(held: bool) -> str:
@@ -115,21 +113,10 @@ def _verdict(held: bool) -> str:
 
 
 def write(directory: Path, text: str, tallies: Mapping[str, Tally]) -> None:
-    """Write `text` and the figures into `directory` as robustness.md, robustness.csv and robustness.png."""
+    """Write `text` and the plot into `directory` as robustness.md and robustness.png."""
     directory.mkdir(parents=True, exist_ok=True)
     (directory / "robustness.md").write_text(text, encoding="utf-8")
-    table(tallies, directory / "robustness.csv")
     plot(tallies, directory / "robustness.png")
-
-
-def table(tallies: Mapping[str, Tally], path: Path) -> None:
-    """Write a CSV to `path` with a row per source; shares are from 0 to 1."""
-    counting = {cell.name for cell in cells() if cell.counted}
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, ["name", "counted", *(field.name for field in fields(Shares))])
-        writer.writeheader()
-        for name, tally in tallies.items():
-            writer.writerow({"name": name, "counted": int(name in counting), **asdict(tally.shares())})
 
 
 def plot(tallies: Mapping[str, Tally], path: Path) -> None:
