@@ -47,6 +47,11 @@ def mutate(rng: random.Random, content: bytes, other: bytes) -> bytes:
     return content
 
 
+def mutated(rng: random.Random, originals: list[bytes], count: int) -> list[bytes]:
+    """Return so many mutations of random pictures."""
+    return [mutate(rng, rng.choice(originals), rng.choice(originals)) for _ in range(count)]
+
+
 def _in_mode(grey: Image.Image, mode: str) -> Image.Image:
     return Image.fromarray(np.asarray(grey).astype(np.uint16) * 257) if mode == "I;16" else grey.convert(mode)
 

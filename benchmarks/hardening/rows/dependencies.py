@@ -10,7 +10,7 @@ from pathlib import Path
 from packaging.markers import Marker
 
 from benchmarks.hardening import sbom
-from benchmarks.hardening.score import Plan, Score
+from benchmarks.hardening.score import Score
 from tests.server import ROOT
 
 TITLE = "dependencies"
@@ -19,17 +19,15 @@ EXPECTED = "hash-locked, no known vulnerabilities, an SBOM is made"
 _LOCKS = ("serve", "serve-cuda", "train", "train-cuda", "dev")
 
 
-def run(plan: Plan) -> Score:
+def run(score: Score) -> None:
     """Check the locks, make the SBOM, and in the long form audit the serving lock if the database is reachable."""
-    score = Score()
     for name in _LOCKS:
         _locked(score, name)
     _installed(score)
-    if plan.short:
+    if score.short:
         score.not_run = "the audit, which needs a network database; run the long form"
     else:
         _audit(score)
-    return score
 
 
 def _locked(score: Score, name: str) -> None:

@@ -9,7 +9,7 @@ from PIL import Image
 
 from benchmarks import processes
 from benchmarks.hardening import load, pictures
-from benchmarks.hardening.score import Plan, Score
+from benchmarks.hardening.score import Score
 from benchmarks.hardening.target import service
 from service.inference.engine import Images
 from service.memory import GIVE_BACK_SECONDS
@@ -25,10 +25,10 @@ _CLIENTS = 4
 _LEAKING_REQUESTS = 10_000
 
 
-def run(plan: Plan) -> Score:
+def run(score: Score) -> None:
     """Load the service, then one with a leak."""
-    score, warm, count = Score(), plan.choose(20_000, 100_000), plan.choose(5000, 900_000)
-    requests = _mixture(random.Random(plan.seed))
+    warm, count = score.choose(20_000, 100_000), score.choose(5000, 900_000)
+    requests = _mixture(score.rng)
     with service() as server:
         begun, grown, lost = _grow(server, requests, warm, count)
         score.tried, score.passed = warm + count, warm + count - lost
@@ -42,7 +42,6 @@ def run(plan: Plan) -> Score:
         _, grown, _ = _grow(server, requests, 500, _LEAKING_REQUESTS)
         score.check(grown.memory >= _BYTES, f"the planted leak is not caught: {processes.mebi(grown.memory)}")
         score.note(f"with a leak planted: {processes.mebi(grown.memory)} more after {_LEAKING_REQUESTS:,}")
-    return score
 
 
 def _grow(server: Server, requests: list[bytes], warm: int, count: int) -> tuple[processes.Usage, processes.Usage, int]:
@@ -83,7 +82,7 @@ def _mixture(rng: random.Random) -> list[bytes]:
         load.post(drawing.encode(drawing.digit(7, side=2000, size=1500))),
         post_json({}),
         load.post(b"", "/livez"),
-        *(load.post(pictures.mutate(rng, rng.choice(originals), rng.choice(originals))) for _ in range(100)),
+        *map(load.post, pictures.mutated(rng, originals, 100)),
     ]
     requests = [
         *others,

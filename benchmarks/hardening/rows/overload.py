@@ -3,7 +3,7 @@
 import time
 
 from benchmarks.hardening import load
-from benchmarks.hardening.score import Plan, Score
+from benchmarks.hardening.score import Score
 from benchmarks.hardening.target import service
 
 TITLE = "ten times the maximum load"
@@ -12,11 +12,11 @@ EXPECTED = "90% of the peak answered, the rest 429 with Retry-After in under 100
 _CLIENTS = 128
 
 
-def run(plan: Plan) -> Score:
+def run(score: Score) -> None:
     """Find the peak rate with few clients, then offer ten times as much."""
-    score, seconds = Score(), plan.choose(5, 60)
+    seconds = score.choose(5, 60)
     with service() as server:
-        peak = _peak(server.port, plan.choose(4, 20))
+        peak = _peak(server.port, score.choose(4, 20))
         with (
             load.running_load(server.port, load.digits(), _CLIENTS, rate=10 * peak) as clients,
             load.running_load(server.port, [load.get("/livez")], 1, rate=5) as probe,
@@ -36,7 +36,6 @@ def run(plan: Plan) -> Score:
             answer.status == 200 and answer.seconds < 1, f"/livez: {answer.status} after {answer.seconds:.2f} s"
         )
     _note(score, peak, len(answers) / took, good, [answer.seconds for answer in refused])
-    return score
 
 
 def _peak(port: int, seconds: float) -> float:
