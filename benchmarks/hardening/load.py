@@ -14,7 +14,10 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
+from service.contract import MODEL_NAME
+from service.inference.engine import Images
 from tests import drawing
+from tests.tensors import binary
 
 NEVER_CONNECTED = -1
 CUT_OFF = 0
@@ -52,6 +55,13 @@ def post(content: bytes, path: str = "/predict", content_type: str = "image/png"
 def get(path: str) -> bytes:
     """Return a GET request as bytes."""
     return f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode("ascii")
+
+
+def infer(images: Images, **fields: Any) -> bytes:
+    """Return an Open Inference Protocol request with these images as a binary tensor."""
+    body, header = binary(images.tobytes(), list(images.shape), **fields)
+    lines = (f"{name}: {value}" for name, value in header.items())
+    return post(body, f"/v2/models/{MODEL_NAME}/infer", "application/octet-stream", *lines)
 
 
 def digits() -> list[bytes]:

@@ -1,7 +1,5 @@
 """Encodes pixels in every colour mode and format that people send."""
 
-import struct
-import zlib
 from collections.abc import Callable
 from typing import Any, Concatenate, ParamSpec
 
@@ -10,6 +8,7 @@ from PIL import Image
 
 from benchmarks.pictures.camera import Pixels
 from tests import drawing
+from tests.service.preprocessing.test_decode import raw_png
 
 Encoder = Callable[[Pixels], bytes]
 _Options = ParamSpec("_Options")
@@ -98,13 +97,7 @@ def interlaced_png(pixels: Pixels) -> bytes:
         part = grey[top::down, left::right]
         if part.size:
             rows.append(np.pad(part, ((0, 0), (1, 0))).tobytes())
-    header = struct.pack(">IIBBBBB", grey.shape[1], grey.shape[0], 8, 0, 0, 0, 1)
-    chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(b"".join(rows))), (b"IEND", b"")]
-    return b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(name, content) for name, content in chunks)
-
-
-def _chunk(name: bytes, content: bytes) -> bytes:
-    return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+    return raw_png(grey.shape[1], grey.shape[0], 8, 0, b"".join(rows), interlaced=1)
 
 
 def _grey(pixels: Pixels) -> Pixels:

@@ -11,11 +11,10 @@ from benchmarks import processes
 from benchmarks.hardening import load, pictures
 from benchmarks.hardening.score import Score
 from benchmarks.hardening.target import service
-from service.inference.engine import Images
 from service.memory import GIVE_BACK_SECONDS
 from tests import drawing
 from tests.server import Server, multipart
-from tests.tensors import binary, digits
+from tests.tensors import digits
 
 TITLE = "a long run of mixed requests"
 EXPECTED = "memory at rest grows by under 10 MB once warm; descriptors and threads flat; a planted leak is caught"
@@ -70,17 +69,17 @@ def _mixture(rng: random.Random) -> list[bytes]:
     small = [
         *map(load.post, files),
         *(load.post(body, "/predict", headers["Content-Type"]) for body, headers in forms),
-        *(_inference(plain[:count]) for count in range(1, 11)),
+        *(load.infer(plain[:count]) for count in range(1, 11)),
     ]
     body, headers = multipart([("image", drawing.png(label)) for label in range(4)])
     tensor = {"name": "images", "datatype": "BYTES", "shape": [1], "data": [b64encode(drawing.png(3)).decode()]}
     others = [
-        post_json({"image": b64encode(drawing.png(5)).decode()}),
+        _json({"image": b64encode(drawing.png(5)).decode()}),
         load.post(body, "/predict/batch", headers["Content-Type"]),
-        post_json({"inputs": [tensor]}, "/v2/models/mnist-dmlp/infer"),
+        _json({"inputs": [tensor]}, "/v2/models/mnist-dmlp/infer"),
         *(load.get(path) for path in ("/livez", "/readyz", "/metrics", "/", "/static/style.css", "/nothing", "/v2")),
         load.post(drawing.encode(drawing.digit(7, side=2000, size=1500))),
-        post_json({}),
+        _json({}),
         load.post(b"", "/livez"),
         *map(load.post, pictures.mutated(rng, originals, 100)),
     ]
@@ -93,13 +92,6 @@ def _mixture(rng: random.Random) -> list[bytes]:
     return requests
 
 
-def _inference(images: Images) -> bytes:
-    """Return a request with these images as a binary tensor."""
-    body, header = binary(images.tobytes(), list(images.shape))
-    lines = (f"{name}: {value}" for name, value in header.items())
-    return load.post(body, "/v2/models/mnist-dmlp/infer", "application/octet-stream", *lines)
-
-
-def post_json(fields: object, path: str = "/predict") -> bytes:
+def _json(fields: object, path: str = "/predict") -> bytes:
     """Return a request with a JSON body."""
     return load.post(json.dumps(fields).encode(), path, "application/json")

@@ -11,6 +11,7 @@ from benchmarks.hardening import load, wire
 from benchmarks.hardening.score import Score
 from benchmarks.hardening.target import service
 from tests import drawing
+from tests.contract.exchanges import PNG, chunked
 from tests.server import ROOT
 
 TITLE = "requests generated from the OpenAPI document; bytes that are not HTTP"
@@ -67,13 +68,12 @@ def _malformed(score: Score) -> None:
 
 def _originals() -> list[bytes]:
     picture = drawing.png(7)
-    chunked = b"POST /predict HTTP/1.1\r\nHost: a\r\nContent-Type: image/png\r\nTransfer-Encoding: chunked\r\n\r\n"
     return [
         load.get("/livez"),
         load.get("/v2/models/mnist-dmlp?x=%41"),
         load.post(picture),
         load.post(b'{"image":"x"}', "/predict", "application/json"),
-        chunked + b"%x\r\n%s\r\n0\r\n\r\n" % (len(picture), picture),
+        chunked("/predict", picture, len(picture), *PNG),
     ]
 
 
