@@ -170,7 +170,9 @@ def _only_in_flight_failed(row: Row, gone: float) -> None:
     row.score.check(len(held) > 0, "no request was in flight, so nothing was tested")
     for answer in row.answers:
         row.score.check(answer.status == 200 or answer in held, f"sent after the loss: status {answer.status}")
-    row.score.note(f"{len(held)} in flight at the loss, {len(load.failed(held))} of them failed; {_longest(held)}")
+    longest = max((answer.seconds for answer in held), default=0.0)
+    failed = len(load.failed(held))
+    row.score.note(f"{len(held)} in flight at the loss, {failed} of them failed; the longest took {longest:.1f} s")
 
 
 def _note_retries(score: Score, nodes: Sequence[Engine], since: float) -> None:
@@ -185,7 +187,3 @@ def _note_retries(score: Score, nodes: Sequence[Engine], since: float) -> None:
     score.note(
         f"{len(late)} were retried on a second replica, the last one {max(late, default=0.0):.0f} s after the loss"
     )
-
-
-def _longest(answers: list[load.Answer]) -> str:
-    return f"the longest took {max((answer.seconds for answer in answers), default=0.0):.1f} s"
