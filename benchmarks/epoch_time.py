@@ -47,7 +47,13 @@ class Variant(NamedTuple):
 
 def main() -> int:
     """Print the results; return 1 if the deformation costs more than allowed."""
-    options = _options()
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--data", type=Path, required=True, help="directory with MNIST as IDX files")
+    parser.add_argument("--recipe", default=recipes.DEFAULT, help="default: %(default)s")
+    parser.add_argument("--device", choices=("auto", "cpu", "gpu"), default="auto", help="default: %(default)s")
+    parser.add_argument("--batch", type=int, default=256, help="default: %(default)s")
+    parser.add_argument("--rounds", type=int, default=5, help="runs of each variant")
+    options = parser.parse_args()
     data = mnist.load(options.data)
     # Pool pictures are deformed too and cost as much as digits.
     recipe = replace(recipes.find(options.recipe), mixture=None, batch_size=options.batch)
@@ -92,16 +98,6 @@ def _words(name: str, found: list[Epoch]) -> str:
         f"{name:<22} {speed:,.0f} images/s (median of {len(speeds)}, {min(speeds):,.0f} to "
         f"{max(speeds):,.0f}); {processor:,.0f} a processor second; first epoch {first:.1f} s"
     )
-
-
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--data", type=Path, required=True, help="directory with MNIST as IDX files")
-    parser.add_argument("--recipe", default=recipes.DEFAULT, help="default: %(default)s")
-    parser.add_argument("--device", choices=("auto", "cpu", "gpu"), default="auto", help="default: %(default)s")
-    parser.add_argument("--batch", type=int, default=256, help="default: %(default)s")
-    parser.add_argument("--rounds", type=int, default=5, help="runs of each variant")
-    return parser.parse_args()
 
 
 if __name__ == "__main__":
