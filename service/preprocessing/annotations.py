@@ -4,20 +4,22 @@ from functools import reduce
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from service.preprocessing.box import Box
-from service.preprocessing.illumination import Mask, components
-from service.preprocessing.ruled_lines import level_runs
+from service.preprocessing.illumination import Floats, Mask, components
 
-_FLAT = 4.0  # times its height: a line
-_UNDER = 0.6  # times the width of the rest: an underline
+_FLAT, _LEVEL = 4.0, 2.5  # times its thickness, a line; times the height of its bounds, one that is nearly level
+_UNDER, _ASIDE = 0.6, 0.25  # times the width of the rest, an underline; of its own: so far aside what is above it
 _BELOW = 0.04  # of the height of the rest: an underline lies so far below its foot
 _AT_FOOT = 0.15  # of the height of the rest: a line through it may lie so far above its foot
-_SPECK, _SLENDER = 0.03, 0.35  # of all strokes; of its bounds, a ring
+_SPECK, _SLENDER = 0.03, 0.5  # of all strokes; of its bounds, a ring
 _HELD, _BAR_HELD, _INSET = 0.35, 0.8, 0.04  # of a ring: the height of what it holds, its width by its height, the gap
 _NARROW, _BEYOND = 0.45, 0.05  # a bracket's width by its height; of the rest's height, above and below it
-_RUN, _LONG = 0.3, 0.75  # of the ink's width: a straight run; a line
-_STICKS_OUT, _LONGER = 0.18, 1.6  # of its length, on either side of the rest; times that one's width: no foot of a 2
+_SLOPES = np.linspace(-0.25, 0.25, 11, dtype=np.float32)[:, None]  # of a line that is nearly level
+_LONG, _STRAY = 0.6, 0.015  # of the ink's width: a line's columns; how far its lower edge strays, and a pixel
+_THIN_PART = 0.3  # of a line's columns show its thickness; in the others something stands on it
+_STICKS_OUT, _LONGER = 0.12, 1.3  # of its length, on either side of the rest; times that one's width: no foot of a 2
 _THICKEST = 0.2  # of the rest's height
 
 
@@ -33,17 +35,44 @@ def _without_free_ones(strokes: Mask) -> Mask:
     gone: list[int] = []
     for label, (box, area) in sorted(pieces.items(), key=lambda piece: -piece[1][0].bottom):
         others = [other for piece, (other, _) in pieces.items() if piece not in (label, *gone)]
-        if others and _is_drawn_around(box, area, reduce(Box.around, others)):
-            gone.append(label)
+        if not others:
+            continue
+        if _is_line(labels[box.slices(0)] == label):
+            drawn = _is_under(box, others)
+        else:
+            drawn = _is_ring(box, area, reduce(Box.around, others))
+        gone += [label] * drawn
     gone += _brackets({label: box for label, (box, _) in pieces.items() if label not in gone})
     return np.where(np.isin(labels, gone), 0, strokes).astype(np.uint8) if gone else strokes
 
 
-def _is_drawn_around(box: Box, area: int, rest: Box) -> bool:
-    """Tell whether a piece of so many pixels is a line under the rest, or a ring round it."""
-    if box.width >= _FLAT * box.height and box.height < rest.height:
-        middle = box.top + box.height / 2
-        return middle > rest.bottom + _BELOW * rest.height and box.width >= _UNDER * rest.width
+def _is_line(member: npt.NDArray[np.bool_]) -> bool:
+    """Tell whether a piece, given by its pixels within its bounds, is a straight line that is nearly level."""
+    height, width = member.shape
+    if width < _LEVEL * height:
+        return False
+    sides = sorted(cv2.minAreaRect(cv2.findNonZero(member.view(np.uint8)))[1])
+    return sides[1] >= _FLAT * (sides[0] + 1)
+
+
+def _is_under(line: Box, others: list[Box]) -> bool:
+    """Tell whether a line lies under those of the others that are above it."""
+    middle, room = line.top + line.height / 2, _ASIDE * line.width
+    above = [
+        other
+        for other in others
+        if other.top + other.height / 2 < middle
+        and line.left - room < other.left + other.width / 2 < line.right + room
+    ]
+    if not above:
+        return False
+    rest = reduce(Box.around, above)
+    under = middle > rest.bottom + _BELOW * rest.height and line.width >= _UNDER * rest.width
+    return under and line.height < rest.height
+
+
+def _is_ring(box: Box, area: int, rest: Box) -> bool:
+    """Tell whether a piece of so many pixels is a ring round the rest."""
     room = min(rest.left - box.left, rest.top - box.top, box.right - rest.right, box.bottom - rest.bottom)
     if area > _SLENDER * box.area or room < _INSET * min(box.width, box.height):
         return False
@@ -68,26 +97,49 @@ def _brackets(pieces: dict[int, Box]) -> list[int]:
 
 
 def without_line_through(strokes: Mask) -> Mask:
-    """Return `strokes` without a straight line at their foot that reaches further than they do on both sides."""
+    """Return `strokes` without a straight line at their foot that reaches further than they do on both sides.
+
+    The line is found in the lowest pixel of each column: most of them lie on it.
+    """
     whole = Box(*cv2.boundingRect(strokes))
     if whole.width == 0:
         return strokes
     part = strokes[whole.slices(0)]
-    count, labels, boxes = level_runs(part, max(8, round(_RUN * whole.width)))
-    for label in range(1, count):
-        line = Box(*boxes[label][:4].tolist())
-        if line.width < max(_LONG * whole.width, _FLAT * line.height):
-            continue
-        on = (labels == label).view(np.uint8)
-        thickness = cv2.countNonZero(on & part) / line.width
-        reach = np.ones((round(thickness) + 3, 1), np.uint8)
-        crossing = cv2.morphologyEx(part, cv2.MORPH_OPEN, reach, borderType=cv2.BORDER_CONSTANT, borderValue=0)
-        rest = np.where(on > 0, crossing, part).astype(np.uint8)
-        if _stands_on(_largest(rest), line, thickness):
-            cleaned = strokes.copy()
-            cleaned[whole.slices(0)] = rest
-            return cleaned
-    return strokes
+    lowest = (part * np.arange(whole.height, dtype=np.uint16)[:, None]).max(axis=0).astype(np.float32)
+    offsets = lowest - _SLOPES * np.arange(whole.width, dtype=np.float32)
+    levels = np.sort(offsets)[:, whole.width // 2]
+    near = np.abs(offsets - levels[:, None]) <= 1 + _STRAY * whole.width
+    best = int(near.sum(axis=1).argmax())
+    if near[best].mean() < _LONG:
+        return strokes
+    floor = levels[best] + _SLOPES[best, 0] * np.arange(whole.width, dtype=np.float32)
+    return _without_line(strokes, whole, near[best], lowest, floor)
+
+
+def _without_line(
+    strokes: Mask,
+    whole: Box,
+    near: npt.NDArray[np.bool_],
+    lowest: Floats,
+    floor: Floats,
+) -> Mask:
+    """Take off the line that ends below at `floor`, a row a column, if the rest stands on it."""
+    part, rows = strokes[whole.slices(0)], np.arange(whole.height)[:, None]
+    above = np.where((part == 0) & (rows < lowest), rows, -1).max(axis=0)
+    thickness = float(np.quantile((lowest - above)[near], _THIN_PART))
+    reach = np.ones((round(thickness) + 4, 1), np.uint8)
+    crossing = cv2.morphologyEx(part, cv2.MORPH_OPEN, reach, borderType=cv2.BORDER_CONSTANT, borderValue=0)
+    stray = 1 + _STRAY * whole.width
+    on = (rows > floor - thickness - stray) & (rows <= floor + stray + 1)
+    rest = np.where(on, crossing, part).astype(np.uint8)
+    figure, columns = _largest(rest), np.flatnonzero(near)
+    line = Box(int(columns[0]), 0, int(columns[-1] - columns[0]) + 1, 0)
+    row = floor[min(figure.left + figure.width // 2, whole.width - 1)] - thickness / 2
+    if not _stands_on(figure, line, float(row), thickness):
+        return strokes
+    cleaned = strokes.copy()
+    cleaned[whole.slices(0)] = rest
+    return cleaned
 
 
 def _largest(mask: Mask) -> Box:
@@ -95,9 +147,8 @@ def _largest(mask: Mask) -> Box:
     return max((Box(*box[:4]) for box in boxes[1:].tolist()), key=lambda box: box.area, default=Box(0, 0, 0, 0))
 
 
-def _stands_on(rest: Box, line: Box, thickness: float) -> bool:
-    """Tell whether a line lies at the foot of the rest, is thin beside it, and goes beyond it on both sides."""
+def _stands_on(rest: Box, line: Box, row: float, thickness: float) -> bool:
+    """Tell whether a line, in that row under the rest, lies at its foot, is thin beside it, and goes beyond it."""
     out = min(rest.left - line.left, line.right - rest.right)
     beyond = out > _STICKS_OUT * line.width and line.width > _LONGER * rest.width
-    at_foot = line.top + line.height / 2 > rest.bottom - _AT_FOOT * rest.height
-    return beyond and at_foot and thickness < _THICKEST * rest.height
+    return beyond and row > rest.bottom - _AT_FOOT * rest.height and thickness < _THICKEST * rest.height

@@ -22,7 +22,6 @@ _EVEN = 0.08  # of that step: so far from the paper are the border and what is o
 _RINGING = 0.16  # of that step: so far beyond the paper go the edges of what was enlarged
 _TRACE, _STROKE, _FAINTEST = 0.1, 0.3, 0.12  # of the ink's darkness
 _STRONGEST = 0.98  # of the ink is no darker
-_LINE = 0.5  # of its width is inked in a row of its lower half: it may stand on a line
 _NEAR = 0.05  # of the figure's longer side: so far from its strokes end its traces
 _COVERED, _ALONG = 0.97, 0.42  # of a side of the picture: two that meet are an edge of something; of a bar's outline
 _STOUT_AT_BORDER, _STOUTEST, _MOST_SIDES_OF_A_SHADOW = 0.25, 0.48, 3  # of a figure at the border
@@ -175,8 +174,7 @@ def _ink(contrast: Grey, light: _Light, stoutest: float, *, cut_out: bool) -> Fl
         return None
     if cut_out and faint_share(contrast, depth, full) > UNEVEN:
         return None
-    foot = strokes[box.top + box.height // 2 : box.bottom].sum(axis=1, dtype=np.int32)
-    if foot.max() > _LINE * box.width and without_line_through(strokes) is not strokes:
+    if without_line_through(strokes) is not strokes:
         return None
     ink = np.minimum(contrast * np.float32(1 / full), np.float32(1))
     return np.asarray(ink * traces, np.float32)

@@ -17,6 +17,7 @@ from service.preprocessing.ruled_lines import without_lines
 
 _MOST_PIECES = 60
 _CROWD, _CROWD_SHARE = 30, 0.25  # more pieces than this, and so little of the ink in one figure: noise
+_DOT, _OUTSTANDING = 2.0, 5.0  # times the ink of the usual of so many pieces, a dot of the paper; of any other group
 FAINTEST = 0.12
 _SMALLEST = 0.04  # of the picture's longer side
 _SURE_SIZE = 0.07
@@ -70,11 +71,12 @@ def find_figure(ink: Ink, contrast: Contrast, rim: Mask, *, widest: int | None =
     weights = np.bincount(label, amount.ravel()[inked], count)
     cores = np.bincount(label, ink.cores.ravel()[inked], count)
     contact = np.bincount(label, rim.ravel()[inked], count)
-    pieces = [int(i) for i in np.argsort(-weights)[: _MOST_PIECES + 1] if i and cores[i]]
+    dot = _DOT * float(np.median(weights[1:])) if count > _CROWD else 0.0
+    pieces = [int(i) for i in np.argsort(-weights)[: _MOST_PIECES + 1] if i and cores[i] and weights[i] > dot]
     parts = [Group((i,), Box(*map(int, boxes[i][:4])), float(weights[i]), int(contact[i])) for i in pieces]
     groups = together(parts) if alone else ranked(grouped(parts), labels)
     share = groups[0].ink / weights[1:].sum() if groups else 0.0
-    crowded = share < _CROWD_SHARE and count > _CROWD
+    crowded = share < _CROWD_SHARE and count > _CROWD and not _stands_out(groups)
     _check(groups, labels, crowded=crowded)
     member = member_of(groups[0], labels)
     edged = _edged(member, amount, contrast.steps / np.float32(ink.contrast), groups[0])
@@ -91,6 +93,11 @@ def _check(groups: list[Group], labels: Labels, *, crowded: bool) -> None:
     box = groups[0].box
     if box.longer < _SMALLEST * max(labels.shape) or box.width > _WIDEST * box.height:
         raise NoDigit(_UNREADABLE)
+
+
+def _stands_out(groups: list[Group]) -> bool:
+    """Tell whether the figure has far more ink than any other group, as among the dots of dotted paper."""
+    return bool(groups) and groups[0].ink > _OUTSTANDING * max((group.ink for group in groups[1:]), default=0)
 
 
 def _edged(member: Mask, amount: Floats, steps: Floats, group: Group) -> float:

@@ -24,6 +24,8 @@ def around(mask: Mask, name: str) -> Mask:
     drawn = np.zeros_like(mask)
     if name == "underline":
         cv2.line(drawn, (x - 20, y + height + 20), (x + width + 20, y + height + 24), 1, 8)
+    elif name == "slanted underline":
+        cv2.line(drawn, (x - 20, y + height + 12), (x + width + 20, y + height + 44), 1, 8)
     elif name == "two underlines":  # the upper one is the longer
         for below, out in ((20, 20), (34, 8)):
             cv2.line(drawn, (x - out, y + height + below), (x + width + out, y + height + below + 4), 1, 6)
@@ -31,15 +33,28 @@ def around(mask: Mask, name: str) -> Mask:
         for side, way in ((x - 24, 8), (x + width + 24, -8)):
             bracket = [(side + way, y - 12), (side, y - 12), (side, y + height + 12), (side + way, y + height + 12)]
             cv2.polylines(drawn, [np.array(bracket, np.int32)], False, 1, 6)
-    elif name == "line to write on":
-        cv2.line(drawn, (x - 120, y + height), (x + width + 120, y + height), 1, 4)
+    elif name in ("line to write on", "short line", "slanted line"):
+        out, slant = {"line to write on": (120, 0), "short line": (30, 0), "slanted line": (40, 15)}[name]
+        cv2.line(drawn, (x - out, y + height - slant), (x + width + out, y + height + slant), 1, 4)
     else:
         cv2.circle(drawn, (x + width // 2, y + height // 2), height * 7 // 9, 1, 6)
     return drawn
 
 
 @LABELS
-@pytest.mark.parametrize("name", ["underline", "two underlines", "line to write on", "brackets", "ring"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "underline",
+        "slanted underline",
+        "two underlines",
+        "line to write on",
+        "short line",
+        "slanted line",
+        "brackets",
+        "ring",
+    ],
+)
 def test_annotations_around_a_digit_are_removed(label: int, name: str) -> None:
     picture = np.maximum(strokes(label), around(strokes(label), name))
     alone = canonical_digit(255 - 200 * strokes(label))

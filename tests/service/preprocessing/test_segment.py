@@ -100,6 +100,17 @@ def test_specks_are_not_joined_and_not_several() -> None:
     assert not found(grey).several
 
 
+def test_dots_of_dotted_paper_are_no_noise_and_no_part_of_a_digit() -> None:
+    grey = picture(*FOUR)
+    alone = found(grey)
+    for row, column in ((row, column) for row in range(6, 200, 16) for column in range(6, 240, 16)):
+        if grey[max(row - 5, 0) : row + 6, max(column - 5, 0) : column + 6].min() > 250:
+            cv2.circle(grey, (column, row), 2, 90, -1)
+    figure = found(grey)
+    assert np.abs(np.subtract(figure.box, alone.box)).max() <= 2
+    assert not figure.several
+
+
 def test_pieces_along_the_rim_are_not_joined_to_others() -> None:
     grey = picture(*FOUR)
     cv2.ellipse(grey, (150, 199), (40, 32), 0, 0, 360, 30, -1)
