@@ -1,5 +1,6 @@
 """Confinement of the compose deployment, seen from outside its containers."""
 
+import socket
 from typing import Any
 
 from benchmarks.hardening import load
@@ -76,4 +77,4 @@ def _nothing_goes_out(score: Score, deployment: Deployment, count: int) -> None:
 
 def _hexadecimal(address: str) -> str:
     """Return an IPv4 address as /proc/net/tcp writes it on this machine."""
-    return bytes(map(int, reversed(address.split(".")))).hex().upper() if address else ""
+    return socket.inet_aton(address)[::-1].hex().upper() if address else ""

@@ -30,8 +30,12 @@ def run(score: Score) -> None:
         _audit(score)
 
 
+def _packages(name: str) -> list[sbom.Package]:
+    return sbom.packages((ROOT / "requirements" / f"{name}.txt").read_text(encoding="utf-8"))
+
+
 def _locked(score: Score, name: str) -> None:
-    found = sbom.packages((ROOT / "requirements" / f"{name}.txt").read_text(encoding="utf-8"))
+    found = _packages(name)
     for package in found:
         score.check(bool(package.hashes), f"{name}: {package.name} has no hash")
     bill = sbom.bill(name, found)
@@ -42,7 +46,7 @@ def _locked(score: Score, name: str) -> None:
 
 def _installed(score: Score) -> None:
     """Check that the installed versions are the locked ones."""
-    for package in sbom.packages((ROOT / "requirements" / "serve.txt").read_text(encoding="utf-8")):
+    for package in _packages("serve"):
         if not package.marker or Marker(package.marker).evaluate():
             version = metadata.version(package.name)
             score.check(
@@ -52,7 +56,7 @@ def _installed(score: Score) -> None:
 
 def _audit(score: Score) -> None:
     """Audit exactly the locked versions with uv and OSV (https://osv.dev)."""
-    found = sbom.packages((ROOT / "requirements" / "serve.txt").read_text(encoding="utf-8"))
+    found = _packages("serve")
     pinned = [
         f'#   "{package.name}=={package.version}{f" ; {package.marker}" * bool(package.marker)}",' for package in found
     ]

@@ -23,7 +23,8 @@ def run(score: Score) -> None:
     """Interrupt publishing at each file system call, and at several file sizes."""
     with tempfile.TemporaryDirectory() as scratch:
         source = factory.publish(Path(scratch) / "source", 2)
-        steps = _steps(Path(scratch), source)
+        factory.publish(Path(scratch) / "whole")
+        steps = int(_publish(Path(scratch) / "whole", source, "none", 0).stdout)
         largest = max(path.stat().st_size for path in source.iterdir())
         calls = [(fault, step) for fault in _FAULTS for step in range(steps)]
         sizes = [(fault, size) for fault in ("full", "kill-full") for size in range(0, largest, largest // 40)]
@@ -33,12 +34,6 @@ def run(score: Score) -> None:
     score.note(
         f"{steps} calls to the file system, each with {', '.join(_FAULTS)}; files cut at {len(sizes) // 2} sizes"
     )
-
-
-def _steps(scratch: Path, source: Path) -> int:
-    """Return the number of file system calls of a publication."""
-    factory.publish(scratch / "whole")
-    return int(_publish(scratch / "whole", source, "none", 0).stdout)
 
 
 def _publish(models: Path, source: Path, fault: str, at: int) -> "subprocess.CompletedProcess[str]":
