@@ -2,7 +2,6 @@
 
 import json
 import random
-import time
 from base64 import b64encode
 
 from PIL import Image
@@ -55,9 +54,8 @@ def _ask(server: Server, requests: list[bytes], count: int) -> tuple[int, proces
     """Return the number of failures, and usage at rest after freed memory was returned."""
     clients = load.Load(server.port, requests, _CLIENTS)
     clients.run(count)
-    processes.wait_until_quiet(server)
-    time.sleep(GIVE_BACK_SECONDS + 1)
-    return sum(not 200 <= answer.status < 500 for answer in clients.answers), processes.usage(server)
+    usage = processes.usage_at_rest(server, wait=GIVE_BACK_SECONDS + 1)
+    return sum(not 200 <= answer.status < 500 for answer in clients.answers), usage
 
 
 def _mixture(rng: random.Random) -> list[bytes]:

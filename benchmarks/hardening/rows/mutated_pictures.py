@@ -28,8 +28,7 @@ def run(score: Score) -> None:
             passed = 200 <= answer.status < 500 and answer.seconds < 2
             score.check(passed, f"picture {answer.number}: status {answer.status} after {answer.seconds:.2f} s")
         score.check(server.workers() == workers, f"a worker died: {workers} became {server.workers()}")
-        processes.wait_until_quiet(server)
-        after = processes.usage(server).memory
+        after = processes.usage_at_rest(server).memory
         score.check(after <= 1.1 * before, f"memory: {processes.mebi(before)} before, {processes.mebi(after)} after")
         score.note(f"memory of two workers: {processes.mebi(before)} before, {processes.mebi(after)} after")
         slowest = max(answer.seconds for answer in client.answers)
@@ -44,8 +43,7 @@ def _settled(server: Server, requests: list[bytes], count: int) -> int:
     readings: list[int] = []
     while len(readings) < _MOST_ROUNDS:
         load.Load(server.port, requests, _WARMING).run(count)
-        processes.wait_until_quiet(server)
-        readings.append(processes.usage(server).memory)
+        readings.append(processes.usage_at_rest(server).memory)
         if len(readings) > 2 and readings[-1] <= max(readings[:-1]):
             break
     return max(readings)
