@@ -26,6 +26,7 @@ from benchmarks.hardening.load import Answer, Load, failed, post
 from service.contract import MODEL_NAME
 from tests import drawing
 from tests.server import Server, running
+from tests.tensors import digits
 from training.release.publish import publish
 
 INTERVAL_SECONDS = 1.3  # between publications; workers poll once a second, so each version is loaded
@@ -117,7 +118,7 @@ def _publish_all(models: Path, prepared: Path, times: list[float]) -> dict[int, 
 
 def _ask(server: Server, start: float, end: float, rate: float) -> list[Answer]:
     schedule = [number / rate for number in range(round((end - start) * rate))]
-    request = post(drawing.encode(Image.fromarray(versions.digit())))
+    request = post(drawing.encode(Image.fromarray(digits(7)[0])))
     clients = Load(server.port, [request], _CONNECTIONS, schedule=schedule, read=_version_and_probabilities)
     time.sleep(max(0.0, start - time.monotonic()))
     clients.run()
