@@ -29,7 +29,7 @@ def deployed(stack: Stack, images: Images) -> Row:
     row.seconds = time.monotonic() - started
     with under_load(row, stack.nodes):
         time.sleep(5)
-    where = [task.node for task in stack.running()]
+    where = [task["Node"] for task in stack.running()]
     row.score.check(len(set(where)) == len(stack.nodes), f"the replicas are on {where}")
     _served_throughout(row, stack, images.first, images.version)
     for node in stack.nodes:
@@ -112,9 +112,9 @@ def _served_throughout(row: Row, stack: Stack, image: str, version: str) -> None
 
 def _serves(score: Score, stack: Stack, image: str, version: str) -> None:
     """Check that `image` runs everywhere, and that every proxy answers from `version`."""
-    running = [task for task in stack.running() if task.node in {node.name for node in stack.nodes}]
-    score.check({task.image for task in running} == {image}, f"not {image} but {running} runs")
-    score.note(f"replicas on {', '.join(sorted(task.node for task in running))}")
+    running = [task for task in stack.running() if task["Node"] in {node.name for node in stack.nodes}]
+    score.check({task["Image"] for task in running} == {image}, f"not {image} but {running} runs")
+    score.note(f"replicas on {', '.join(sorted(task['Node'] for task in running))}")
     for proxy in stack.proxies():
         answers = [proxy.predict(drawing.png(7)) for _ in range(6)]
         wanted = {"name": MODEL_NAME, "version": version}
@@ -159,7 +159,7 @@ def _running_on(stack: Stack, nodes: list[Engine]) -> int:
     """Return the number of replicas on `nodes`; tasks on a lost node count as running until the swarm gives it up."""
     names = {node.name for node in nodes}
     try:
-        return sum(task.node in names for task in stack.running())
+        return sum(task["Node"] in names for task in stack.running())
     except AssertionError:  # no leader elected yet
         return 0
 
