@@ -76,7 +76,7 @@ def place(pixels: Any, targets: Targets, *, own: int = 0) -> Images:
     return Images(on_device[0], on_device[1], len(targets) - own)
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)  # TensorFlow prints it in warnings: without the images
 class Loop:
     """Trains a compiled Keras model, one epoch a call."""
 
