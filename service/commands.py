@@ -87,7 +87,12 @@ def models(settings: Settings, given: Namespace) -> int:
         serves = None if store.serving is None else store.serving.manifest.version
         print(json.dumps({"model": settings.model_name, "serves": serves, "versions": versions}))
     else:
-        _print_table(_MODEL_COLUMNS, (version | _version_texts(version) for version in versions))
+        for version in versions:
+            accuracy, created = version["accuracy"], version["created"]
+            version["accuracy"] = None if accuracy is None else f"{accuracy:.2%}"
+            version["size"] = f"{version['bytes'] / 1e6:.1f} MB"
+            version["made"] = created and created[:10]
+        _print_table(_MODEL_COLUMNS, versions)
     if store.serving is None:
         print(store.reason, file=sys.stderr)
     return int(store.serving is None)
@@ -103,14 +108,6 @@ def _version_fields(version: Version) -> dict[str, Any]:
         "created": model and model.manifest.created,
         "file": model and model.engine.file,
         "reason": version.reason,
-    }
-
-
-def _version_texts(version: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "accuracy": None if version["accuracy"] is None else f"{version['accuracy']:.2%}",
-        "size": f"{version['bytes'] / 1e6:.1f} MB",
-        "made": version["created"] and version["created"][:10],
     }
 
 

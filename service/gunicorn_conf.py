@@ -10,12 +10,17 @@ import shutil
 import signal
 import socket
 import sys
-from collections.abc import Sequence
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import uvicorn
 from gunicorn.glogging import Logger
+from prometheus_client.multiprocess import mark_process_dead
 from uvicorn_worker import UvicornWorker
 
 from service import memory
@@ -25,11 +30,12 @@ from service.settings import Settings
 
 _MOST_WORKERS = 512  # twice what the settings allow: a reload runs old and new workers side by side
 _SPARE_FILES = 128
-_SWITCH_SECONDS = 0.0005
+_SWITCH_SECONDS, _STORE_SECONDS = 0.0005, 1.0
 _STOPPING = {signal.SIGTERM, signal.SIGINT, signal.SIGQUIT}
 
 _settings = Settings.from_environ(os.environ)
-_metrics_directory = metrics.shared_directory()
+_memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108
+_metrics_directory = Path(tempfile.mkdtemp(prefix="digits-metrics-", dir=_memory))
 _shares = memoryview(mmap.mmap(-1, 8 * _MOST_WORKERS)).cast("q")  # for `Connections`
 _place = 0  # of the worker that is being forked, and in it
 
@@ -113,7 +119,7 @@ proc_name = "digits"
 timeout = 120  # seconds that a worker may take to boot, CUDA included
 
 # The workers' heartbeat file must not be on a disk, and the root file system may be read-only.
-worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108
+worker_tmp_dir = _memory
 control_socket_disable = True  # it would write into the home directory
 forwarded_allow_ips = ""  # front.py reads X-Forwarded-For itself
 
@@ -138,7 +144,7 @@ def pre_fork(server: Any, worker: Any) -> None:
 
 
 def child_exit(server: Any, worker: Any) -> None:  # noqa: ARG001
-    metrics.leave(_metrics_directory, worker.place)
+    mark_process_dead(worker.place, str(_metrics_directory))  # type: ignore[no-untyped-call]
     _shares[worker.place] = 0
 
 
@@ -149,7 +155,14 @@ def on_exit(server: Any) -> None:  # noqa: ARG001
 def post_worker_init(worker: Any) -> None:
     # The loop needs the interpreter often and briefly; Python's default of 5 ms would delay each of its steps.
     sys.setswitchinterval(_SWITCH_SECONDS)
-    worker.wsgi.here.store.watch()
-    memory.give_back()
+    repeated = {memory.trim: memory.TRIM_SECONDS, worker.wsgi.here.store.refresh: _STORE_SECONDS}
+    for each in repeated.items():
+        threading.Thread(target=_repeat, args=each, daemon=True).start()
     gc.collect()
     gc.freeze()  # a full collection of what stays anyway would take 15 ms during a request
+
+
+def _repeat(function: Callable[[], None], seconds: float) -> None:
+    while True:
+        time.sleep(seconds)
+        function()

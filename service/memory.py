@@ -1,8 +1,6 @@
 """Returns freed memory to the system, with glibc. docs/architecture.md has the figures."""
 
 import ctypes
-import threading
-import time
 from typing import Any
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8  # malloc.h
@@ -10,7 +8,7 @@ _ARENAS = 2
 # Larger buffers are returned at once. glibc would raise this to 32 MB, and keep twice that where `malloc_trim` does not
 # reach. Much less makes pictures 20 to 50% slower.
 _LARGE_BYTES = 4 << 20
-GIVE_BACK_SECONDS = 10.0
+TRIM_SECONDS = 10.0
 
 
 def configure() -> None:
@@ -20,15 +18,9 @@ def configure() -> None:
     _call("mallopt", _M_TRIM_THRESHOLD, _LARGE_BYTES)
 
 
-def give_back(seconds: float = GIVE_BACK_SECONDS) -> None:
-    """Start a thread that returns free pages to the system every `seconds`. Call this after the fork."""
-
-    def trim() -> None:
-        while True:
-            time.sleep(seconds)
-            _call("malloc_trim", 0)
-
-    threading.Thread(target=trim, name="memory", daemon=True).start()
+def trim() -> None:
+    """Return free pages to the system."""
+    _call("malloc_trim", 0)
 
 
 def _call(name: str, *arguments: Any) -> None:

@@ -76,33 +76,31 @@ def expects_cuda(provider: str) -> bool:
 
 
 class _Kind(NamedTuple):
-    """Parses a variable; `parse` raises ValueError for a text that `allowed` does not describe."""
+    """A variable's form, in words and as a pattern; `make` raises ValueError for a value that is not allowed either."""
 
-    parse: Callable[[str], Any]
     allowed: str
+    pattern: str = "(?s).*"
+    make: Callable[[str], Any] = str
+
+    def parse(self, text: str) -> Any:
+        """Return the value of a variable, or raise ValueError."""
+        if not re.fullmatch(self.pattern, text):
+            raise ValueError(text)
+        return self.make(text)
 
 
 def _integer(lowest: int, highest: int) -> _Kind:
-    def parse(text: str) -> int:
-        # `int` alone takes `1_0`, and the digits of other scripts.
-        if not re.fullmatch(r"\s*[0-9]+\s*", text) or not lowest <= int(text) <= highest:
+    def make(text: str) -> int:
+        if not lowest <= int(text) <= highest:
             raise ValueError(text)
         return int(text)
 
-    return _Kind(parse, f"a whole number from {lowest} to {highest}")
-
-
-def _matching(pattern: str, allowed: str) -> _Kind:
-    def parse(text: str) -> str:
-        if not re.fullmatch(pattern, text):
-            raise ValueError(text)
-        return text
-
-    return _Kind(parse, allowed)
+    # `int` alone takes `1_0`, and the digits of other scripts.
+    return _Kind(f"a whole number from {lowest} to {highest}", r"\s*[0-9]+\s*", make)
 
 
 def _choice(*words: str) -> _Kind:
-    return _matching("|".join(words), " or ".join(words))
+    return _Kind(" or ".join(words), "|".join(words))
 
 
 def _keys(path: str) -> Keys:
@@ -116,13 +114,6 @@ def _keys(path: str) -> Keys:
     return tuple(sha256(key.encode("ascii")).digest() for key in keys)
 
 
-def _origins(text: str) -> tuple[str, ...]:
-    origins = tuple(text.split())
-    if not all(origin == ANY or re.fullmatch(_ORIGIN, origin) for origin in origins):
-        raise ValueError(text)
-    return origins
-
-
 def _writable(text: str) -> Path:
     path = Path(text).absolute()
     there = next(each for each in (path, *path.parents) if each.exists())
@@ -131,15 +122,19 @@ def _writable(text: str) -> Path:
     return path
 
 
-_DIRECTORY = _Kind(lambda text: Path(text).absolute(), "a directory")
-_WRITABLE = _Kind(_writable, "a directory that the service can write to or create")
+_DIRECTORY = _Kind("a directory", make=lambda text: Path(text).absolute())
+_WRITABLE = _Kind("a directory that the service can write to or create", make=_writable)
 _COUNT, _SECONDS = _integer(1, 256), _integer(1, 3600)
-_KEYS = _Kind(_keys, "a readable file with keys of 16 or more letters, digits and signs, a line each")
-_ORIGINS = _Kind(_origins, "origins such as https://example.org, separated by spaces, or *")
-_NAME = _matching(r"[A-Za-z0-9][A-Za-z0-9._-]*", "letters, digits, '.', '_' and '-'")
-_PREFIX = _matching(PATH_PREFIX, "a path such as /ml/digits")
-_VERSION = _matching(r"latest|[1-9][0-9]{0,8}", "latest or a version number")
-_ADDRESS = _matching(r"(\[[0-9A-Fa-f:.]+\]|[^\s:]*):[0-9]{1,5}|unix:.+", "HOST:PORT, [IPV6]:PORT or unix:PATH")
+_KEYS = _Kind("a readable file with keys of 16 or more letters, digits and signs, a line each", make=_keys)
+_ORIGINS = _Kind(
+    "origins such as https://example.org, separated by spaces, or *",
+    rf"\s*(({_ORIGIN}|\*)(\s+|\Z))*",
+    lambda text: tuple(text.split()),
+)
+_NAME = _Kind("letters, digits, '.', '_' and '-'", r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_PREFIX = _Kind("a path such as /ml/digits", PATH_PREFIX)
+_VERSION = _Kind("latest or a version number", r"latest|[1-9][0-9]{0,8}")
+_ADDRESS = _Kind("HOST:PORT, [IPV6]:PORT or unix:PATH", r"(\[[0-9A-Fa-f:.]+\]|[^\s:]*):[0-9]{1,5}|unix:.+")
 
 
 def _setting(kind: _Kind, default: Any, help: str, shown_default: str = "") -> Any:
@@ -199,19 +194,19 @@ class Settings:
     def from_environ(cls, environ: Mapping[str, str]) -> "Settings":
         """Read the settings from environment variables, ignoring empty ones, or raise SettingsError."""
         values = {}
-        kinds: dict[str, _Kind] = {PREFIX + entry.name.upper(): entry.metadata["kind"] for entry in fields(cls)}
+        names = {entry.name: entry.metadata["kind"] for entry in fields(cls)}
         for variable, text in environ.items():
             if not variable.startswith(PREFIX) or not text or variable in _FORMER:
                 continue
-            if kind := kinds.get(variable):
+            name = variable.removeprefix(PREFIX).lower()
+            if name in names and variable.isupper():
                 try:
-                    values[variable.removeprefix(PREFIX).lower()] = kind.parse(text)
+                    values[name] = names[name].parse(text)
                 except ValueError:
-                    raise SettingsError(f"{variable}={text!r} is not allowed: {kind.allowed}.") from None
+                    raise SettingsError(f"{variable}={text!r} is not allowed: {names[name].allowed}.") from None
             elif not _SERVICE_LINK.fullmatch(f"{variable}={text}"):
                 raise SettingsError(f"{variable} is not a setting: `python -m service --help` lists them.")
-        with_cuda: dict[str, Any] = _WITH_CUDA if expects_cuda(values.get("provider", cls.provider)) else {}
-        return cls(**{**with_cuda, **values})
+        return cls(**(_WITH_CUDA if expects_cuda(values.get("provider", cls.provider)) else {}) | values)
 
 
 def former(environ: Mapping[str, str]) -> list[str]:

@@ -87,19 +87,9 @@ def _as_tensor(connection: http.client.HTTPConnection, digits: Any) -> list[Answ
 
 
 def _as_picture(connection: http.client.HTTPConnection, digits: Any, path: str = "/predict") -> list[Answer]:
-    send_picture(connection, digits[0], path)
-    return [receive_answer(connection)]
-
-
-def send_picture(connection: http.client.HTTPConnection, digit: Any, path: str) -> None:
-    """Send a digit, uint8 [28, 28], as a PNG."""
-    connection.request("POST", path, drawing.encode(Image.fromarray(digit)), {"Content-Type": "image/png"})
-
-
-def receive_answer(connection: http.client.HTTPConnection) -> Answer:
-    """Return the answer for a picture."""
+    connection.request("POST", path, drawing.encode(Image.fromarray(digits[0])), {"Content-Type": "image/png"})
     answer = json.loads(_content(connection.getresponse()))
-    return Answer(answer["model"]["version"], np.array(answer["probabilities"], np.float32))
+    return [Answer(answer["model"]["version"], np.array(answer["probabilities"], np.float32))]
 
 
 def _by_flask(connection: http.client.HTTPConnection, digits: Any) -> list[Answer]:

@@ -4,7 +4,9 @@ import http.client
 import json
 import os
 import re
+import socket
 import subprocess
+import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -13,6 +15,7 @@ from typing import Any
 
 import yaml
 
+from tests import drawing
 from tests.server import ROOT, free_port, until
 
 # Debian forky has the versions that the compose file names. The date of its index is not checked: mirrors may be late.
@@ -166,3 +169,37 @@ def deployed(*, show_log: bool = False) -> Iterator[Deployment]:
         if show_log:
             print(deployment.compose("logs", "--no-color"))
         deployment.compose("down", "--volumes", "--remove-orphans", "--rmi", "local", "--timeout", "5")
+
+
+def addresses_outside() -> list[str]:
+    """Return known addresses beyond this machine: name servers and the gateway."""
+    servers = re.findall(r"^nameserver ([\d.]+)$", Path("/etc/resolv.conf").read_text(encoding="utf-8"), re.MULTILINE)
+    routes = [line.split() for line in Path("/proc/net/route").read_text(encoding="ascii").splitlines()[1:]]
+    gateways = [socket.inet_ntoa(bytes.fromhex(route[2])[::-1]) for route in routes if route[1] == "00000000"]
+    return [address for address in (*servers, *gateways) if not address.startswith("127.")]
+
+
+def reaches(*command: str, address: str) -> bool:
+    """Whether a container reaches an address; a refused connection counts."""
+    script = f"timeout 3 bash -c '</dev/tcp/{address}/53'; test $? != 124 -a $? != 2"
+    result = subprocess.run([*command, "bash", "-c", script], capture_output=True, text=True, check=False, timeout=60)
+    return result.returncode == 0 and "unreachable" not in result.stderr
+
+
+@contextmanager
+def asking(deployment: Deployment) -> Iterator[list[int]]:
+    """Send requests from four clients while the block runs; yield the growing list of statuses."""
+    statuses: list[int] = []
+    stop = threading.Event()
+
+    def ask() -> None:
+        while not stop.is_set():
+            statuses.append(deployment.send("POST", "/predict", drawing.png(7))[0])
+
+    clients = [threading.Thread(target=ask) for _ in range(4)]
+    [client.start() for client in clients]
+    try:
+        yield statuses
+    finally:
+        stop.set()
+        [client.join() for client in clients]

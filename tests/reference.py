@@ -31,11 +31,7 @@ def page() -> str:
             'Every error, on every route, is `{"error": "<what to do>", "code": "<code>"}` with this status.',
             _errors(),
         ),
-        (
-            "Why a version is rejected",
-            "Codes in the `reason` label of `digits_model_loads_total`.",
-            _rejections(),
-        ),
+        ("Why a version is rejected", "Codes in the `reason` label of `digits_model_loads_total`.", _rejections()),
         ("Metrics", "`GET /metrics`, all workers together.", _metrics()),
         ("Options of training", "`make train ARGS=...` or `python -m training ...`", _options(_parser())),
         ("Options of comparing recipes", "`python -m training compare RECIPE...`", _options(_comparison_parser())),

@@ -148,3 +148,11 @@ def running(module: str = "service", **settings: object) -> Iterator[Server]:
                 except subprocess.TimeoutExpired:
                     server.process.kill()
                     server.process.wait()
+
+
+@contextmanager
+def serving(**settings: object) -> Iterator[Server]:
+    """Start a server, wait until it serves a model, and stop it at the end."""
+    with running(**settings) as server:
+        server.wait_for("/readyz")
+        yield server

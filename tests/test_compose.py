@@ -3,12 +3,8 @@
 import json
 import os
 import re
-import socket
-import subprocess
-import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,13 +17,17 @@ from benchmarks.own_digits.writers import WRITERS, png
 from service.contract import MODEL_NAME
 from service.settings import Settings
 from tests import drawing
-from tests.deployment import Deployment, Published, deployed, missing, run, until
+from tests.deployment import Deployment, Published, addresses_outside, asking, deployed, missing, reaches, run, until
 from tests.server import free_port
 
 UID = 10001
 
 # Both images are built within one test's time, and the second one holds TensorFlow.
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(1500)]
+NEEDS_MNIST = pytest.mark.skipif(
+    not os.environ.get("MNIST_DIR"),
+    reason="MNIST_DIR does not name a directory with the MNIST files, so there is nothing to retrain on",
+)
 
 
 @pytest.fixture(scope="module")
@@ -53,13 +53,6 @@ def alone(deployment: Deployment) -> Iterator[Callable[..., tuple[str, Published
     yield start
     for container in containers:
         run("docker", "rm", "--force", "--volumes", container)
-
-
-def test_is_ready_and_reads_a_digit(deployment: Deployment) -> None:
-    assert deployment.status("/readyz") == 200
-    answer = deployment.predict(drawing.png(7))
-    assert answer["digit"] == 7
-    assert answer["model"]["name"] == MODEL_NAME
 
 
 def test_the_volume_is_filled_before_a_replica_is_made(deployment: Deployment) -> None:
@@ -113,21 +106,6 @@ def test_every_container_is_restricted(deployment: Deployment) -> None:
         assert limits["CpuQuota"] == 2 * limits["CpuPeriod"] > 0
 
 
-def addresses_outside() -> list[str]:
-    """Return known addresses beyond this machine: name servers and the gateway."""
-    servers = re.findall(r"^nameserver ([\d.]+)$", Path("/etc/resolv.conf").read_text(encoding="utf-8"), re.MULTILINE)
-    routes = [line.split() for line in Path("/proc/net/route").read_text(encoding="ascii").splitlines()[1:]]
-    gateways = [socket.inet_ntoa(bytes.fromhex(route[2])[::-1]) for route in routes if route[1] == "00000000"]
-    return [address for address in (*servers, *gateways) if not address.startswith("127.")]
-
-
-def reaches(*command: str, address: str) -> bool:
-    """Whether a container reaches an address; a refused connection counts."""
-    script = f"timeout 3 bash -c '</dev/tcp/{address}/53'; test $? != 124 -a $? != 2"
-    result = subprocess.run([*command, "bash", "-c", script], capture_output=True, text=True, check=False, timeout=60)
-    return result.returncode == 0 and "unreachable" not in result.stderr
-
-
 def test_the_network_is_unreachable(deployment: Deployment) -> None:
     ordinary = ("docker", "run", "--rm", f"{deployment.project}-service")
     outside = [address for address in addresses_outside() if reaches(*ordinary, address=address)]
@@ -144,6 +122,9 @@ def test_the_network_is_unreachable(deployment: Deployment) -> None:
 
 
 def test_both_replicas_answer(deployment: Deployment) -> None:
+    assert deployment.status("/readyz") == 200
+    answer = deployment.predict(drawing.png(7))
+    assert (answer["digit"], answer["model"]["name"]) == (7, MODEL_NAME)
     names = [uuid4().hex for _ in range(20)]
     for name in names:
         assert deployment.send("POST", "/predict", drawing.png(7), X_Request_ID=name)[0] == 200
@@ -182,25 +163,6 @@ def test_errors_of_the_proxy_have_our_shape(deployment: Deployment) -> None:
         assert (found, headers["Content-Type"]) == (status, "application/json")
         assert set(json.loads(body)) == {"error", "code"}
         assert headers["X-Request-ID"]
-
-
-@contextmanager
-def asking(deployment: Deployment) -> Iterator[list[int]]:
-    """Send requests from four clients while the block runs; yield the growing list of statuses."""
-    statuses: list[int] = []
-    stop = threading.Event()
-
-    def ask() -> None:
-        while not stop.is_set():
-            statuses.append(deployment.send("POST", "/predict", drawing.png(7))[0])
-
-    clients = [threading.Thread(target=ask) for _ in range(4)]
-    [client.start() for client in clients]
-    try:
-        yield statuses
-    finally:
-        stop.set()
-        [client.join() for client in clients]
 
 
 def test_a_replica_that_dies_costs_no_request(deployment: Deployment) -> None:
@@ -295,13 +257,9 @@ def test_without_a_model_it_is_alive_but_unhealthy(alone: Callable[..., tuple[st
     assert answer["error"]
 
 
+@NEEDS_MNIST
 def test_corrections_are_learnt(deployment: Deployment, tmp_path: Path) -> None:
-    """The whole loop: the model errs on a hand, people correct it, fine-tuning learns that, the service loads it.
-
-    It comes before the test that publishes a weak model: fine-tuning starts from the newest version.
-    """
-    if not os.environ.get("MNIST_DIR"):
-        pytest.skip("MNIST_DIR does not name a directory with the MNIST files, so there is nothing to retrain on")
+    """The model errs on a hand; fine-tuning learns that. This comes before the test that publishes a weak model."""
     override = tmp_path / "corrections.yml"
     override.write_text("services: { service: { environment: { DIGITS_CORRECTIONS_DIR: corrections } } }")
     teachable = replace(deployment, override=override)
@@ -325,18 +283,14 @@ def test_corrections_are_learnt(deployment: Deployment, tmp_path: Path) -> None:
     deployment.compose("up", "--detach", "--wait", "--wait-timeout", "90", "proxy")
 
 
+@NEEDS_MNIST
 def test_takes_the_version_that_training_publishes(deployment: Deployment) -> None:
-    if not os.environ.get("MNIST_DIR"):
-        pytest.skip("MNIST_DIR does not name a directory with the MNIST files, so there is nothing to retrain on")
     before = int(deployment.predict(drawing.png(7))["model"]["version"])
     deployment.compose("build", "training")
     deployment.compose("run", "--rm", "-T", "training", "--recipe", "smoke", "--epochs", "1", "--data", "/data")
-    newer = until(
-        lambda: (answer := deployment.predict(drawing.png(7)))["model"]["version"] == str(before + 1) and answer,
-        15,
-        "the new version is served",
-    )
-    assert newer["digit"] == 7
+    version = str(before + 1)
+    until(lambda: deployment.predict(drawing.png(7))["model"]["version"] == version, 15, "the new version is served")
+    assert deployment.predict(drawing.png(7))["digit"] == 7
 
 
 def test_stops_within_the_grace_time(deployment: Deployment) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.server import ROOT, Server, running
+from tests.server import ROOT, Server, running, serving
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -49,8 +49,7 @@ def found(language: str) -> list[tuple[str, str]]:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with running(MODELS_DIR=ROOT / "models", CORRECTIONS_DIR=tmp_path_factory.mktemp("corrections")) as started:
-        started.wait_for("/readyz")
+    with serving(MODELS_DIR=ROOT / "models", CORRECTIONS_DIR=tmp_path_factory.mktemp("corrections")) as started:
         yield started
 
 

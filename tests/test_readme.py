@@ -1,15 +1,16 @@
-"""The README shows real answers of the service; docs/reference.md is generated from the code."""
+"""The README shows real answers of the service; docs/ has the reference and the figures that the code makes today."""
 
 import json
 import re
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from service.settings import Settings
-from tests import door, reference
+from tests import door, preprocessing_pictures, reference
+from tests.server import ROOT
 
-ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
@@ -39,3 +40,16 @@ def test_published_model_answers_the_readmes_picture_as_the_readme_says() -> Non
 def test_links_point_to_existing_files(page: Path) -> None:
     links = re.findall(r"\]\((?!https?:)([^)#\s]+)", page.read_text(encoding="utf-8"))
     assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("figures")
+    preprocessing_pictures.main(directory)
+    return directory
+
+
+@pytest.mark.parametrize("name", ["preprocessing.png", "canonical.png"])
+def test_figures_have_as_many_pictures_as_the_docs(drawn: Path, name: str) -> None:
+    with Image.open(drawn / name) as now, Image.open(ROOT / "docs" / name) as published:
+        assert now.size == published.size

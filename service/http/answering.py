@@ -4,24 +4,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
-from typing import Any, ClassVar, NamedTuple, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar, cast
 from urllib.parse import parse_qsl
 
-import msgspec
 import numpy as np
 import orjson
 
 from service.contract import IMAGE_SIDE, LABELS, Manifest
-from service.errors import (
-    DigitsError,
-    Headers,
-    MalformedRequest,
-    NotReady,
-    RequestError,
-    TooLarge,
-    UnknownRoute,
-    first_line,
-)
+from service.errors import DigitsError, Headers, MalformedRequest, NotReady, RequestError, TooLarge, UnknownRoute
 from service.http.metrics import Metrics
 from service.inference.engine import Fitted, Images, Probabilities
 from service.inference.store import ModelStore, Serving
@@ -76,9 +66,9 @@ class Question(ABC):
     digits: list[Grey | RequestError] = field(default_factory=list, init=False)
     fitted: list[bool] = field(default_factory=list, init=False)
 
-    keeps_errors: ClassVar[bool] = False  # an unreadable picture leaves the others answered
-    list_name: ClassVar[str] = ""  # names the unreadable picture in its error, as `images[3]`
-    is_slow: ClassVar[bool] = False  # reading and answering take a thread
+    keeps_errors = False  # an unreadable picture leaves the others answered
+    list_name = ""  # names the unreadable picture in its error, as `images[3]`
+    is_slow = False  # reading and answering take a thread
 
     def form(self, picture: bytes | Still, grey: Grey) -> Grey:  # noqa: ARG002
         """Return a decoded picture as the model wants it, uint8 [28, 28]."""
@@ -239,14 +229,6 @@ def check_names(found: Any, known: Sequence[str], what: str) -> None:
     if unknown:
         takes = ", ".join(f"`{name}`" for name in known) or "none"
         raise MalformedRequest(f"Unknown {what} {shown(unknown[0])}: correct or remove it; known are {takes}.")
-
-
-def decoded(body: bytes, kind: Any, what: str, hint: str) -> Any:
-    """Return the JSON in `body` as `kind`, or raise MalformedRequest: it is not `what`, with the reason and a hint."""
-    try:
-        return msgspec.json.decode(body, type=kind)
-    except (ValueError, RecursionError) as error:
-        raise MalformedRequest(f"The body is not {what} ({first_line(error)}): {hint}.") from None
 
 
 def at_most(count: int, most: int, what: str = "pictures") -> None:

@@ -13,12 +13,13 @@ from typing import Any
 from a2wsgi.wsgi import build_environ
 from flask import Flask, Response, request
 from flask.typing import ResponseReturnValue
+from prometheus_client.exposition import choose_encoder
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import BaseConverter
 
 from service.errors import DigitsError, MalformedRequest, SettingsError, TooLarge, UnknownRoute, WrongMethod
-from service.http import answering, corrections, number, oip, ops, pages, predict, tensors, v1
-from service.http.answering import DEFECT, EXTENSION, NO_SNIFFING, Read, Request, Service, described, problem, service
+from service.http import answering, corrections, number, oip, pages, predict, tensors
+from service.http.answering import DEFECT, EXTENSION, NO_SNIFFING, Read, Request, Service, problem, service
 from service.http.logs import current
 from service.http.metrics import Metrics
 from service.inference.store import ModelStore
@@ -34,7 +35,7 @@ PREDICTIONS: dict[str, Read] = {
     "/predict/number": number.read,
     "/v2/models/<name>/infer": tensors.read,
     "/v2/models/<name>/versions/<version>/infer": tensors.read,
-    "/v1/models/<name>:predict": v1.read,
+    "/v1/models/<name>:predict": tensors.read_instances,
 }
 _OF_STATUS: dict[int, tuple[type[DigitsError], str]] = {
     400: (MalformedRequest, "The request is malformed: compare it with GET /docs."),
@@ -64,15 +65,31 @@ def create_app(here: Service | None = None) -> Flask:
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.config["MAX_CONTENT_LENGTH"] = here.settings.max_upload_bytes
     app.url_map.converters["model"] = ModelName
-    for blueprint in (oip.blueprint, v1.blueprint, ops.blueprint, pages.blueprint):
+    for blueprint in (oip.blueprint, oip.older, pages.blueprint):
         app.register_blueprint(blueprint)
     for rule, read in PREDICTIONS.items():
         app.add_url_rule(rule, endpoint=rule, view_func=_view(read), methods=["POST"])
-    app.register_error_handler(DigitsError, _of_error)
-    app.register_error_handler(HTTPException, _of_http)
-    app.register_error_handler(Exception, _of_a_defect)
+    for view in (livez, readyz, metrics):
+        app.add_url_rule(f"/{view.__name__}", view_func=view)
+    app.register_error_handler(Exception, _rendered)
     app.after_request(_secure)
     return app
+
+
+def livez() -> ResponseReturnValue:
+    return {"status": "alive"}
+
+
+def readyz() -> ResponseReturnValue:
+    model = service().ready()
+    engine = {"provider": model.engine.provider, "file": model.engine.file}
+    return {"status": "ready", **predict.model_of(model.manifest), **engine}
+
+
+def metrics() -> ResponseReturnValue:
+    """Return the metrics of all workers as Prometheus text, or as OpenMetrics if accepted."""
+    encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+    return Response(encode(service().metrics), content_type=content_type)
 
 
 def answered(app: Flask, scope: dict[str, Any], content: bytes) -> answering.Response:
@@ -88,10 +105,10 @@ def answered(app: Flask, scope: dict[str, Any], content: bytes) -> answering.Res
     return answering.Response(body, tuple(answer.headers), answer.status_code)
 
 
-def open_service(settings: Settings, metrics: Metrics | None = None) -> Service:
+def open_service(settings: Settings, counts: Metrics | None = None) -> Service:
     """Return a service with its model open, or without one if none can be loaded yet."""
-    here = Service(settings, ModelStore(settings), metrics or Metrics())
-    here.store.report = here.metrics.model
+    counts = counts or Metrics()
+    here = Service(settings, ModelStore(settings, counts.model), counts)
     here.store.refresh()
     if here.store.serving is None:
         log.warning("No model serves yet. %s The models directory is %s.", here.store.reason, settings.models_dir)
@@ -114,35 +131,31 @@ def _of_ours(answer: answering.Response) -> Response:
     return Response(answer.body, answer.status, list(answer.headers))
 
 
-def _of_error(error: DigitsError) -> ResponseReturnValue:
-    _note_code(error.code)
-    return _of_ours(problem(error))
-
-
-def _of_http(error: HTTPException) -> ResponseReturnValue:
-    """Render errors of Flask and Werkzeug, with their headers (`Allow`)."""
-    if error.code is None or error.code < 400:
-        return error
-    if error.code in _OF_STATUS:
-        kind, message = _OF_STATUS[error.code]
-        body = described(kind(message))
-    else:
-        sentence = (error.description or error.name).rstrip(".") + "."
-        body = {"error": sentence, "code": re.sub(r"\W+", "_", error.name.lower())}
-    _note_code(body["code"])
-    response = error.get_response()
-    response.data, response.content_type = answering.to_json(body), "application/json"
+def _rendered(error: Exception) -> ResponseReturnValue:
+    """Render an error of ours, one of Flask or Werkzeug with its headers (`Allow`), or a defect."""
+    headers: list[tuple[str, str]] = []
+    if isinstance(error, HTTPException):
+        if error.code is None or error.code < 400:
+            return error
+        _, *headers = error.get_headers()  # the first is the content type
+        error = _of_http(error.code, error)
+    elif not isinstance(error, DigitsError):
+        log.error("A request failed", exc_info=error)
+        error = DEFECT
+    if notes := current.get():
+        notes.code = error.code
+    response = _of_ours(problem(error))
+    response.headers.extend(headers)
     return response
 
 
-def _of_a_defect(error: Exception) -> ResponseReturnValue:
-    log.error("A request failed", exc_info=error)
-    return _of_error(DEFECT)
-
-
-def _note_code(code: str) -> None:
-    if notes := current.get():
-        notes.code = code
+def _of_http(status: int, error: HTTPException) -> DigitsError:
+    if status in _OF_STATUS:
+        kind, message = _OF_STATUS[status]
+        return kind(message)
+    ours = DigitsError((error.description or error.name).rstrip(".") + ".")
+    ours.status, ours.code = status, re.sub(r"\W+", "_", error.name.lower())
+    return ours
 
 
 def _secure(response: Response) -> Response:

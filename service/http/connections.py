@@ -1,7 +1,7 @@
 """The connections of a worker: how they are accepted, their deadlines and limits, and our answers to bad HTTP.
 
 The ASGI application is called when a head is complete, and receives the body in one piece. The request's `state` has
-`received`, the time at which the head was complete; `error`, which ends the request; `gone`, once the client has left.
+`received`, the time of its turn on the connection; `error`, which ends the request; `gone`, once the client has left.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from typing import Any
 
 import httptools
 from uvicorn import Server
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from service import errors
 from service.http.answering import body_too_large
@@ -58,20 +58,17 @@ class Connections:
         """Publish how many connections this worker has, and `more` that it is about to have."""
         self._shares[self._place] = 0 if self.server.should_exit else len(self._open) + more + 1
 
-    def _accept(self, listener: socket.socket) -> None:
-        """Take a connection, or leave it for a moment to a worker that has fewer."""
-        if len(self._open) < self._most and self._shares[self._place] <= min(filter(None, self._shares), default=0):
+    def _accept(self, listener: socket.socket, late: bool = False) -> None:
+        """Take a connection, or leave it for a moment to a worker that has fewer, unless it is `late`."""
+        if late and self.server.should_exit:
+            return
+        fewest = self._shares[self._place] <= min(filter(None, self._shares), default=0)
+        if len(self._open) < self._most and (late or fewest):
             self._take(listener)
+            self._loop.add_reader(listener, self._accept, listener)
         else:
             self._loop.remove_reader(listener)
-            self._loop.call_later(_YIELD_SECONDS, self._accept_late, listener)
-
-    def _accept_late(self, listener: socket.socket) -> None:
-        if self.server.should_exit:
-            return
-        if len(self._open) < self._most:
-            self._take(listener)
-        self._loop.add_reader(listener, self._accept, listener)
+            self._loop.call_later(_YIELD_SECONDS, self._accept, listener, True)
 
     def _take(self, listener: socket.socket) -> bool:
         try:
@@ -188,18 +185,21 @@ class Protocol(HttpToolsProtocol):
             raise errors.UriTooLong("The address is too long: shorten it.")
 
     def on_headers_complete(self) -> None:
-        if len(self.headers) > _MOST_HEADERS or any(
-            len(name) + len(value) > _MOST_HEADER for name, value in self.headers
-        ):
+        largest = max((len(name) + len(value) for name, value in self.headers), default=0)
+        if len(self.headers) > _MOST_HEADERS or largest > _MOST_HEADER:
             raise errors.HeadersTooLarge(_TOO_LARGE)
         if [name for name, _ in self.headers].count(b"host") > 1:
             raise errors.MalformedRequest("The request has two `Host` headers: send one.")
         self.in_head, self.head, self.pieces = False, 0, 0
-        self.scope["state"]["received"] = perf_counter()
         self._expect(self._settings.request_seconds)
         super().on_headers_complete()
         if self._all.server.should_exit:
             self.cycle.keep_alive = False
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        """Start a request; its time behind earlier ones on this connection is no waiting for us."""
+        cycle.scope["state"]["received"] = perf_counter()
+        super()._start_asgi_task(cycle, app)
 
     def on_body(self, body: bytes) -> None:
         """Add a piece of the body, within the limits. Very many tiny chunks would block the loop."""

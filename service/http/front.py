@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from contextvars import copy_context
 from functools import lru_cache, partial
+from secrets import token_hex
 from time import perf_counter
 from typing import Any
 
@@ -23,7 +24,7 @@ from service.errors import DigitsError, ExpectationFailed, MalformedRequest, Too
 from service.http.answering import DEFECT, Question, Read, Request, Response, Service, body_too_large, pixels, problem
 from service.http.app import PREDICTIONS, answered, create_app
 from service.http.headers import below_prefix, client, cors_headers, demand_key, unpacked
-from service.http.logs import REQUEST_ID_HEADER, UNMATCHED, Notes, current, log_access, request_id
+from service.http.logs import REQUEST_ID, REQUEST_ID_HEADER, UNMATCHED, Notes, current, log_access
 from service.http.tensors import JSON_LENGTH
 from service.inference.queue import FULL, MOST_ON_LOOP, Queue, Turns
 from service.settings import Settings, expects_cuda
@@ -55,8 +56,9 @@ class Exchange:
             remote = client(settings.trusted_proxies, self.headers, remote)
         if settings.trusted_proxies or settings.root_path != "/":
             scope["root_path"], scope["path"] = below_prefix(settings, self.headers, scope["path"])
+        wanted = self.headers.get("x-request-id", "")
         self.notes = Notes(
-            request_id(self.headers.get("x-request-id", "")),
+            wanted if REQUEST_ID.fullmatch(wanted) else token_hex(12),
             scope["method"],
             scope["raw_path"].decode("latin-1"),
             remote,

@@ -7,10 +7,11 @@ worker that replaces a dead one continues its counts.
 import os
 import platform
 import struct
-import tempfile
 import threading
+from bisect import bisect_left
+from collections import Counter as Tally
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -23,7 +24,7 @@ import numpy.typing as npt
 import onnxruntime as ort
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, values
 from prometheus_client.metrics_core import Metric
-from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from service import __version__
@@ -116,7 +117,7 @@ class Metrics(Collector):
             answers = [self._answers.popleft() for _ in range(len(self._answers))]
         if reads:
             histograms = (self._side, self.seconds["decode"], self.seconds["canonical"])
-            for histogram, observed in zip(histograms, np.array(reads).T, strict=True):
+            for histogram, observed in zip(histograms, zip(*reads, strict=True), strict=True):
                 _observe(histogram, observed)
         if answers:
             together = answers[0] if len(answers) == 1 else map(np.concatenate, zip(*answers, strict=True))
@@ -133,13 +134,12 @@ class Metrics(Collector):
 
     def _count_predictions(self, images: Images, probabilities: Probabilities, certain_from: npt.NDArray[Any]) -> None:
         inked = (images.reshape(-1, _AREA) > 0).view(np.uint8)  # numpy takes eight times as long to count them
-        _observe(self._ink, cv2.reduce(inked, 1, cv2.REDUCE_SUM, dtype=cv2.CV_32S).ravel() / _AREA)
+        _observe(self._ink, (cv2.reduce(inked, 1, cv2.REDUCE_SUM, dtype=cv2.CV_32S) / _AREA).ravel().tolist())
         confidences = probabilities.max(axis=1)
-        _observe(self._confidence, confidences)
+        _observe(self._confidence, confidences.tolist())
         kinds = 2 * probabilities.argmax(axis=1) + (confidences >= certain_from)
-        for kind, count in enumerate(np.bincount(kinds).tolist()):
-            if count:
-                self._predictions[kind // 2][kind % 2].inc(count)
+        for kind, count in Tally(kinds.tolist()).items():
+            self._predictions[kind // 2][kind % 2].inc(count)
 
     def model(self, serving: Serving | str) -> None:
         """Count a version that serves from now on, or the error code of a rejected one."""
@@ -174,19 +174,11 @@ def _of_all_workers(directory: Path) -> list[Metric]:
     return list(registry.collect())
 
 
-def _observe(histogram: Histogram, observed: npt.NDArray[Any]) -> None:
+def _observe(histogram: Histogram, observed: Sequence[float]) -> None:
     """Observe many values at once: one by one takes as long for 256 images as the model does."""
-    places = np.searchsorted(histogram._upper_bounds, observed)
-    for bucket, count in enumerate(np.bincount(places).tolist()):
-        if count:
-            histogram._buckets[bucket].inc(count)
-    histogram._sum.inc(float(observed.sum()))
-
-
-def shared_directory() -> Path:
-    """Make the directory of the shared metrics, in memory if possible."""
-    memory = Path("/dev/shm")  # noqa: S108
-    return Path(tempfile.mkdtemp(prefix="digits-metrics-", dir=memory if memory.is_dir() else None))
+    for bucket, count in Tally(bisect_left(histogram._upper_bounds, value) for value in observed).items():
+        histogram._buckets[bucket].inc(count)
+    histogram._sum.inc(sum(observed))
 
 
 def join(directory: Path, number: int) -> Metrics:
@@ -194,8 +186,3 @@ def join(directory: Path, number: int) -> Metrics:
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(directory)
     values.ValueClass = values.MultiProcessValue(lambda: number)  # type: ignore[no-untyped-call]
     return Metrics(directory)
-
-
-def leave(directory: Path, number: int) -> None:
-    """Remove the gauges of worker `number`, which has ended; its counters stay."""
-    mark_process_dead(number, str(directory))  # type: ignore[no-untyped-call]

@@ -1,5 +1,7 @@
 """`/v2/...`: the Open Inference Protocol, version 2, over REST, as in Triton, KServe and MLServer, but for `/infer`.
 
+And `/v1/...`, the older protocol, but for `:predict`.
+
 Statistics: triton-inference-server/server, docs/protocol/extension_statistics.md.
 """
 
@@ -18,6 +20,7 @@ from service.http.answering import service
 from service.http.metrics import Metrics
 
 blueprint = Blueprint("oip", __name__, url_prefix="/v2")
+older = Blueprint("v1", __name__, url_prefix="/v1")
 
 # Of the repository extension there is only the index: clients cannot load or unload models.
 EXTENSIONS = ("binary_tensor_data", "classification", "model_configuration", "model_repository(index)", "statistics")
@@ -56,6 +59,7 @@ def model_metadata(name: str, version: str | None = None) -> ResponseReturnValue
     }
 
 
+@older.get("/models/<model:name>")
 @blueprint.get(_OF_MODEL[0] + "/ready")
 @blueprint.get(_OF_MODEL[1] + "/ready")
 def model_ready(name: str, version: str | None = None) -> ResponseReturnValue:
@@ -127,6 +131,11 @@ def _statistics(metrics: Metrics, manifest: Manifest) -> dict[str, Any]:
 
 def _duration(count: float = 0, seconds: float = 0) -> dict[str, int]:
     return {"count": int(count), "ns": round(1e9 * seconds)}
+
+
+@older.get("/models")
+def models() -> ResponseReturnValue:
+    return {"models": [service().settings.model_name] if service().store.serving else []}
 
 
 class IndexRequest(msgspec.Struct):

@@ -4,31 +4,19 @@ Errors of parsing are MalformedRequest; too many pictures are TooLarge, other co
 """
 
 import base64
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from io import BytesIO
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
 import cv2
+import msgspec
 import numpy as np
-from multipart import MultipartError, MultipartParser, MultipartPart, ParserLimitReached, parse_options_header
+from multipart import MultipartError, MultipartSegment, ParserLimitReached, PushMultipartParser, parse_options_header
 
 from service.contract import LABELS, Manifest
 from service.errors import MalformedRequest, RequestError, TooLarge, UnsupportedMediaType, first_line
-from service.http.answering import (
-    Question,
-    Request,
-    Response,
-    at_most,
-    attempt,
-    check_names,
-    decoded,
-    described,
-    shown,
-    to_json,
-)
+from service.http.answering import Question, Request, Response, at_most, attempt, check_names, described, shown, to_json
 from service.inference.engine import Probabilities
 from service.settings import Settings
 
@@ -38,23 +26,11 @@ FORM, BYTES, JSON_TYPE = "multipart/form-data", "application/octet-stream", "app
 URLENCODED = "application/x-www-form-urlencoded"
 
 _MOST_FIELD_BYTES = 64 << 10  # of a field that is not a file
-_BOUNDARY = re.compile(r"multipart/form-data; ?boundary=([A-Za-z0-9'()+_./:=?-]{1,70})")
-_FILE_HEAD = re.compile(
-    rb'Content-Disposition: form-data; name="image"; filename="[^"\\\r\n]{0,255}"\r\n'
-    rb"(?:Content-Type: [^\r\n]{1,128}\r\n)?\r\n"
-)
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _TOP_K: dict[str | None, int] = {None: 0, **{str(k): k for k in range(1, len(LABELS) + 1)}}
 _STANDARD = str.maketrans("-_", "+/", "\r\n")  # the alphabet of base64
-_FLAGS: dict[str | None, bool] = {
-    None: False,
-    "true": True,
-    "True": True,
-    "1": True,
-    "false": False,
-    "False": False,
-    "0": False,
-}
+_FLAGS: dict[str | None, bool] = dict.fromkeys(("true", "True", "1"), True)
+_FLAGS |= dict.fromkeys((None, "false", "False", "0"), False)
 _ONE = (
     f"send {FORM} with a file field `{FIELD}`, the bytes of the picture as image/* or {BYTES}, "
     f'or {JSON_TYPE} {{"{FIELD}": "<base64>"}}'
@@ -79,40 +55,33 @@ class Options(NamedTuple):
 
 
 @dataclass
-class One(Question):
+class Pictures(Question):
+    """One picture, or a batch, which keeps errors."""
+
     options: Options
+    keeps_errors: bool = False
 
     def answer(self, manifest: Manifest, probabilities: Probabilities) -> Response:
-        """Return the digit, its probabilities and the model that answered."""
-        [digit], [row] = self.digits, probabilities
-        return Response(to_json(prediction(row, digit, manifest, self.options) | model_of(manifest)))
-
-
-@dataclass
-class Many(Question):
-    options: Options
-    keeps_errors = True
-
-    def answer(self, manifest: Manifest, probabilities: Probabilities) -> Response:
-        """Return a digit or an error for each picture, in their order."""
+        """Return the digit and the model that answered; of a batch a digit or an error for each picture, in order."""
         rows = iter(probabilities)
-        predictions = [
+        found = [
             described(digit)
             if isinstance(digit, RequestError)
             else prediction(next(rows), digit, manifest, self.options)
             for digit in self.digits
         ]
-        return Response(to_json({"predictions": predictions} | model_of(manifest)))
+        fields = {"predictions": found} if self.keeps_errors else found[0]
+        return Response(to_json(fields | model_of(manifest)))
 
 
-def read(request: Request, settings: Settings) -> One:  # noqa: ARG001
+def read(request: Request, settings: Settings) -> Pictures:  # noqa: ARG001
     pictures, values = pictures_and_values(request, OPTIONS)
-    return One(pictures, Options.of(values))
+    return Pictures(pictures, Options.of(values))
 
 
-def read_batch(request: Request, settings: Settings) -> Many:
+def read_batch(request: Request, settings: Settings) -> Pictures:
     pictures, values = pictures_and_values(request, OPTIONS, settings.max_batch)
-    return Many(pictures, Options.of(values))
+    return Pictures(pictures, Options.of(values), keeps_errors=True)
 
 
 def pictures_and_values(
@@ -122,14 +91,12 @@ def pictures_and_values(
     query = request.parameters(*names)
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if most is None and (kind.startswith("image/") or kind == BYTES):
-        if not request.body:
-            raise MalformedRequest("The body is empty: send the bytes of a picture.")
-        return [request.body], dict(query)
+        return [_filled(request.body)], dict(query)
     if kind == FORM:
         values, files = fields_of(request, names, most)
         if most is None and len(files) != 1:
             raise MalformedRequest(f"There are {len(files)} fields `{FIELD}`: send one, or use POST /predict/batch.")
-        return [attempt(_file, file) for file in files], values | query
+        return [attempt(_filled, file) for file in files], values | query
     name, forms = (FIELD, _ONE) if most is None else (LIST, _MANY)
     values = _json(request, kind, name, forms, names)
     texts = [values[name]] if most is None else values[name]
@@ -144,18 +111,16 @@ def fields_of(request: Request, texts: Sequence[str], most: int | None = None) -
 
     `most` limits the files; without it the caller takes one and reports more itself.
     """
-    if (content := _only_file(request)) is not None:
-        return {}, [content]
     values: dict[str, str] = {}
     files: list[bytes] = []
-    for part in _parts(request, 8 * ((most or 1) + len(texts))):
+    for part, content in _parts(request, 8 * ((most or 1) + len(texts))):
         check_names([part.name], (FIELD, *texts), "field")
         if part.name != FIELD:
-            values[part.name] = part.raw[:_MOST_FIELD_BYTES].decode("utf-8", "replace")
+            values[part.name] = content[:_MOST_FIELD_BYTES].decode("utf-8", "replace")
         elif part.filename is None:
             raise MalformedRequest(f"The field `{FIELD}` is text: send it as a file, with a file name.")
         else:
-            files.append(part.raw)
+            files.append(content)
     if not files:
         raise MalformedRequest(f"There is no file field `{FIELD}`: send the picture in it.")
     if most is not None:
@@ -163,22 +128,8 @@ def fields_of(request: Request, texts: Sequence[str], most: int | None = None) -
     return values, files
 
 
-def _only_file(request: Request) -> bytes | None:
-    """Return the content of the only file of a form, None for any other form.
-
-    Nearly every client sends such a form, and the full parser takes as long for it as all of front.py.
-    """
-    boundary = _BOUNDARY.fullmatch(request.headers["content-type"])
-    delimiter = b"\r\n--" + (boundary[1].encode() if boundary else b"")
-    opening = delimiter[2:] + b"\r\n"
-    head = _FILE_HEAD.match(request.body, len(opening)) if boundary and request.body.startswith(opening) else None
-    if head is None:
-        return None
-    end = request.body.find(delimiter, head.end())
-    return request.body[head.end() : end] if request.body[end:] == delimiter + b"--\r\n" else None
-
-
-def _parts(request: Request, most: int) -> list[MultipartPart]:
+def _parts(request: Request, most: int) -> list[tuple[MultipartSegment, bytes]]:
+    """Return the head and the content of each of a form's parts."""
     boundary = parse_options_header(request.headers["content-type"])[1].get("boundary", "")
     if not boundary:
         raise MalformedRequest("`Content-Type` has no boundary: let the HTTP client set that header.")
@@ -186,16 +137,21 @@ def _parts(request: Request, most: int) -> list[MultipartPart]:
         raise MalformedRequest(
             "The boundary in `Content-Type` is not in the body: let the HTTP client set that header."
         )
-    size = len(request.body)  # all of it stays in memory
-    parser = MultipartParser(
-        BytesIO(request.body), boundary, size, part_limit=most, spool_limit=size, memory_limit=size
-    )
+    parts = []
     try:
-        return list(parser)
+        with PushMultipartParser(boundary, max_segment_count=most) as parser:
+            for event in parser.parse(request.body):  # of a part its head, its content if it has any, None
+                if isinstance(event, MultipartSegment):
+                    head, content = event, b""
+                elif event is None:
+                    parts.append((head, content))
+                else:
+                    content = event
     except ParserLimitReached:
         raise TooLarge(f"The form has more than {most} fields, or too large names of fields: send fewer.") from None
     except MultipartError as error:
         raise MalformedRequest(f"The form is incomplete or malformed ({first_line(error)}): send all of it.") from error
+    return parts
 
 
 def _json(request: Request, kind: str, name: str, forms: str, options: Sequence[str]) -> dict[str, Any]:
@@ -206,9 +162,7 @@ def _json(request: Request, kind: str, name: str, forms: str, options: Sequence[
             raise UnsupportedMediaType(f"There is no field `{name}` in the form: {forms}.")
     elif kind == JSON_TYPE or kind.endswith("+json"):
         body = request.body.removeprefix(_BYTE_ORDER_MARK)
-        values = decoded(body, Any, "JSON", "correct it, or the content type")
-        if not isinstance(values, dict):
-            raise MalformedRequest("The JSON is not an object: send one.")
+        values = decoded(body, dict[str, Any], "a JSON object", "correct it, or the content type")
     else:
         found = f"The content type {shown(kind)}" if kind else "A request without a content type"
         raise UnsupportedMediaType(f"{found} is not supported: {forms}.")
@@ -218,9 +172,17 @@ def _json(request: Request, kind: str, name: str, forms: str, options: Sequence[
     return values
 
 
-def _file(content: bytes) -> bytes:
+def decoded(body: bytes, kind: Any, what: str, hint: str) -> Any:
+    """Return the JSON in `body` as `kind`, or raise MalformedRequest: it is not `what`, with the reason and a hint."""
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except (ValueError, RecursionError) as error:
+        raise MalformedRequest(f"The body is not {what} ({first_line(error)}): {hint}.") from None
+
+
+def _filled(content: bytes) -> bytes:
     if not content:
-        raise MalformedRequest(f"The file in `{FIELD}` is empty: send the bytes of a picture.")
+        raise MalformedRequest("The picture is empty: send its bytes.")
     return content
 
 
@@ -237,12 +199,9 @@ def picture_in(text: Any) -> bytes:
             raise MalformedRequest("The data URL is not base64: send `data:image/png;base64,...`.")
     text = text.strip().replace(" ", "" if "+" in text else "+").rstrip("=").translate(_STANDARD)
     try:
-        content = base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
+        return _filled(base64.b64decode(text + "=" * (-len(text) % 4), validate=True))
     except ValueError:
         raise MalformedRequest("The picture is not base64: send its bytes as base64 (`base64 -w0 FILE`).") from None
-    if not content:
-        raise MalformedRequest("The picture is empty: send its bytes as base64.")
-    return content
 
 
 def prediction(row: Probabilities, seen: Any, manifest: Manifest, options: Options) -> dict[str, Any]:

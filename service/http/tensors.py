@@ -1,9 +1,12 @@
 """`POST /v2/.../infer`: inference messages of the Open Inference Protocol, version 2, in JSON or binary.
 
+And `POST /v1/models/NAME:predict`, of the older protocol of KServe and TensorFlow Serving.
+
 Errors are MalformedRequest; too many images are TooLarge.
 
 Sources: kserve/open-inference-protocol, specification/protocol/inference_rest.md; for binary data and classification
-triton-inference-server/server, docs/protocol/extension_binary_data.md and extension_classification.md.
+triton-inference-server/server, docs/protocol/extension_binary_data.md and extension_classification.md;
+for /v1 kserve.github.io/website/docs/concepts/architecture/data-plane/v1-protocol.
 """
 
 import math
@@ -18,8 +21,8 @@ import numpy.typing as npt
 
 from service.contract import IMAGE_SIDE, INPUT_NAME, LABELS, OUTPUT_NAME, Manifest
 from service.errors import MalformedRequest
-from service.http.answering import NO_SNIFFING, Question, Request, Response, at_most, attempt, decoded, shown, to_json
-from service.http.predict import picture_in
+from service.http.answering import NO_SNIFFING, Question, Request, Response, at_most, attempt, shown, to_json
+from service.http.predict import Options, decoded, picture_in, prediction
 from service.inference.engine import Images, Probabilities
 from service.settings import Settings
 
@@ -31,7 +34,11 @@ TAKEN = f"send {', '.join(DTYPES)} of shape [N, {IMAGE_SIDE}, {IMAGE_SIDE}], or 
 _SHAPES = {datatype: [(IMAGE_SIDE, IMAGE_SIDE)] for datatype in DTYPES} | {BYTES: [(), (1,)]}  # without the batch
 _LENGTH = struct.Struct("<I")  # stands before each element of a binary BYTES tensor
 
+_INSTANCES = f'send {{"instances": [...]}} of {IMAGE_SIDE} x {IMAGE_SIDE} grey levels, or of {{"b64": "<picture>"}}'
+
 Count = Annotated[int, msgspec.Meta(ge=0)]
+Side = msgspec.Meta(min_length=IMAGE_SIDE, max_length=IMAGE_SIDE)
+Levels = Annotated[list[Annotated[list[float], Side]], Side]
 
 
 class Parameters(msgspec.Struct):
@@ -168,14 +175,12 @@ def _of_binary(tensor: Input, binary: memoryview) -> npt.NDArray[Any]:
 
 def _unpacked(tensor: Input, binary: memoryview) -> list[bytes]:
     """Return the pictures in a binary BYTES tensor."""
-    found: list[bytes] = []
-    while len(found) < tensor.shape[0] and len(binary) >= _LENGTH.size:
-        end = _LENGTH.size + _LENGTH.unpack_from(binary)[0]
-        if end > len(binary):
-            break
-        found.append(bytes(binary[_LENGTH.size : end]))
-        binary = binary[end:]
-    if binary or len(found) != tensor.shape[0]:
+    found, end = [], 0
+    for _ in range(tensor.shape[0]):
+        start = end + _LENGTH.size
+        end = start + int.from_bytes(binary[end:start], "little")
+        found.append(bytes(binary[start:end]))
+    if end != len(binary):
         raise MalformedRequest(
             f"The binary data is not a BYTES tensor of shape {tensor.shape}: "
             "write each picture as its length, 4 bytes little-endian, and its bytes."
@@ -233,3 +238,37 @@ def written(rows: Probabilities, *, binary: bool, classes: int) -> tuple[dict[st
     shape = [len(rows), min(classes, len(LABELS)) or len(LABELS)]
     output = {"name": OUTPUT_NAME, "datatype": BYTES if classes else "FP32", "shape": shape}
     return output | ({"parameters": {"binary_data_size": len(raw)}} if binary else {"data": data}), raw
+
+
+class Encoded(msgspec.Struct):
+    b64: str
+
+
+class Instances(msgspec.Struct):
+    """The JSON of a `/v1` request."""
+
+    instances: Annotated[list[Encoded | Levels], msgspec.Meta(min_length=1)]
+
+
+@dataclass
+class Predictions(Question):
+    """The images or encoded pictures of a `/v1` request."""
+
+    list_name = "instances"
+
+    def answer(self, manifest: Manifest, probabilities: Probabilities) -> Response:
+        rows = [prediction(row, None, manifest, Options()) for row in probabilities]
+        return Response(to_json({"predictions": rows}))
+
+
+def read_instances(request: Request, settings: Settings) -> Predictions:
+    """Parse a `/v1` request."""
+    request.parameters()
+    instances = decoded(request.body, Instances, "a /v1 request", _INSTANCES).instances
+    at_most(len(instances), settings.max_batch)
+    pictures = [attempt(picture_in, instance.b64) for instance in instances if isinstance(instance, Encoded)]
+    if not pictures:
+        return Predictions([], images=levels(np.array(instances, np.float64)))
+    if len(pictures) < len(instances):
+        raise MalformedRequest(f"`instances` mixes two kinds: {_INSTANCES}.")
+    return Predictions([*pictures])

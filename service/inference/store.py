@@ -6,7 +6,6 @@ rejected with a reason, and the next older one serves.
 
 import logging
 import re
-import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
@@ -35,9 +34,6 @@ class Serving(NamedTuple):
     manifest: Manifest
 
 
-Report = Callable[[Serving | str], None]  # called with each version loaded, or the code of a rejection
-
-
 class Version(NamedTuple):
     """A version in the directory; `reason` says why it, or its changed files, does not serve.
 
@@ -63,15 +59,13 @@ class ModelStore:
     One thread calls `refresh`; any may read `serving`, the model that serves, or None.
     """
 
-    def __init__(self, settings: Settings) -> None:
-        """Read nothing yet."""
-        self._settings = settings
+    def __init__(self, settings: Settings, report: Callable[[Serving | str], object] = lambda _: None) -> None:
+        """Read nothing yet. `report` is called with each version loaded, or the code of a rejection."""
+        self._settings, self._wanted, self._report = settings, settings.model_version, report
         self._directory = settings.models_dir / settings.model_name
-        self._wanted = settings.model_version
         self.serving: Serving | None = None
-        self._taken: tuple[int, Stamp] | None = None
+        self._taken: tuple[int, Stamp] = 0, ()
         self._rejected: dict[int, _Rejection] = {}
-        self.report: Report = lambda _serving: None
 
     @property
     def reason(self) -> str:
@@ -88,7 +82,7 @@ class ModelStore:
 
     def versions(self) -> list[Version]:
         """Return the versions in the directory, and the one that serves even if its files are gone, newest first."""
-        serving = self._taken[0] if self._taken else 0
+        serving = self._taken[0]
         numbers = sorted({*self._numbers(), serving} - {0}, reverse=True)
         return [Version(number, number == serving, self._why(number, serving)) for number in numbers]
 
@@ -105,11 +99,11 @@ class ModelStore:
     def examine(self) -> Iterator[Version]:
         """Open each version in turn, newest first, without changing what serves."""
         for version in self.versions():
-            size = sum(entry[2] for entry in self._stamp(version.number))
+            found = version._replace(bytes=sum(entry[2] for entry in self._stamp(version.number)))
             try:
-                yield version._replace(model=self._open(version.number), bytes=size)
+                yield found._replace(model=self._open(version.number))
             except Exception as error:
-                yield version._replace(reason=self._without_paths(_message(error)), bytes=size)
+                yield found._replace(reason=self._without_paths(_message(error)))
 
     def refresh(self) -> None:
         """Let the newest version that works serve. Never raises.
@@ -133,18 +127,8 @@ class ModelStore:
             self._taken = number, stamp
             name, engine = self.serving.manifest.name, self.serving.engine
             log.info("Serving %s version %s on %s (%s)", name, number, engine.provider, engine.file)
-            self.report(self.serving)
+            self._report(self.serving)
             return
-
-    def watch(self, seconds: float = 1.0) -> None:
-        """Call `refresh` every so many seconds in a thread. Call this after the fork."""
-
-        def watch() -> None:
-            while True:
-                time.sleep(seconds)
-                self.refresh()
-
-        threading.Thread(target=watch, name="model-store", daemon=True).start()
 
     def _numbers(self) -> list[int]:
         try:
@@ -171,13 +155,16 @@ class ModelStore:
 
     def _reject(self, number: int, stamp: Stamp, error: Exception) -> None:
         why, before = _message(error), self._rejected.get(number)
-        until = time.monotonic() + _RETRY_SECONDS if _may_pass(error) else float("inf")
+        # A lack of memory, files or GPU memory may pass.
+        may_pass = not isinstance(error, ModelError) or isinstance(error, ProviderError)
+        may_pass |= isinstance(error.__cause__, OSError)
+        until = time.monotonic() + _RETRY_SECONDS if may_pass else float("inf")
         rejection = _Rejection(stamp, self._without_paths(why), until)
         self._rejected = {**self._rejected, number: rejection}  # a copy, because requests read it meanwhile
         if before is None or (before.stamp, before.reason) != (stamp, rejection.reason):
             log.error("Version %d is rejected: %s", number, why)
             log.debug("Version %d", number, exc_info=error)
-        self.report(error.code if isinstance(error, ModelError) else DigitsError.code)
+        self._report(error.code if isinstance(error, ModelError) else DigitsError.code)
 
     def _without_paths(self, text: str) -> str:
         """Remove the server's directories, for clients."""
@@ -186,8 +173,3 @@ class ModelStore:
 
 def _message(error: Exception) -> str:
     return str(error) if isinstance(error, ModelError) else f"{type(error).__name__}: {error}"
-
-
-def _may_pass(error: Exception) -> bool:
-    """Return whether the cause may pass, such as a lack of memory, files or GPU memory."""
-    return not isinstance(error, ModelError) or isinstance(error, ProviderError) or isinstance(error.__cause__, OSError)

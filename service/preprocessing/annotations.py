@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from service.preprocessing.box import Box
-from service.preprocessing.illumination import Floats, Mask, components
+from service.preprocessing.illumination import Components, Floats, Mask, components
 
 _FLAT, _LEVEL = 4.0, 2.5  # times its thickness, a line; times the height of its bounds, one that is nearly level
 _UNDER, _ASIDE = 0.6, 0.25  # times the width of the rest, an underline; of its own: so far aside what is above it
@@ -17,23 +17,29 @@ _SPECK, _SLENDER = 0.03, 0.5  # of all strokes; of its bounds, a ring
 _HELD, _BAR_HELD, _INSET = 0.35, 0.8, 0.04  # of a ring: the height of what it holds, its width by its height, the gap
 _NARROW, _BEYOND = 0.45, 0.05  # a bracket's width by its height; of the rest's height, above and below it
 _SLOPES = np.linspace(-0.25, 0.25, 11, dtype=np.float32)[:, None]  # of a line that is nearly level
-_LONG, _STRAY = 0.6, 0.015  # of the ink's width: a line's columns; how far its lower edge strays, and a pixel
+_LONG, _STRAY = 0.65, 0.015  # of the ink's width: a line's columns; how far its lower edge strays, and a pixel
+_WHOLE = 0.9  # of a line is inked: the feet of several digits are no line
 _THIN_PART = 0.3  # of a line's columns show its thickness; in the others something stands on it
 _STICKS_OUT, _LONGER = 0.12, 1.3  # of its length, on either side of the rest; times that one's width: no foot of a 2
 _THICKEST = 0.2  # of the rest's height
 
 
-def without_annotations(strokes: Mask) -> Mask:
-    """Return `strokes` without underlines and rings that touch no digit, and without a line that it stands on."""
-    return without_line_through(_without_free_ones(strokes))
+def without_annotations(strokes: Mask, found: Components | None = None) -> Mask:
+    """Return `strokes` without underlines and rings that touch no digit, and without a line that it stands on.
+
+    `found` are the components of `strokes`, if they are known.
+    """
+    return without_line_through(_without_free_ones(strokes, found or components(strokes)))
 
 
-def _without_free_ones(strokes: Mask) -> Mask:
-    _, labels, boxes = components(strokes)
+def _without_free_ones(strokes: Mask, found: Components) -> Mask:
+    _, labels, boxes = found
     least = _SPECK * cv2.countNonZero(strokes)
     pieces = {label: (Box(*box), area) for label, (*box, area) in enumerate(boxes.tolist()) if label and area > least}
     gone: list[int] = []
     for label, (box, area) in sorted(pieces.items(), key=lambda piece: -piece[1][0].bottom):
+        if area > _SLENDER * box.area and box.width < _LEVEL * box.height:
+            continue
         others = [other for piece, (other, _) in pieces.items() if piece not in (label, *gone)]
         if not others:
             continue
@@ -61,8 +67,7 @@ def _is_under(line: Box, others: list[Box]) -> bool:
     above = [
         other
         for other in others
-        if other.top + other.height / 2 < middle
-        and line.left - room < other.left + other.width / 2 < line.right + room
+        if other.top + other.height / 2 < middle and line.left - room < other.left + other.width / 2 < line.right + room
     ]
     if not above:
         return False
@@ -108,12 +113,13 @@ def without_line_through(strokes: Mask) -> Mask:
     lowest = (part * np.arange(whole.height, dtype=np.uint16)[:, None]).max(axis=0).astype(np.float32)
     offsets = lowest - _SLOPES * np.arange(whole.width, dtype=np.float32)
     levels = np.sort(offsets)[:, whole.width // 2]
-    near = np.abs(offsets - levels[:, None]) <= 1 + _STRAY * whole.width
-    best = int(near.sum(axis=1).argmax())
-    if near[best].mean() < _LONG:
+    away, stray = np.abs(offsets - levels[:, None]), 1 + _STRAY * whole.width
+    best = int(np.minimum(away, stray).sum(axis=1).argmin())
+    near = away[best] <= stray
+    if near.mean() < _LONG:
         return strokes
     floor = levels[best] + _SLOPES[best, 0] * np.arange(whole.width, dtype=np.float32)
-    return _without_line(strokes, whole, near[best], lowest, floor)
+    return _without_line(strokes, whole, near, lowest, floor)
 
 
 def _without_line(
@@ -126,14 +132,17 @@ def _without_line(
     """Take off the line that ends below at `floor`, a row a column, if the rest stands on it."""
     part, rows = strokes[whole.slices(0)], np.arange(whole.height)[:, None]
     above = np.where((part == 0) & (rows < lowest), rows, -1).max(axis=0)
-    thickness = float(np.quantile((lowest - above)[near], _THIN_PART))
+    thickness, columns = float(np.quantile((lowest - above)[near], _THIN_PART)), np.flatnonzero(near)
+    along = np.arange(columns[0], columns[-1] + 1)
+    middle = np.rint(floor[along] - (thickness - 1) / 2).astype(int).clip(0, whole.height - 1)
+    if part[middle, along].mean() < _WHOLE:
+        return strokes
     reach = np.ones((round(thickness) + 4, 1), np.uint8)
     crossing = cv2.morphologyEx(part, cv2.MORPH_OPEN, reach, borderType=cv2.BORDER_CONSTANT, borderValue=0)
     stray = 1 + _STRAY * whole.width
     on = (rows > floor - thickness - stray) & (rows <= floor + stray + 1)
     rest = np.where(on, crossing, part).astype(np.uint8)
-    figure, columns = _largest(rest), np.flatnonzero(near)
-    line = Box(int(columns[0]), 0, int(columns[-1] - columns[0]) + 1, 0)
+    figure, line = _largest(rest), Box(int(along[0]), 0, len(along), 0)
     row = floor[min(figure.left + figure.width // 2, whole.width - 1)] - thickness / 2
     if not _stands_on(figure, line, float(row), thickness):
         return strokes

@@ -82,8 +82,9 @@ def _smoothed(contrast: Floats, deviation: float, even: bool) -> tuple[Floats, f
     calm = np.asarray(cv2.GaussianBlur(contrast, (0, 0), deviation), np.float32)
     levels = _histogram(calm)
     if not even:
-        calm -= np.float32(levels.quantile(0.5))
-        levels = _histogram(calm)
+        usual = levels.quantile(0.5)
+        calm -= np.float32(usual)
+        levels.low -= usual
     rough = _spread(levels, levels.quantile(0.999))
     clear = levels.share_below(max(4 * rough, _MIN_CONTRAST / 2))
     darkest = levels.quantile(clear + 0.98 * (1 - clear))

@@ -43,6 +43,10 @@ class Box(NamedTuple):
         top, left = max(0, self.top - room), max(0, self.left - room)
         return slice(top, self.bottom + room), slice(left, self.right + room)
 
+    def moved(self, across: int, down: int) -> "Box":
+        """Return it further to the right and down."""
+        return self._replace(left=self.left + across, top=self.top + down)
+
     def common_area(self, other: "Box") -> int:
         """Return the area that both cover."""
         across, down = self.gaps(other)

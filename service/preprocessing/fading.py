@@ -19,10 +19,11 @@ def without_fading(ink: Floats, width: float) -> Floats:
     side = round(width) | 1
     level = np.asarray(cv2.dilate(cv2.convertScaleAbs(ink, alpha=255), np.ones((side, side), np.uint8)), np.uint8)
     traces, whole = ink > _TRACE, level > _WHOLE
-    if whole[traces].all():
+    if not (traces > whole).any():
         return ink
     steps = cv2.morphologyEx(level, cv2.MORPH_GRADIENT, np.ones((_NEAR, _NEAR), np.uint8))
     count, labels = cv2.connectedComponents((traces & (steps < _STEEP)).view(np.uint8))
     factors = np.where(np.bincount(labels[whole], minlength=count) > 0, np.float32(255), 0)
     factors[0] = 0
-    return np.asarray(np.clip(ink * factors[labels] / np.maximum(level, _FAINTEST), ink, 1), np.float32)
+    darkened = ink * factors.take(labels) / np.maximum(level, np.float32(_FAINTEST))
+    return np.minimum(np.maximum(darkened, ink), np.float32(1))

@@ -7,7 +7,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from service.preprocessing.illumination import Mask, components
+from service.preprocessing.box import Box
+from service.preprocessing.illumination import Components, Mask, components
 
 _LEAST = 0.1  # of the picture's longer side: no smaller box holds a digit that is looked for
 _DEPTH = 0.08  # of a box's shorter side: so far from its bounds its sides lie, also a little turned
@@ -32,67 +33,80 @@ class _Side(NamedTuple):
     reach: int
 
 
-def without_frames(strokes: Mask, least: float | None = None) -> Mask:
+def without_frames(strokes: Mask, least: float | None = None, found: Components | None = None) -> Mask:
     """Return `strokes` without boxes that something is written into; where a stroke crosses a side it stays whole.
 
     A box of which the picture's border cuts sides off is one too. An empty one stays: it may be a 0. `least` is the
-    shorter side of the smallest box in pixels, by default that of one that holds the only digit.
+    shorter side of the smallest box in pixels, by default that of one that holds the only digit; `found` are the
+    components of `strokes`, if they are known.
     """
     least = _LEAST * max(strokes.shape) if least is None else least
-    count, labels, boxes = components(strokes)
+    _, labels, boxes = found or components(strokes)
     cleaned = strokes
-    for label in range(1, count):
-        left, top, width, height = map(int, boxes[label][:4])
-        if min(width, height) < least:
-            continue
-        alone = (labels == label).astype(np.uint8)
-        whole = slice(top, top + height), slice(left, left + width)
-        for part in _bounds(alone, whole):
-            inside = _emptied(alone, part, least)
-            if inside is not None and _holds_something(np.where(alone[part], inside, strokes[part])):
+    for label in np.flatnonzero(boxes[1:, 2:4].min(axis=1) >= least) + 1:
+        whole = Box(*boxes[label][:4].tolist())
+        alone = (labels[whole.slices(0)] == label).view(np.uint8)
+        for bounds in _bounds(alone, least):
+            part = bounds.moved(whole.left, whole.top).slices(0)
+            inside = _emptied(alone, bounds, least, _beyond(part, strokes.shape))
+            if inside is None:
+                continue
+            side = alone[bounds.slices(0)]
+            if _holds_something(np.where(side, inside, strokes[part])):
                 cleaned = cleaned.copy()
-                cleaned[part] = np.where(alone[part], inside, cleaned[part])
+                cleaned[part] = np.where(side, inside, cleaned[part])
                 break
     return cleaned
 
 
-def _bounds(component: Mask, whole: Part) -> Iterator[Part]:
+def _bounds(component: Mask, least: float) -> Iterator[Box]:
     """Yield the bounds that a box may have: the component's, and those of its long lines if a stroke leaves the box."""
-    yield whole
-    height, width = component[whole].shape
-    for lines in (_runs(component, round(_LONG * width)), _runs(component.T, round(_LONG * height)).T):
-        left, top, across, down = cv2.boundingRect(np.ascontiguousarray(lines))
-        yield slice(top, top + down), slice(left, left + across)
-
-
-def _emptied(component: Mask, bounds: Part, least: float) -> Mask | None:
-    """Return what is within the bounds of a component without their lines, None where they are no box's."""
-    box = component[bounds]
-    if min(box.shape) < least or _cut_through(component, bounds):
-        return None
-    rows, columns = bounds
     height, width = component.shape
-    borders = (
-        columns.start <= _BEYOND,
-        rows.start <= _BEYOND,
-        columns.stop >= width - _BEYOND,
-        rows.stop >= height - _BEYOND,
-    )
-    sides = [_side(turned) for turned in _turns(box)]
-    return _without(box, sides) if _is_box(sides, borders) else None
+    yield Box(0, 0, width, height)
+    for side, length in ((1, round(_LONG * width)), (0, round(_LONG * height))):
+        inked = cv2.reduce(component, side, cv2.REDUCE_SUM, dtype=cv2.CV_32S)
+        long = np.flatnonzero(np.asarray(inked) >= length)
+        if long.size and long[-1] - long[0] + 1 >= least:
+            lines = _runs(component, length) if side else _runs(component.T, length).T
+            yield Box(*cv2.boundingRect(np.ascontiguousarray(lines)))
 
 
-def _cut_through(component: Mask, bounds: Part) -> bool:
+def _beyond(part: Part, shape: tuple[int, ...]) -> tuple[bool, ...]:
+    """Tell of the left, top, right and bottom side of a part of a picture whether it lies at the picture's border."""
+    rows, columns = part
+    height, width = shape
+    before = columns.start <= _BEYOND, rows.start <= _BEYOND
+    return (*before, columns.stop >= width - _BEYOND, rows.stop >= height - _BEYOND)
+
+
+def _emptied(component: Mask, bounds: Box, least: float, beyond: tuple[bool, ...]) -> Mask | None:
+    """Return what is within the bounds of a component without their lines, None where they are no box's."""
+    box = component[bounds.slices(0)]
+    if min(box.shape) < least:
+        return None
+    sides = []
+    for turned, lost in zip(_turns(box), beyond, strict=True):
+        side = _side(turned)
+        if not (side.drawn or lost):
+            return None
+        sides.append(side)
+    # Two that meet are there at least, and the others lie beyond the picture.
+    left, top, right, bottom = (side.drawn for side in sides)
+    if not ((left or right) and (top or bottom)) or _cut_through(component, bounds):
+        return None
+    return _without(box, sides)
+
+
+def _cut_through(component: Mask, bounds: Box) -> bool:
     """Tell whether ink goes on beyond a side, as a thick stroke does and a line does not."""
-    rows, columns = bounds
     padded = np.pad(component, 1)
-    around = padded[rows.start : rows.stop + 2, columns.start : columns.stop + 2]
+    around = padded[bounds.top : bounds.bottom + 2, bounds.left : bounds.right + 2]
     return any(turned[1:-1, 0].mean() > _CUT for turned in _turns(around))
 
 
 def _turns(box: Mask) -> list[Mask]:
     """Return views of a box with its left, top, right and bottom side on the left."""
-    return [np.rot90(box, quarters) for quarters in range(4)]
+    return [box, box.T, box[:, ::-1], box[::-1].T]
 
 
 def _side(box: Mask) -> _Side:
@@ -111,14 +125,6 @@ def _first_runs(rows: Mask) -> npt.NDArray[np.intp]:
     column, first = np.arange(rows.shape[1]), rows.argmax(axis=1)
     past = (column > first[:, None]) & (rows == 0)
     return np.asarray(np.where(past.any(axis=1), past.argmax(axis=1), rows.shape[1]) - first)
-
-
-def _is_box(sides: list[_Side], borders: tuple[bool, ...]) -> bool:
-    """Tell whether the sides are a box's: two that meet are drawn at least, and the others lie beyond the picture."""
-    drawn = [side.drawn for side in sides]
-    if not all(there or beyond for there, beyond in zip(drawn, borders, strict=True)):
-        return False
-    return (drawn[0] or drawn[2]) and (drawn[1] or drawn[3])
 
 
 def _without(box: Mask, sides: list[_Side]) -> Mask:

@@ -63,13 +63,17 @@ def side_by_side(groups: list[Group]) -> bool:
     return across > 0 and heights[0] > _AS_HIGH * heights[1] and inks[0] > _AS_DARK * inks[1]
 
 
-def grouped(groups: list[Group]) -> list[Group]:
-    """Join what belongs together, until nothing more does."""
+def grouped(groups: list[Group], apart: set[tuple[Group, Group]] | None = None) -> list[Group]:
+    """Join what belongs together, until nothing more does; `apart` are the pairs known not to."""
+    apart = set() if apart is None else apart
     for i, group in enumerate(groups):
         for j in range(i + 1, len(groups)):
-            if _belong(group, groups[j]):
-                joined = group.joined(groups[j])
-                return grouped([*groups[:i], joined, *groups[i + 1 : j], *groups[j + 1 :]])
+            pair = group, groups[j]
+            if pair in apart:
+                continue
+            if _belong(*pair):
+                return grouped([*groups[:i], group.joined(groups[j]), *groups[i + 1 : j], *groups[j + 1 :]], apart)
+            apart.add(pair)
     return groups
 
 
@@ -110,7 +114,10 @@ def ranked(groups: list[Group], labels: Labels) -> list[Group]:
 
 def member_of(group: Group, labels: Labels) -> Mask:
     """Return which pixels are the group's."""
-    return np.isin(labels, group.pieces).view(np.uint8)
+    member: Mask = (labels == group.pieces[0]).view(np.uint8)
+    for piece in group.pieces[1:]:
+        member |= (labels == piece).view(np.uint8)
+    return member
 
 
 def is_filled(member: Mask, *full: float) -> bool:

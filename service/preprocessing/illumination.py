@@ -6,8 +6,10 @@ morphological closing, or opening for light ink (Serra 1982, "Image Analysis and
 It keeps slopes and straight edges as they are, so that neither a gradient nor the edge of a shadow counts as ink.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from functools import cached_property
+from typing import Any
 
 import cv2
 import numpy as np
@@ -17,6 +19,8 @@ Grey = npt.NDArray[np.uint8]  # [height, width]
 Floats = npt.NDArray[np.float32]  # [height, width]
 Mask = npt.NDArray[np.uint8]  # [height, width], 0 or 1
 Labels = npt.NDArray[np.int32]  # [height, width], 0 = paper
+# How many 8-connected components there are, with the paper, their labels, and cv2's statistics of each.
+Components = tuple[int, Labels, npt.NDArray[np.int32]]
 
 cv2.setNumThreads(1)  # a request has a thread of its own already
 
@@ -35,42 +39,50 @@ class Histogram:
     """How often each level occurs, for quantiles in far less time than sorting takes."""
 
     def __init__(self, values: Floats | Grey, low: float = 0, high: float = 256, bins: int = 256) -> None:
-        self._low, self._step = low, (high - low) / bins
+        self.low, self._step = low, (high - low) / bins
         if values.dtype == np.uint8:
             steps: npt.NDArray[Any] = np.ascontiguousarray(values)
         else:  # of floats cv2 counts slowly
             steps = ((values - low) * np.float32(bins / (high - low))).astype(np.uint16)
         flat = steps.reshape(1, -1)
         self.counts = np.asarray(cv2.calcHist([flat], [0], None, [bins], [0, bins]), np.float64)[:, 0]
+        self._below = self.counts.cumsum()
 
     def quantile(self, share: float, first: int = 0, end: int | None = None) -> float:
         """Return the level, within the bins from `first` to `end`, below which `share` of the values lie."""
-        below = self.counts[first:end].cumsum()
-        return self._low + self._step * (first + int(np.searchsorted(below, share * below[-1])))
+        below = self._below[first:end] - self._below[first - 1] if first else self._below[:end]
+        return self.low + self._step * (first + int(below.searchsorted(share * below[-1])))
 
     def share_below(self, level: float) -> float:
         """Return the share of the values below `level`."""
-        return float(self.counts[: max(0, int((level - self._low) / self._step))].sum() / self.counts.sum())
+        first = min(max(0, int((level - self.low) / self._step)), len(self._below))
+        return float(self._below[first - 1] / self._below[-1]) if first else 0.0
 
     def split(self) -> int:
         """Return the bin that parts the two classes with the most variance between them (Otsu 1979, equation 18)."""
-        below, levels = self.counts.cumsum(), np.arange(len(self.counts))
+        below, levels = self._below, np.arange(len(self.counts))
         sums = (self.counts * levels).cumsum()
         above = below[-1] - below
         gap = sums[-1] * below - below[-1] * sums
         return int(np.argmax(gap * gap / np.maximum(below * above, 1)))
 
 
-class Contrast(NamedTuple):
-    """How far each pixel stands out from its paper, and the steps between levels around it, float32 in grey levels.
+@dataclass(frozen=True)
+class Contrast:
+    """How far each pixel stands out from its paper, float32 in grey levels.
 
     `pixels` are the levels of the picture, turned so that ink is dark, and `paper` those of the paper under them.
     """
 
     levels: Floats
-    steps: Floats
     pixels: Grey
-    paper: Floats
+    paper: Grey
+    find_steps: Callable[[], Floats]
+
+    @cached_property
+    def steps(self) -> Floats:
+        """The steps between levels around each pixel, float32 in grey levels, found when a reading needs them."""
+        return self.find_steps()
 
 
 @dataclass(frozen=True)
@@ -106,8 +118,9 @@ class EvenLight:
     def contrast(self, grey: Grey, soft: int = 0) -> Contrast:
         """Return the contrast of a picture so lit, the edges in which are `soft` pixels wide."""
         pixels = 255 - grey if self.sign > 0 else grey
-        paper = np.full(grey.shape, 255 - self.level if self.sign > 0 else self.level, np.float32)
-        return Contrast(paper - pixels, _steps(grey, soft).astype(np.float32), pixels, paper)
+        level = 255 - self.level if self.sign > 0 else self.level
+        levels, paper = np.float32(level) - pixels, np.full_like(grey, level)
+        return Contrast(levels, pixels, paper, lambda: _steps(grey, soft).astype(np.float32))
 
 
 @dataclass(frozen=True)
@@ -124,28 +137,56 @@ class UnevenLight:
         """
         # The paper has to be as smooth as the picture that it is taken from, or every edge of a shadow would stand out.
         pixels = np.asarray(cv2.GaussianBlur(255 - grey if self.light_ink else grey, (0, 0), _SMOOTH), np.uint8)
-        room = self.widest
-        padded = cv2.copyMakeBorder(pixels, room, room, room, room, cv2.BORDER_REPLICATE)
-        closed = np.asarray(
-            cv2.morphologyEx(padded, cv2.MORPH_CLOSE, np.ones((room | 1, room | 1), np.uint8)), np.uint8
-        )
-        paper = closed[room:-room, room:-room].astype(np.float32)
-        # Where strokes are wider than that they end inside, at a step of what is taken for paper.
-        levels, steps = paper - pixels, cv2.subtract(_steps(pixels, soft), _steps(closed, soft)[room:-room, room:-room])
+        beyond = max(soft, _AROUND)
+        closed = _closed(pixels, self.widest, beyond)
+        paper = closed[beyond:-beyond, beyond:-beyond]
+        levels = np.asarray(cv2.subtract(paper, pixels, dtype=cv2.CV_32F), np.float32)
+        gain: Floats | None = None
         if not self.light_ink:  # light multiplies: in half the light ink stands out half as far
-            gain = paper.max() / np.maximum(paper, _DARKEST_PAPER)
-            levels, steps = levels * gain, steps * gain
-        return Contrast(np.asarray(levels, np.float32), np.asarray(steps, np.float32), pixels, paper)
+            gains = np.float32(paper.max()) / np.maximum(np.arange(256, dtype=np.float32), _DARKEST_PAPER)
+            gain = np.asarray(cv2.LUT(paper, gains), np.float32)
+            levels *= gain
+
+        def find_steps() -> Floats:
+            # Where strokes are wider than that they end inside, at a step of what is taken for paper.
+            steps = cv2.subtract(_steps(pixels, soft), _steps(closed, soft)[beyond:-beyond, beyond:-beyond])
+            return np.asarray(steps if gain is None else steps * gain, np.float32)
+
+        return Contrast(levels, pixels, paper, find_steps)
 
 
 Light = EvenLight | UnevenLight
+
+
+def _closed(grey: Grey, room: int, beyond: int) -> Grey:
+    """Return the closing by a square of `room` pixels, or one more if even, of a picture and `beyond` around it."""
+    half = room // 2
+    wide = 2 * half + beyond
+    padded = cv2.copyMakeBorder(grey, wide, wide, wide, wide, cv2.BORDER_REPLICATE)
+    return _in_square(np.minimum, _in_square(np.maximum, np.asarray(padded, np.uint8), half), half)
+
+
+def _in_square(extreme: np.ufunc, grey: Grey, half: int) -> Grey:
+    """Return the extreme of each square within a picture that has so many pixels on each side of its middle one.
+
+    By doubling, over two rows, four, eight, the picture turned, and so on: cv2's time grows with the square's side.
+    """
+    for _ in range(2):
+        size, side = 1, 2 * half + 1
+        while size < side:
+            step = min(size, side - size)
+            grey = extreme(grey[step:], grey[:-step])
+            size += step
+        grey = np.asarray(cv2.transpose(grey), np.uint8)
+    return grey
 
 
 def _steps(grey: Grey, soft: int) -> Grey:
     """Return by how much the levels around each pixel differ, beyond what they differ all over the picture."""
     side = max(soft, _AROUND) | 1
     steps = np.asarray(cv2.morphologyEx(grey, cv2.MORPH_GRADIENT, np.ones((side, side), np.uint8)), np.uint8)
-    return np.maximum(steps, median(steps)) - np.uint8(median(steps))
+    usual = np.uint8(median(steps))
+    return np.maximum(steps, usual) - usual
 
 
 def median(levels: Grey) -> int:
@@ -181,12 +222,18 @@ def working_copy(grey: Grey) -> Grey:
     return np.asarray(cv2.GaussianBlur(grown, (0, 0), 0.35 * times), np.uint8)
 
 
-def components(mask: Mask) -> tuple[int, Labels, npt.NDArray[np.int32]]:
-    """Return how many 8-connected components there are, the background included, their labels, and their statistics.
+def components(mask: Mask) -> Components:
+    """Return what hangs together in a mask, of which only the part is searched where anything is.
 
-    The fastest of the ways that cv2 has where statistics are asked for.
+    The statistics of the paper, in row 0, are those of that part.
     """
-    count, labels, statistics, _ = cv2.connectedComponentsWithStatsWithAlgorithm(mask, 8, cv2.CV_32S, cv2.CCL_GRANA)
+    left, top, width, height = cv2.boundingRect(mask)
+    left, top, right, bottom = left & ~1, top & ~1, left + width, top + height  # even: as two by two pixels are scanned
+    part = np.ascontiguousarray(mask[top:bottom, left:right]) if width else mask[:1, :1]
+    count, inside, statistics, _ = cv2.connectedComponentsWithStatsWithAlgorithm(part, 8, cv2.CV_32S, cv2.CCL_GRANA)
+    labels = np.zeros(mask.shape, np.int32)
+    labels[top:bottom, left:right] = inside[: bottom - top, : right - left]
+    statistics[:, :2] += np.array([left, top], np.int32)
     return count, labels, statistics  # type: ignore[return-value]
 
 

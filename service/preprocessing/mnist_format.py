@@ -147,7 +147,7 @@ def _found_in_bitmap(grey: Grey) -> Figure | None:
     for share in _STROKES_OF_BITMAP:
         for light_ink in (False, True):
             light = UnevenLight(int(share * max(scaled.shape)), light_ink)
-            best = _better(best, _attempt(light, scaled, none, pixel=pixel))
+            best = _better(best, _attempt(light, scaled, none, best, pixel=pixel))
         if best is not None and best.sure:
             break
     return best
@@ -206,7 +206,7 @@ def _best(picture: Grey, scaled: Grey, rim: Mask) -> Figure | None:
     """Return the figure of the clearest reading, if any shows strokes."""
     best = None
     for light in _lights(picture, scaled):
-        best = _better(best, _attempt(light, scaled, rim))
+        best = _better(best, _attempt(light, scaled, rim, best))
         if best is not None and best.sure:
             break
     return best
@@ -222,15 +222,19 @@ def _lights(picture: Grey, scaled: Grey) -> Iterator[Light]:
             yield UnevenLight(max(3, int(share * max(scaled.shape))), light_ink)
 
 
-def _attempt(light: Light, scaled: Grey, rim: Mask, *, pixel: int = 0) -> Figure | None:
-    """Return the figure in a light, if it may be strokes; `pixel` is the width of a bitmap's pixels, 0 elsewhere."""
+def _attempt(light: Light, scaled: Grey, rim: Mask, best: Figure | None = None, *, pixel: int = 0) -> Figure | None:
+    """Return the figure in a light, if it may be strokes and clearer than the `best` so far.
+
+    `pixel` is the width of a bitmap's pixels, 0 elsewhere.
+    """
+    to_beat = 0 if best is None else best.score
     try:
         contrast = light.contrast(scaled, pixel)
         ink = bitmap_ink(contrast.levels) if pixel else to_ink(contrast.levels, even=light.widest is None)
-        figure = find_figure(ink, contrast, rim, widest=light.widest, alone=pixel > 0)
+        figure = find_figure(ink, contrast, rim, widest=light.widest, alone=pixel > 0, to_beat=to_beat)
     except NoDigit:
         return None
-    return figure if figure.likely or pixel else None
+    return figure if figure is not None and (figure.likely or pixel) else None
 
 
 def fit(ink: Floats) -> Floats:

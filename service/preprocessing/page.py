@@ -16,6 +16,7 @@ _GENTLE = 2.5  # grey levels between neighbours on the same ground
 _CLEAR = 1.7, 3.4, 6.8  # times the usual step: more is an edge of a sheet in shadow; clearer than that of a shadow
 _ALONG = 0.04  # of the border: a part of the ground; a sheet reaches it with a corner at most
 _LINE, _EDGE = 11, 4  # pixels: as wide may the edge of a shadow be seen; so wide is that of a sheet
+_LEAST, _PAPER = 0.12, 0.55  # of the picture, the smallest sheet; of it, what is paper at least
 _NEARBY = 0.15  # of the sheet: how far away levels count as nearby
 _STOUT = 2.2  # times its width: what is longer is a bar, as a 1 may be
 _FULL = 0.75  # of a panel's area is left beside what is on it
@@ -32,8 +33,8 @@ def find_sheet(grey: Grey) -> Mask | None:
     smooth = cv2.GaussianBlur(grey, (0, 0), 1)
     steps = np.asarray(cv2.morphologyEx(smooth, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)), np.uint8)
     usual = median(steps)
-    for times in _CLEAR:
-        calm = _opened((steps <= _GENTLE + times * usual).view(np.uint8))
+    for level in sorted({int(_GENTLE + times * usual) for times in _CLEAR}):
+        calm = _opened((steps <= level).view(np.uint8))
         for region, parts in ((_enclosed(calm), False), (calm, True)):
             inside = _four_corners(region, parts=parts)
             if inside is not None and _is_whole(grey, inside):
@@ -50,8 +51,16 @@ def _enclosed(calm: Mask) -> Mask:
     rim = border(labels)
     ground = np.bincount(rim, minlength=count) > _ALONG * rim.size
     ground[0] = False
-    within = cv2.erode((~ground[labels]).view(np.uint8), np.ones((_LINE, _LINE), np.uint8))
-    return _dilated(np.asarray(within, np.uint8), _LINE - _EDGE)
+    within = (~ground).view(np.uint8).take(np.asarray(labels))
+    if not _may_hold_sheet(within):
+        return np.zeros_like(calm)
+    inner = np.asarray(cv2.erode(within, np.ones((_LINE, _LINE), np.uint8)), np.uint8)
+    return _dilated(inner, _LINE - _EDGE)
+
+
+def _may_hold_sheet(region: Mask) -> bool:
+    """Tell whether a region is as large as the paper of the smallest sheet."""
+    return cv2.countNonZero(region) >= _LEAST * _PAPER * region.size
 
 
 def _opened(region: Mask, side: int = 3) -> Mask:
@@ -78,9 +87,12 @@ def _dilated(region: Mask, side: int) -> Mask:
 
 def _four_corners(region: Mask, *, parts: bool) -> Mask | None:
     """Return the inside of the region's largest outline, or of the largest of its `parts` and holes that will do."""
+    if not _may_hold_sheet(region):
+        return None
     mode = cv2.RETR_LIST if parts else cv2.RETR_EXTERNAL
     outlines, _ = cv2.findContours(region, mode, cv2.CHAIN_APPROX_NONE)
-    long = [outline for outline in outlines if len(outline) > np.sqrt(region.size)]
+    shortest = np.sqrt(region.size)
+    long = [outline for outline in outlines if len(outline) > shortest]
     largest = sorted(long, key=cv2.contourArea, reverse=True)[: None if parts else 1]
     outline = next((outline for outline in largest if _may_be_a_sheet(outline, region.size)), None)
     if outline is None:
@@ -91,16 +103,17 @@ def _four_corners(region: Mask, *, parts: bool) -> Mask | None:
 
 
 def _may_be_a_sheet(outline: npt.NDArray[Any], area: int) -> bool:
-    return 0.12 < cv2.contourArea(outline) / area < 0.97 and not is_bar(outline) and is_polygon(outline)
+    return _LEAST < cv2.contourArea(outline) / area < 0.97 and is_polygon(outline) and not is_bar(outline)
 
 
 def is_polygon(outline: npt.NDArray[Any], least: float = 0.95) -> bool:
     """Tell whether an outline has straight sides and few corners, and fills at least so much of its hull."""
     hull = cv2.convexHull(outline)
     area = cv2.contourArea(hull)
+    if cv2.contourArea(outline) < least * area:
+        return False
     corners = cv2.approxPolyDP(hull, 0.03 * cv2.arcLength(hull, True), True)
-    fills = cv2.contourArea(outline) >= least * area and cv2.contourArea(corners) >= 0.93 * area
-    return fills and len(corners) <= _CORNERS
+    return cv2.contourArea(corners) >= 0.93 * area and len(corners) <= _CORNERS
 
 
 def is_bar(outline: npt.NDArray[Any]) -> bool:
@@ -124,7 +137,7 @@ def is_panel(member: Mask, full: float = _FULL) -> bool:
 def _without_edge(region: Mask, inside: Mask) -> Mask | None:
     """Shrink `inside` past its own edge, if it is mostly paper."""
     filled, area = cv2.countNonZero(region & inside), cv2.countNonZero(inside)
-    if area == region.size or filled < 0.55 * area:
+    if area == region.size or filled < _PAPER * area:
         return None
     edge = int(0.03 * max(inside.shape)) | 1
     inner = cv2.erode(inside, np.ones((edge, edge), np.uint8))

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from service.preprocessing.illumination import Floats, Labels, Mask, components
+from service.preprocessing.illumination import Components, Floats, Mask, components
 
 _RUN, _GAP = 0.1, 0.06  # of the picture: so long runs a line straight on; between its pieces
 _SLOPES = np.linspace(-0.3, 0.3, 13)  # of the lines; one that is 1:17 off still holds long runs
@@ -36,8 +36,10 @@ def without_lines(strokes: Mask, traces: Mask, amount: Floats) -> Mask:
     slope by 1:3. A picture of one line only, and nothing else, is left as it is: that may be a 1.
     """
     rows, row_count = _without_rows(strokes, traces, amount)
-    columns, column_count = _without_rows(_turned(rows), _turned(traces), np.ascontiguousarray(amount.T))
-    cleaned = _turned(columns)
+    columns, column_count = _without_rows(rows.T, traces.T, amount.T)
+    if row_count + column_count == 0:
+        return strokes
+    cleaned = np.ascontiguousarray(columns.T)
     if row_count + column_count < _MANY and 12 * cv2.countNonZero(cleaned) < cv2.countNonZero(strokes):
         return strokes
     return cleaned
@@ -45,7 +47,10 @@ def without_lines(strokes: Mask, traces: Mask, amount: Floats) -> Mask:
 
 def _without_rows(strokes: Mask, traces: Mask, amount: Floats) -> tuple[Mask, int]:
     """Return the strokes without the lines that are nearer to level than to upright, and how many there were."""
-    slope = _slope(traces)
+    traces = np.ascontiguousarray(traces)
+    if not _may_hold_lines(traces):
+        return strokes, 0
+    slope, strokes = _slope(traces), np.ascontiguousarray(strokes)
     height, width = strokes.shape
     drop = slope * np.arange(width, dtype=np.float64)
     if not slope:
@@ -56,9 +61,23 @@ def _without_rows(strokes: Mask, traces: Mask, amount: Floats) -> tuple[Mask, in
     lines = _level_lines(_sheared(traces, shear, size), drop - drop.max(), height)
     if lines is None:
         return strokes, 0
-    level_amount = np.asarray(cv2.warpAffine(amount, shear, size, flags=cv2.INTER_NEAREST), np.float32)
-    cleaned = _without(lines, _sheared(strokes, shear, size), level_amount)
+    level = cv2.warpAffine(np.ascontiguousarray(amount), shear, size, flags=cv2.INTER_NEAREST)
+    cleaned = _without(lines, _sheared(strokes, shear, size), np.asarray(level, np.float32))
     return _sheared(cleaned, shear, (width, height), cv2.WARP_INVERSE_MAP), lines.number
+
+
+def _may_hold_lines(traces: Mask) -> bool:
+    """Tell whether enough columns in a row have traces for a line of any slope: in most pictures they have not."""
+    columns = cv2.reduce(traces, 0, cv2.REDUCE_MAX)
+    width = columns.size
+    runs = cv2.morphologyEx(columns, cv2.MORPH_OPEN, np.ones((1, _run(width)), np.uint8))
+    joined = np.asarray(cv2.morphologyEx(runs, cv2.MORPH_CLOSE, np.ones((1, int(_GAP * width) | 1), np.uint8)))
+    return max(map(len, joined.tobytes().split(b"\0"))) >= _LONG * width
+
+
+def _run(width: int) -> int:
+    """Return how many pixels a line runs straight on at least in a picture so wide."""
+    return max(16, int(_RUN * width))
 
 
 def _sheared(mask: Mask, shear: npt.NDArray[np.float64], size: tuple[int, int], way: int = 0) -> Mask:
@@ -67,12 +86,14 @@ def _sheared(mask: Mask, shear: npt.NDArray[np.float64], size: tuple[int, int], 
 
 def _slope(traces: Mask) -> float:
     """Return the slope at which most of the traces lie in few rows: that of the lines; 0 where none is clear."""
-    rows, columns = np.nonzero(traces[:, ::4])
-    most = int(0.6 * traces.shape[1]) + 1
-    energies = [
-        float(np.square(np.bincount(np.rint(rows - slope * 4 * columns).astype(int) + most, minlength=1)).sum())
-        for slope in _SLOPES
-    ]
+    rows, columns = np.nonzero(traces[:, ::4].view(bool))
+    height, width = traces.shape
+    most = int(0.6 * width) + 1
+    room, slopes = height + 2 * most, len(_SLOPES)
+    # Each slope has rows of its own, so that all are counted at once.
+    first = room * np.arange(slopes)[:, None] + most - np.rint(_SLOPES[:, None] * np.arange(0, width, 4)).astype(int)
+    counts = np.bincount((rows + first[:, columns]).ravel(), minlength=slopes * room)
+    energies = np.square(counts.reshape(slopes, room)).sum(axis=1)
     best = int(np.argmax(energies))
     level = energies[len(_SLOPES) // 2]
     return float(_SLOPES[best]) if energies[best] > _CLEARLY * level else 0.0
@@ -81,12 +102,14 @@ def _slope(traces: Mask) -> float:
 def _level_lines(traces: Mask, drop: npt.NDArray[np.float64], height: int) -> _Lines | None:
     """Return the level lines in a picture, `height` pixels high, each column of which was moved up by its `drop`."""
     width = len(drop)
-    count, labels, boxes = level_runs(traces, max(16, int(_RUN * width)), int(_GAP * width))
-    if count == 1:
+    beside = int((1 - _WHOLE + _GAP / 2) * width) + 2  # so near to a side goes on what ends at the border
+    if not np.ptp(drop) and not (traces[:, :beside].any() or traces[:, -beside:].any()):
         return None
+    found = level_runs(traces, _run(width), _LONG * width, int(_GAP * width))
+    if found is None:
+        return None
+    count, labels, boxes = found
     lengths = np.maximum(boxes[:, cv2.CC_STAT_WIDTH], 1)
-    if lengths[1:].max() < _LONG * width:
-        return None
     starts, ends = _at_border(boxes, drop, height)
     for share in _THICKEST:
         limit = int(share * max(height, width)) + 3
@@ -118,14 +141,18 @@ def _without(lines: _Lines, strokes: Mask, amount: Floats) -> Mask:
     return strokes & (kept | ~lines.on).astype(np.uint8)
 
 
-def level_runs(mask: Mask, length: int, gap: int = 1) -> tuple[int, Labels, npt.NDArray[np.int32]]:
-    """Return what runs level for so many pixels, slightly slanted lines too, as `components` does.
+def level_runs(mask: Mask, length: int, least: float, gap: int = 1) -> Components | None:
+    """Return what runs level for so many pixels, slightly slanted lines too; None where none is `least` pixels long.
 
     Runs with less than `gap` pixels between them are one.
     """
     thicker = cv2.dilate(mask, np.ones((3, 1), np.uint8))
     runs = cv2.morphologyEx(thicker, cv2.MORPH_OPEN, np.ones((1, length), np.uint8))
-    return components(np.asarray(cv2.morphologyEx(runs, cv2.MORPH_CLOSE, np.ones((1, gap | 1), np.uint8)), np.uint8))
+    if not cv2.countNonZero(runs):
+        return None
+    joined = np.asarray(cv2.morphologyEx(runs, cv2.MORPH_CLOSE, np.ones((1, gap | 1), np.uint8)), np.uint8)
+    outlines, _ = cv2.findContours(joined, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
+    return components(joined) if max(cv2.boundingRect(outline)[2] for outline in outlines) >= least else None
 
 
 def _at_border(
@@ -144,7 +171,3 @@ def _at_border(
         starts | (at_left < room) | (at_left > height - room),
         ends | (at_right < room) | (at_right > height - room),
     )
-
-
-def _turned(mask: Mask) -> Mask:
-    return np.ascontiguousarray(mask.T)

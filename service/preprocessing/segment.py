@@ -1,9 +1,11 @@
 """Ink -> the one figure in the picture: which strokes belong together, and which are something else."""
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from service.errors import NoDigit
 from service.preprocessing.annotations import without_annotations
@@ -12,7 +14,17 @@ from service.preprocessing.box import Box
 from service.preprocessing.creases import only_folds
 from service.preprocessing.frames import without_frames
 from service.preprocessing.groups import Group, grouped, is_filled, member_of, ranked, several, side_by_side, together
-from service.preprocessing.illumination import UNEVEN, Contrast, Floats, Labels, Mask, components, faint_share
+from service.preprocessing.illumination import (
+    UNEVEN,
+    Components,
+    Contrast,
+    Floats,
+    Grey,
+    Labels,
+    Mask,
+    components,
+    faint_share,
+)
 from service.preprocessing.ruled_lines import without_lines
 
 _MOST_PIECES = 60
@@ -54,8 +66,10 @@ class Figure:
     folds: bool
 
 
-def find_figure(ink: Ink, contrast: Contrast, rim: Mask, *, widest: int | None = None, alone: bool = False) -> Figure:
-    """Return the figure in `ink`.
+def find_figure(
+    ink: Ink, contrast: Contrast, rim: Mask, *, widest: int | None = None, alone: bool = False, to_beat: float = 0
+) -> Figure | None:
+    """Return the figure in `ink`, None if it cannot have a score above `to_beat`.
 
     `contrast` is what the ink was made of; `rim` are the pixels at which the paper ends; `widest` is the widest
     stroke, in pixels, that could be seen, None where any could; `alone` says that there is room for one figure only.
@@ -63,28 +77,48 @@ def find_figure(ink: Ink, contrast: Contrast, rim: Mask, *, widest: int | None =
     Raises:
         NoDigit: there are no strokes, or too many.
     """
-    strokes = without_lines(without_frames(ink.strokes), ink.traces, ink.amount)
-    count, labels, boxes = components(strokes if alone else without_annotations(strokes))
-    amount = np.clip(ink.amount, 0, 1)
-    inked = np.flatnonzero(labels)
-    label = labels.ravel()[inked]
-    weights = np.bincount(label, amount.ravel()[inked], count)
-    cores = np.bincount(label, ink.cores.ravel()[inked], count)
-    contact = np.bincount(label, rim.ravel()[inked], count)
+    amount, every = np.clip(ink.amount, 0, 1), ink.strokes
+    if cv2.mean(amount, every)[0] * cv2.countNonZero(every) * ink.contrast < to_beat:
+        return None
+    strokes, found = _cleaned(ink, alone=alone)
+    count, labels, boxes = found
+    weights, cores, contact = _totals(found, strokes, (amount, ink.cores, rim))
     dot = _DOT * float(np.median(weights[1:])) if count > _CROWD else 0.0
-    pieces = [int(i) for i in np.argsort(-weights)[: _MOST_PIECES + 1] if i and cores[i] and weights[i] > dot]
-    parts = [Group((i,), Box(*map(int, boxes[i][:4])), float(weights[i]), int(contact[i])) for i in pieces]
+    pieces = [i for i in np.argsort(-weights)[: _MOST_PIECES + 1].tolist() if i and cores[i] and weights[i] > dot]
+    parts = [Group((i,), Box(*boxes[i].tolist()[:4]), float(weights[i]), int(contact[i])) for i in pieces]
     groups = together(parts) if alone else ranked(grouped(parts), labels)
     share = groups[0].ink / weights[1:].sum() if groups else 0.0
     crowded = share < _CROWD_SHARE and count > _CROWD and not _stands_out(groups)
     _check(groups, labels, crowded=crowded)
+    if groups[0].ink * ink.contrast < to_beat:
+        return None
     member = member_of(groups[0], labels)
-    edged = _edged(member, amount, contrast.steps / np.float32(ink.contrast), groups[0])
+    edged = _edged(member, amount, contrast.steps, ink.contrast, groups[0])
     if widest is not None and _between_strokes(member, contrast, groups[0].box):
         edged *= _GAP
     folds = not alone and ink.contrast < OF_A_FOLD and only_folds(member, rim)
     figure = _figure(groups, member, amount, edged, share, ink.contrast, widest, alone=alone, folds=folds)
     return replace(figure, several=figure.several or (alone and side_by_side(parts)))
+
+
+def _cleaned(ink: Ink, *, alone: bool) -> tuple[Mask, Components]:
+    """Return the strokes without what is drawn around a digit, and what hangs together of them."""
+    every = ink.strokes
+    found = components(every)
+    strokes = without_lines(without_frames(every, found=found), ink.traces, ink.amount)
+    found = found if strokes is every else components(strokes)
+    if alone:
+        return strokes, found
+    cleaned = without_annotations(strokes, found)
+    return cleaned, found if cleaned is strokes else components(cleaned)
+
+
+def _totals(found: Components, strokes: Mask, of: tuple[npt.NDArray[Any], ...]) -> list[npt.NDArray[Any]]:
+    """Return the sum of each of some pictures over each component."""
+    inked = np.flatnonzero(strokes.view(bool))
+    count, labels, _ = found
+    label = labels.take(inked)
+    return [np.bincount(label, each.take(inked), count) for each in of]
 
 
 def _check(groups: list[Group], labels: Labels, *, crowded: bool) -> None:
@@ -100,26 +134,33 @@ def _stands_out(groups: list[Group]) -> bool:
     return bool(groups) and groups[0].ink > _OUTSTANDING * max((group.ink for group in groups[1:]), default=0)
 
 
-def _edged(member: Mask, amount: Floats, steps: Floats, group: Group) -> float:
+def _edged(member: Mask, amount: Floats, steps: Floats, full: float, group: Group) -> float:
     """Return the share of the outline that is an edge in the picture: of ink all, of what the light made up less."""
     part = group.box.slices(3)
     inside, darkness = member[part], amount[part] * member[part]
     outline = cv2.dilate(inside, np.ones((3, 3), np.uint8)) > inside
     wanted = _WHOLE_STEP * cv2.dilate(darkness, np.ones((5, 5), np.uint8))[outline]
-    clear = np.minimum(steps[part][outline] / np.maximum(wanted, 1e-3), 1)
+    clear = np.minimum(steps[part][outline] / np.float32(full) / np.maximum(wanted, 1e-3), 1)
     return float(clear.sum() / (clear.size + group.contact))
 
 
 def _between_strokes(member: Mask, contrast: Contrast, box: Box) -> bool:
     """Tell whether what is around a figure is like it rather than like its paper: then it is a gap between strokes."""
-    part = box.slices(max(3, round(_AROUND * box.longer)))
-    around = np.ones(member.shape, bool)
-    around[box.slices(1)] = False
-    inside, ring = member[part] > 0, contrast.pixels[part][around[part]]
-    if ring.size == 0:
+    rows, columns = box.slices(max(3, round(_AROUND * box.longer)))
+    inside, around = member[rows, columns], np.ones_like(member[rows, columns])
+    whole = box.moved(-columns.start, -rows.start)
+    around[whole.slices(1)] = 0
+    if not around.any():
         return False
-    level, paper = np.median(contrast.pixels[part][inside]), np.median(contrast.paper[part][inside])
-    return bool(abs(np.median(ring) - level) < abs(np.median(ring) - paper))
+    pixels, paper = contrast.pixels[rows, columns], contrast.paper[rows, columns]
+    ring, level, under = _middle(pixels, around), _middle(pixels, inside), _middle(paper, inside)
+    return abs(ring - level) < abs(ring - under)
+
+
+def _middle(levels: Grey, where: Mask) -> float:
+    """Return the median of the levels where a mask is set."""
+    below = np.asarray(cv2.calcHist([levels], [0], where, [256], [0, 256]), np.float64)[:, 0].cumsum()
+    return float(below.searchsorted([below[-1] / 2, below[-1] / 2 + 0.5]).mean())
 
 
 def _figure(

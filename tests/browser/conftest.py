@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, Route, expect, sync_playwright
 
-from tests.server import ROOT, Server, running
+from tests.server import ROOT, Server, serving
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 ARGUMENTS = [
@@ -52,8 +52,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="package")
 def server() -> Iterator[Server]:
-    with running(MODELS_DIR=ROOT / "models") as started:
-        started.wait_for("/readyz")
+    with serving(MODELS_DIR=ROOT / "models") as started:
         yield started
 
 
@@ -154,6 +153,10 @@ class Visit:
         """Whether there is no ink on the paper."""
         script = "pad => pad.getContext('2d').getImageData(0, 0, pad.width, pad.height).data.every(byte => byte === 0)"
         return bool(self["pad"].evaluate(script))
+
+
+#: Opens the page: `visit`.
+Open = Callable[..., Visit]
 
 
 @pytest.fixture

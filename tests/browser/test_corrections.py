@@ -1,6 +1,6 @@
 """Corrections on the page: "Wrong? It is a ...", and the messages about what is stored."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -8,10 +8,9 @@ from playwright.sync_api import expect
 
 from service.contract import Correction
 from service.http.corrections import Corrections
-from tests.browser.conftest import SEVEN, Visit
-from tests.server import ROOT, Server, running
+from tests.browser.conftest import SEVEN, Open
+from tests.server import ROOT, Server, serving
 
-Open = Callable[..., Visit]
 ONE = [(0.5, 0.2), (0.5, 0.8)]
 
 
@@ -22,8 +21,7 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def teachable(directory: Path) -> Iterator[Server]:
-    with running(MODELS_DIR=ROOT / "models", CORRECTIONS_DIR=directory, CORRECTIONS_MAX=2) as started:
-        started.wait_for("/readyz")
+    with serving(MODELS_DIR=ROOT / "models", CORRECTIONS_DIR=directory, CORRECTIONS_MAX=2) as started:
         yield started
 
 

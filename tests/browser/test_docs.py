@@ -1,14 +1,10 @@
 """The API documentation in Chromium: what it shows, and that its requests can be tried."""
 
-from collections.abc import Callable
-
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import Visit
+from tests.browser.conftest import Open
 from tests.server import ROOT, Server
-
-Open = Callable[..., Visit]
 
 _PATIENCE = 30_000  # milliseconds
 

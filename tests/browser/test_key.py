@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Error, HttpCredentials, expect
 
-from tests.server import ROOT, Server, running
+from tests.server import ROOT, Server, serving
 
 KEY = "a-key-of-enough-letters"
 
@@ -15,8 +15,7 @@ KEY = "a-key-of-enough-letters"
 def closed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     file: Path = tmp_path_factory.mktemp("keys") / "keys"
     file.write_text(f"another-key-0123456\n{KEY}\n")
-    with running(MODELS_DIR=ROOT / "models", API_KEY_FILE=file) as started:
-        started.wait_for("/readyz")
+    with serving(MODELS_DIR=ROOT / "models", API_KEY_FILE=file) as started:
         yield started
 
 

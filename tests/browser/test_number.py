@@ -1,14 +1,10 @@
 """Numbers on the page: boxes over the picture, and the probabilities of each digit."""
 
-from collections.abc import Callable
-
 import pytest
 from playwright.sync_api import expect
 
 from tests import drawing
-from tests.browser.conftest import Visit
-
-Open = Callable[..., Visit]
+from tests.browser.conftest import Open
 
 SEVEN = [(0.0, 0.0), (1.0, 0.0), (0.7, 0.45), (0.35, 1.0)]
 ONE = [(0.5, 0.0), (0.5, 1.0)]

@@ -1,10 +1,7 @@
-"""The page: drawing, uploading, answers, errors, undo, keyboard, small screens."""
+"""The page: drawing, answers, undo, keyboard, small screens."""
 
-import base64
 import re
-from collections.abc import Callable, Iterator
 from io import BytesIO
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,14 +9,11 @@ from PIL import Image
 from playwright.sync_api import expect
 
 from tests import drawing
-from tests.browser.conftest import SEVEN, Visit, answering, holding_the_first, problem
-from tests.server import ROOT, Server, running
-
-Open = Callable[..., Visit]
+from tests.browser.conftest import SEVEN, Open
+from tests.server import ROOT
 
 SEVEN_PNG = (ROOT / "docs" / "seven.png").read_bytes()
 ONE = [(0.5, 0.2), (0.5, 0.8)]
-BLANK = drawing.encode(Image.new("L", (60, 60), 255))
 
 
 def test_draw_a_seven_and_read_seven(visit: Open) -> None:
@@ -114,191 +108,6 @@ def test_a_button_other_than_the_first_draws_nothing(visit: Open) -> None:
     assert page.is_blank()
 
 
-def test_upload(visit: Open) -> None:
-    page = visit()
-    page.choose(SEVEN_PNG)
-    page.reads(7)
-    assert not page.is_blank()
-    page.choose(SEVEN_PNG)  # the same file once more
-    page.reads(7)
-    page.draw(ONE)  # drawing replaces a picture
-    page.reads(1)
-
-
-def test_paste(visit: Open) -> None:
-    page = visit(permissions=["clipboard-read", "clipboard-write"])
-    page.page.evaluate(
-        """async (encoded) => {
-            const bytes = Uint8Array.from(atob(encoded), (letter) => letter.charCodeAt(0));
-            await navigator.clipboard.write([new ClipboardItem({"image/png": new Blob([bytes], {type: "image/png"})})]);
-        }""",
-        base64.b64encode(SEVEN_PNG).decode(),
-    )
-    page.page.keyboard.press("Control+V")
-    page.reads(7)
-    page.page.evaluate("navigator.clipboard.writeText('seven')")
-    page.page.keyboard.press("Control+V")
-    expect(page["status"]).to_have_text("There is no picture in the clipboard.")
-
-
-def test_drop(visit: Open) -> None:
-    page = visit()
-    transfer = page.page.evaluate_handle(
-        """(encoded) => {
-            const bytes = Uint8Array.from(atob(encoded), (letter) => letter.charCodeAt(0));
-            const transfer = new DataTransfer();
-            transfer.items.add(new File([bytes], "seven.png", {type: "image/png"}));
-            return transfer;
-        }""",
-        base64.b64encode(SEVEN_PNG).decode(),
-    )
-    page["read"].dispatch_event("dragover", {"dataTransfer": transfer})
-    expect(page.page.locator("body")).to_have_class("over")
-    page["read"].dispatch_event("drop", {"dataTransfer": transfer})
-    page.reads(7)
-    expect(page.page.locator("body")).to_have_class("")
-
-
-def test_take_a_photo(visit: Open) -> None:
-    page = visit()
-    page["photograph"].click()
-    expect(page["camera"]).to_be_visible()
-    page.until("document.getElementById('video').videoWidth > 0")
-    tracks = page["video"].evaluate_handle("video => video.srcObject.getTracks()")
-    page["take"].click()
-    expect(page["camera"]).to_be_hidden()
-    page.until("document.getElementById('video').srcObject === null")  # the dialog's `close` event comes a task later
-    assert tracks.evaluate("tracks => tracks.map(track => track.readyState)") == ["ended"]
-    page.settle()
-    assert not page.is_blank()
-    page["photograph"].click()
-    expect(page["camera"]).to_be_visible()
-    page.page.keyboard.press("Escape")
-    expect(page["camera"]).to_be_hidden()
-    assert not page.is_blank()  # Escape closed only the dialog
-
-
-def test_a_denied_camera_is_reported(visit: Open) -> None:
-    page = visit()
-    page.page.evaluate(
-        "() => { navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException('', 'NotAllowedError')); }"
-    )
-    page["photograph"].click()
-    assert "upload a picture" in page.refusal()[1]
-
-
-def test_a_phone_takes_photos_with_its_own_application(visit: Open) -> None:
-    page = visit(has_touch=True, is_mobile=True, viewport={"width": 390, "height": 760})
-    with page.page.expect_file_chooser() as chooser:
-        page["photograph"].click()
-    assert chooser.value.element.get_attribute("capture") == "environment"
-    chooser.value.set_files({"name": "photo.png", "mimeType": "image/png", "buffer": SEVEN_PNG})
-    page.reads(7)
-
-
-@pytest.mark.parametrize(
-    ("content", "title"),
-    [(BLANK, "No digit found"), (b"seven", "Not a picture"), (SEVEN_PNG[:300], "This picture is damaged")],
-    ids=["blank", "text", "damaged"],
-)
-def test_the_services_error_message_is_shown(visit: Open, server: Server, content: bytes, title: str) -> None:
-    page = visit()
-    page.choose(content)
-    sentence = server.request("POST", "/predict", content, content_type="image/png")[1]["error"]
-    assert page.refusal() == (title, sentence)
-    expect(page["status"]).to_have_text(f"{title}. {sentence}")
-    expect(page["again"]).to_be_hidden()
-    expect(page["verdict"]).to_be_hidden()
-    page["clear"].click()
-    expect(page["refusal"]).to_be_hidden()
-    expect(page["verdict"]).to_be_visible()
-
-
-def test_a_dot_is_refused_once_the_pen_is_lifted(visit: Open) -> None:
-    page = visit()
-    page.page.mouse.move(*page.at(0.5, 0.5))
-    page.page.mouse.down()
-    page.page.wait_for_timeout(300)
-    expect(page["refusal"]).to_be_hidden()
-    page.page.mouse.up()
-    page.settle()
-
-
-def test_a_busy_service_is_retried_after_its_delay(visit: Open) -> None:
-    page = visit()
-    busy = (429, problem("Too many requests: try again later.", "too_busy"), {"Retry-After": "1"})
-    with answering(page, busy):
-        page.choose(SEVEN_PNG)
-        assert page.refusal() == ("Busy just now", "Too many requests: try again later. Trying again in 1 s.")
-        page.reads(7)
-
-
-def test_html_errors_of_a_proxy_are_not_shown(visit: Open) -> None:
-    page = visit()
-    with answering(page, (502, "<h1>Bad Gateway</h1>", {"Content-Type": "text/html"})):
-        page.choose(SEVEN_PNG)
-        title, sentence = page.refusal()
-        assert title == "No answer"
-        assert "502" in sentence
-        assert "Gateway" not in sentence
-        page["again"].click()
-        page.reads(7)
-
-
-def test_offline_the_page_says_so_and_retries(visit: Open) -> None:
-    page = visit()
-    page.context.set_offline(True)
-    page.draw(SEVEN)
-    assert page.refusal() == ("No connection", "The service cannot be reached: check the connection and try again.")
-    page.context.set_offline(False)
-    page["again"].click()
-    page.reads(7)
-
-
-@pytest.fixture(scope="module")
-def not_ready(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with running(MODELS_DIR=tmp_path_factory.mktemp("models")) as started:
-        started.wait_for("/livez")
-        yield started
-
-
-def test_without_a_model_the_page_opens_and_says_so(visit: Open, not_ready: Server) -> None:
-    page = visit(not_ready)
-    page.draw(SEVEN)
-    title, sentence = page.refusal()
-    assert title == "Not ready yet"
-    assert "No model" in sentence
-    expect(page["again"]).to_be_visible()
-
-
-@pytest.fixture(scope="module")
-def frugal() -> Iterator[Server]:
-    with running(MODELS_DIR=ROOT / "models", MAX_UPLOAD_BYTES=30_000) as started:
-        started.wait_for("/readyz")
-        yield started
-
-
-def bitmap(side: int) -> bytes:
-    return drawing.encode(drawing.digit(7, side=side, size=0.7 * side).convert("RGB"), "BMP")
-
-
-def test_a_picture_over_the_limit_is_sent_smaller(visit: Open, frugal: Server) -> None:
-    page = visit(frugal)
-    page.choose(bitmap(300), "digit.bmp", "image/bmp")
-    page.reads(7)
-
-
-def test_a_huge_picture_is_made_smaller_before_it_is_sent(visit: Open, tmp_path: Path) -> None:
-    page = visit()
-    huge = tmp_path / "huge.bmp"
-    assert huge.write_bytes(bitmap(2400)) > 16 << 20
-    page.choose(huge)
-    page.reads(7)
-    kind, content = page.sent(0)
-    assert kind == "image/jpeg"
-    assert len(content) < 1 << 20
-
-
 def test_clear_undo_and_redo(visit: Open) -> None:
     page = visit()
     expect(page["undo"]).to_have_attribute("aria-disabled", "true")
@@ -357,31 +166,6 @@ def test_by_keyboard_alone(visit: Open) -> None:
     with page.page.expect_file_chooser():
         page["upload"].focus()
         press("Enter")
-
-
-def test_the_newest_answer_is_shown_though_an_older_one_comes_later(visit: Open) -> None:
-    """Aborting is disabled here, so only the order of the answers counts."""
-    page = visit(prepare=lambda context: context.add_init_script("AbortController.prototype.abort = () => {}"))
-    with holding_the_first(page) as held:
-        page.choose(drawing.png(3))
-        expect(page["read"]).to_have_attribute("aria-busy", "true")
-        page.choose(SEVEN_PNG)
-        page.reads(7)
-        with page.page.expect_response("**/predict?*") as late:
-            held[0].continue_()
-        assert late.value.json()["digit"] == 3
-        page.page.wait_for_timeout(200)
-        assert page.reads(7)["digit"] == "7"
-
-
-def test_an_outdated_request_is_cancelled(visit: Open) -> None:
-    page = visit()
-    with holding_the_first(page):
-        page.choose(drawing.png(3))
-        expect(page["read"]).to_have_attribute("aria-busy", "true")
-        page.choose(SEVEN_PNG)
-        page.reads(7)
-        assert page.page.evaluate("requests.map(({ signal }) => signal.aborted)") == [True, False]
 
 
 @pytest.mark.parametrize("width", [320, 390, 768, 900])

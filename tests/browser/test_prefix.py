@@ -9,15 +9,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.server import ROOT, Server, running
+from tests.server import ROOT, Server, serving
 
 PREFIX = "/ml/digits"
 
 
 @pytest.fixture(scope="module")
 def below() -> Iterator[Server]:
-    with running(MODELS_DIR=ROOT / "models", TRUSTED_PROXIES=1) as started:
-        started.wait_for("/readyz")
+    with serving(MODELS_DIR=ROOT / "models", TRUSTED_PROXIES=1) as started:
         yield started
 
 

@@ -198,7 +198,8 @@ def malformed() -> Iterator[Exchange]:
     }
     for name, sent in no_host.items():
         reason = "HTTP/1.1 demands Host (RFC 9112, 3.2)"
-        yield Exchange(f"malformed: no Host, {name}", sent, methods=("GET",), changed=reason, right=right)
+        named = right | {"names": "Host"}
+        yield Exchange(f"malformed: no Host, {name}", sent, methods=("GET",), changed=reason, right=named)
     two_hosts = head("GET", "/livez", "Host: other")
     reason = "a second Host is refused as no Host is (RFC 9112, 3.2)"
     yield Exchange("malformed: two Hosts", two_hosts, methods=("GET",), changed=reason, right=right)

@@ -124,10 +124,6 @@ def test_endless_headers_are_cut_off(address: Address) -> None:
             while time.monotonic() < started + 2 * HEAD_SECONDS:
                 connection.sendall(b"X-Header: something\r\n" * 1000)
         assert time.monotonic() - started < HEAD_SECONDS
-    with connect(address, b"GET /livez HTTP/1.1\r\nHost: a\r\n" + b"X-Header: something\r\n" * 4000) as connection:
-        answer = ended(connection, 3)
-        assert answer is not None
-        assert (answer.status, answer.code()) == (431, "headers_too_large")
 
 
 def test_a_client_that_reads_nothing_delays_nobody(live: Servers) -> None:
@@ -188,19 +184,12 @@ def test_two_hundred_pipelined_requests_are_answered_in_order(address: Address) 
 
 
 SMUGGLED = whole("GET", "/v2")
-SMUGGLING = {
-    "two lengths": head("POST", "/predict", *PNG, "Content-Length: 0", f"Content-Length: {len(SMUGGLED)}"),
-    "length and chunks": head("POST", "/predict", *PNG, "Content-Length: 5", "Transfer-Encoding: chunked")
-    + b"0\r\n\r\n",
+SMUGGLING = {  # those that are malformed in one header are in the transcripts
     "chunks and length": head("POST", "/predict", *PNG, "Transfer-Encoding: chunked", "Content-Length: 5")
     + b"0\r\n\r\n",
-    "another coding": head("POST", "/predict", *PNG, "Transfer-Encoding: xchunked") + b"0\r\n\r\n",
     "chunks and identity": head("POST", "/predict", *PNG, "Transfer-Encoding: chunked", "Transfer-Encoding: identity")
     + b"0\r\n\r\n",
-    "a length twice in one line": head("POST", "/predict", *PNG, "Content-Length: 0, 0"),
-    "a length with a sign": head("POST", "/predict", *PNG, "Content-Length: +0"),
-    "a space before the colon": head("POST", "/predict", *PNG, "Content-Length : 0"),
-    "a folded length": head("POST", "/predict", *PNG, "Content-Length:\r\n 0"),
+    "two lengths": head("POST", "/predict", *PNG, "Content-Length: 0", f"Content-Length: {len(SMUGGLED)}"),
     "a bare line feed": b"GET /livez HTTP/1.1\nHost: a\n\n",
     "a size beyond 64 bits": head("POST", "/predict", *PNG, "Transfer-Encoding: chunked")
     + b"10000000000000000\r\n\r\n",
@@ -217,14 +206,6 @@ def test_no_request_is_smuggled(address: Address, sent: bytes) -> None:
         assert answer.code() in ("malformed_request", "unsupported_transfer_coding")
         with suppress(ConnectionResetError):
             assert stream.read(1) == b"", "what followed was answered"
-
-
-def test_a_tls_hello_ends_at_once(address: Address) -> None:
-    hello = bytes.fromhex("16030100f1010000ed0303") + bytes(range(235))
-    started = time.monotonic()
-    with connect(address, hello) as connection, suppress(ConnectionResetError):
-        assert connection.recv(1000)[:13] in (b"", b"HTTP/1.1 400 ")
-    assert time.monotonic() - started < 2
 
 
 @pytest.mark.parametrize("path", ["/predict", "/predict?seen=true", "/predict/batch", f"{MODEL}/infer"])

@@ -12,7 +12,7 @@ import pytest
 from tests.contract.digits import encode, ink, on_paper
 from tests.contract.exchanges import form, head, seven
 from tests.contract.wire import Stream, connect
-from tests.server import Server, running
+from tests.server import Server, serving
 
 
 def _stopped_after(server: Server, seconds: float) -> threading.Thread:
@@ -49,8 +49,7 @@ def _ask_until_closed(address: tuple[str, int], seen: bool) -> tuple[int, bool]:
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_requests_one_after_another_are_all_answered(workers: int) -> None:
-    with running(WORKERS=workers, GRACE_SECONDS=10) as server:
-        server.wait_for("/readyz")
+    with serving(WORKERS=workers, GRACE_SECONDS=10) as server:
         server.wait_for_ready_workers(workers)
         stopping = _stopped_after(server, 1)
         with ThreadPoolExecutor(8) as pool:
@@ -64,8 +63,7 @@ def test_requests_one_after_another_are_all_answered(workers: int) -> None:
 
 def test_running_batches_finish() -> None:
     body, kind = form(*[("image", encode(on_paper(ink("7", 300))), "a.png")] * 30)
-    with running(GRACE_SECONDS=15) as server:
-        server.wait_for("/readyz")
+    with serving(GRACE_SECONDS=15) as server:
         sent = head("POST", "/predict/batch", kind, f"Content-Length: {len(body)}") + body
         connections = [connect(("127.0.0.1", server.port), sent, 20) for _ in range(4)]
         _stopped_after(server, 0.05).join()

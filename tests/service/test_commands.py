@@ -107,7 +107,7 @@ def test_errors_go_to_stderr_and_not_into_the_table(models_dir: Path, pictures: 
     ]
 
 
-@pytest.mark.parametrize("arguments", [("predict",), ("predict", "--xml", "x"), ("learn",)])
+@pytest.mark.parametrize("arguments", [("predict",), ("predict", "--xml", "x"), ("learn",), ("--port", "80")])
 def test_unknown_arguments(arguments: tuple[str, ...]) -> None:
     result = run(*arguments)
     assert (result.returncode, result.stdout) == (2, b"")

@@ -60,13 +60,6 @@ def test_removed_settings_give_a_warning_each(tmp_path: Path) -> None:
     assert "has no version" in no_model
 
 
-def test_an_unknown_argument() -> None:
-    result = start("--port", "80")
-    assert result.returncode == 2
-    assert len(result.stderr.splitlines()) == 1
-    assert "--port" in result.stderr
-
-
 def test_a_port_in_use_is_one_line() -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         bind = f"127.0.0.1:{other.getsockname()[1]}"

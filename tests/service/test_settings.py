@@ -45,39 +45,26 @@ def test_a_variable_sets_its_setting(variable: str, text: str, value: Any) -> No
     assert getattr(Settings.from_environ({f"DIGITS_{variable}": text}), variable.lower()) == value
 
 
-@pytest.mark.parametrize(
-    ("variable", "text"),
-    [
-        ("BIND", "8000"),
-        ("BIND", "host:port"),
-        ("WORKERS", "0"),
-        ("WORKERS", "two"),
-        ("WORKERS", "1.5"),
-        ("WORKERS", "1_0"),
-        ("WORKERS", "+3"),
-        ("WORKERS", "٣"),
-        ("MAX_UPLOAD_BYTES", "16_777_216"),
-        ("MAX_UPLOAD_BYTES", "1e6"),
-        ("MODEL_VERSION", "1_0"),
-        ("BIND", "127.0.0.1:8_000"),
-        ("BIND", "127.0.0.1:٨٠٠٠"),
-        ("THREADS", "257"),
-        ("MODEL_VERSION", "0"),
-        ("MODEL_VERSION", "v1"),
-        ("CORRECTIONS_DIR", "/etc/passwd"),
-        ("CORRECTIONS_MAX", "0"),
-        ("MODEL_NAME", "../else"),
-        ("PROVIDER", "CPU"),
-        ("MAX_PIXELS", "-1"),
-        ("LOG_LEVEL", "loud"),
-        ("QUEUE_SECONDS", "0"),
-        ("KEEPALIVE_SECONDS", "3601"),
-        ("GPU_MEMORY_MB", "0"),
-        ("ROOT_PATH", "ml/digits"),
-        ("ROOT_PATH", "//evil.example"),
-        ("ROOT_PATH", "/ml/digits?"),
-    ],
-)
+BAD = {
+    "BIND": ["8000", "host:port", "127.0.0.1:8_000", "127.0.0.1:٨٠٠٠"],
+    "WORKERS": ["0", "two", "1.5", "1_0", "+3", "٣"],
+    "THREADS": ["257"],
+    "MAX_UPLOAD_BYTES": ["16_777_216", "1e6"],
+    "MAX_PIXELS": ["-1"],
+    "MODEL_NAME": ["../else"],
+    "MODEL_VERSION": ["1_0", "0", "v1"],
+    "CORRECTIONS_DIR": ["/etc/passwd"],
+    "CORRECTIONS_MAX": ["0"],
+    "PROVIDER": ["CPU"],
+    "LOG_LEVEL": ["loud"],
+    "QUEUE_SECONDS": ["0"],
+    "KEEPALIVE_SECONDS": ["3601"],
+    "GPU_MEMORY_MB": ["0"],
+    "ROOT_PATH": ["ml/digits", "//evil.example", "/ml/digits?"],
+}
+
+
+@pytest.mark.parametrize(("variable", "text"), [(name, text) for name, texts in BAD.items() for text in texts])
 def test_the_error_names_a_bad_value_and_what_is_allowed(variable: str, text: str) -> None:
     allowed = {name: allowed for name, _, allowed, _ in table()}[f"DIGITS_{variable}"]
     with pytest.raises(SettingsError) as raised:

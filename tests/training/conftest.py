@@ -38,7 +38,6 @@ WITH_TENSORFLOW = {
         "release/test_triton.py",
         "release/test_verify.py",
         "synthesis/test_augment.py",
-        "test_correcting.py",
         "test_own.py",
         "test_pipeline.py",
     )

@@ -40,13 +40,8 @@ def test_help_lists_options_and_recipes(capsys: pytest.CaptureFixture[str]) -> N
 @pytest.mark.parametrize(
     ("option", "value"),
     [
-        ("--epochs", "0"),
-        ("--epochs", "-1"),
-        ("--epochs", "many"),
-        ("--epochs", "1.5"),
-        ("--seed", "-1"),
-        ("--seed", str(1 << 30)),
-        ("--seed", "x"),
+        *[("--epochs", value) for value in ("0", "-1", "many", "1.5")],
+        *[("--seed", value) for value in ("-1", str(1 << 30), "x")],
         ("--device", "tpu"),
     ],
 )
@@ -64,6 +59,7 @@ def test_the_error_for_an_unknown_recipe_lists_known_ones(capsys: pytest.Capture
     assert main(["--recipe", "best"]) == 1
     line = capsys.readouterr().err
     assert line.count("\n") == 1
+    assert "'best'" in line
     assert all(name in line for name in recipes.RECIPES)
 
 

@@ -1,6 +1,6 @@
 """Own digits through the pipeline: learnt from the newest version, evaluated, with MNIST's accuracy kept."""
 
-import json
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -9,9 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from werkzeug.test import Client
 
+from benchmarks.own_digits.writers import WRITERS, png
 from service.contract import FLOAT32_FILE, MODEL_NAME, Manifest
 from service.inference.engine import Engine
+from service.settings import Settings
+from tests import door
+from tests.server import ROOT
 from tests.training import drawn
 from tests.training.running import interrupted, options
 from training import pipeline, recipes
@@ -19,8 +24,8 @@ from training.__main__ import main
 from training.data import published
 from training.data.mnist import Mnist
 from training.data.own import review
-from training.data.own.collect import collect
 from training.data.own.digits import Own, Share
+from training.data.own.entries import Rejected
 from training.data.published import Published
 from training.errors import RunError, TrainingError, VerificationError
 from training.files import locked
@@ -76,17 +81,11 @@ def tuned(recipe: Recipe, before: Published) -> Recipe:
     return with_network_of(recipe, before.manifest.recipe)
 
 
-def test_a_graph_that_is_read_back_gives_the_same_answers(before: Published, data: Mnist) -> None:
-    model = read_back(before.graph, tuned(FINE_TUNE, before))
-    temperature = before.manifest.metrics["temperature"]
-    answers = evaluate.probabilities(calibrate.logits(model, data.test_images), temperature)
-    np.testing.assert_allclose(answers, before.engine.run(data.test_images), atol=1e-6)
-
-
-def test_the_published_model_is_read_back_exactly(data: Mnist) -> None:
-    found = published.newest(Path("models") / MODEL_NAME)
+@pytest.mark.parametrize("which", ["drawn", "published"])
+def test_a_graph_that_is_read_back_gives_the_same_answers(before: Published, data: Mnist, which: str) -> None:
+    found = before if which == "drawn" else published.newest(Path("models") / MODEL_NAME)
     assert found
-    model = read_back(found.graph, with_network_of(recipes.find("fine-tune"), found.manifest.recipe))
+    model = read_back(found.graph, tuned(FINE_TUNE, found))
     answers = evaluate.probabilities(calibrate.logits(model, data.test_images), found.manifest.metrics["temperature"])
     np.testing.assert_allclose(answers, found.engine.run(data.test_images), atol=1e-6)
 
@@ -158,23 +157,16 @@ def test_other_own_digits_are_another_run(here: Path, data: Mnist, own: Own, bef
         pipeline.run(recipe, replace(data, own=other), options(here, epochs=2, resume=True))
 
 
-def test_any_recipe_learns_own_digits_even_without_a_previous_version(tmp_path: Path, data: Mnist, own: Own) -> None:
+def test_any_recipe_learns_own_digits_without_a_previous_version_and_lists_the_rejected(
+    tmp_path: Path, data: Mnist, own: Own, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rejected = [Rejected(f"{number}.png", "it is blank") for number in range(12)]
     recipe = replace(drawn.RECIPE, own_share=0.2, epochs=3)
-    number = pipeline.run(recipe, replace(data, own=replace(own, before=None)), options(tmp_path, epochs=3))
+    mine = replace(own, before=None, rejected=rejected, notes=["a note"])
+    number = pipeline.run(recipe, replace(data, own=mine), options(tmp_path, epochs=3))
     found = Manifest.read(tmp_path / "models" / MODEL_NAME / str(number)).metrics["own"]
     assert "before" not in found
     assert found["own_held_out"]["after"] < 10
-
-
-def test_rejected_entries_are_listed_in_the_run(
-    tmp_path: Path, data: Mnist, own: Own, capsys: pytest.CaptureFixture[str]
-) -> None:
-    from training.data.own.entries import Rejected
-
-    rejected = [Rejected(f"{number}.png", "it is blank") for number in range(12)]
-    told = options(tmp_path, epochs=1)
-    recipe = replace(drawn.RECIPE, own_share=0.2, epochs=1, accuracy_floor=0.0)
-    pipeline.run(recipe, replace(data, own=replace(own, before=None, rejected=rejected, notes=["a note"])), told)
     said = capsys.readouterr().out
     assert said.count("it is blank") == 10
     assert "[own      ] 60 learnt, 40 held out, 12 rejected" in said
@@ -241,10 +233,7 @@ def test_the_command_reviews(tmp_path: Path, models: Path, capsys: pytest.Captur
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
-    [
-        (["--recipe", "fine-tune"], "--extra"),
-        (["--extra", "/nowhere", "--review", "sheet.png"], "published version"),
-    ],
+    [(["--recipe", "fine-tune"], "--extra"), (["--extra", "/nowhere", "--review", "sheet.png"], "published version")],
 )
 def test_missing_files_are_reported_before_training(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], said: str
@@ -255,9 +244,33 @@ def test_missing_files_are_reported_before_training(
     assert line.count("\n") == 1
 
 
-def test_learnt_and_held_out_digits_of_a_folder_are_all_there(tmp_path: Path, before: Published) -> None:
-    source = in_a_folder(tmp_path / "hand", hand(30, seed=6))
-    own = collect([source], [], before.engine.run)
-    counts = own.counts()
-    assert counts["learnt"] + counts["held_out"] + counts["duplicates"] + counts["rejected"] == 30
-    assert json.loads(json.dumps(counts)) == counts
+HAND = WRITERS[2]
+
+
+def errors(client: Client, pictures: list[tuple[bytes, int]]) -> int:
+    answers = [client.post("/predict", data=picture, content_type="image/png").get_json() for picture, _ in pictures]
+    return sum(answer["digit"] != digit for answer, (_, digit) in zip(answers, pictures, strict=True))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_corrections_are_learnt(tmp_path: Path, mnist_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    models, corrections = tmp_path / "models", tmp_path / "corrections"
+    shutil.copytree(ROOT / "models", models)
+    newest = max(int(path.name) for path in (models / MODEL_NAME).iterdir() if path.name.isdecimal())
+    settings = Settings(models_dir=models, provider="cpu", corrections_dir=corrections)
+    random = np.random.default_rng(1)
+    asked = [(png(HAND, digit, random), digit) for digit in (1, 7, 9) for _ in range(20)]
+    client = door.client_for(settings)
+    before = errors(client, asked)
+    for digit in (1, 7, 9) * 20:
+        picture = png(HAND, digit, random)
+        assert client.post(f"/corrections?digit={digit}", data=picture, content_type="image/png").status_code == 201
+    arguments = ["--recipe", "fine-tune", "--extra", corrections, "--data", mnist_dir, "--device", "cpu"]
+    arguments += ["--models", models, "--run-dir", tmp_path / "run"]
+    assert main(list(map(str, arguments))) == 0
+    assert "suspect" in capsys.readouterr().out
+    manifest = Manifest.read(models / MODEL_NAME / str(newest + 1))
+    assert manifest.metrics["own"]["learnt"] + manifest.metrics["own"]["held_out"] == 60
+    after = errors(door.client_for(settings), asked)
+    assert before > 30 > 10 > after

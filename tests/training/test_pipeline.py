@@ -117,29 +117,22 @@ def test_resuming_publishes_after_a_failed_write(
     assert pipeline.run(recipe, data, options(tmp_path, resume=True)) == "1"
 
 
-def check_found_before_training(directory: Path, data: Mnist, recipe: Recipe) -> None:
-    with pytest.raises(TrainingError) as caught:
-        pipeline.run(recipe, data, options(directory))
-    assert "\n" not in str(caught.value)
-    assert str(directory / "models") in str(caught.value)
-    assert "--models" in str(caught.value)
-    assert not (directory / "run").exists()
+AS_ROOT = pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere: run as another user")
 
 
-@pytest.mark.parametrize("place", ["models", f"models/{MODEL_NAME}"])
-def test_a_models_directory_that_is_a_file_is_found_before_the_training(
-    tmp_path: Path, data: Mnist, recipe: Recipe, place: str
-) -> None:
-    (tmp_path / place).parent.mkdir(exist_ok=True)
-    (tmp_path / place).touch()
-    check_found_before_training(tmp_path, data, recipe)
-
-
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere: run as another user")
+@pytest.mark.parametrize("kind", ["a file", pytest.param("not writable", marks=AS_ROOT)])
 @pytest.mark.parametrize("place", ["models", f"models/{MODEL_NAME}"])
 def test_a_models_directory_that_cannot_be_written_is_found_before_the_training(
-    tmp_path: Path, data: Mnist, recipe: Recipe, place: str
+    tmp_path: Path, data: Mnist, recipe: Recipe, place: str, kind: str
 ) -> None:
-    (tmp_path / place).mkdir(parents=True)
-    (tmp_path / place).chmod(0o555)
-    check_found_before_training(tmp_path, data, recipe)
+    (tmp_path / place).parent.mkdir(exist_ok=True)
+    if kind == "a file":
+        (tmp_path / place).touch()
+    else:
+        (tmp_path / place).mkdir(mode=0o555)
+    with pytest.raises(TrainingError) as caught:
+        pipeline.run(recipe, data, options(tmp_path))
+    assert "\n" not in str(caught.value)
+    assert str(tmp_path / "models") in str(caught.value)
+    assert "--models" in str(caught.value)
+    assert not (tmp_path / "run").exists()

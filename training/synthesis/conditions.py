@@ -133,10 +133,8 @@ def bitmap(ink: Bytes, random: np.random.Generator) -> Bytes:
 
 def tight(ink: Bytes) -> Bytes:
     """Return the smallest rectangle that holds all ink."""
-    rows, columns = np.flatnonzero((ink > 64).any(axis=1)), np.flatnonzero((ink > 64).any(axis=0))
-    if rows.size == 0:
-        return ink
-    return ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    left, top, width, height = cv2.boundingRect((ink > 64).view(np.uint8))
+    return ink[top : top + height, left : left + width] if width else ink
 
 
 def stretched(ink: Bytes, side: int, random: np.random.Generator) -> Bytes:
@@ -230,8 +228,7 @@ def _maybe_inverted(levels: Bytes, chance: float, random: np.random.Generator) -
 
 def _bytes(levels: npt.NDArray[Any]) -> Bytes:
     """Return grey levels, of any type, as uint8."""
-    whole: Bytes = np.rint(np.clip(levels, 0, 255)).astype(np.uint8)
-    return whole
+    return np.asarray(cv2.convertScaleAbs(np.maximum(levels, 0)), np.uint8)
 
 
 class Condition(NamedTuple):

@@ -171,10 +171,11 @@ def _ink(ink: Bytes, line: Points, widths: npt.NDArray[np.float64], nib: float |
     """Draw `line` into `ink` with a round tip, or a flat one held at the angle `nib`."""
     one = 1 << _FRACTION_BITS
     if nib is None:
-        centres, radii = (
-            np.rint(line * one).astype(int).tolist(),
-            np.rint((widths - 1).clip(0.5) / 2 * one).astype(int).tolist(),
-        )  # the edge's grey adds a pixel
+        # Dots of a broad pen may lie further apart: the notches between them are as deep as those of the finest.
+        each = max(1, int(np.sqrt(widths.min() / 2)))
+        line, widths = (np.concatenate([along[:-1:each], along[-1:]]) for along in (line, widths))
+        centres = np.rint(line * one).astype(int).tolist()
+        radii = np.rint((widths - 1).clip(0.5) / 2 * one).astype(int).tolist()  # the edge's grey adds a pixel
         for centre, radius in zip(centres, radii, strict=True):
             cv2.circle(ink, centre, radius, 255, cv2.FILLED, cv2.LINE_AA, _FRACTION_BITS)
         return

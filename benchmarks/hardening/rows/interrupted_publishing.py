@@ -57,8 +57,8 @@ def _interrupt(score: Score, models: Path, source: Path, fault: str, at: int) ->
 
 def _served(models: Path) -> str:
     """Return the version that the service would serve, empty if none, `refused` if one was rejected."""
-    store = ModelStore(Settings(models_dir=models, provider="cpu"))
     refused: list[None] = []
-    store.report = lambda serving: refused.append(None) if isinstance(serving, str) else None
+    settings = Settings(models_dir=models, provider="cpu")
+    store = ModelStore(settings, lambda serving: refused.append(None) if isinstance(serving, str) else None)
     store.refresh()
     return "refused" if refused else store.serving.manifest.version if store.serving else ""

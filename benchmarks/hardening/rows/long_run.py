@@ -10,7 +10,7 @@ from benchmarks import processes
 from benchmarks.hardening import load, pictures
 from benchmarks.hardening.score import Score
 from benchmarks.hardening.target import service
-from service.memory import GIVE_BACK_SECONDS
+from service.memory import TRIM_SECONDS
 from tests import drawing
 from tests.server import Server, multipart
 from tests.tensors import digits
@@ -54,7 +54,7 @@ def _ask(server: Server, requests: list[bytes], count: int) -> tuple[int, proces
     """Return the number of failures, and usage at rest after freed memory was returned."""
     clients = load.Load(server.port, requests, _CLIENTS)
     clients.run(count)
-    usage = processes.usage_at_rest(server, wait=GIVE_BACK_SECONDS + 1)
+    usage = processes.usage_at_rest(server, wait=TRIM_SECONDS + 1)
     return sum(not 200 <= answer.status < 500 for answer in clients.answers), usage
 
 

@@ -1,13 +1,10 @@
-"""API keys: which routes need one, and bad key files. tests/contract sends each form of a key."""
+"""API keys and CORS: which routes need a key, which origins may read; tests/contract sends each form of a key."""
 
 from dataclasses import replace
-from io import BytesIO
 from pathlib import Path
 
-import numpy as np
 import pytest
 from flask import Flask
-from PIL import Image
 from werkzeug.test import Client
 
 from service.errors import SettingsError
@@ -65,20 +62,6 @@ def test_flask_alone_does_not_start_if_keys_are_set(
         create_app()
 
 
-def test_a_key_and_an_origin_change_no_answer(settings: Settings, tmp_path: Path) -> None:
-    """A photograph in a form was 413 as soon as one of them was set."""
-    (tmp_path / "keys").write_text(KEY)
-    keys = Settings.from_environ({"DIGITS_API_KEY_FILE": str(tmp_path / "keys")}).api_key_file
-    noise = np.random.default_rng(1).integers(0, 8, (900, 900), np.uint8)
-    picture = drawing.encode(Image.fromarray(np.minimum(np.asarray(drawing.digit(4, side=900, size=700)), 247) + noise))
-    assert len(picture) > 200_000
-    for more in ({}, {"api_key_file": keys}, {"cors_origins": ("https://example.org",)}):
-        response = door.client_for(replace(settings, **more)).post(
-            "/predict", data={"image": (BytesIO(picture), "a.png")}, headers={"X-API-Key": KEY}
-        )
-        assert (response.status_code, response.get_json()["digit"]) == (200, 4)
-
-
 @pytest.mark.parametrize("content", [None, "", "\n", "short", f"{KEY}\nshort", "passwörter-aus-16-zeichen"])
 def test_a_file_without_good_keys_stops_the_start(tmp_path: Path, content: str | None) -> None:
     if content is not None:
@@ -90,3 +73,52 @@ def test_a_file_without_good_keys_stops_the_start(tmp_path: Path, content: str |
 def test_settings_hold_no_key(tmp_path: Path) -> None:
     (tmp_path / "keys").write_text(KEY)
     assert KEY not in repr(Settings.from_environ({"DIGITS_API_KEY_FILE": str(tmp_path / "keys")}))
+
+
+SITE = "https://example.org"
+
+
+def client_of(settings: Settings, *origins: str) -> Client:
+    return door.client_for(replace(settings, cors_origins=origins))
+
+
+def allowed(client: Client, origin: str, method: str = "GET") -> str | None:
+    return client.open("/predict", method=method, headers={"Origin": origin}).headers.get("Access-Control-Allow-Origin")
+
+
+def test_only_listed_origins_are_allowed(settings: Settings) -> None:
+    client = client_of(settings, SITE, "http://localhost:3000")
+    assert allowed(client, SITE) == SITE
+    assert allowed(client, "http://localhost:3000") == "http://localhost:3000"
+    for other in ("http://example.org", "https://example.org:444", "https://a.example.org", "null", ""):
+        assert allowed(client, other) is None
+    assert "Origin" in client.get("/livez").headers["Vary"]
+    assert client.get("/livez", headers={"Origin": SITE}).headers["Access-Control-Allow-Credentials"] == "true"
+    other = client.get("/livez", headers={"Origin": "https://a.example.org"}).headers
+    assert not [name for name, _ in other if name.startswith("Access-Control")]
+
+
+def test_a_star_allows_every_origin(settings: Settings) -> None:
+    client = client_of(settings, "*")
+    assert allowed(client, SITE) == "*"
+    assert "Access-Control-Allow-Credentials" not in client.get("/livez", headers={"Origin": SITE}).headers
+
+
+def test_a_preflight_needs_no_key(settings: Settings) -> None:
+    client = door.client_for(replace(settings, cors_origins=(SITE,), api_key_file=(b"digest",)))
+    response = client.options("/predict", headers={"Origin": SITE, "Access-Control-Request-Method": "POST"})
+    assert response.status_code == 200
+    may_send = {name.strip().lower() for name in response.headers["Access-Control-Allow-Headers"].split(",")}
+    assert {"content-type", "x-api-key", "traceparent", "baggage", "x-requested-with"} <= may_send
+    assert response.headers["Access-Control-Allow-Credentials"] == "true"
+    assert "POST" in response.headers["Access-Control-Allow-Methods"]
+
+
+@pytest.mark.parametrize("text", ["example.org", "https://example.org/", "https://EXAMPLE.org", "ftp://a", "https://"])
+def test_an_invalid_origin_stops_the_start(text: str) -> None:
+    with pytest.raises(SettingsError, match="DIGITS_CORS_ORIGINS="):
+        Settings.from_environ({"DIGITS_CORS_ORIGINS": text})
+
+
+def test_several_are_separated_by_spaces() -> None:
+    assert Settings.from_environ({"DIGITS_CORS_ORIGINS": f" {SITE}  * "}).cors_origins == (SITE, "*")

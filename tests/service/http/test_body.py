@@ -69,8 +69,7 @@ def test_the_limit_applies_to_the_decompressed_body() -> None:
 
 
 @pytest.mark.parametrize(
-    ("encoding", "pack"),
-    [("gzip", gzip.compress), ("GZIP", gzip.compress), ("deflate", zlib.compress)],
+    ("encoding", "pack"), [("gzip", gzip.compress), ("GZIP", gzip.compress), ("deflate", zlib.compress)]
 )
 def test_a_compressed_request_is_answered_by_every_route(door_client: Client, encoding: str, pack: Any) -> None:
     headers = {"Content-Encoding": encoding}

@@ -13,14 +13,14 @@ from pathlib import Path
 import pytest
 
 from tests import drawing
-from tests.server import Server, multipart, running
+from tests.contract.wire import Stream
+from tests.server import Server, multipart, running, serving
 
 
 @pytest.fixture(scope="module")
 def server(models: Path) -> Iterator[Server]:
     """A server that reads one large picture at a time, and rejects requests that would wait longer than a second."""
-    with running(MODELS_DIR=models, THREADS=1, QUEUE_SECONDS=1) as started:
-        started.wait_for("/readyz")
+    with serving(MODELS_DIR=models, THREADS=1, QUEUE_SECONDS=1) as started:
         yield started
 
 
@@ -80,8 +80,7 @@ def test_a_picture_may_hold_what_looks_like_a_chunk_size(server: Server, size: b
 
 
 def test_pixels_of_one_request_are_limited_in_total(models: Path) -> None:
-    with running(MODELS_DIR=models, MAX_PIXELS=1_000_000) as server:
-        server.wait_for("/readyz")
+    with serving(MODELS_DIR=models, MAX_PIXELS=1_000_000) as server:
         picture = drawing.encode(drawing.digit(7, side=1800, size=1400))  # grey: 3.2 MB in memory
         for count, expected in ((8, 200), (12, 413)):  # eight of the largest colour pictures are 32 MB
             body, headers = multipart([("image", picture)] * count)
@@ -91,8 +90,7 @@ def test_pixels_of_one_request_are_limited_in_total(models: Path) -> None:
 
 def test_sixty_four_threads_with_ten_pictures_each_are_all_answered(models: Path) -> None:
     picture = drawing.encode(drawing.digit(6, side=320, size=240))
-    with running(MODELS_DIR=models) as server:
-        server.wait_for("/readyz")
+    with serving(MODELS_DIR=models) as server:
 
         def ask(_: int) -> set[int]:
             with closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)) as connection:
@@ -108,10 +106,22 @@ def test_sixty_four_threads_with_ten_pictures_each_are_all_answered(models: Path
             assert set().union(*pool.map(ask, range(64))) == {200}
 
 
+def test_time_behind_earlier_requests_of_the_connection_is_no_waiting(server: Server) -> None:
+    picture = drawing.encode(drawing.digit(7, side=1800, size=1400).convert("RGB"))
+    body, headers = multipart([("image", picture)] * 30)  # longer together than the server lets others wait
+    asked = "POST {} HTTP/1.1\r\nHost: a\r\nContent-Type: {}\r\nContent-Length: {}\r\n\r\n"
+    slow = asked.format("/predict/batch", headers["Content-Type"], len(body)).encode() + body
+    small = drawing.png(5)
+    sent = slow + asked.format("/predict", "image/png", len(small)).encode() + small
+    with closing(connect(server, sent)) as connection:
+        stream = Stream(connection)
+        answers = [stream.answer() for _ in range(2)]
+    assert [answer and answer.status for answer in answers] == [200, 200]
+
+
 def test_unfinished_bodies_are_limited_in_total(models: Path) -> None:
     part = b"POST /predict HTTP/1.1\r\nHost: a\r\nContent-Type: image/png\r\nContent-Length: 1001\r\n\r\n" + bytes(1000)
-    with running(MODELS_DIR=models, MAX_UPLOAD_BYTES=1024) as server, ExitStack() as stack:
-        server.wait_for("/readyz")
+    with serving(MODELS_DIR=models, MAX_UPLOAD_BYTES=1024) as server, ExitStack() as stack:
         for _ in range(8):
             stack.enter_context(closing(connect(server, part)))
         time.sleep(0.3)  # until they have been read
@@ -123,26 +133,14 @@ def test_unfinished_bodies_are_limited_in_total(models: Path) -> None:
         assert server.request("POST", "/predict", drawing.png(5), content_type="image/png")[0] == 200
 
 
-@pytest.mark.parametrize("path", ["/predict", "/livez"])
-def test_http_1_1_without_a_host(server: Server, path: str) -> None:
-    with closing(connect(server, b"POST %s HTTP/1.1\r\nContent-Length: 0\r\n\r\n" % path.encode())) as connection:
-        status, answer = read(connection)
-    assert (status, answer["code"]) == (400, "malformed_request")
-    assert "Host" in answer["error"]
-    with closing(connect(server, b"GET /livez HTTP/1.0\r\n\r\n")) as connection:
-        assert read(connection)[0] == 200
-
-
 def test_a_head_on_a_kept_connection_has_the_time_of_a_first_one(models: Path) -> None:
     asked = b"GET /livez HTTP/1.1\r\nHost: a\r\n\r\n"
-    with running(MODELS_DIR=models, KEEPALIVE_SECONDS=1) as server:
-        server.wait_for("/readyz")
-        with closing(connect(server, asked)) as connection:
-            assert read(connection)[0] == 200
-            connection.sendall(asked[:10])
-            time.sleep(2.5)  # longer than an idle connection is kept
-            connection.sendall(asked[10:])
-            assert read(connection)[0] == 200
+    with serving(MODELS_DIR=models, KEEPALIVE_SECONDS=1) as server, closing(connect(server, asked)) as connection:
+        assert read(connection)[0] == 200
+        connection.sendall(asked[:10])
+        time.sleep(2.5)  # longer than an idle connection is kept
+        connection.sendall(asked[10:])
+        assert read(connection)[0] == 200
 
 
 @pytest.mark.slow
@@ -168,8 +166,7 @@ def test_an_idle_connection_is_kept_for_the_configured_time(models: Path) -> Non
 def test_a_batch_that_takes_too_long_ends(models: Path) -> None:
     picture = drawing.encode(drawing.digit(7, side=3600, size=2800))
     body, headers = multipart([("image", picture)] * 100)
-    with running(MODELS_DIR=models, REQUEST_SECONDS=1, MAX_UPLOAD_BYTES=64 << 20, MAX_PIXELS=100_000_000) as server:
-        server.wait_for("/readyz")
+    with serving(MODELS_DIR=models, REQUEST_SECONDS=1, MAX_UPLOAD_BYTES=64 << 20, MAX_PIXELS=100_000_000) as server:
         status, answer = server.request("POST", "/predict/batch", body, content_type=headers["Content-Type"])
         assert (status, answer["code"]) == (429, "too_busy")
         assert server.request("POST", "/predict", drawing.png(5), content_type="image/png")[0] == 200

@@ -163,11 +163,6 @@ def test_a_line_names_the_request_during_which_it_was_written(capsys: pytest.Cap
     assert "request_id" not in after
 
 
-@pytest.mark.parametrize("wanted", ["a", "A-1_b.2", "x" * 128])
-def test_a_valid_request_id_is_kept(door_client: Client, wanted: str) -> None:
-    assert door_client.get("/livez", headers={"X-Request-ID": wanted}).headers.getlist("X-Request-ID") == [wanted]
-
-
 @pytest.mark.parametrize("wanted", ["", "x" * 129, "a b", "a,b", "\xe9", 'a"b', "a\x1b[1m"])
 def test_an_invalid_request_id_is_replaced(door_client: Client, wanted: str) -> None:
     response = door_client.get("/nothing", environ_overrides={"HTTP_X_REQUEST_ID": wanted})

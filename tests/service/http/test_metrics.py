@@ -1,34 +1,26 @@
-"""Metrics: what a request changes, and the totals over all workers, including dead ones."""
+"""Metrics: what a request changes."""
 
-import os
-import signal
-import struct
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from prometheus_client import CollectorRegistry, values
-from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics_families
 from prometheus_client.parser import text_string_to_metric_families as text_families
 from werkzeug.test import Client
 
-from service.http import metrics as module
 from service.http.answering import Service
-from service.http.app import create_app, open_service
+from service.http.app import open_service
 from service.http.front import Front
 from service.http.logs import Notes
 from service.http.metrics import Metrics
 from service.settings import Settings
 from tests import door, drawing, factory
-from tests.server import Server, multipart, running
+from tests.server import multipart
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
@@ -101,7 +93,7 @@ def test_all_series_exist_from_the_start(client: Client) -> None:
 
 def test_a_prediction(client: Client) -> None:
     before = scraped(client)
-    assert send(client) == 200
+    answer = client.post("/predict", data=drawing.png(), content_type="image/png").get_json()
     after = scraped(client)
 
     def more(name: str, **labels: str) -> float:
@@ -117,14 +109,8 @@ def test_a_prediction(client: Client) -> None:
     assert more("digits_picture_pixels_sum") == 120
     assert more("digits_batch_pictures_sum") == more("digits_batch_pictures_count") == 1
     assert more("digits_refusals_total") == 0
-
-
-def test_ink_and_confidence_are_those_of_the_picture(client: Client) -> None:
-    answer = client.post("/predict", data=drawing.png(), content_type="image/png").get_json()
-    samples = scraped(client)
-    assert of(samples, "digits_confidence_ratio_sum") == pytest.approx(answer["confidence"], abs=1e-6)
-    inked = np.count_nonzero(factory.templates()[7]) / 784
-    assert of(samples, "digits_ink_ratio_sum") == pytest.approx(inked)
+    assert more("digits_confidence_ratio_sum") == pytest.approx(answer["confidence"], abs=1e-6)
+    assert more("digits_ink_ratio_sum") == pytest.approx(np.count_nonzero(factory.templates()[7]) / 784)
 
 
 def test_buckets_are_cumulative_and_hold_their_ends() -> None:
@@ -278,19 +264,6 @@ def test_loads_of_models(tmp_path: Path) -> None:
     assert infos == [{"name": "mnist-dmlp", "version": "2", "provider": "cpu", "file": "model.onnx"}]
 
 
-def test_two_workers_report_one_version_once(models_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(values, "ValueClass", values.ValueClass)
-    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", "")
-    settings = Settings(models_dir=models_dir, provider="cpu")
-    (tmp_path / "shared").mkdir()
-    joined = [module.join(tmp_path / "shared", number) for number in range(2)]
-    clients = [create_app(open_service(settings, metrics)).test_client() for metrics in joined]
-    for client in clients:
-        samples = scraped(client)
-        assert of(samples, "digits_model_info", version="1") == of(samples, "digits_model_info") == 1
-        assert of(samples, "digits_workers_ready") == of(samples, "digits_workers") == 2
-
-
 def test_openmetrics_format_on_request(client: Client) -> None:
     send(client)
     accept = "application/openmetrics-text; version=1.0.0, text/plain; version=0.0.4; q=0.5"
@@ -299,99 +272,6 @@ def test_openmetrics_format_on_request(client: Client) -> None:
     families = {family.name: family for family in openmetrics_families(response.get_data(as_text=True))}
     assert families["digits_requests"].type == "counter"
     assert client.get("/metrics").content_type == "text/plain; version=0.0.4; charset=utf-8"
-
-
-def test_no_model_is_needed(tmp_path: Path) -> None:
-    client = door.client_for(Settings(models_dir=tmp_path / "none", provider="cpu"))
-    assert of(scraped(client), "digits_workers_ready") == 0
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    factory.publish(tmp_path)
-    with running(MODELS_DIR=tmp_path, WORKERS=2) as started:
-        started.wait_for("/readyz")
-        eventually(started, lambda samples: of(samples, "digits_workers_ready") == 2)
-        yield started
-
-
-def get(server: Server) -> Samples:
-    with closing(server.connect()) as connection:
-        connection.request("GET", "/metrics")
-        response = connection.getresponse()
-        assert response.status == 200
-        return parsed(response.read().decode())
-
-
-def eventually(server: Server, holds: Callable[[Samples], bool], seconds: float = 10) -> Samples:
-    """Return the first scrape for which `holds` is true; any worker may answer it."""
-    deadline = time.monotonic() + seconds
-    while True:
-        try:
-            samples = get(server)
-            if holds(samples):
-                return samples
-        except OSError:
-            samples = {}
-        assert time.monotonic() < deadline, samples
-        time.sleep(0.05)
-
-
-def predict(server: Server, times: int) -> None:
-    for label in range(times):
-        status, _ = server.request("POST", "/predict", drawing.png(label % 10), content_type="image/png")
-        assert status == 200
-
-
-def test_metrics_of_all_workers_from_any_worker(server: Server) -> None:
-    predict(server, 40)
-    answered: dict[str, str] = {"route": "/predict", "status": "200"}
-    eventually(server, lambda samples: of(samples, "digits_requests_total", **answered) == 40)
-    for _ in range(20):
-        samples = get(server)
-        assert of(samples, "digits_requests_total", **answered) == 40
-        assert of(samples, "digits_predictions_total") == of(samples, "digits_stage_seconds_count", stage="total") == 40
-        assert of(samples, "digits_workers") == of(samples, "digits_worker_starts_total") == 2
-
-
-def test_a_killed_worker_keeps_its_counts_but_not_its_gauges(server: Server) -> None:
-    predict(server, 30)
-    eventually(server, lambda samples: of(samples, "digits_predictions_total") == 30)
-    with ExitStack() as held:
-        many = multipart([("image", drawing.encode(drawing.digit(7, side=2500, size=2000)))] * 8)
-        for _ in range(4):  # slow requests, in flight when their worker dies
-            held.enter_context(closing(server.connect())).request("POST", "/predict/batch", *many)
-        eventually(server, lambda samples: of(samples, "digits_requests_in_flight") == 5)
-        for worker in server.workers():
-            os.kill(worker, signal.SIGKILL)
-    samples = eventually(server, lambda samples: of(samples, "digits_worker_starts_total") == 4)
-    samples = eventually(server, lambda samples: of(samples, "digits_workers_ready") == 2)
-    assert of(samples, "digits_workers") == 2
-    assert of(samples, "digits_requests_in_flight") == 1
-    assert of(samples, "digits_predictions_total") == 30
-    predict(server, 5)
-    eventually(server, lambda samples: of(samples, "digits_predictions_total") == 35)
-
-
-def test_a_reload_of_the_workers_loses_no_count(server: Server) -> None:
-    predict(server, 10)
-    eventually(server, lambda samples: of(samples, "digits_predictions_total") == 10)
-    server.process.send_signal(signal.SIGHUP)
-    eventually(server, lambda samples: of(samples, "digits_worker_starts_total") == 4)
-    samples = eventually(server, lambda samples: of(samples, "digits_workers") == 2)
-    assert of(samples, "digits_predictions_total") == 10
-    assert of(samples, "digits_model_info") == 1
-
-
-def test_requests_rejected_by_the_parser_are_counted(server: Server) -> None:
-    with closing(server.connect()) as connection:
-        connection.request("GET", "/", headers={"Expect": "a miracle"})
-        response = connection.getresponse()
-        assert response.status == 417
-    assert len(response.headers["X-Request-ID"]) == 24
-    samples = eventually(server, lambda samples: of(samples, "digits_refusals_total", code="expectation_failed") == 1)
-    assert of(samples, "digits_requests_total", route="unmatched", status="417", method="GET") == 1
-    assert f"request={response.headers['X-Request-ID']}" in server.read_log()
 
 
 def test_no_picture_is_lost_or_counted_twice_while_threads_scrape() -> None:
@@ -410,14 +290,3 @@ def test_no_picture_is_lost_or_counted_twice_while_threads_scrape() -> None:
     metrics.flush()
     [family] = [family for family in metrics.collect() if family.name == "digits_picture_pixels"]
     assert [sample.value for sample in family.samples if sample.name.endswith("_count")] == [pictures]
-
-
-def test_a_scrape_waits_for_a_worker_that_is_making_its_files(tmp_path: Path) -> None:
-    empty = tmp_path / "gauge_livesum_9.db"
-    empty.touch()
-    with pytest.raises(struct.error):
-        list(MultiProcessCollector(CollectorRegistry(), path=str(tmp_path)).collect())
-    timer = threading.Timer(0.1, empty.unlink)
-    timer.start()
-    assert module._of_all_workers(tmp_path) == []
-    timer.join()

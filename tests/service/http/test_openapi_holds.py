@@ -26,7 +26,7 @@ from schemathesis.generation.meta import CoverageScenario
 from service.http.tensors import DTYPES
 from service.settings import Settings
 from tests import door, drawing, factory
-from tests.server import running
+from tests.server import serving
 from tests.tensors import binary, digits
 
 LONG = os.environ.get("OPENAPI_EXAMPLES")
@@ -189,10 +189,9 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     models = tmp_path_factory.mktemp("models")
     factory.publish(models)
     kept = tmp_path_factory.mktemp("corrections")
-    with running(
+    with serving(
         MODELS_DIR=models, CORRECTIONS_DIR=kept, **{name.upper(): value for name, value in LIMITS.items()}
     ) as server:
-        server.wait_for("/readyz")
         yield f"http://127.0.0.1:{server.port}"
 
 

@@ -6,19 +6,7 @@ from werkzeug.test import Client
 
 from service.http.answering import Service
 from service.settings import Settings
-from tests import door, factory
-
-
-def test_alive_and_ready(client: Client) -> None:
-    assert client.get("/livez").get_json() == {"status": "alive"}
-    response = client.get("/readyz")
-    assert response.status_code == 200
-    assert response.get_json() == {
-        "status": "ready",
-        "model": {"name": "mnist-dmlp", "version": "1"},
-        "provider": "cpu",
-        "file": "model.onnx",
-    }
+from tests import door, drawing, factory
 
 
 def test_without_a_model_it_lives_and_is_not_ready(tmp_path: Path) -> None:
@@ -37,6 +25,9 @@ def test_readyz_gives_the_reason_for_a_rejected_version(tmp_path: Path) -> None:
 
 def test_not_ready_while_draining(here: Service, client: Client) -> None:
     here.draining = lambda: True
-    response = client.get("/readyz")
-    assert (response.status_code, response.get_json()["code"]) == (503, "not_ready")
-    assert client.get("/livez").status_code == 200
+    for path in ("/readyz", "/v2/health/ready", "/v2/models/mnist-dmlp/ready"):
+        response = client.get(path)
+        assert (response.status_code, response.get_json()["code"]) == (503, "not_ready")
+    for path in ("/livez", "/v2/health/live"):
+        assert client.get(path).status_code == 200
+    assert client.post("/predict", data=drawing.png(7), content_type="image/png").status_code == 200

@@ -35,13 +35,6 @@ def test_accept_html_gets_the_page(client: Client, accept: str | None, mimetype:
     assert response.vary.as_set() == {"accept"}
 
 
-@pytest.mark.parametrize("route", ["POST /predict", "POST /predict/batch", "GET /readyz", "GET /"])
-def test_index_lists_the_routes(client: Client, route: str) -> None:
-    index = client.get("/").get_json()
-    assert route in index["routes"]
-    assert index["model"]["version"] == "1"
-
-
 def test_page_needs_no_model(tmp_path: Path) -> None:
     client = door.client_for(Settings(models_dir=tmp_path))
     assert "<canvas" in client.get("/", headers={"Accept": BROWSER}, buffered=True).text

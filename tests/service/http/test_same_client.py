@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tritonclient.http import InferenceServerClient, InferInput, InferRequestedOutput
+from tritonclient.http import InferenceServerClient, InferInput, InferRequestedOutput, InferResult
 from tritonclient.utils import InferenceServerException
 
 from service.contract import FLOAT32_FILE, INPUT_NAME, MODEL_NAME, OUTPUT_NAME, Manifest
@@ -52,13 +52,13 @@ def server(request: pytest.FixtureRequest) -> Iterator[Answering]:
         url = os.environ.get("TRITON_URL")
         if not url:
             pytest.skip("needs a Triton that serves models/: set TRITON_URL to HOST:PORT")
-        with InferenceServerClient(url) as client:
+        with InferenceServerClient(url, concurrency=4) as client:
             yield Answering(client, FLOAT32_FILE, url)
     else:
         with running(MODELS_DIR=ROOT / "models") as started:
             ready = started.wait_for("/readyz")
             url = f"127.0.0.1:{started.port}"
-            with InferenceServerClient(url) as client:
+            with InferenceServerClient(url, concurrency=4) as client:
                 yield Answering(client, ready["file"], url)
 
 
@@ -77,6 +77,8 @@ def test_health_and_metadata(server: Answering) -> None:
     assert server.client.is_server_ready()
     assert server.client.is_model_ready(MODEL_NAME)
     assert server.client.is_model_ready(MODEL_NAME, NEWEST.name)
+    assert not server.client.is_model_ready(MODEL_NAME, "99")
+    assert not server.client.is_model_ready("other")
     metadata = server.client.get_model_metadata(MODEL_NAME)
     assert metadata.pop("platform")  # of whichever backend runs the model
     assert metadata == {
@@ -96,15 +98,41 @@ def test_config(server: Answering) -> None:
     assert (probabilities["dims"], probabilities["label_filename"]) == ([10], "labels.txt")
 
 
-@pytest.mark.parametrize("binary", [True, False])
-def test_probabilities(server: Answering, binary: bool) -> None:
-    """Both give the answers that were published, in JSON and as binary data."""
-    wanted = [InferRequestedOutput(OUTPUT_NAME, binary_data=binary)]
-    result = server.client.infer(MODEL_NAME, images(inputs(), binary_data=binary), outputs=wanted, request_id="7")
-    assert (result.get_response()["id"], result.get_response()["model_version"]) == ("7", NEWEST.name)
+@pytest.mark.parametrize("binary_in", [True, False])
+@pytest.mark.parametrize("binary_out", [True, False, None])
+def test_probabilities(server: Answering, binary_in: bool, binary_out: bool | None) -> None:
+    """Both give the answers that were published, in JSON and as binary data, which is the client's default."""
+    wanted = None if binary_out is None else [InferRequestedOutput(OUTPUT_NAME, binary_data=binary_out)]
+    sent, more = images(inputs(), binary_data=binary_in), {"priority": 1, "timeout": 1_000_000}
+    result = server.client.infer(MODEL_NAME, sent, NEWEST.name, outputs=wanted, request_id="a request", **more)
+    answer = result.get_response()
+    assert (answer["model_name"], answer["model_version"], answer["id"]) == (MODEL_NAME, NEWEST.name, "a request")
+    if binary_out is not False:
+        assert answer["outputs"][0]["parameters"] == {"binary_data_size": len(inputs()) * 10 * 4}
+    check_published(server, result)
+
+
+def check_published(server: Answering, result: InferResult) -> None:
     expected = np.asarray(MANIFEST.self_test.expected[server.file])
     tolerance = MANIFEST.self_test.tolerance[server.file]
     np.testing.assert_allclose(result.as_numpy(OUTPUT_NAME), expected, rtol=0, atol=tolerance)
+
+
+@pytest.mark.parametrize("algorithm", ["gzip", "deflate"])
+@pytest.mark.parametrize("compressed", ["request", "response"])
+def test_requests_and_answers_may_be_compressed(server: Answering, compressed: str, algorithm: str) -> None:
+    options = {f"{compressed}_compression_algorithm": algorithm}
+    check_published(server, server.client.infer(MODEL_NAME, images(inputs()), **options))
+    full = np.resize(inputs(), (256, 28, 28))
+    assert server.client.infer(MODEL_NAME, images(full), **options).as_numpy(OUTPUT_NAME).shape == (256, 10)
+
+
+def test_many_at_once(server: Answering) -> None:
+    asked = [server.client.async_infer(MODEL_NAME, images(inputs()), request_id=str(number)) for number in range(40)]
+    for number, request in enumerate(asked):
+        result = request.get_result()
+        assert result.get_response()["id"] == str(number)
+        check_published(server, result)
 
 
 def test_classification_with_labels(server: Answering) -> None:
@@ -229,42 +257,30 @@ REFUSED = {
 }
 
 
-def refused(server: Answering, path: str, body: bytes | None, **headers: str) -> None:
-    """Check that the answer is an error in JSON; Triton answers some client errors with 500."""
-    status, answer = server.ask(path, body, **headers)
+def sized(said: int, sent: int) -> tuple[str, bytes, str]:
+    """Return an inference whose binary data has another size than it says."""
+    head = request({**without("data"), "parameters": {"binary_data_size": said}})
+    return INFER, head + bytes(sent), str(len(head))
+
+
+OTHER = f"/v2/models/{MODEL_NAME}/versions/99"
+ALSO_REFUSED: dict[str, tuple[str, bytes | None, str | None]] = {
+    **{f"a JSON length of {length}": (INFER, request(IMAGE), length) for length in ("-1", "99999", "a")},
+    **{f"{sent} bytes, not {said}": sized(said, sent) for said, sent in ((784, 700), (784, 800), (785, 785))},
+    **{f"GET {path}": (path, None, None) for path in ("/v2/models/none", OTHER, "/v2/models/none/ready", INFER)},
+    **{f"POST {path}": (path, request(IMAGE), None) for path in ("/v2/models/none/infer", f"{OTHER}/infer")},
+    **{name: (INFER, body, None) for name, body in REFUSED.items()},
+}
+
+
+@pytest.mark.parametrize("case", ALSO_REFUSED)
+def test_both_refuse(server: Answering, case: str) -> None:
+    """The answer is an error in JSON; Triton answers some client errors with 500."""
+    path, body, length = ALSO_REFUSED[case]
+    status, answer = server.ask(path, body, **({"Inference_Header_Content_Length": length} if length else {}))
     assert 400 <= status < (600 if server.is_triton else 500)
     if status != 405:  # Triton's has no body
         assert json.loads(answer)["error"]
-
-
-@pytest.mark.parametrize("case", REFUSED)
-def test_both_refuse(server: Answering, case: str) -> None:
-    refused(server, INFER, REFUSED[case])
-
-
-@pytest.mark.parametrize("length", ["-1", "99999", "a"])
-def test_both_refuse_a_wrong_length_of_json(server: Answering, length: str) -> None:
-    refused(server, INFER, request(IMAGE), Inference_Header_Content_Length=length)
-
-
-@pytest.mark.parametrize(("said", "sent"), [(784, 700), (784, 800), (785, 785)])
-def test_both_refuse_binary_data_of_another_size(server: Answering, said: int, sent: int) -> None:
-    head = request({**without("data"), "parameters": {"binary_data_size": said}})
-    refused(server, INFER, head + bytes(sent), Inference_Header_Content_Length=str(len(head)))
-
-
-@pytest.mark.parametrize("path", ["/v2/models/none", f"/v2/models/{MODEL_NAME}/versions/99", "/v2/models/none/ready"])
-def test_both_refuse_an_unknown_model(server: Answering, path: str) -> None:
-    refused(server, path, None)
-
-
-@pytest.mark.parametrize("path", ["/v2/models/none/infer", f"/v2/models/{MODEL_NAME}/versions/99/infer"])
-def test_both_refuse_to_infer_with_an_unknown_model(server: Answering, path: str) -> None:
-    refused(server, path, request(IMAGE))
-
-
-def test_both_refuse_to_get_an_inference(server: Answering) -> None:
-    refused(server, INFER, None)
 
 
 @pytest.mark.parametrize("datatype", ["FP32", "INT64"])

@@ -10,17 +10,17 @@ from pathlib import Path
 import pytest
 
 from tests import drawing, factory
-from tests.server import Server, running
+from tests.server import Server, serving
 
 WORKERS, CONNECTIONS = 3, 12
 LEAST = 2  # of 4: on a busy machine a worker may accept too late
 
 
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    factory.publish(tmp_path)
-    with running(MODELS_DIR=tmp_path, WORKERS=WORKERS) as started:
-        started.wait_for("/readyz")
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    models = tmp_path_factory.mktemp("models")
+    factory.publish(models)
+    with serving(MODELS_DIR=models, WORKERS=WORKERS) as started:
         started.wait_for_ready_workers(WORKERS)
         yield started
 

@@ -1,15 +1,13 @@
 """Shared runs in the real server: thousands of pictures at once, each of which gets its own answer."""
 
-import signal
 from collections.abc import Iterator
-from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
 
 from service.inference.engine import Engine
 from tests import crowd, factory
-from tests.server import Server, running
+from tests.server import Server, serving
 
 
 @pytest.fixture
@@ -20,8 +18,7 @@ def models(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def server(models: Path) -> Iterator[Server]:
-    with running(MODELS_DIR=models) as started:
-        started.wait_for("/readyz")
+    with serving(MODELS_DIR=models) as started:
         yield started
 
 
@@ -46,16 +43,3 @@ def test_answers_match_their_version_during_a_switch(server: Server, models: Pat
         if answers[-1].version == "2":
             break
     assert set(seen) == {"1", "2"}
-
-
-def test_no_request_is_left_waiting_at_shutdown(models: Path) -> None:
-    with running(MODELS_DIR=models) as server:
-        server.wait_for("/readyz")
-        digits = crowd.pictures(crowd.CLIENTS, seed=2)
-        with ExitStack() as stack:
-            connections = [stack.enter_context(closing(server.connect())) for _ in digits]
-            for connection, digit in zip(connections, digits, strict=True):
-                crowd.send_picture(connection, digit, "/predict")
-            assert server.stop(signal.SIGTERM, seconds=60) == 0
-            answers = [crowd.receive_answer(connection) for connection in connections]
-        crowd.check(answers, digits, {"1": Engine.open(factory.model())}, tolerance=1e-6)

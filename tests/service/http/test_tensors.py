@@ -107,17 +107,6 @@ def test_non_integers_are_rejected(datatype: str, bad: Any) -> None:
         images_in(in_json([0] * 783 + [bad], datatype, [1, 28, 28]))
 
 
-@pytest.mark.parametrize(
-    "fields",
-    [{"shape": [True, 28, 28]}, {"parameters": {"binary_data_size": True}}, {"parameters": {"classification": True}}],
-)
-def test_true_is_no_number(fields: dict[str, Any]) -> None:
-    message = json.loads(in_json(np.zeros((1, 28, 28)), "UINT8"))
-    message["inputs"][0] |= fields
-    with pytest.raises(MalformedRequest, match="got `bool`"):
-        images_in(json.dumps(message).encode())
-
-
 @pytest.mark.parametrize("datatype", DTYPES)
 def test_binary_data_has_the_size_of_its_datatype(datatype: str) -> None:
     size = 784 * np.dtype(DTYPES[datatype]).itemsize
@@ -125,15 +114,6 @@ def test_binary_data_has_the_size_of_its_datatype(datatype: str) -> None:
         body, header = binary(bytes(wrong), [1, 28, 28], datatype)
         with pytest.raises(MalformedRequest, match=f"has {size}"):
             images_in(body, header[tensors.JSON_LENGTH])
-
-
-@pytest.mark.parametrize(
-    "datatype", ["BOOL", "INT8", "INT16", "INT32", "UINT16", "UINT32", "UINT64", "BF16", "uint8", ""]
-)
-def test_the_error_for_other_datatypes_lists_supported_ones(client: Client, datatype: str) -> None:
-    response = client.post(INFER, data=in_json(np.zeros((1, 28, 28)), datatype))
-    assert (response.status_code, response.get_json()["code"]) == (400, "malformed_request")
-    assert all(known in response.get_json()["error"] for known in (*DTYPES, "BYTES", "[N, 28, 28]", "[N, 1]"))
 
 
 PICTURES = [drawing.png(label) for label in (3, 8, 5)]

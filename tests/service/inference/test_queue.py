@@ -115,11 +115,12 @@ def test_a_version_switch_neither_splits_nor_mixes_requests() -> None:
     assert compute.runs == [("old", [0, 0, 1, 1]), ("new", [2, 2]), ("old", [3, 3]), ("new", [4, 4, 5, 5])]
 
 
-def test_an_error_reaches_exactly_the_requests_of_its_run() -> None:
+@pytest.mark.parametrize("on_loop", [256, 0], ids=["on the loop", "in a thread"])
+def test_an_error_reaches_exactly_the_requests_of_its_run(on_loop: int) -> None:
     compute = Recorder()
 
     async def work() -> list[Any]:
-        queue = Queue(compute, most=2)
+        queue = Queue(compute, most=2, on_loop=on_loop)
         found = await asyncio.gather(
             *(queue.submit("a", images(level)) for level in (1, 255, 2, 3)), return_exceptions=True
         )
@@ -228,16 +229,6 @@ def test_only_large_runs_are_in_a_thread() -> None:
 
     answered(work())
     assert threads == [False, False, True]
-
-
-def test_an_error_in_a_thread_is_raised_and_the_queue_continues() -> None:
-    async def work() -> None:
-        queue = Queue(Recorder(), most=256, on_loop=0)
-        with pytest.raises(RuntimeError, match="It failed"):
-            await queue.submit("a", images(255))
-        assert levels(await queue.submit("a", images(7))) == [7]
-
-    answered(work())
 
 
 def test_cancelling_during_a_run_cancels_no_other_request(gate: threading.Event) -> None:

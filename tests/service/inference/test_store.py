@@ -23,16 +23,11 @@ def version(found: ModelStore) -> str | None:
     return found.serving.manifest.version if found.serving else None
 
 
-def test_newest_serves_by_number_and_not_by_name(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("pinned", "serves"), [("latest", "10"), ("9", "9")])
+def test_newest_serves_by_number_and_not_by_name_unless_one_is_pinned(tmp_path: Path, pinned: str, serves: str) -> None:
     for number in (2, 10, 9):
         factory.publish(tmp_path, number)
-    assert version(store(tmp_path)) == "10"
-
-
-def test_pinned_version_serves(tmp_path: Path) -> None:
-    for number in (1, 2):
-        factory.publish(tmp_path, number)
-    assert version(store(tmp_path, model_version="1")) == "1"
+    assert version(store(tmp_path, model_version=pinned)) == serves
 
 
 def test_a_pinned_version_that_does_not_exist(models_dir: Path) -> None:
@@ -101,17 +96,8 @@ def test_a_model_that_breaks_the_contract_is_refused(tmp_path: Path, broken: Any
     assert words in found.reason
 
 
-def wrong_probabilities(fields: dict[str, Any]) -> None:
-    fields["self_test"].expected[FLOAT32_FILE][0][0] += 0.5
-
-
-def ragged_probabilities(fields: dict[str, Any]) -> None:
-    fields["self_test"].expected[FLOAT32_FILE][0].pop()
-
-
-@pytest.mark.parametrize("edit", [wrong_probabilities, ragged_probabilities])
-def test_a_failed_self_test_is_a_refusal(tmp_path: Path, edit: Any) -> None:
-    factory.publish(tmp_path, 1, edit=edit)
+def test_a_self_test_of_ragged_probabilities_is_a_refusal(tmp_path: Path) -> None:
+    factory.publish(tmp_path, 1, edit=lambda fields: fields["self_test"].expected[FLOAT32_FILE][0].pop())
     assert "Version 1 is rejected" in store(tmp_path).reason
 
 
@@ -122,20 +108,6 @@ def test_an_unexpected_error_does_not_stop_the_worker(models_dir: Path, monkeypa
     monkeypatch.setattr("service.inference.store.open_version", fail)
     found = store(models_dir)
     assert found.reason == "Version 1 is rejected. MemoryError: too large"
-
-
-def test_a_published_version_is_loaded(models_dir: Path) -> None:
-    found = store(models_dir)
-    factory.publish(models_dir, 2)
-    found.refresh()
-    assert version(found) == "2"
-
-
-def test_the_served_version_is_not_reopened(models_dir: Path) -> None:
-    found = store(models_dir)
-    before = found.serving
-    found.refresh()
-    assert found.serving is before
 
 
 def test_a_version_serves_on_after_it_was_deleted(models_dir: Path) -> None:
@@ -166,11 +138,15 @@ def test_a_republished_number_is_loaded(models_dir: Path) -> None:
     assert found.serving.manifest.certain_from == 0.5
 
 
-def test_the_first_model_is_loaded_once_published(tmp_path: Path) -> None:
+def test_published_versions_are_loaded_once(tmp_path: Path) -> None:
     found = store(tmp_path)
-    factory.publish(tmp_path, 1)
+    for number in (1, 2):
+        factory.publish(tmp_path, number)
+        found.refresh()
+        assert version(found) == str(number)
+    before = found.serving
     found.refresh()
-    assert version(found) == "1"
+    assert found.serving is before
 
 
 def test_reasons_are_cleared_once_a_rejected_version_serves(models_dir: Path) -> None:

@@ -22,8 +22,8 @@ SWAPPED = [0, 1, 2, 3, 9, 5, 6, 7, 8, 4]
 
 def after(models: Path, told: list[str]) -> ModelStore:
     """Return a store that has refreshed; `told` receives the codes of rejected versions."""
-    store = ModelStore(Settings(models_dir=models, provider="cpu"))
-    store.report = lambda serving: told.append(serving) if isinstance(serving, str) else None
+    settings = Settings(models_dir=models, provider="cpu")
+    store = ModelStore(settings, lambda serving: told.append(serving) if isinstance(serving, str) else None)
     store.refresh()
     return store
 

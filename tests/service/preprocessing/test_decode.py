@@ -14,6 +14,7 @@ from PIL import Image, ImageDraw, ImageOps, PngImagePlugin
 
 from service.errors import NoDigit, TooLarge, UnreadableImage, UnsupportedImage
 from service.preprocessing.decode import ENOUGH, decode
+from service.preprocessing.orientation import exif_orientation
 from tests import drawing
 
 LIMIT = 4_000_000
@@ -41,17 +42,19 @@ def raw_png(width: int, height: int, depth: int, colour: int, rows: bytes, *extr
     return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
 
 
-@pytest.mark.parametrize("format", ["PNG", "JPEG", "GIF", "BMP", "WEBP"])
-def test_each_format_reads_as_pillow_reads_it(format: str) -> None:
-    content = drawing.encode(colourful(), format)
+@pytest.mark.parametrize(
+    ("format", "options"),
+    [
+        *[(name, {}) for name in ("PNG", "JPEG", "GIF", "BMP", "WEBP")],
+        ("GIF", {"interlace": 1}),
+        ("JPEG", {"progressive": True}),
+    ],
+)
+def test_each_format_reads_as_pillow_reads_it(format: str, options: dict[str, int]) -> None:
+    content = drawing.encode(colourful(), format, **options)
     expected = np.asarray(Image.open(BytesIO(content)).convert("RGB").convert("L"))
     assert read(content).shape == (48, 64)
-    assert np.abs(read(content) - expected).max() <= 2
-
-
-def test_sixteen_bits_are_scaled_and_not_clipped() -> None:
-    levels = np.linspace(0, 65535, 64 * 48).astype(np.uint16).reshape(48, 64)
-    np.testing.assert_array_equal(read(drawing.encode(Image.fromarray(levels))), np.rint(levels / 257))
+    assert np.abs(read(content) - expected).max() <= {"GIF": 0, "PNG": 0, "BMP": 0}.get(format, 1 if options else 2)
 
 
 @pytest.mark.parametrize("bits", [8, 10, 12, 14, 16])
@@ -63,11 +66,9 @@ def test_sixteen_bits_with_few_used(bits: int, side: int) -> None:
 
 
 def test_sixteen_bits_with_a_transparent_level() -> None:
-    levels = np.full((20, 20), 40000, np.uint16)
-    levels[5:15, 8:12] = 1000
-    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in levels)
+    rows = (b"\0" + struct.pack(">HH", 40000, 1000) * 10) * 20
     pixels = read(raw_png(20, 20, 16, 0, rows, chunk(b"tRNS", struct.pack(">H", 40000))))
-    assert pixels[10, 10] == round(1000 / 257)
+    assert np.unique(pixels).tolist() == [round(1000 / 257), 255]
     assert pixels[0, 0] == 255
 
 
@@ -87,13 +88,6 @@ def test_interlaced_png() -> None:
     passes = [(0, 8, 0, 8), (0, 8, 4, 8), (4, 8, 0, 4), (0, 4, 2, 4), (2, 4, 0, 2), (0, 2, 1, 2), (1, 2, 0, 1)]  # Adam7
     rows = b"".join(b"\0" + row.tobytes() for y, dy, x, dx in passes for row in levels[y::dy, x::dx])
     np.testing.assert_array_equal(read(raw_png(64, 48, 8, 0, rows, interlaced=1)), levels)
-
-
-def test_interlaced_gif_and_progressive_jpeg() -> None:
-    gif = drawing.encode(colourful(), "GIF", interlace=1)
-    np.testing.assert_array_equal(read(gif), np.asarray(Image.open(BytesIO(gif)).convert("RGB").convert("L")))
-    jpeg = drawing.encode(colourful(), "JPEG", progressive=True)
-    assert np.abs(read(jpeg) - np.asarray(Image.open(BytesIO(jpeg)).convert("L"))).max() <= 1
 
 
 @pytest.mark.parametrize("ink", [0, 255])
@@ -125,23 +119,41 @@ def test_transparent_margin_of_a_cut_out_becomes_paper() -> None:
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("order", ["<", ">"])
 @pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP"])
-def test_exif_orientation(format: str, orientation: int) -> None:
+def test_exif_orientation(format: str, order: str, orientation: int) -> None:
     exif = Image.Exif()
+    exif.endian = order
+    exif[0x010F] = "a camera"
     exif[0x0112] = orientation
-    content = drawing.encode(colourful(), format, exif=exif)
+    content = drawing.encode(colourful(), format, exif=exif.tobytes())
     upright = ImageOps.exif_transpose(Image.open(BytesIO(content)))
     assert np.abs(read(content) - np.asarray(upright.convert("L"))).max() <= 1
     assert read(content).shape == upright.size[::-1]
 
 
+_ENTRY = b"II*\0\x08\0\0\0\1\0"  # the head of a directory of one entry
+DAMAGED_EXIF = [
+    b"",
+    b"II*\0",
+    b"II*\0\xff\xff\xff\xff",
+    b"II*\0\x08\0\0\0\xff\xff" + bytes(12),
+    b"II*\0\x08\0\0\0\xff\xff" + b"\x12\x01" * 40,
+    _ENTRY + struct.pack("<HHIHH", 0x0112, 3, 1, 9, 0),
+    _ENTRY + struct.pack("<HHII", 0x0112, 4, 1, 6),
+    b"XX" + _ENTRY[2:] + struct.pack("<HHIHH", 0x0112, 3, 1, 6, 0),
+    b"\xff" * 30,
+]
+
+
 # As `service.preprocessing.decode` has it; pytest puts its own filters in place of those of the program.
 @pytest.mark.filterwarnings("ignore:::PIL.TiffImagePlugin")
-@pytest.mark.parametrize(
-    "exif", [b"", b"Exif\0\0II*\0\x08\0\0\0\xff\xff" + b"\x12\x01" * 40, b"\xff" * 30], ids=["none", "odd", "noise"]
-)
-def test_damaged_exif_does_not_cost_the_picture(exif: bytes) -> None:
-    assert read(drawing.encode(colourful(), "JPEG", exif=exif)).shape == (48, 64)
+@pytest.mark.parametrize("tiff", DAMAGED_EXIF)
+@pytest.mark.parametrize("name", [b"Exif\0\0", b""])
+def test_damaged_exif_does_not_cost_or_turn_the_picture(name: bytes, tiff: bytes) -> None:
+    assert exif_orientation(tiff) == 1
+    damaged, plain = (drawing.encode(colourful(), "JPEG", **options) for options in ({"exif": name + tiff}, {}))
+    np.testing.assert_array_equal(read(damaged), read(plain))
 
 
 @pytest.mark.parametrize("text", [' tiff:Orientation="6"/>', "><tiff:Orientation>6</tiff:Orientation>"])
@@ -166,7 +178,8 @@ def test_mpo_of_a_telephone() -> None:
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"hello", b"<html>a</html>", b"PK\3\4" + bytes(40), b"\0" * 1000, b"BM", b"BMW, in text", b"P5 1 1 255 a"],
+    [b"", b"hello", b"<html>a</html>", b"PK\3\4" + bytes(40), b"\0" * 1000, b"BM", b"BMW, in text", b"P5 1 1 255 a"]
+    + [drawing.encode(colourful(), name) for name in ("ICO", "PPM", "TGA", "PCX")],
 )
 def test_other_files_are_unsupported(content: bytes) -> None:
     with pytest.raises(UnsupportedImage, match="PNG, JPEG, GIF, BMP, WebP, HEIC, AVIF or TIFF"):
@@ -187,12 +200,6 @@ def test_common_unsupported_formats_are_named(content: bytes, name: str) -> None
         read(content)
 
 
-@pytest.mark.parametrize("format", ["ICO", "PPM", "TGA", "PCX"])
-def test_other_formats_are_rejected(format: str) -> None:
-    with pytest.raises(UnsupportedImage):
-        read(drawing.encode(colourful(), format))
-
-
 def noise() -> Image.Image:
     """A picture that hardly compresses, so that each part of its file is needed."""
     return Image.fromarray(np.random.default_rng(5).integers(0, 256, (48, 64, 3), np.uint8))
@@ -205,17 +212,20 @@ def test_largest_allowed_size() -> None:
         decode(content, max_pixels=199)
 
 
+@pytest.mark.parametrize(("width", "height"), [(0, 5), (5, 0), (0, 0)])
+def test_without_pixels(width: int, height: int) -> None:
+    bitmap = bytearray(drawing.encode(Image.new("L", (4, 4)), "BMP"))
+    bitmap[18:26] = struct.pack("<ii", width, height)
+    for content in (raw_png(width, height, 8, 0, b""), bytes(bitmap)):
+        with pytest.raises(UnreadableImage):
+            read(content)
+
+
 def test_no_warning_about_large_pictures() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         content = drawing.encode(Image.new("1", (10_000, 10_000)))
         assert min(decode(content, max_pixels=10**9).shape) >= ENOUGH
-
-
-@pytest.mark.parametrize(("width", "height"), [(0, 5), (5, 0), (0, 0)])
-def test_without_pixels(width: int, height: int) -> None:
-    with pytest.raises(UnreadableImage):
-        read(raw_png(width, height, 8, 0, b""))
 
 
 @pytest.mark.parametrize("size", [(1, 30_000), (30_000, 1), (3, 3)])
@@ -227,26 +237,12 @@ def test_too_narrow_for_a_digit(format: str, size: tuple[int, int]) -> None:
         read(drawing.encode(Image.new("L", size, 255), format))
 
 
-@pytest.mark.parametrize(("width", "height"), [(0, 4), (4, 0)])
-def test_bitmap_without_pixels(width: int, height: int) -> None:
-    bitmap = bytearray(drawing.encode(Image.new("L", (4, 4)), "BMP"))
-    bitmap[18:26] = struct.pack("<ii", width, height)
-    with pytest.raises(UnreadableImage):
-        read(bytes(bitmap))
-
-
 def test_a_frame_larger_than_the_screen_of_a_gif_counts_for_the_size() -> None:
     gif = bytearray(drawing.encode(colourful(), "GIF"))
     gif[6:10] = struct.pack("<HH", 1, 1)
     assert read(bytes(gif)).shape == (48, 64)
     with pytest.raises(TooLarge):
         decode(bytes(gif), max_pixels=100)
-
-
-def test_text_chunks_of_usual_size_are_accepted() -> None:
-    info = PngImagePlugin.PngInfo()
-    info.add_text("Comment", "drawn by a test", zip=True)
-    assert read(drawing.encode(drawing.digit(3), pnginfo=info)).shape == (120, 120)
 
 
 @pytest.mark.parametrize("tail", [b"", b"\xff", bytes(4), b"\r\n"])
@@ -298,12 +294,3 @@ def test_smallest_webp(capfd: pytest.CaptureFixture[str]) -> None:
     with suppress(UnreadableImage):
         read(webp[:25])
     assert capfd.readouterr() == ("", "")
-
-
-def test_ink_of_the_brightness_of_its_paper_is_seen_by_its_colour() -> None:
-    red, brown = (200, 60, 60), (150, 100, 20)
-    strokes = drawing.digit(5).point(lambda level: 255 * (level < 128)).convert("L")
-    picture = Image.composite(Image.new("RGB", strokes.size, red), Image.new("RGB", strokes.size, brown), strokes)
-    for name in ("PNG", "JPEG"):
-        levels = decode(drawing.encode(picture, name), max_pixels=100_000).astype(int)
-        assert abs(np.median(levels[np.asarray(strokes) > 0]) - np.median(levels[np.asarray(strokes) == 0])) > 60

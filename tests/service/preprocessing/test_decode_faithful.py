@@ -73,17 +73,12 @@ def test_palette_png_of_each_depth_with_an_alpha_for_each_colour(depth: int) -> 
     assert np.unique(read(clear)[~shown]).tolist() in ([0], [255])
 
 
-def test_sixteen_bit_colour_png() -> None:
-    deep = np.random.default_rng(3).integers(0, 65536, (16, 24, 3)).astype(np.uint16)
+@pytest.mark.parametrize("channels", [3, 4])
+def test_sixteen_bit_colour_png(channels: int) -> None:
+    deep = np.random.default_rng(3).integers(0, 65536, (16, 24, channels)).astype(np.uint16)
+    deep[..., 3:] = 65535
     rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in deep)
-    assert np.abs(read(raw_png(24, 16, 16, 2, rows)) - luma(deep / 257.0)).max() <= 1.5
-
-
-def test_sixteen_bit_colour_png_with_alpha() -> None:
-    deep = np.random.default_rng(3).integers(0, 65536, (16, 24, 4)).astype(np.uint16)
-    deep[..., 3] = 65535
-    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in deep)
-    assert np.abs(read(raw_png(24, 16, 16, 6, rows)) - luma(deep / 257.0)).max() <= 1.5
+    assert np.abs(read(raw_png(24, 16, 16, 2 if channels == 3 else 6, rows)) - luma(deep / 257.0)).max() <= 1.5
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "RGBA"])
@@ -145,14 +140,11 @@ def test_large_opaque_webp_is_read_without_its_colours() -> None:
     assert np.abs(read(drawing.encode(image, "WEBP", quality=90, method=0)) - expected).mean() < 2
 
 
-def test_jpeg_without_conversion_of_its_colours() -> None:
-    content = drawing.encode(colourful(), "JPEG", quality=98, keep_rgb=True)
-    assert np.abs(read(content) - luma(colours())).mean() < 1
-
-
-def test_cmyk_jpeg_in_the_sense_of_adobe() -> None:
-    content = drawing.encode(colourful().convert("CMYK"), "JPEG", quality=98)
-    assert np.abs(read(content) - luma(colours())).mean() < 2
+@pytest.mark.parametrize(("mode", "off"), [("RGB", 1), ("CMYK", 2)])
+def test_jpeg_of_unconverted_colours_or_in_the_sense_of_adobe(mode: str, off: int) -> None:
+    options = {"keep_rgb": True} if mode == "RGB" else {}
+    content = drawing.encode(colourful().convert(mode), "JPEG", quality=98, **options)
+    assert np.abs(read(content) - luma(colours())).mean() < off
 
 
 def test_ycck_jpeg_decodes_as_pillow_does() -> None:

@@ -54,7 +54,7 @@ for path in sorted(Path(sys.argv[1]).iterdir()):
     Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
     before = kibibytes("VmRSS")
     runs = [outcome(content)]
-    while min(runs)[1] > 0.1 and len(runs) < 5:  # the machine may have been busy
+    while runs[0][0] != "read" and min(runs)[1] > 0.1 and len(runs) < 5:  # the machine may have been busy
         runs.append(outcome(content))
     found[path.name] = (runs[0][0], min(seconds for _, seconds in runs), (kibibytes("VmHWM") - before) / 1024)
 print(json.dumps(found))
@@ -262,13 +262,6 @@ def test_truncated_at_any_byte_a_file_is_rejected_or_read(encode: Callable[[Imag
     for length in range(len(content)):
         with suppress(UnreadableImage, UnsupportedImage):
             np.testing.assert_array_equal(decode(content[:length], max_pixels=LIMIT), whole, f"{length} bytes")
-
-
-@pytest.mark.parametrize("format", ["PNG", "JPEG", "GIF", "BMP", "WEBP"])
-def test_bytes_after_the_picture_are_ignored(format: str) -> None:
-    content = drawing.encode(colourful(), format)
-    polyglot = content + b"PK\3\4 <html><script>alert(1)</script></html>" + drawing.png()
-    np.testing.assert_array_equal(decode(polyglot, max_pixels=LIMIT), decode(content, max_pixels=LIMIT))
 
 
 @pytest.mark.parametrize("format", ["PNG", "JPEG", "GIF", "BMP", "WEBP"])

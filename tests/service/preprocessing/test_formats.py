@@ -10,7 +10,6 @@ from PIL import Image
 
 from service.errors import TooLarge, UnreadableImage
 from service.preprocessing.formats import still
-from service.preprocessing.orientation import exif_orientation
 from tests import drawing
 from tests.service.preprocessing.test_decode import chunk, colourful
 
@@ -118,29 +117,3 @@ def test_a_large_rle_bitmap_is_rejected() -> None:
     content[30:34] = struct.pack("<I", 1)
     with pytest.raises(TooLarge, match="PNG"):
         still(bytes(content))
-
-
-@pytest.mark.parametrize("order", ["<", ">"])
-@pytest.mark.parametrize("orientation", range(1, 9))
-def test_exif_orientation(order: str, orientation: int) -> None:
-    exif = Image.Exif()
-    exif.endian = order
-    exif[0x010F] = "a camera"
-    exif[0x0112] = orientation
-    assert exif_orientation(exif.tobytes()[6:]) == orientation
-
-
-@pytest.mark.parametrize(
-    "tiff",
-    [
-        b"",
-        b"II*\0",
-        b"II*\0\xff\xff\xff\xff",
-        b"II*\0\x08\0\0\0\xff\xff" + bytes(12),
-        b"II*\0\x08\0\0\0\1\0" + struct.pack("<HHIHH", 0x0112, 3, 1, 9, 0),
-        b"II*\0\x08\0\0\0\1\0" + struct.pack("<HHII", 0x0112, 4, 1, 6),
-        b"XX*\0\x08\0\0\0\1\0" + struct.pack("<HHIHH", 0x0112, 3, 1, 6, 0),
-    ],
-)
-def test_damaged_exif_means_upright(tiff: bytes) -> None:
-    assert exif_orientation(tiff) == 1

@@ -10,7 +10,6 @@ import pytest
 from PIL import Image, ImageDraw
 
 from service.errors import NoDigit, RequestError, SeveralDigits
-from service.preprocessing.bitmap import unmagnified, without_bars
 from service.preprocessing.illumination import working_copy
 from service.preprocessing.mnist_format import (
     BOX_SIDE,
@@ -42,25 +41,16 @@ def difference(one: Array, other: Array) -> float:
 
 
 @pytest.mark.parametrize("label", range(10))
-def test_form_is_that_of_mnist(label: int) -> None:
-    digit = canonical_digit(grey(drawing.digit(label)))
+def test_form_is_that_of_mnist_in_either_polarity(label: int) -> None:
+    picture = grey(drawing.digit(label))
+    digit = canonical_digit(picture)
     assert (digit.shape, digit.dtype, digit.max()) == ((28, 28), np.uint8, 255)
     rows, columns = np.flatnonzero(digit.any(axis=1)), np.flatnonzero(digit.any(axis=0))
     assert max(np.ptp(rows), np.ptp(columns)) + 1 == BOX_SIDE
     assert all(abs(where - 14) <= 0.51 for where in middle(digit))  # as in MNIST's own training images
-
-
-@pytest.mark.parametrize("label", range(10))
-def test_canonical_form_is_unchanged(label: int) -> None:
-    digit = canonical_digit(grey(drawing.digit(label)))
-    np.testing.assert_array_equal(canonical_digit(digit), digit)
-    np.testing.assert_array_equal(canonical_digit(255 - digit), digit)
-
-
-@pytest.mark.parametrize("label", range(10))
-def test_polarity_does_not_matter(label: int) -> None:
-    picture = grey(drawing.digit(label))
-    assert difference(canonical_digit(255 - picture), canonical_digit(picture)) < 1
+    assert difference(canonical_digit(255 - picture), digit) < 1
+    for again in (digit, 255 - digit):
+        np.testing.assert_array_equal(canonical_digit(again), digit)
 
 
 @pytest.mark.parametrize("place", [(0, 0), (300, 20), (40, 310)])
@@ -114,18 +104,6 @@ def test_digit_that_touches_the_border() -> None:
 def test_blank(shape: tuple[int, int], level: int) -> None:
     with pytest.raises(NoDigit, match="send one digit"):
         canonical_digit(np.full(shape, level, np.uint8))
-
-
-def test_nothing_but_noise() -> None:
-    with pytest.raises(NoDigit):
-        canonical_digit(np.random.default_rng(2).normal(128, 4, (200, 200)).astype(np.uint8))
-
-
-def test_speck() -> None:
-    picture = np.full((100, 100), 255, np.uint8)
-    picture[40:42, 60:62] = 0
-    with pytest.raises(NoDigit, match="send one digit"):
-        canonical_digit(picture)
 
 
 @pytest.mark.parametrize("shape", [(1, 3), (3, 1), (2, 2), (7, 2000), (2000, 7), (28, 28), (50, 50)])
@@ -198,27 +176,6 @@ def test_centre_stays_inside_however_lopsided() -> None:
 def test_conditions_of_the_documentation(name: str, label: int) -> None:
     written = canonical_digit(scenes.levels(scenes.page(scenes.ink(label))))
     assert likeness(canonical_digit(scenes.CONDITIONS[name](label)), written) > 0.7
-
-
-def test_magnified_bitmap_is_the_bitmap() -> None:
-    bitmap = scenes.bitmap(scenes.ink(6), 16)
-    np.testing.assert_array_equal(unmagnified(np.kron(bitmap, np.ones((9, 9), np.uint8))), bitmap)
-    picture = scenes.levels(scenes.page(scenes.ink(6)))
-    assert unmagnified(picture) is picture
-
-
-@pytest.mark.parametrize("side", [8, 12, 16, 40, 100])
-def test_small_noise_is_not_a_digit(side: int) -> None:
-    for seed in range(20):
-        with pytest.raises(NoDigit):
-            canonical_digit(np.random.default_rng(seed).integers(0, 256, (side, side), np.uint8))
-
-
-def test_empty_sheet_on_a_table() -> None:
-    for degrees in (0, 12):
-        empty = scenes.on_table(scenes.page(np.zeros((scenes.HEIGHT, scenes.WIDTH))), degrees) * scenes.slope(0.5, 1)
-        with pytest.raises(NoDigit):
-            canonical_digit(scenes.levels(empty, 2))
 
 
 @pytest.mark.parametrize(("label", "seed"), [(0, 0), (8, 18), (6, 36)])
@@ -295,97 +252,39 @@ def test_several_digits(text: str) -> None:
         canonical_digit(grey(image))
 
 
-@pytest.mark.parametrize(
-    "light", [np.ones((400, 400)), 1 - 0.6 * COLUMNS, np.where(COLUMNS + COLUMNS.T < 0.8, 0.6, 1.0)]
-)
-@pytest.mark.parametrize("noise", [0, 4])
-def test_paper_with_nothing_on_it(light: npt.NDArray[np.float64], noise: float) -> None:
-    paper = 220 * light + np.random.default_rng(3).normal(0, noise, light.shape)
-    with pytest.raises(NoDigit):
-        canonical_digit(paper.astype(np.uint8))
+def noisy(paper: npt.NDArray[np.float64], noise: float) -> Array:
+    return (paper + np.random.default_rng(3).normal(0, noise, paper.shape)).astype(np.uint8)
 
 
-@pytest.mark.parametrize("noise", [0, 4])
-def test_ruled_paper_with_nothing_on_it(noise: float) -> None:
-    paper = np.full((400, 400), 220.0)
-    paper[20::40] *= 0.6
-    with pytest.raises(NoDigit):
-        canonical_digit((paper + np.random.default_rng(3).normal(0, noise, paper.shape)).astype(np.uint8))
+def speck() -> Array:
+    picture = np.full((100, 100), 255, np.uint8)
+    picture[40:42, 60:62] = 0
+    return picture
 
 
-def test_filled_disc_is_not_a_digit() -> None:
-    image = Image.new("L", (200, 200), 255)
-    ImageDraw.Draw(image).ellipse((50, 50, 150, 150), fill=0)
-    with pytest.raises(NoDigit):
-        canonical_digit(grey(image))
+def on_a_table(degrees: float) -> Array:
+    """Return an empty sheet on a table."""
+    empty = scenes.on_table(scenes.page(np.zeros((scenes.HEIGHT, scenes.WIDTH))), degrees)
+    return scenes.levels(empty * scenes.slope(0.5, 1), 2)
 
 
-def line_drawing(side: int) -> npt.NDArray[np.uint8]:
-    """Return a 9 drawn with a pen of one pixel, of 0 and 255."""
-    bitmap = np.zeros((side, side), np.uint8)
-    cv2.circle(bitmap, (side // 2, side // 3), side // 4, 255, 1)
-    cv2.line(bitmap, (side // 2 + side // 4, side // 3), (side // 2, side - 2), 255, 1)
-    return bitmap
+LIGHT = {
+    "even": np.ones((400, 400)),
+    "slope": 1 - 0.6 * COLUMNS,
+    "shadow": np.where(COLUMNS + COLUMNS.T < 0.8, 0.6, 1.0),
+    "ruled": np.where(np.arange(400)[:, None] % 40 == 20, 0.6, np.ones((400, 400))),
+}
+NOTHING = {
+    **{f"{name}, noise {noise}": noisy(220 * light, noise) for name, light in LIGHT.items() for noise in (0, 4)},
+    "noise": np.random.default_rng(2).normal(128, 4, (200, 200)).astype(np.uint8),
+    "speck": speck(),
+    "disc": cv2.circle(np.full((200, 200), 255, np.uint8), (100, 100), 50, 0, -1),
+    "sheet on a table": on_a_table(0),
+    "turned sheet on a table": on_a_table(12),
+}
 
 
-@pytest.mark.parametrize("side", [16, 24, 32])
-@pytest.mark.parametrize("times", [1, 5])
-def test_a_one_pixel_line_is_not_noise(side: int, times: int) -> None:
-    bitmap = np.kron(line_drawing(side), np.ones((times, times), np.uint8))
-    for polarity in (bitmap, 255 - bitmap):
-        assert np.count_nonzero(canonical_digit(polarity)) > 60
-
-
-@pytest.mark.parametrize("share", [0.1, 0.2, 0.5])
-def test_dots_anywhere_are_noise(share: float) -> None:
-    for seed in range(20):
-        dots = np.random.default_rng(seed).random((32, 32)) < share
-        with pytest.raises(NoDigit):
-            canonical_digit((dots * 255).astype(np.uint8))
-
-
-def test_a_bold_bar_in_a_bitmap_is_a_1() -> None:
-    bar = np.zeros((32, 32), np.uint8)
-    bar[1:31, 8:23] = 255
-    bar[1:31:3, 8] = 0
-    assert np.count_nonzero(canonical_digit(bar)) > 60
-
-
-def test_a_square_in_a_bitmap_is_not_a_digit() -> None:
-    square = np.zeros((32, 32), np.uint8)
-    square[6:26, 6:26] = 255
-    with pytest.raises(NoDigit):
-        canonical_digit(square)
-
-
-@pytest.mark.parametrize("label", [0, 2, 3, 5, 8])
-def test_small_bitmap_in_dim_and_uneven_light(label: int) -> None:
-    bitmap = np.pad(scenes.bitmap(scenes.ink(label, stroke=0.08), 22), 4).astype(np.float64) / 255
-    clear = canonical_digit(np.rint(230 - 200 * bitmap).astype(np.uint8))
-    slope = np.linspace(0.6, 1, bitmap.shape[1])
-    for picture in (120 - 25 * bitmap, (230 - 200 * bitmap) * slope):
-        assert likeness(canonical_digit(np.rint(picture).astype(np.uint8)), clear) > 0.8
-
-
-@pytest.mark.parametrize("turned", [False, True])
-def test_letterbox_bars_are_not_ink(turned: bool) -> None:
-    bitmap = np.pad(255 - scenes.bitmap(scenes.ink(4, stroke=0.08), 16), 2, constant_values=255)
-    barred = np.pad(bitmap, ((4, 4), (0, 0)))
-    alone = canonical_digit(bitmap.T if turned else bitmap)
-    assert likeness(canonical_digit(barred.T if turned else barred), alone) > 0.95
-    np.testing.assert_array_equal(without_bars(bitmap), bitmap)
-
-
-@pytest.mark.parametrize("share", [0.0, 0.08])
-def test_a_line_with_gaps_is_not_noise(share: float) -> None:
-    line = line_drawing(28)
-    line[np.random.default_rng(2).random(line.shape) < share] = 0
-    for polarity in (line, 255 - line):
-        assert np.count_nonzero(canonical_digit(polarity)) > 60
-
-
-def test_two_digits_in_a_bitmap_are_several() -> None:
-    both = np.maximum(scenes.ink(3, left=0.3, stroke=0.09), scenes.ink(4, left=0.85, stroke=0.09))
-    bitmap = cv2.resize((both[60:300, 80:440] * 255).astype(np.uint8), (28, 19), interpolation=cv2.INTER_AREA)
-    with pytest.raises(SeveralDigits):
-        canonical_digit(np.pad(bitmap, ((4, 5), (0, 0))))
+@pytest.mark.parametrize("name", NOTHING)
+def test_picture_without_a_digit(name: str) -> None:
+    with pytest.raises(NoDigit, match="send one digit"):
+        canonical_digit(np.asarray(NOTHING[name]))

@@ -39,10 +39,9 @@ PARTS = {
 SHA256 = {part: hashlib.sha256(content).hexdigest() for part, content in PARTS.items()}
 
 
-def write(directory: Path, *, suffix: str = ".gz") -> None:
+def write(directory: Path, *, suffix: str = ".gz", compressed: bool = True) -> None:
     for part, content in PARTS.items():
-        path = directory / (FILES[part] + suffix)
-        path.write_bytes(gzip.compress(content, 1) if suffix == ".gz" else content)
+        (directory / (FILES[part] + suffix)).write_bytes(gzip.compress(content, 1) if compressed else content)
 
 
 def check_splits(loaded: mnist.Mnist) -> None:
@@ -56,20 +55,14 @@ def check_splits(loaded: mnist.Mnist) -> None:
 
 
 @pytest.mark.parametrize("suffix", [".gz", ""])
-def test_load_reads_gzipped_and_plain_files(tmp_path: Path, suffix: str) -> None:
-    write(tmp_path, suffix=suffix)
-    check_splits(mnist.load(tmp_path, sha256=SHA256))
-
-
-@pytest.mark.parametrize("suffix", [".gz", ""])
-def test_a_name_does_not_say_whether_a_file_is_gzipped(tmp_path: Path, suffix: str) -> None:
-    for part, content in PARTS.items():
-        (tmp_path / (FILES[part] + suffix)).write_bytes(content if suffix else gzip.compress(content, 1))
+@pytest.mark.parametrize("compressed", [True, False])
+def test_load_reads_gzipped_and_plain_files_whatever_their_names(tmp_path: Path, suffix: str, compressed: bool) -> None:
+    write(tmp_path, suffix=suffix, compressed=compressed)
     check_splits(mnist.load(tmp_path, sha256=SHA256))
 
 
 def test_load_reads_the_names_that_other_mirrors_use(tmp_path: Path) -> None:
-    write(tmp_path, suffix="")
+    write(tmp_path, suffix="", compressed=False)
     for path in list(tmp_path.iterdir()):
         path.rename(path.with_name(path.name.replace("-idx", ".idx")))
     check_splits(mnist.load(tmp_path, sha256=SHA256))
@@ -157,11 +150,13 @@ def test_bad_data_gets_one_line_with_file_cause_and_remedy(tmp_path: Path, case:
 
 
 @pytest.mark.tensorflow
-def test_keras_download_gives_the_same_as_the_files(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_keras_download_gives_the_same_as_the_files_or_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     train, test = COUNTS["train-images"], COUNTS["t10k-images"]
     arrays = (stamped_images(train), stamped_labels(train)), (stamped_images(test), stamped_labels(test))
     monkeypatch.setattr("keras.datasets.mnist.load_data", lambda: arrays)
     check_splits(mnist.load(sha256=SHA256))
+    with pytest.raises(DatasetError, match="Keras' download of train-images is not MNIST's train-images"):
+        mnist.load()
 
 
 @pytest.mark.parametrize(
@@ -182,14 +177,6 @@ def test_failed_download_gets_one_line(monkeypatch: pytest.MonkeyPatch, error: E
     assert "\n" not in str(caught.value)
     assert reason in str(caught.value)
     assert "--data" in str(caught.value)
-
-
-@pytest.mark.tensorflow
-def test_download_of_something_else_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    arrays = (stamped_images(5_100), stamped_labels(5_100)), (stamped_images(30), stamped_labels(30))
-    monkeypatch.setattr("keras.datasets.mnist.load_data", lambda: arrays)
-    with pytest.raises(DatasetError, match="Keras' download of train-images is not MNIST's train-images"):
-        mnist.load()
 
 
 def test_reading_files_needs_no_tensorflow() -> None:

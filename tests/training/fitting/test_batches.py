@@ -39,13 +39,10 @@ def test_an_epoch_shows_no_image_twice_and_epochs_differ_in_order() -> None:
     assert {image for epoch in epochs for image in epoch} == set(range(103)), "the rest changes with the epoch"
 
 
-def test_another_seed_gives_another_order() -> None:
-    assert order(PLAIN, range(1)).tolist() != order(PLAIN, range(1), seed=2).tolist()
-
-
-@pytest.mark.parametrize("seed", [0, (1 << 30) - 1])
-def test_the_whole_range_of_seeds_works(seed: int) -> None:
-    assert order(PLAIN, range(2), seed=seed).shape == (2, 10)
+def test_each_seed_gives_an_order_of_its_own() -> None:
+    orders = [order(PLAIN, range(2), seed=seed).tolist() for seed in (0, 1, 2, (1 << 30) - 1)]
+    assert all(np.shape(found) == (2, 10) for found in orders)
+    assert len(set(map(str, orders))) == 4
 
 
 @pytest.mark.parametrize("count", [1, 7])
@@ -53,13 +50,6 @@ def test_fewer_images_than_a_batch_fill_it_with_repeats(count: int) -> None:
     for batch in order(PLAIN, range(3), digits=count):
         assert len(batch) == 10
         assert set(batch) == set(range(count))
-
-
-def test_a_fixed_number_of_each_batch_comes_from_the_pool() -> None:
-    found = order(MIXED, range(20), pool=50)
-    assert found.shape == (20, 10)
-    assert ((found >= 103).sum(axis=1) == 4).all()
-    assert found.max() < 103 + 50
 
 
 def test_the_pool_is_shuffled_by_itself_and_shown_in_full() -> None:

@@ -34,11 +34,7 @@ def compiled(recipe: Recipe = drawn.RECIPE) -> Any:
 
 
 def looped(
-    recipe: Recipe = drawn.RECIPE,
-    *,
-    xla: bool = False,
-    pixels: Any = DATA.train_images,
-    wanted: Any = None,
+    recipe: Recipe = drawn.RECIPE, *, xla: bool = False, pixels: Any = DATA.train_images, wanted: Any = None
 ) -> tuple[Any, Any]:
     """Return a model after one epoch of six steps, starting at step 6, and its figures."""
     strategy = device.strategy("cpu")
@@ -113,8 +109,9 @@ def test_validation_equals_keras_over_several_batches() -> None:
     assert figures.accuracy == pytest.approx(np.mean(answers == wanted.argmax(axis=1)))
 
 
+@pytest.fixture(scope="module")
 def traced() -> list[Any]:
-    """Return all operations of an epoch's graph as NodeDefs."""
+    """All operations of an epoch's graph as NodeDefs."""
     strategy = device.strategy("cpu")
     with strategy.scope():
         model = compiled()
@@ -125,9 +122,9 @@ def traced() -> list[Any]:
     return [*graph.node, *(node for function in graph.library.function for node in function.node_def)]
 
 
-def test_no_operation_of_the_graph_needs_the_host() -> None:
+def test_no_operation_of_the_graph_needs_the_host(traced: list[Any]) -> None:
     """Python functions and host iterators would make a device wait."""
-    kinds = {node.op for node in traced()}
+    kinds = {node.op for node in traced}
     assert any("While" in kind for kind in kinds)
     assert not {kind for kind in kinds if "PyFunc" in kind or "Iterator" in kind or "Dataset" in kind}
 
@@ -141,9 +138,9 @@ def has_gpu_kernel(node: Any) -> bool:
     )
 
 
-def test_a_gpu_has_a_kernel_for_each_operation() -> None:
+def test_a_gpu_has_a_kernel_for_each_operation(traced: list[Any]) -> None:
     """The wheel contains them, so no GPU is needed here. An operation without one would run on the host."""
     known = kernels.get_registered_kernels_for_op("MatMul").kernel
     if not any(kernel.device_type == "GPU" for kernel in known):
         pytest.skip("this build of TensorFlow has no GPU kernels")
-    assert {node.op for node in traced() if not has_gpu_kernel(node)} == set()
+    assert {node.op for node in traced if not has_gpu_kernel(node)} == set()

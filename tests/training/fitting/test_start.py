@@ -77,6 +77,7 @@ def test_branches_learn_apart_and_become_one(
         np.testing.assert_allclose(found, (first + second) / 2, atol=1e-6)
     card = (tmp_path / "models" / MODEL_NAME / number / "README.md").read_text(encoding="utf-8")
     assert "2 times from there" in card
+    assert not (tmp_path / "run" / "start").exists(), "what came first is not trained again"
     assert "finished" in json.loads((tmp_path / "run" / "branch-1" / "run.json").read_text(encoding="utf-8"))
 
 
@@ -88,14 +89,6 @@ def test_the_pipeline_trains_and_reports(tmp_path: Path, data: Mnist) -> None:
     card = (version / "README.md").read_text(encoding="utf-8")
     assert f"- the weights of recipe `{drawn.RECIPE.name}`, Adam to 1e-05" in card
     assert f"- Recipe `{drawn.RECIPE.name}` came first: {drawn.RECIPE.epochs} epochs" in card
-
-
-@pytest.mark.usefixtures("trained")
-def test_an_existing_pool_is_reused(tmp_path: Path, data: Mnist, run: Run) -> None:
-    before = run.weights.stat().st_mtime_ns
-    pipeline.run(AFTER, data, options(tmp_path, epochs=AFTER.epochs, start=run.directory))
-    assert run.weights.stat().st_mtime_ns == before
-    assert not (tmp_path / "run" / "start").exists()
 
 
 def test_pictures_begin_with_those_learnt_before_and_calibrate_int8(
@@ -120,12 +113,6 @@ def test_pictures_begin_with_those_learnt_before_and_calibrate_int8(
     np.testing.assert_array_equal(found.parts["forms"].images[:count], before.parts["forms"].images)
     np.testing.assert_array_equal(found.parts["renderings"].images, before.parts["renderings"].images)
     np.testing.assert_array_equal(calibrated_on[0], found.training.images)
-
-
-def test_an_interrupted_comparison_resumes(tmp_path: Path, data: Mnist) -> None:
-    with interrupted(after=2):
-        pipeline.run(AFTER, data, options(tmp_path, epochs=AFTER.epochs))
-    assert pipeline.run(AFTER, data, options(tmp_path, epochs=AFTER.epochs, resume=True)) == "1"
 
 
 @pytest.mark.usefixtures("trained")

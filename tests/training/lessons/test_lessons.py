@@ -6,14 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from service.contract import FLOAT32_FILE, MODEL_NAME, Manifest
+from service.contract import FLOAT32_FILE, Manifest
 from service.inference.engine import Engine
 from service.inference.store import ModelStore
 from service.settings import Settings
 from tests.training import drawn
 from tests.training.running import options
 from training import pipeline, recipes
-from training.errors import VerificationError
 from training.recipe import Recipe
 
 pytestmark = pytest.mark.usefixtures("precision_policy")
@@ -62,16 +61,3 @@ def test_a_service_rejects_an_untrained_lesson(tmp_path: Path, capsys: pytest.Ca
     assert store.serving is None
     assert "it is not a trained model of digits" in str(store.reason)
     assert f"a service will refuse this version: {FLOAT32_FILE}: it reads" in capsys.readouterr().out
-
-
-def test_a_service_does_not_load_a_lesson_by_default(tmp_path: Path) -> None:
-    models = publish(tmp_path, replace(recipes.find("dmlp-relu"), **SMALL, accuracy_floor=0), 1)
-    store = ModelStore(Settings(models_dir=models, model_name=MODEL_NAME, provider="cpu"))
-    store.refresh()
-    assert store.serving is None
-
-
-def test_a_lesson_obeys_its_own_floor(tmp_path: Path) -> None:
-    zeros = replace(recipes.find("dmlp-zeros"), **SMALL, accuracy_floor=0.5)
-    with pytest.raises(VerificationError, match=r"under the floor of 50\.00% of recipe dmlp-zeros"):
-        publish(tmp_path, zeros, 1)

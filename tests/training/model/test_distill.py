@@ -50,22 +50,16 @@ def answers(model: Any, images: Any) -> Any:
     return model.predict(images.astype(np.float32), verbose=0)
 
 
-def test_the_divergence_is_that_of_the_softened_probabilities() -> None:
-    teacher, student = (np.random.default_rng(seed).normal(0, 5, (20, 10)).astype(np.float32) for seed in (1, 2))
-    for temperature in (1.0, 3.0):
-        expected = kl_div(*(softmax(logits / temperature, axis=1) for logits in (teacher, student))).sum(axis=1)
-        found = np.array(distill.divergence([teacher], student, temperature))
-        np.testing.assert_allclose(found, temperature**2 * expected, rtol=1e-4, atol=1e-4)
-    np.testing.assert_allclose(distill.divergence([student + 7], student, 3.0), 0, atol=1e-5)
-
-
-def test_several_teachers_teach_the_mean_of_their_probabilities() -> None:
-    first, second, student = (
-        np.random.default_rng(seed).normal(0, 5, (20, 10)).astype(np.float32) for seed in (1, 2, 3)
-    )
-    mean = (softmax(first / 2, axis=1) + softmax(second / 2, axis=1)) / 2
-    expected = 4 * kl_div(mean, softmax(student / 2, axis=1)).sum(axis=1)
-    np.testing.assert_allclose(distill.divergence([first, second], student, 2.0), expected, rtol=1e-4, atol=1e-4)
+@pytest.mark.parametrize("count", [1, 2])
+@pytest.mark.parametrize("temperature", [1.0, 3.0])
+def test_the_divergence_is_that_of_the_mean_of_softened_probabilities(count: int, temperature: float) -> None:
+    logits = [np.random.default_rng(seed).normal(0, 5, (20, 10)).astype(np.float32) for seed in range(count + 1)]
+    *teachers, student = logits
+    mean, taught = np.mean([softmax(each / temperature, axis=1) for each in teachers], axis=0), student / temperature
+    found = np.array(distill.divergence(teachers, student, temperature))
+    expected = temperature**2 * kl_div(mean, softmax(taught, axis=1)).sum(axis=1)
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(distill.divergence([student + 7], student, temperature), 0, atol=1e-5)
 
 
 def test_what_teachers_see_may_be_deformed(teacher: fit.Fitted) -> None:

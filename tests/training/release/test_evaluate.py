@@ -28,6 +28,9 @@ def test_metrics_of_four_answers() -> None:
     likelihood = -(math.log(0.91) + math.log(0.82) + math.log(0.55) + math.log(0.04)) / 4
     assert found.negative_log_likelihood == pytest.approx(likelihood)
     assert (found.certain_share, found.errors_while_certain) == (0.75, 1)
+    confusion = np.array(found.confusion)  # the truth in rows
+    assert (confusion.shape, confusion.sum()) == ((10, 10), 4)
+    assert (confusion[0, 0], confusion[1, 1], confusion[2, 2], confusion[2, 7]) == (1, 1, 1, 1)
     # each answer has a bin of width 1/15 to itself
     assert found.expected_calibration_error == pytest.approx((0.09 + 0.18 + 0.45 + 0.64) / 4)
 
@@ -35,13 +38,6 @@ def test_metrics_of_four_answers() -> None:
 def test_certain_includes_the_threshold() -> None:
     found = evaluate.evaluate(PREDICTED, LABELS, certain=0.82)
     assert (found.certain_share, found.errors_while_certain) == (0.5, 0)
-
-
-def test_confusion_has_the_truth_in_rows() -> None:
-    confusion = np.array(evaluate.evaluate(PREDICTED, LABELS, certain=0.6).confusion)
-    assert confusion.shape == (10, 10)
-    assert confusion.sum() == 4
-    assert (confusion[0, 0], confusion[1, 1], confusion[2, 2], confusion[2, 7]) == (1, 1, 1, 1)
 
 
 def test_a_probability_of_zero_for_the_truth_stays_finite() -> None:

@@ -36,11 +36,6 @@ def test_any_number_of_images_is_answered(graph: bytes, data: Mnist, count: int)
     np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-5)
 
 
-def test_float32_computes_what_keras_does(exported: Exported, data: Mnist) -> None:
-    found = Engine.open(exported.float32).run(data.test_images)
-    np.testing.assert_allclose(found, exported.probabilities(data.test_images), atol=1e-5)
-
-
 def test_int8_is_near_and_really_int8(exported: Exported, data: Mnist) -> None:
     found, expected = Engine.open(exported.int8).run(data.test_images), exported.probabilities(data.test_images)
     assert np.abs(found - expected).max() < 0.05

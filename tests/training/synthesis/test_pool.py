@@ -68,19 +68,14 @@ def test_a_pool_holds_the_mixture_minus_rejected_pictures(made: pool.Pool) -> No
         assert len(part.labels) + part.refused == count
         assert made.counts()[kind] == {"count": len(part.labels), "refused": part.refused}
         assert len(part.labels) > 0.5 * count
-
-
-def test_labels_are_digits_and_outliers_have_none(made: pool.Pool) -> None:
-    for kind in (*TRAINING, *VALIDATION):
-        part = made.parts[kind]
         found = set(part.labels.tolist())
         assert found == {NO_DIGIT} if kind.endswith("outliers") else found <= set(range(NO_DIGIT))
-
-
-def test_the_pool_contains_every_kind(made: pool.Pool) -> None:
     training = made.training
     assert len(training.images) == len(training.labels) == sum(len(made.parts[kind].labels) for kind in TRAINING)
     assert {0, NO_DIGIT} <= set(training.labels.tolist())
+    for kind, held_out in zip(TRAINING, VALIDATION, strict=True):
+        first, second = ({image.tobytes() for image in made.parts[name].images} for name in (kind, held_out))
+        assert not first & second
 
 
 def test_renderings_show_their_digits(made: pool.Pool, data: Mnist) -> None:
@@ -141,12 +136,6 @@ def test_letters_resembling_a_digit_are_learnt_too(pools: Path, made: pool.Pool,
 def test_another_seed_makes_other_pictures(tmp_path: Path, made: pool.Pool, data: Mnist) -> None:
     other = pool.open_or_make(tmp_path, SMALL, data, seed=2)
     assert np.any(other.parts["forms"].images[:2] != made.parts["forms"].images[:2])
-
-
-def test_training_and_validation_share_no_picture(made: pool.Pool) -> None:
-    for kind, held_out in zip(TRAINING, VALIDATION, strict=True):
-        first, second = ({image.tobytes() for image in made.parts[name].images} for name in (kind, held_out))
-        assert not first & second
 
 
 def test_pool_processes_end_with_a_killed_training(tmp_path: Path) -> None:

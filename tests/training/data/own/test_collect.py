@@ -25,13 +25,15 @@ from training.errors import DatasetError
 
 COUNT = 30
 
+Digits = tuple[np.ndarray, np.ndarray]  # images and labels
+
 
 def png(image: np.ndarray) -> bytes:
     return cv2.imencode(".png", image)[1].tobytes()
 
 
 @pytest.fixture(scope="module")
-def digits() -> tuple[np.ndarray, np.ndarray]:
+def digits() -> Digits:
     """Printed digits in canonical form, which every source returns unchanged, and their labels."""
     images, labels = drawn.digits(COUNT, seed=5)
     return np.stack([canonical_digit(image) for image in images]), labels
@@ -39,10 +41,8 @@ def digits() -> tuple[np.ndarray, np.ndarray]:
 
 def whole(own: Own) -> dict[bytes, int]:
     """Return the label of each image, learnt or held out."""
-    shares = (own.learnt, own.held_out)
-    return {
-        image.tobytes(): int(label) for share in shares for image, label in zip(share.images, share.labels, strict=True)
-    }
+    pairs = [pair for share in (own.learnt, own.held_out) for pair in zip(share.images, share.labels, strict=True)]
+    return {image.tobytes(): int(label) for image, label in pairs}
 
 
 def in_folders(directory: Path, images: np.ndarray, labels: np.ndarray) -> Path:
@@ -109,7 +109,7 @@ FORMS: dict[str, Form] = {
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_every_form_gives_the_same_digits(tmp_path: Path, digits: tuple[np.ndarray, np.ndarray], form: str) -> None:
+def test_every_form_gives_the_same_digits(tmp_path: Path, digits: Digits, form: str) -> None:
     own = collect([FORMS[form](tmp_path / "source", *digits)], [], None)
     expected = {image.tobytes(): int(label) for image, label in zip(*digits, strict=True)}
     found = whole(own)
@@ -123,7 +123,7 @@ def test_every_form_gives_the_same_digits(tmp_path: Path, digits: tuple[np.ndarr
     assert len(own.suspect) == (form == "corrections")
 
 
-def test_transposed_data_sets_are_corrected(tmp_path: Path, digits: tuple[np.ndarray, np.ndarray]) -> None:
+def test_transposed_data_sets_are_corrected(tmp_path: Path, digits: Digits) -> None:
     images, labels = digits
     known = {image.tobytes(): label for image, label in zip(*digits, strict=True)}
 
@@ -137,9 +137,7 @@ def test_transposed_data_sets_are_corrected(tmp_path: Path, digits: tuple[np.nda
     assert "stored transposed" in turned.notes[0]
 
 
-def test_duplicates_count_once_and_conflicting_labels_are_left_out(
-    tmp_path: Path, digits: tuple[np.ndarray, np.ndarray]
-) -> None:
+def test_duplicates_count_once_and_conflicting_labels_are_left_out(tmp_path: Path, digits: Digits) -> None:
     images, labels = digits
     first = as_npz(tmp_path / "a.npz", images, labels)
     other = labels.copy()
@@ -151,7 +149,7 @@ def test_duplicates_count_once_and_conflicting_labels_are_left_out(
     assert own.left_out["duplicates"] == COUNT - 1
 
 
-def test_mnists_own_digits_are_left_out(tmp_path: Path, digits: tuple[np.ndarray, np.ndarray]) -> None:
+def test_mnists_own_digits_are_left_out(tmp_path: Path, digits: Digits) -> None:
     images, labels = digits
     own = collect([as_kaggle_has_it(tmp_path / "train.csv", images, labels)], [images[:10], images[10:12]], None)
     assert own.left_out["MNIST's own"] == 12
@@ -160,7 +158,7 @@ def test_mnists_own_digits_are_left_out(tmp_path: Path, digits: tuple[np.ndarray
         collect([tmp_path / "train.csv"], [images], None)
 
 
-def test_held_out_digits_stay_held_out(tmp_path: Path, digits: tuple[np.ndarray, np.ndarray]) -> None:
+def test_held_out_digits_stay_held_out(tmp_path: Path, digits: Digits) -> None:
     images, labels = digits
     few = collect([as_npz(tmp_path / "few.npz", images[:15], labels[:15])], [], None)
     all_ = collect([as_npz(tmp_path / "all.npz", images, labels)], [], None)
@@ -170,7 +168,7 @@ def test_held_out_digits_stay_held_out(tmp_path: Path, digits: tuple[np.ndarray,
 
 
 @pytest.mark.parametrize("around", [True, False])
-def test_a_writer_is_held_out_whole(tmp_path: Path, digits: tuple[np.ndarray, np.ndarray], around: bool) -> None:
+def test_a_writer_is_held_out_whole(tmp_path: Path, digits: Digits, around: bool) -> None:
     writers = [f"writer-{number}" for number in range(10)]
     for number, (image, label) in enumerate(zip(*digits, strict=True)):
         writer = writers[number % 10]
@@ -188,15 +186,13 @@ def test_a_writer_is_held_out_whole(tmp_path: Path, digits: tuple[np.ndarray, np
     assert not held & learnt
 
 
-def test_a_single_writers_digits_are_split(tmp_path: Path, digits: tuple[np.ndarray, np.ndarray]) -> None:
+def test_a_single_writers_digits_are_split(tmp_path: Path, digits: Digits) -> None:
     own = collect([in_folders(tmp_path / "anna", *digits).parent], [], None)
     assert len(own.held_out.labels) > 0
     assert len(own.learnt.labels) > 0
 
 
-def test_rejected_entries_have_a_reason(
-    tmp_path: Path, digits: tuple[np.ndarray, np.ndarray], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_rejected_entries_have_a_reason(tmp_path: Path, digits: Digits, monkeypatch: pytest.MonkeyPatch) -> None:
     directory = in_folders(tmp_path / "digits", *digits)
     bomb = png(np.zeros((6_000, 6_000), np.uint8))
     monkeypatch.setattr(collecting, "MAX_PICTURE_PIXELS", 1_000_000)
@@ -223,7 +219,7 @@ def test_rejected_entries_have_a_reason(
 
 
 def test_a_directory_that_changes_while_it_is_read(
-    tmp_path: Path, digits: tuple[np.ndarray, np.ndarray], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, digits: Digits, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     directory = in_folders(tmp_path / "digits", *digits)
     monkeypatch.setattr(collecting, "_TOGETHER", 5)
@@ -275,7 +271,7 @@ def test_a_source_without_a_digit_is_one_line(tmp_path: Path, case: str) -> None
     assert "\n" not in str(raised.value)
 
 
-def test_wrong_rows_are_reported_by_line(tmp_path: Path, digits: tuple[np.ndarray, np.ndarray]) -> None:
+def test_wrong_rows_are_reported_by_line(tmp_path: Path, digits: Digits) -> None:
     path = as_kaggle_has_it(tmp_path / "train.csv", *digits)
     wrong = {"256": [*ROW[:-1], "256"], "-1": [*ROW[:-1], "-1"], "x": [*ROW[:-1], "x"], "783": ROW[:-1]}
     wrong |= {"label": ["11", *ROW[1:]], "blank": ROW}
@@ -289,7 +285,7 @@ def test_wrong_rows_are_reported_by_line(tmp_path: Path, digits: tuple[np.ndarra
     assert len(whole(own)) == COUNT
 
 
-def test_csv_paths_cannot_leave_the_folder(tmp_path: Path, digits: tuple[np.ndarray, np.ndarray]) -> None:
+def test_csv_paths_cannot_leave_the_folder(tmp_path: Path, digits: Digits) -> None:
     directory = with_labels(tmp_path / "inside", *digits)
     (tmp_path / "outside.png").write_bytes(png(digits[0][0]))
     with (directory / "labels.csv").open("a") as file:
