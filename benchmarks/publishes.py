@@ -25,7 +25,7 @@ from benchmarks import versions
 from benchmarks.hardening.load import Answer, Load, failed, post
 from service.contract import MODEL_NAME
 from tests import drawing
-from tests.server import Server, running
+from tests.server import Server, serving
 from tests.tensors import digits
 from training.release.publish import publish
 
@@ -84,8 +84,7 @@ def measure(*, publishes: int, rate: float, blocks: int, workers: int = 2) -> Ou
         models, prepared = Path(scratch) / "models", Path(scratch) / "prepared"
         expected = {number: versions.prepare(prepared / str(number), number) for number in range(1, publishes + 2)}
         publish(models, MODEL_NAME, versions.copying(prepared))
-        with running(MODELS_DIR=models, WORKERS=workers, LOG_LEVEL="error") as server:
-            server.wait_for("/readyz")
+        with serving(MODELS_DIR=models, WORKERS=workers, LOG_LEVEL="error") as server:
             spans, times = _plan(publishes, blocks)
             published = publisher.submit(_publish_all, models, prepared, times)
             answers = _ask(server, spans[0][0], spans[-1][1], rate)
