@@ -47,7 +47,13 @@ class Variant(NamedTuple):
 
 def main() -> int:
     """Print the results; return 1 if the deformation costs more than allowed."""
-    options = _options()
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--data", type=Path, required=True, help="directory with MNIST as IDX files")
+    parser.add_argument("--recipe", default=recipes.DEFAULT, help="default: %(default)s")
+    parser.add_argument("--device", choices=("auto", "cpu", "gpu"), default="auto", help="default: %(default)s")
+    parser.add_argument("--batch", type=int, default=256, help="default: %(default)s")
+    parser.add_argument("--rounds", type=int, default=5, help="runs of each variant")
+    options = parser.parse_args()
     data = mnist.load(options.data)
     # Pool pictures are deformed too and cost as much as digits.
     recipe = replace(recipes.find(options.recipe), mixture=None, batch_size=options.batch)
@@ -75,26 +81,14 @@ def _second_epoch(variant: Variant, data: mnist.Mnist, chosen: Device) -> Epoch:
     strategy = device.strategy(chosen, mixed_precision=variant.mixed)
     with tempfile.TemporaryDirectory() as directory:
         run = Run.open(Path(directory), variant.recipe, 2, 1, data, resume=False)
-        clock = _ProcessorClock()
+        ends: list[float] = []  # in CPU time; validation and checkpoint belong to the epoch
+        clock = keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: ends.append(time.process_time()))
         fitted = fit.fit(
             variant.recipe, data, run, seed=1, epochs=2, strategy=strategy, xla=variant.xla, callbacks=[clock]
         )
     first, second = fitted.history
     images = second["images_per_second"] * second["seconds"]
-    return Epoch(second["images_per_second"], images / clock.seconds[1], first["seconds"])
-
-
-class _ProcessorClock(keras.callbacks.Callback):  # type: ignore[misc]
-    """Record the CPU time of each epoch, validation and checkpoint included."""
-
-    def on_train_begin(self, _: dict[str, float] | None = None) -> None:
-        self.seconds: list[float] = []
-
-    def on_epoch_begin(self, _: int, __: dict[str, float] | None = None) -> None:
-        self._started = time.process_time()
-
-    def on_epoch_end(self, _: int, __: dict[str, float] | None = None) -> None:
-        self.seconds.append(time.process_time() - self._started)
+    return Epoch(second["images_per_second"], images / (ends[1] - ends[0]), first["seconds"])
 
 
 def _words(name: str, found: list[Epoch]) -> str:
@@ -104,16 +98,6 @@ def _words(name: str, found: list[Epoch]) -> str:
         f"{name:<22} {speed:,.0f} images/s (median of {len(speeds)}, {min(speeds):,.0f} to "
         f"{max(speeds):,.0f}); {processor:,.0f} a processor second; first epoch {first:.1f} s"
     )
-
-
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--data", type=Path, required=True, help="directory with MNIST as IDX files")
-    parser.add_argument("--recipe", default=recipes.DEFAULT, help="default: %(default)s")
-    parser.add_argument("--device", choices=("auto", "cpu", "gpu"), default="auto", help="default: %(default)s")
-    parser.add_argument("--batch", type=int, default=256, help="default: %(default)s")
-    parser.add_argument("--rounds", type=int, default=5, help="runs of each variant")
-    return parser.parse_args()
 
 
 if __name__ == "__main__":

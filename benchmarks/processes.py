@@ -1,5 +1,6 @@
 """CPU time, memory, descriptors and threads of processes, from /proc."""
 
+import math
 import os
 import re
 import time
@@ -32,9 +33,13 @@ def total(pids: Sequence[int], name: str, file: str = "status") -> int:
     return sum(int(found) for text in texts for found in re.findall(rf"^{name}:\s+(\d+)", text, re.MULTILINE))
 
 
-def usage(server: Server) -> Usage:
-    """Return the current usage of the workers."""
-    pids = server.workers()
+def usage_at_rest(server: Server, *, wait: float = 0) -> Usage:
+    """Return the usage of the workers `wait` seconds after they use almost no CPU, or after 10 s at the latest."""
+    pids, deadline, before = server.workers(), time.monotonic() + 10, -math.inf
+    while (now := cpu_seconds(pids)) - before > 0.02 and time.monotonic() < deadline:
+        time.sleep(0.5)
+        before = now
+    time.sleep(wait)
     private = total(pids, r"(?:Private_\w+|Swap)", "smaps_rollup") << 10
     files = sum(len([*Path(f"/proc/{pid}/fd").iterdir()]) for pid in pids)
     return Usage(private, files, total(pids, "Threads"))
@@ -44,17 +49,6 @@ def reset_peak(server: Server) -> None:
     """Reset the kernel's peak memory counter of each worker."""
     for pid in server.workers():
         Path(f"/proc/{pid}/clear_refs").write_text("5", "ascii")
-
-
-def wait_until_quiet(server: Server, seconds: float = 10) -> None:
-    """Wait until the workers use almost no CPU, at most `seconds`."""
-    deadline = time.monotonic() + seconds
-    before = cpu_seconds(server.workers())
-    while time.monotonic() < deadline:
-        time.sleep(0.5)
-        before, now = cpu_seconds(server.workers()), before
-        if before - now <= 0.02:
-            return
 
 
 def mebi(size: float) -> str:

@@ -61,13 +61,13 @@ def _ask(addresses: list[Address], picture: Request, seconds: float) -> Load:
     with ThreadPoolExecutor(len(addresses)) as pool:
         asked = [pool.submit(wrk, port, picture, seconds, 0, each, host=host) for host, port in addresses]
         loads = [one.result() for one in asked]
-    rate, answered = sum(load.rate for load in loads), sum(load.answered for load in loads)
-    return Load(rate, mean(load.p50 for load in loads), mean(load.p99 for load in loads), answered)
+    rates, p50, p99, answered = zip(*loads, strict=True)
+    return Load(sum(rates), mean(p50), mean(p99), sum(answered))
 
 
 def report(rounds: dict[str, list[Load]], seconds: float) -> bool:
     """Print medians; return whether the targets are met."""
-    medians = {name: _median(loads) for name, loads in rounds.items()}
+    medians = {name: Load(*map(median, zip(*loads, strict=True))) for name, loads in rounds.items()}
     for name, load in medians.items():
         rates = [each.rate for each in rounds[name]]
         spread = f"{min(rates):,.0f} to {max(rates):,.0f}"
@@ -77,11 +77,6 @@ def report(rounds: dict[str, list[Load]], seconds: float) -> bool:
     print(f"medians of {seconds:.0f} s each, {CONNECTIONS} connections; load average {os.getloadavg()[0]:.1f}")
     print(f"rate {rate:.2f} of the direct one ({MIN_RATE} wanted), p99 {p99:.2f} times ({MAX_P99} allowed)")
     return rate >= MIN_RATE and p99 <= MAX_P99
-
-
-def _median(loads: list[Load]) -> Load:
-    rate, p50, p99 = (median(each) for each in zip(*((one.rate, one.p50, one.p99) for one in loads), strict=True))
-    return Load(rate, p50, p99, sum(load.answered for load in loads))
 
 
 if __name__ == "__main__":

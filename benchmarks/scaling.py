@@ -50,16 +50,13 @@ def _disturb(deployment: Deployment, steps: int, kills: int, chance: random.Rand
         deployment.wait_for_replicas(count, _PATIENCE)
         if count > 1 and killed < kills * step // steps:
             killed += 1
-            _kill(chance.choice(deployment.containers("service"))["Id"], chance)
+            victim = chance.choice(deployment.containers("service"))["Id"]
+            run("docker", "kill", victim)
+            time.sleep(chance.uniform(0.2, 1.0))
+            run("docker", "start", victim)
             deployment.wait_for_replicas(count, _PATIENCE)
         print(f"step {step}: {count} replicas, {killed} kills", file=sys.stderr, flush=True)
     return killed
-
-
-def _kill(container: str, chance: random.Random) -> None:
-    run("docker", "kill", container)
-    time.sleep(chance.uniform(0.2, 1.0))
-    run("docker", "start", container)
 
 
 def _report(deployment: Deployment, answers: list[load.Answer], what: str) -> None:

@@ -15,21 +15,26 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.hardening.load import Load, post
+from benchmarks.pictures.plan import split
 from benchmarks.pictures.reader import newest_version
 from service.contract import Manifest
 from service.inference.engine import open_version
 from tests import drawing
 from tests.server import ROOT, running
-from training.data import mnist
+from training.data.mnist import load
 
 CLIENTS = 4
 
 
 def main() -> int:
     """Print the results; return 1 if the service answers another label than the engine."""
-    options = _options()
-    data = mnist.load(options.data)
-    images, labels = (getattr(data, f"{options.split}_{what}") for what in ("images", "labels"))
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--data", type=Path, required=True, help="directory with MNIST as IDX files")
+    parser.add_argument("--models", type=Path, default=ROOT / "models", help="directory of the models")
+    parser.add_argument("--split", choices=["test", "validation", "train"], default="test", help="which digits")
+    parser.add_argument("--workers", type=int, default=2, help="workers of the service")
+    options = parser.parse_args()
+    images, labels = split(load(options.data), options.split)
     version = newest_version(options.models)
     by_engine = open_version(version, Manifest.read(version), provider="cpu").run(images).argmax(axis=1)
     requests = [post(drawing.encode(Image.fromarray(image))) for image in images]
@@ -38,27 +43,16 @@ def main() -> int:
         clients, started = Load(server.port, requests, CLIENTS, read=_digit), time.perf_counter()
         clients.run(len(images))
         seconds = time.perf_counter() - started
-    by_service = np.empty_like(by_engine)
-    by_service[[answer.number for answer in clients.answers]] = [answer.read for answer in clients.answers]
-    errors_of_engine, errors_of_service = (int((answers != labels).sum()) for answers in (by_engine, by_service))
+    by_service = np.array([answer.read for answer in sorted(clients.answers, key=lambda one: one.number)])
+    different = int((by_engine != by_service).sum())
     name, number = model["model"].values()
     print(f"model                {name} {number}, {model['file']} on {model['provider']}")
     print(f"images               {len(images)} ({options.split})")
-    print(f"errors of the engine {errors_of_engine}")
-    print(f"errors as PNG        {errors_of_service}")
-    different = int((by_engine != by_service).sum())
+    print(f"errors of the engine {(by_engine != labels).sum()}")
+    print(f"errors as PNG        {(by_service != labels).sum()}")
     print(f"labels that differ   {different}")
     print(f"time                 {seconds:.1f} s, {len(images) / seconds:.0f} requests a second, {CLIENTS} clients")
     return 1 if different else 0
-
-
-def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--data", type=Path, required=True, help="directory with MNIST as IDX files")
-    parser.add_argument("--models", type=Path, default=ROOT / "models", help="directory of the models")
-    parser.add_argument("--split", choices=["test", "validation", "train"], default="test", help="which digits")
-    parser.add_argument("--workers", type=int, default=2, help="workers of the service")
-    return parser.parse_args()
 
 
 def _digit(answer: bytes) -> int:

@@ -14,13 +14,12 @@ from onnx import numpy_helper
 from benchmarks.pictures.reader import newest_version
 from service.contract import FLOAT32_FILE, INT8_FILE, FileRecord, Manifest
 from service.inference.engine import Engine, self_test_inputs
-from service.inference.specimens import specimens
-from service.preprocessing.illumination import Grey
 from tests.server import ROOT
+from tests.tensors import digits
 
 
 def prepare(directory: Path, number: int) -> list[float]:
-    """Write the files of version `number` and return its ten probabilities for the test picture.
+    """Write the files of version `number` and return its ten probabilities for the 7 of `tests.tensors`.
 
     float32 is a hard link, because a CPU serves int8.
     """
@@ -41,13 +40,7 @@ def prepare(directory: Path, number: int) -> list[float]:
         files={**manifest.files, INT8_FILE: FileRecord(hashlib.sha256(content).hexdigest(), len(content))},
         self_test=replace(test, expected={**test.expected, INT8_FILE: probabilities}),
     ).write(directory)
-    return engine.run(digit()[np.newaxis])[0].tolist()
-
-
-def digit() -> Grey:
-    """Return the picture to send: a 7 in canonical form, uint8 [28, 28]."""
-    images, labels = specimens()
-    return np.asarray(images[labels == 7][0])
+    return engine.run(digits(7))[0].tolist()
 
 
 def with_scaled_logits(model: bytes, factor: float) -> bytes:

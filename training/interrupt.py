@@ -9,7 +9,7 @@ import select
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 EXIT_CODE = 130  # 128 + SIGINT, as shells count
@@ -22,16 +22,21 @@ def prompt(message: str) -> Iterator[None]:
 
     Enter it in the main thread.
     """
-    line = _Line(message)
+    said = threading.Lock()  # taken by whichever thread comes first
+
+    def say() -> None:
+        if said.acquire(blocking=False):
+            print(f"\n{message}", file=sys.stderr, flush=True)
+
     reading, writing = os.pipe()
     os.set_blocking(writing, False)
     before = signal.set_wakeup_fd(writing)
-    watcher = threading.Thread(target=_watch, args=(reading, line), daemon=True)
+    watcher = threading.Thread(target=_watch, args=(reading, say), daemon=True)
     watcher.start()
     try:
         yield
     except KeyboardInterrupt:
-        line.say()
+        say()
         raise
     finally:
         signal.set_wakeup_fd(before)
@@ -40,24 +45,11 @@ def prompt(message: str) -> Iterator[None]:
         os.close(reading)
 
 
-class _Line:
-    """A line that is printed once, by whichever thread comes first."""
-
-    def __init__(self, words: str) -> None:
-        self._words, self._lock, self._said = words, threading.Lock(), False
-
-    def say(self) -> None:
-        with self._lock:
-            if not self._said:
-                print(f"\n{self._words}", file=sys.stderr, flush=True)
-            self._said = True
-
-
-def _watch(reading: int, line: _Line) -> None:
+def _watch(reading: int, say: Callable[[], None]) -> None:
     """Read the numbers of signals until the other end is closed."""
     while number := os.read(reading, 1):
         if number[0] == signal.SIGINT:
-            line.say()
+            say()
             ended, _, _ = select.select([reading], [], [], _GRACE_SECONDS)
             if not ended or os.read(reading, 1):  # still running, or a second Ctrl-C
                 os._exit(EXIT_CODE)

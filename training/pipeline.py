@@ -9,7 +9,7 @@ import numpy as np
 
 from service.errors import SelfTestError
 from service.inference.engine import Engine
-from training.data.mnist import Bytes, Mnist
+from training.data.mnist import Mnist
 from training.errors import TrainingError
 from training.files import locked, replace_file
 from training.fitting import device, learn
@@ -30,7 +30,8 @@ def run(recipe: Recipe, data: Mnist, options: Options) -> str | None:
     """
     _check_writable(options.models / options.name)
     strategy = device.strategy(options.device, mixed_precision=options.mixed_precision)
-    _say_data(data)
+    counts = [len(labels) for labels in (data.train_labels, data.validation_labels, data.test_labels)]
+    say("data", "{:,} training, {:,} validation, {:,} test digits".format(*counts))
     with locked(options.run_dir):
         return _run(recipe, data, options, strategy)
 
@@ -70,11 +71,6 @@ def _check_writable(versions: Path) -> None:
         ) from error
 
 
-def _say_data(data: Mnist) -> None:
-    counts = [len(labels) for labels in (data.train_labels, data.validation_labels, data.test_labels)]
-    say("data", "{:,} training, {:,} validation, {:,} test digits".format(*counts))
-
-
 def _say_own(data: Mnist, directory: Path) -> None:
     """Say what is there of the user's own digits, and list what is rejected in the run's directory."""
     if data.own is None:
@@ -95,9 +91,13 @@ def _say_own(data: Mnist, directory: Path) -> None:
 def _export(chosen: Calibrated, recipe: Recipe, data: Mnist) -> verify.Verification:
     """Export the model and hold both graphs to it."""
     say("export", f"seed {chosen.learnt.seed} to ONNX, float32 and int8")
-    pictures = chosen.learnt.pictures
+    if chosen.learnt.pictures is not None:
+        learnt = chosen.learnt.pictures.training.images
+    else:
+        own = [] if data.own is None else [data.own.learnt.images]
+        learnt = np.concatenate([data.train_images, *own])
     float32 = export.export_float32(chosen.learnt.fitted.model, chosen.temperature, recipe)
-    int8 = export.export_int8(float32, _to_quantise_on(data) if pictures is None else pictures.training.images)
+    int8 = export.export_int8(float32, learnt)
     verification = verify.verify(
         float32,
         int8,
@@ -111,11 +111,6 @@ def _export(chosen: Calibrated, recipe: Recipe, data: Mnist) -> verify.Verificat
     return verification
 
 
-def _to_quantise_on(data: Mnist) -> Bytes:
-    own = [] if data.own is None else [data.own.learnt.images]
-    return np.concatenate([data.train_images, *own])
-
-
 def _say_verification(verification: verify.Verification) -> None:
     for name, found in verification.figures.items():
         say(
@@ -126,11 +121,7 @@ def _say_verification(verification: verify.Verification) -> None:
     if verification.left_out:
         say("verify", f"the int8 graph is left out: {verification.left_out}")
     for name, graph in verification.graphs.items():
-        _say_refusal(name, graph)
-
-
-def _say_refusal(name: str, graph: bytes) -> None:
-    try:
-        Engine.open(graph, file=name).read_specimens()
-    except SelfTestError as error:
-        say("verify", f"a service will refuse this version: {error}")
+        try:
+            Engine.open(graph, file=name).read_specimens()
+        except SelfTestError as error:
+            say("verify", f"a service will refuse this version: {error}")

@@ -6,7 +6,7 @@ from collections import defaultdict
 from benchmarks.capacity.requests import Kind, kinds
 from benchmarks.hardening.load import Load
 from benchmarks.processes import cpu_seconds, total
-from tests.server import ROOT, running
+from tests.server import ROOT, serving
 from training.markdown import table
 
 _GATHERED = 16  # concurrent requests while memory is measured: twice the threads
@@ -26,8 +26,7 @@ def main(rounds: int) -> None:
 def _costs(rounds: int) -> list[tuple[Kind, list[float]]]:
     """Return the CPU seconds of a request by kind, one value a round; each round sends all kinds in turn."""
     measured, found = kinds(), defaultdict[str, list[float]](list)
-    with running(MODELS_DIR=ROOT / "models") as server:
-        server.wait_for("/readyz")
+    with serving(MODELS_DIR=ROOT / "models") as server:
         for number in range(rounds + 1):  # the first one warms up
             for kind in measured:
                 before, client = cpu_seconds(server.workers()), Load(server.port, kind.requests, 1)
@@ -40,8 +39,7 @@ def _costs(rounds: int) -> list[tuple[Kind, list[float]]]:
 
 def _sizes(kind: Kind) -> tuple[str, str, str]:
     """Return mean bytes of a request and of its answer, and peak memory of a fresh worker under concurrent requests."""
-    with running(MODELS_DIR=ROOT / "models") as server:
-        server.wait_for("/readyz")
+    with serving(MODELS_DIR=ROOT / "models") as server:
         clients = Load(server.port, kind.requests, _GATHERED, read=len)
         clients.run(_GATHERED)
         peak = total(server.workers(), "VmHWM") * 1024e-6

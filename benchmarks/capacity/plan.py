@@ -58,7 +58,8 @@ def _row(rate: int, cost: Cost, assumed: Assumptions) -> str:
     gigabits = requests * (cost.bytes_in + assumed.overhead / 2) * 8 / 1e9
     service = requests * cost.cpu_seconds / assumed.busy
     proxy = requests * (1 / assumed.proxy_requests + transferred / assumed.proxy_bytes) / assumed.busy
-    machines = [_machines(vcpus, gigabits, assumed) for vcpus in (service, proxy)]
+    by_network = gigabits / (assumed.nic_gigabits * assumed.busy)
+    machines = [max(vcpus / assumed.vcpus, by_network) for vcpus in (service, proxy)]  # perhaps fractions
     money = ", ".join(
         f"{_rounded(value):,}" for value in _usd(requests, transferred, cost.bytes_out, machines, assumed)
     )
@@ -66,11 +67,6 @@ def _row(rate: int, cost: Cost, assumed: Assumptions) -> str:
         f"| {rate:,} | {cost.name} | {_rounded(service):,}, {_rounded(machines[0]):,} "
         f"| {_rounded(proxy):,}, {_rounded(machines[1]):,} | {_shown(gigabits)} | {money} |"
     )
-
-
-def _machines(vcpus: float, gigabits: float, assumed: Assumptions) -> float:
-    """Return the machines needed (may be a fraction), by CPU or by network, whichever is more."""
-    return max(vcpus / assumed.vcpus, gigabits / (assumed.nic_gigabits * assumed.busy))
 
 
 def _usd(

@@ -13,7 +13,7 @@ from benchmarks.capacity.queueing import Times, simulate
 from benchmarks.capacity.requests import Kind
 from benchmarks.hardening.load import Load
 from benchmarks.processes import cpu_seconds
-from tests.server import ROOT, Server, running
+from tests.server import ROOT, Server, serving
 
 _CONNECTIONS = 64
 
@@ -34,8 +34,7 @@ class Round:
 
 def main(kind: Kind, load: float, rounds: int, threads: int) -> None:
     """Print measured and simulated quantiles of each round, the least disturbed last."""
-    with running(MODELS_DIR=ROOT / "models", LOG_LEVEL="warning", THREADS=threads) as server:
-        server.wait_for("/readyz")
+    with serving(MODELS_DIR=ROOT / "models", LOG_LEVEL="warning", THREADS=threads) as server:
         _send(server, kind, None, 1)  # warm-up
         found = [_round(server, kind, load, seed) for seed in range(rounds)]
     print(f"{kind.name}, one worker of {threads} threads, load {load:.0%}, {kind.round} requests a round")

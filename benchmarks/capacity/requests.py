@@ -5,11 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageFilter
 
-from benchmarks.hardening.load import post
-from service.contract import MODEL_NAME
+from benchmarks.hardening.load import infer, post
 from service.inference.engine import self_test_inputs
 from tests import drawing
-from tests.tensors import binary
 
 _LABELS = range(5)
 
@@ -28,9 +26,10 @@ def kinds() -> list[Kind]:
     small = [drawing.encode(drawing.digit(label, side=28, size=20, ink=255, paper=0)) for label in _LABELS]
     medium = [drawing.encode(_photo(label, 512, 512)) for label in _LABELS]
     large = [drawing.encode(_photo(label, 4000, 3000), "JPEG", quality=85) for label in _LABELS]
+    both = {"binary_data_output": True}  # binary data both ways
     return [
-        Kind("tensor, 1", [_tensors(1)], 400),
-        Kind("tensor, 256", [_tensors(256)], 40),
+        Kind("tensor, 1", [infer(self_test_inputs(1, 1), parameters=both)], 400),
+        Kind("tensor, 256", [infer(self_test_inputs(1, 256), parameters=both)], 40),
         Kind("28x28 PNG", [*map(post, small)], 1000),
         Kind("512x512 PNG", [*map(post, medium)], 100),
         Kind("12 MP JPEG", [post(content, content_type="image/jpeg") for content in large], 60),
@@ -45,11 +44,3 @@ def _photo(label: int, width: int, height: int) -> Image.Image:
     noise = np.random.default_rng(label).normal(0, 2, (height, width, 3))
     pixels = np.asarray(soft, np.float64)[:, :, np.newaxis] * light + noise
     return Image.fromarray(pixels.clip(0, 255).astype(np.uint8))
-
-
-def _tensors(count: int) -> bytes:
-    """Return an Open Inference Protocol request with binary data both ways."""
-    images = self_test_inputs(1, count)
-    body, header = binary(images.tobytes(), list(images.shape), parameters={"binary_data_output": True})
-    lines = (f"{name}: {value}" for name, value in header.items())
-    return post(body, f"/v2/models/{MODEL_NAME}/infer", "application/octet-stream", *lines)

@@ -9,8 +9,15 @@ from benchmarks.hardening.load import get, post
 from tests import drawing
 from tests.server import multipart
 from tests.service.preprocessing.test_decode import chunk
-from tests.service.preprocessing.test_decode_hostile import TINY_FRAME, bitmap, exif_of_itself, profile_part, zeros
-from tests.service.preprocessing.test_formats import after_soi, segment
+from tests.service.preprocessing.test_decode_hostile import (
+    TINY_FRAME,
+    bitmap,
+    claiming,
+    exif_of_itself,
+    profile_part,
+    zeros,
+)
+from tests.service.preprocessing.test_formats import after_soi, before_idat, segment
 
 # Their first frame or image data is an ordinary digit; the rest is never unpacked.
 HARMLESS = frozenset(
@@ -49,8 +56,9 @@ def _pictures() -> Iterator[tuple[str, bytes]]:
     for size in (1, 16, 64):
         for name in ("iCCP", "zTXt", "iTXt", "eXIf"):
             yield f"{name} of {size} MB in a PNG", _with_chunk(name.encode(), size)
+    gif = drawing.encode(drawing.digit(7, side=60, size=40), "GIF")
     yield "GIF of 65,535 pixels square", _gif(65_535)
-    yield "GIF of 10,000 frames", _animation(10_000)
+    yield "GIF of 10,000 frames", gif[:-1] + TINY_FRAME * 10_000 + b";"
     yield "GIF whose frame lies outside", _gif(10, left=60_000)
     yield "GIF whose frame is larger than it", _gif(10, frame=65_000)
     for name, size in (("BMP of 50,000 pixels square", 50_000), ("BMP of 2 billion pixels square", (1 << 31) - 1)):
@@ -58,10 +66,11 @@ def _pictures() -> Iterator[tuple[str, bytes]]:
         yield f"{name}, upside down and run-length encoded", bitmap(size, -size)
     yield "JPEG of 65,500 pixels square", _jpeg(65_500)
     yield "JPEG of 65,500 pixels square, progressive", _jpeg(65_500, progressive=True)
-    yield "JPEG with 60 kB of comments", _jpeg_with(segment(0xFE, bytes(59_998)))
-    yield "JPEG with ICC profile in 200 parts", _jpeg_with(*(profile_part(part, 200) for part in range(1, 201)))
-    yield "EXIF that refers to itself, JPEG", _jpeg_with(segment(0xE1, b"Exif\0\0" + exif_of_itself()))
-    yield "EXIF that refers to itself, PNG", _insert(drawing.png(7), b"eXIf", exif_of_itself())
+    jpeg = drawing.encode(drawing.digit(7), "JPEG")
+    yield "JPEG with 60 kB of comments", after_soi(jpeg, segment(0xFE, bytes(59_998)))
+    yield "JPEG with ICC profile in 200 parts", after_soi(jpeg, *(profile_part(part, 200) for part in range(1, 201)))
+    yield "EXIF that refers to itself, JPEG", after_soi(jpeg, segment(0xE1, b"Exif\0\0" + exif_of_itself()))
+    yield "EXIF that refers to itself, PNG", before_idat(drawing.png(7), chunk(b"eXIf", exif_of_itself()))
     yield "WebP of 16,384 pixels square", _webp(16_383)
     yield "WebP of 16 million pixels square", _webp((1 << 24) - 1)
 
@@ -96,15 +105,9 @@ def png(width: int, height: int, depth: int = 1, colours: int = 0, more: bytes =
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + palette + pixels + chunk(b"IEND", b"")
 
 
-def _insert(png: bytes, name: bytes, content: bytes) -> bytes:
-    """Insert a chunk after the header of a PNG."""
-    return png[:33] + chunk(name, content) + png[33:]
-
-
 def _with_chunk(name: bytes, megabytes: int) -> bytes:
-    packed = zeros(megabytes << 20)
     before = {b"iCCP": b"p\0\0", b"zTXt": b"Comment\0\0", b"iTXt": b"Comment\0\1\0\0\0", b"eXIf": b"MM\0*\0\0\0\x08"}
-    return _insert(drawing.png(7), name, before[name] + packed)
+    return before_idat(drawing.png(7), chunk(name, before[name] + zeros(megabytes << 20)))
 
 
 def _gif(side: int, frame: int = 0, left: int = 0) -> bytes:
@@ -113,19 +116,9 @@ def _gif(side: int, frame: int = 0, left: int = 0) -> bytes:
     return head + b"," + struct.pack("<HHHHB", left, 0, size, size, 0) + b"\x02\x02\x4c\x01\0;"
 
 
-def _animation(frames: int) -> bytes:
-    digit = drawing.encode(drawing.digit(7, side=60, size=40), "GIF")
-    return digit[:-1] + TINY_FRAME * frames + b";"
-
-
 def _jpeg(side: int, *, progressive: bool = False) -> bytes:
     content = drawing.encode(drawing.digit(7), "JPEG", progressive=progressive)
-    at = content.index(b"\xff\xc2" if progressive else b"\xff\xc0") + 5
-    return content[:at] + struct.pack(">HH", side, side) + content[at + 4 :]
-
-
-def _jpeg_with(*segments: bytes) -> bytes:
-    return after_soi(drawing.encode(drawing.digit(7), "JPEG"), *segments)
+    return claiming(content, content.index(b"\xff\xc2" if progressive else b"\xff\xc0") + 5, ">HH", side, side)
 
 
 def _webp(side: int) -> bytes:

@@ -11,10 +11,13 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Any
 
+from service.contract import MODEL_NAME
+from service.inference.engine import Images
 from tests import drawing
+from tests.tensors import binary
 
 NEVER_CONNECTED = -1
 CUT_OFF = 0
@@ -54,11 +57,19 @@ def get(path: str) -> bytes:
     return f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode("ascii")
 
 
+def infer(images: Images, **fields: Any) -> bytes:
+    """Return an Open Inference Protocol request with these images as a binary tensor."""
+    body, header = binary(images.tobytes(), list(images.shape), **fields)
+    lines = (f"{name}: {value}" for name, value in header.items())
+    return post(body, f"/v2/models/{MODEL_NAME}/infer", "application/octet-stream", *lines)
+
+
 def digits() -> list[bytes]:
     """Return a request for each digit."""
     return [post(drawing.png(label)) for label in range(10)]
 
 
+@dataclass
 class Load:
     """`clients` clients that send `requests`, in turn and repeatedly; `answers` grows.
 
@@ -66,26 +77,17 @@ class Load:
     `read` makes of each complete answer what is kept of it.
     """
 
-    def __init__(
-        self,
-        port: int,
-        requests: Sequence[bytes],
-        clients: int,
-        *,
-        rate: float = 0,
-        schedule: Sequence[float] | None = None,
-        timeout: float = 30,
-        host: str = "127.0.0.1",
-        read: Callable[[bytes], Any] = lambda _: None,
-    ) -> None:
-        """Prepare the clients; `run` sends."""
-        self.answers: list[Answer] = []
-        self._address = (host, port)
-        self._requests, self._clients = requests, clients
-        by_rate = itertools.count(0, 1 / rate) if rate else itertools.repeat(0.0)
-        self._schedule = by_rate if schedule is None else schedule
-        self._timeout, self._read = timeout, read
-        self._stop = threading.Event()
+    port: int
+    requests: Sequence[bytes]
+    clients: int
+    _: KW_ONLY
+    rate: float = 0
+    schedule: Iterable[float] | None = None
+    timeout: float = 30
+    host: str = "127.0.0.1"
+    read: Callable[[bytes], Any] = lambda _: None
+    answers: list[Answer] = field(default_factory=list, init=False)
+    _stop: threading.Event = field(default_factory=threading.Event, init=False)
 
     def stop(self) -> None:
         """Send no more, but wait for pending answers."""
@@ -97,9 +99,11 @@ class Load:
 
     async def _run(self, count: int | None) -> None:
         started = time.monotonic()
-        turns = zip(itertools.count(), self._schedule, itertools.cycle(self._requests), strict=False)
+        by_rate = itertools.count(0, 1 / self.rate) if self.rate else itertools.repeat(0.0)
+        schedule = by_rate if self.schedule is None else self.schedule
+        turns = zip(itertools.count(), schedule, itertools.cycle(self.requests), strict=False)
         planned = ((number, started + due, request) for number, due, request in itertools.islice(turns, count))
-        await asyncio.gather(*(self._client(planned) for _ in range(self._clients)))
+        await asyncio.gather(*(self._client(planned) for _ in range(self.clients)))
 
     async def _client(self, planned: Iterator[tuple[int, float, bytes]]) -> None:
         connection = None
@@ -111,9 +115,9 @@ class Load:
             sent, status, answer = time.monotonic(), NEVER_CONNECTED, b""
             with suppress(OSError):
                 if connection is None or not connection.is_open():
-                    connection = await _Connection.open(self._address, self._timeout)
-                status, answer = await connection.exchange(request, self._timeout)
-            told, read = b"\r\nretry-after:" in answer[:1000].lower(), self._read(answer) if status > 0 else None
+                    connection = await _Connection.open((self.host, self.port), self.timeout)
+                status, answer = await connection.exchange(request, self.timeout)
+            told, read = b"\r\nretry-after:" in answer[:1000].lower(), self.read(answer) if status > 0 else None
             self.answers.append(Answer(number, status, due, sent, time.monotonic(), told, read))
             if status == NEVER_CONNECTED:
                 await asyncio.sleep(0.001)

@@ -1,8 +1,7 @@
 """The compose deployment, shared by all rows and started by the first that needs it."""
 
 import json
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from typing import Any
 
 from benchmarks.hardening.score import Score
@@ -12,13 +11,12 @@ _kept = ExitStack()
 _started: list[Deployment] = []
 
 
-@contextmanager
-def compose(score: Score) -> Iterator[Deployment | None]:
-    """Yield the deployment with two ready replicas, None if impossible here: the score then says why."""
+def compose(score: Score) -> Deployment | None:
+    """Return the deployment with two ready replicas, None if impossible here: the score then says why."""
     score.not_run = missing()
     if not score.not_run and not _started:
         _started.append(_kept.enter_context(deployed()))
-    yield None if score.not_run else _started[0]
+    return None if score.not_run else _started[0]
 
 
 def remove() -> None:

@@ -10,6 +10,7 @@ import resource
 import signal
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,28 +24,29 @@ _EVENTS = frozenset(
 )
 
 
+@dataclass
 class Fault:
-    """Counts the file system calls of this process below `models`, and makes one fail."""
+    """Counts the file system calls of this process below `models`, and makes number `at` fail."""
 
-    def __init__(self, models: str, kind: str, at: int) -> None:
-        """Let call number `at` fail."""
-        self._models, self._kind, self._at = models, kind, at
-        self.calls = 0
-        self.armed = False
+    models: str
+    kind: str
+    at: int
+    calls: int = 0
+    armed: bool = False
 
     def audit(self, event: str, arguments: tuple[Any, ...]) -> None:
         """Audit hook, called before each call (https://docs.python.org/3/library/audit_events.html)."""
-        if self.armed and event in _EVENTS and str(arguments[0]).startswith(self._models):
+        if self.armed and event in _EVENTS and str(arguments[0]).startswith(self.models):
             self.strike()
 
     def strike(self) -> None:
         """Count a call, and fail if it is number `at`."""
         self.calls += 1
-        if self.calls - 1 != self._at or self._kind not in ("ENOSPC", "EIO", "kill"):
+        if self.calls - 1 != self.at or self.kind not in ("ENOSPC", "EIO", "kill"):
             return
-        if self._kind == "kill":
+        if self.kind == "kill":
             os.kill(os.getpid(), signal.SIGKILL)
-        raise OSError(getattr(errno, self._kind), os.strerror(getattr(errno, self._kind)))
+        raise OSError(getattr(errno, self.kind), os.strerror(getattr(errno, self.kind)))
 
     def around(self, call: Callable[[int], None]) -> Callable[[int], None]:
         """Wrap a call that has no audit event, so that it is counted too."""

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
+from random import Random
 
 from benchmarks.hardening.load import Answer
 
@@ -10,13 +12,27 @@ _SHOWN = 5
 
 @dataclass
 class Score:
-    """The result of a row. `notes` are measurements to print; `not_run` says why (part of) a row could not run here."""
+    """How a row runs, in its short or long form and by which seed, and its result.
 
+    `notes` are measurements to print; `not_run` says why (part of) a row could not run here.
+    """
+
+    short: bool = True
+    seed: int = 1
     tried: int = 0
     passed: int = 0
     failures: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     not_run: str = ""
+
+    @cached_property
+    def rng(self) -> Random:
+        """The random choices of the row."""
+        return Random(self.seed)
+
+    def choose(self, short: int, long: int) -> int:
+        """Return the number for the chosen form."""
+        return short if self.short else long
 
     @property
     def failed(self) -> int:
@@ -52,15 +68,3 @@ class Score:
         more = [f"... and {len(self.failures) - _SHOWN} more"] if len(self.failures) > _SHOWN else []
         not_run = [f"not run: {self.not_run}"] if self.not_run else []
         return [*self.notes, *(f"failed: {failure}" for failure in self.failures[:_SHOWN]), *more, *not_run]
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How to run a row: short or long, and with which seed."""
-
-    short: bool
-    seed: int
-
-    def choose(self, short: int, long: int) -> int:
-        """Return the number for the chosen form."""
-        return short if self.short else long

@@ -53,7 +53,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--short", action="store_true", help="a few pictures of everything, in seconds: to see that all of it runs"
     )
-    made.add_argument("--out", type=Path, help="directory for robustness.md, .csv and .png")
+    made.add_argument("--out", type=Path, help="directory for robustness.md and .png")
     return made
 
 

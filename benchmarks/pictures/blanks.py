@@ -51,10 +51,6 @@ def _checkerboard(shape: tuple[int, int], rng: Random) -> npt.NDArray[np.floatin
     return 0.2 + 0.6 * ((rows // side + columns // side) % 2)
 
 
-def _clouds(shape: tuple[int, int], rng: Random) -> npt.NDArray[np.floating]:
-    return 0.5 + 0.35 * noise.cloud(rng, shape, rng.uniform(4, 10))
-
-
 #: Nothing in these resembles a digit.
 NOISES: Mapping[str, Texture] = {
     "noise of 1 pixel": _static(0),
@@ -63,7 +59,7 @@ NOISES: Mapping[str, Texture] = {
     "noise of 8 pixels": _static(4),
 }
 TEXTURES: Mapping[str, Texture] = {
-    "clouds": _clouds,
+    "clouds": lambda shape, rng: 0.5 + 0.35 * noise.cloud(rng, shape, rng.uniform(4, 10)),
     "wood": _wood,
     "fabric": _fabric,
     "checkerboard": _checkerboard,

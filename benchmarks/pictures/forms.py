@@ -1,6 +1,7 @@
 """Forms of digits that are common elsewhere and rare in MNIST: lines with a hand's irregularity."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -57,32 +58,24 @@ def _moved(line: Line, shear: float, stretch: float, knots: np.ndarray) -> Line:
     return np.stack([moved[:, 0] * stretch - shear * moved[:, 1], moved[:, 1]], axis=1)
 
 
-def _one(up: tuple[float, float], foot: bool) -> Callable[[Random], Lines]:
+def _one(rng: Random, up: tuple[float, float], *, foot: bool) -> Lines:
     """A 1 whose up-stroke starts `up` of the height below the top."""
-
-    def lines(rng: Random) -> Lines:
-        start = rng.uniform(*up)
-        reach = start * rng.uniform(0.7, 1.2)
-        body = straight((0.5 - reach, start), (0.5, 0), (0.5, 1))
-        half = rng.uniform(0.15, 0.3)
-        return (body, straight((0.5 - half, 1), (0.5 + half, 1))) if foot else (body,)
-
-    return lines
+    start = rng.uniform(*up)
+    reach = start * rng.uniform(0.7, 1.2)
+    body = straight((0.5 - reach, start), (0.5, 0), (0.5, 1))
+    half = rng.uniform(0.15, 0.3)
+    return (body, straight((0.5 - half, 1), (0.5 + half, 1))) if foot else (body,)
 
 
-def _seven(bar: bool, serif: bool) -> Callable[[Random], Lines]:
-    def lines(rng: Random) -> Lines:
-        foot, height = rng.uniform(0.15, 0.35), rng.uniform(0.42, 0.58)
-        top = [(0.05, rng.uniform(0.12, 0.2)), (0.07, 0.02)] if serif else [(0.05, rng.uniform(0, 0.05))]
-        found = [straight(*top, (0.68, 0), (foot, 1))]
-        if bar:
-            middle = 0.68 + (foot - 0.68) * height
-            found.append(
-                straight((middle - rng.uniform(0.15, 0.25), height), (middle + rng.uniform(0.15, 0.25), height - 0.02))
-            )
-        return tuple(found)
-
-    return lines
+def _seven(rng: Random, *, bar: bool, serif: bool) -> Lines:
+    foot, height = rng.uniform(0.15, 0.35), rng.uniform(0.42, 0.58)
+    top = [(0.05, rng.uniform(0.12, 0.2)), (0.07, 0.02)] if serif else [(0.05, rng.uniform(0, 0.05))]
+    body = straight(*top, (0.68, 0), (foot, 1))
+    if not bar:
+        return (body,)
+    middle = 0.68 + (foot - 0.68) * height
+    left, right = middle - rng.uniform(0.15, 0.25), middle + rng.uniform(0.15, 0.25)
+    return body, straight((left, height), (right, height - 0.02))
 
 
 def _open_four(rng: Random) -> Lines:
@@ -98,25 +91,18 @@ def _closed_four(rng: Random) -> Lines:
     return (straight((stem, 1), (stem, 0), (0, bar), (0.75, bar)),)
 
 
-def _nine(tail: str) -> Callable[[Random], Lines]:
-    def lines(rng: Random) -> Lines:
-        bowl = arc(0.32, 0.28, 0.27, 0.28, -20, -20 - 360)
-        if tail == "straight":
-            return bowl, straight((0.585, 0.15), (rng.uniform(0.5, 0.6), 1))
-        end = rng.uniform(0.72, 0.85)
-        return bowl, curve((0.585, 0.2), (0.58, 0.6), (0.5, 0.9), (0.3, 1.0), (0.08, end))
-
-    return lines
+def _nine(rng: Random, *, curled: bool) -> Lines:
+    bowl = arc(0.32, 0.28, 0.27, 0.28, -20, -20 - 360)
+    if not curled:
+        return bowl, straight((0.585, 0.15), (rng.uniform(0.5, 0.6), 1))
+    return bowl, curve((0.585, 0.2), (0.58, 0.6), (0.5, 0.9), (0.3, 1.0), (0.08, rng.uniform(0.72, 0.85)))
 
 
-def _six(tail: str) -> Callable[[Random], Lines]:
-    def lines(rng: Random) -> Lines:
-        bowl = arc(0.33, 0.7, 0.28, 0.29, 180, 180 + 360)
-        if tail == "straight":
-            return (np.concatenate([straight((rng.uniform(0.35, 0.5), 0), (0.05, 0.68)), bowl]),)
-        return (np.concatenate([curve((0.6, rng.uniform(0.08, 0.18)), (0.42, 0), (0.15, 0.25), (0.05, 0.68)), bowl]),)
-
-    return lines
+def _six(rng: Random, *, curled: bool) -> Lines:
+    bowl = arc(0.33, 0.7, 0.28, 0.29, 180, 180 + 360)
+    if not curled:
+        return (np.concatenate([straight((rng.uniform(0.35, 0.5), 0), (0.05, 0.68)), bowl]),)
+    return (np.concatenate([curve((0.6, rng.uniform(0.08, 0.18)), (0.42, 0), (0.15, 0.25), (0.05, 0.68)), bowl]),)
 
 
 def _slashed_zero(rng: Random) -> Lines:
@@ -169,18 +155,18 @@ def _stacked_eight(rng: Random) -> Lines:
 
 #: The forms by their names in the report.
 FORMS: Mapping[str, Form] = {
-    "1 with a short up-stroke": Form(1, _one((0.15, 0.3), foot=False)),
-    "1 with a long up-stroke": Form(1, _one((0.35, 0.55), foot=False)),
-    "1 with up-stroke and foot": Form(1, _one((0.15, 0.4), foot=True)),
-    "7 without a bar": Form(7, _seven(bar=False, serif=False)),
-    "7 with a bar": Form(7, _seven(bar=True, serif=False)),
-    "7 with a bar and a hook": Form(7, _seven(bar=True, serif=True)),
+    "1 with a short up-stroke": Form(1, partial(_one, up=(0.15, 0.3), foot=False)),
+    "1 with a long up-stroke": Form(1, partial(_one, up=(0.35, 0.55), foot=False)),
+    "1 with up-stroke and foot": Form(1, partial(_one, up=(0.15, 0.4), foot=True)),
+    "7 without a bar": Form(7, partial(_seven, bar=False, serif=False)),
+    "7 with a bar": Form(7, partial(_seven, bar=True, serif=False)),
+    "7 with a bar and a hook": Form(7, partial(_seven, bar=True, serif=True)),
     "4 open": Form(4, _open_four),
     "4 closed": Form(4, _closed_four),
-    "9 with a straight tail": Form(9, _nine("straight")),
-    "9 with a curled tail": Form(9, _nine("curled")),
-    "6 with a straight tail": Form(6, _six("straight")),
-    "6 with a curled tail": Form(6, _six("curled")),
+    "9 with a straight tail": Form(9, partial(_nine, curled=False)),
+    "9 with a curled tail": Form(9, partial(_nine, curled=True)),
+    "6 with a straight tail": Form(6, partial(_six, curled=False)),
+    "6 with a curled tail": Form(6, partial(_six, curled=True)),
     "0 with a slash": Form(0, _slashed_zero),
     "2 with a loop": Form(2, _looped_two),
     "3 with a flat top": Form(3, _flat_three),

@@ -1,6 +1,6 @@
 """The targets, and whether they are met."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -83,22 +83,24 @@ def _sets(tallies: Mapping[str, Tally]) -> Iterator[Mark]:
         yield _least(f"{MNIST}, certain", MNIST_CERTAIN, tallies[MNIST].shares().certain)
 
 
+#: What pictures without a digit are held to: the wanted outcome, the start of their names, the mark, and the share.
+_WITHOUT_DIGITS = (
+    ("blank pages and noise, refused", Wanted.NO_DIGIT, "", BLANK_REFUSED, "refused"),
+    ("several digits, refused as such", Wanted.SEVERAL, "", SEVERAL_REFUSED, "several"),
+    ("letters, refused or uncertain", Wanted.DOUBT, "letters", LETTERS_UNSURE, "unsure"),
+    ("symbols, refused or uncertain", Wanted.DOUBT, "symbols", OTHERS_UNSURE, "unsure"),
+    ("doodle, refused or uncertain", Wanted.DOUBT, "doodle", OTHERS_UNSURE, "unsure"),
+    ("texture, refused or uncertain", Wanted.DOUBT, "texture", OTHERS_UNSURE, "unsure"),
+)
+
+
 def _without_digits(tallies: Mapping[str, Tally]) -> Iterator[Mark]:
     kinds = [(name, wanted_of(name), tallies[name].shares()) for name in (*non_digits(), *NUMBERS) if name in tallies]
-    groups: tuple[tuple[str, Wanted, Callable[[Shares], float]], ...] = (
-        ("blank pages and noise, refused", Wanted.NO_DIGIT, lambda shares: shares.refused),
-        ("several digits, refused as such", Wanted.SEVERAL, lambda shares: shares.several),
-    )
-    for what, wanted, share in groups:
-        found = [shares for _, kind, shares in kinds if kind is wanted]
+    for what, wanted, start, least, share in _WITHOUT_DIGITS:
+        found = [shares for name, kind, shares in kinds if kind is wanted and name.startswith(start)]
         if found:
-            least = BLANK_REFUSED if wanted is Wanted.NO_DIGIT else SEVERAL_REFUSED
-            yield _least(what, least, _weighted(found, share))
-    for what in ("letters", "symbols", "doodle", "texture"):
-        found = [shares for name, kind, shares in kinds if kind is Wanted.DOUBT and name.startswith(what)]
-        if found:
-            least = LETTERS_UNSURE if what == "letters" else OTHERS_UNSURE
-            yield _least(f"{what}, refused or uncertain", least, _weighted(found, lambda shares: shares.unsure))
+            values, counts = [getattr(shares, share) for shares in found], [shares.count for shares in found]
+            yield _least(what, least, float(np.average(values, weights=counts)))
 
 
 def _calibration(tallies: Mapping[str, Tally]) -> Iterator[Mark]:
@@ -114,8 +116,3 @@ def _calibration(tallies: Mapping[str, Tally]) -> Iterator[Mark]:
 
 def _least(what: str, least: float, found: float) -> Mark:
     return Mark(what, f"at least {least:.1%}", f"{found:.2%}", found >= least)
-
-
-def _weighted(found: Iterable[Shares], share: Callable[[Shares], float]) -> float:
-    rows = [(shares.count, share(shares)) for shares in found]
-    return sum(count * value for count, value in rows) / sum(count for count, _ in rows)

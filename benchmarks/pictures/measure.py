@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -15,7 +15,7 @@ from benchmarks.pictures.sources import Source, sources
 
 NO_DIGIT = -1  # the label of a picture without a digit
 
-_CHUNK = 20  # pictures per task
+_CHUNK = 20  # pictures that a process takes at a time
 _KEPT = 48  # failing pictures kept per source
 
 
@@ -84,34 +84,29 @@ def run(batches: Iterable[Batch], models: Path, *, seed: int, processes: int, ke
 
     A picture depends only on `seed`, its source and its index, not on the number of `processes`.
     """
-    tasks = [task for batch in batches for task in _tasks(batch, seed, keep)]
+    tasks = [
+        _Task(batch.source, item, label, (seed, zlib.crc32(batch.source.encode()), number))
+        for batch in batches
+        for number, (item, label) in enumerate(zip(batch.items, batch.labels, strict=True))
+    ]
     tallies: dict[str, Tally] = {}
-    for task, answers, examples in _outcomes(tasks, models, processes):
+    for task, (answer, example) in zip(tasks, _outcomes(tasks, models, processes), strict=True):
         tally = tallies.setdefault(task.source, Tally())
-        tally.labels.extend(task.labels)
-        tally.answers.extend(answers)
-        tally.examples.extend(examples[: _KEPT - len(tally.examples)])
+        tally.labels.append(task.label)
+        tally.answers.append(answer)
+        if keep and example and len(tally.examples) < _KEPT:
+            tally.examples.append(example)
     return tallies
 
 
-@dataclass(frozen=True)
-class _Task:
+class _Task(NamedTuple):
     source: str
-    items: tuple[Any, ...]
-    labels: tuple[int, ...]
-    seed: tuple[int, int]
-    first: int
-    keep: bool
+    item: Any
+    label: int
+    seed: tuple[int, int, int]
 
 
-_Outcome = tuple[_Task, list[Answer], list[Example]]
-
-
-def _tasks(batch: Batch, seed: int, keep: bool) -> Iterator[_Task]:
-    origin = (seed, zlib.crc32(batch.source.encode()))
-    for first in range(0, len(batch.items), _CHUNK):
-        part = slice(first, first + _CHUNK)
-        yield _Task(batch.source, tuple(batch.items[part]), tuple(batch.labels[part]), origin, first, keep)
+_Outcome = tuple[Answer, Example | None]
 
 
 def _outcomes(tasks: Sequence[_Task], models: Path, processes: int) -> Iterator[_Outcome]:
@@ -121,7 +116,7 @@ def _outcomes(tasks: Sequence[_Task], models: Path, processes: int) -> Iterator[
         return
     # Spawned, not forked: an engine has threads.
     with get_context("spawn").Pool(processes, _start, (models,)) as pool:
-        yield from pool.imap(_perform, tasks)
+        yield from pool.imap(_perform, tasks, _CHUNK)
 
 
 class _Process:
@@ -137,15 +132,7 @@ def _start(models: Path) -> None:
 
 
 def _perform(task: _Task) -> _Outcome:
-    answers, examples = [], []
-    for number, (item, label) in enumerate(zip(task.items, task.labels, strict=True), task.first):
-        content = _Process.sources[task.source](item, np.random.default_rng([*task.seed, number]))
-        answer, seen = _Process.reader.read(content)
-        answers.append(answer)
-        if task.keep and _failed(answer, label):
-            examples.append(Example(content, seen, label, answer))
-    return task, answers, examples
-
-
-def _failed(answer: Answer, label: int) -> bool:
-    return answer.certain if label == NO_DIGIT else answer.digit != label
+    content = _Process.sources[task.source](task.item, np.random.default_rng(task.seed))
+    answer, seen = _Process.reader.read(content)
+    wrong = answer.certain if task.label == NO_DIGIT else answer.digit != task.label
+    return answer, Example(content, seen, task.label, answer) if wrong else None

@@ -50,10 +50,10 @@ def non_digits() -> dict[str, NonDigits]:
     """Return every kind by name except numbers, which are made of MNIST's digits."""
     unlike, symbols, like = letters.UNLIKE_LETTERS, letters.UNLIKE_SYMBOLS, letters.resembling()
     return {
-        "letters unlike a digit, printed": NonDigits(_printed, letters.characters(unlike), Wanted.DOUBT, 3),
+        "letters unlike a digit, printed": NonDigits(printed, letters.characters(unlike), Wanted.DOUBT, 3),
         "letters unlike a digit, by pen": NonDigits(_by_pen, letters.characters(unlike), Wanted.DOUBT, 3),
-        "symbols unlike a digit": NonDigits(_printed, letters.characters(symbols), Wanted.DOUBT, 4),
-        "characters like a digit, printed": NonDigits(_printed, letters.characters(like), Wanted.NOTHING),
+        "symbols unlike a digit": NonDigits(printed, letters.characters(symbols), Wanted.DOUBT, 4),
+        "characters like a digit, printed": NonDigits(printed, letters.characters(like), Wanted.NOTHING),
         "characters like a digit, by pen": NonDigits(_by_pen, letters.characters(like), Wanted.NOTHING),
         **{f"doodle: {name}": NonDigits(_doodle, [name], Wanted.DOUBT, 60) for name in DOODLES},
         **{f"texture: {name}": NonDigits(blanks.texture, [name], Wanted.DOUBT, 60) for name in blanks.TEXTURES},
@@ -62,16 +62,12 @@ def non_digits() -> dict[str, NonDigits]:
     }
 
 
-def digit_of_font(item: tuple[str, str], rng: Random) -> bytes:
-    """Return a file with a printed digit; `item` is a font and the digit."""
-    return _printed(item, rng)
-
-
 def _look(rng: Random) -> Look:
     return _LOOKS[int(rng.integers(len(_LOOKS)))]
 
 
-def _printed(item: tuple[str, str], rng: Random) -> bytes:
+def printed(item: tuple[str, str], rng: Random) -> bytes:
+    """Return a file with a printed character; `item` is a font and the character."""
     return picture_of_ink(_look(rng), lambda height: letters.glyph(*item, height), rng)
 
 

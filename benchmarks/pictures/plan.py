@@ -69,31 +69,27 @@ def generated(digits: Digits, count: int, chosen: Chosen) -> Iterator[Batch]:
             yield Batch(cell.name, list(images), labels.tolist())
 
 
-def without_digits(digits: Digits, percent: float, chosen: Chosen) -> Iterator[Batch]:
-    """Return the pictures with no digit or several, `percent` of each kind."""
-    for name, kind in non_digits().items():
-        if chosen(name):
-            items = list(kind.items) * kind.times
-            yield _thinned(Batch(name, items, [NO_DIGIT] * len(items)), percent)
+def numbers(digits: Digits, count: int, chosen: Chosen) -> Iterator[Batch]:
+    """Return `count` numbers of each kind, made of several digits."""
     for name, (length, gap, _) in NUMBERS.items():
         if chosen(name):
-            count = _part(_NUMBERS, percent)
             images, _ = digits.sample(name, count * length, pen=True)
             items = [(images[first : first + length], gap) for first in range(0, len(images), length)]
             yield Batch(name, items, [NO_DIGIT] * len(items))
 
 
-def other_forms(percent: float, chosen: Chosen) -> Iterator[Batch]:
-    """Return digits in forms of other hands and fonts."""
+def drawn() -> Iterator[Batch]:
+    """Return the pictures with no digit, and digits in forms of other hands and fonts."""
+    for name, kind in non_digits().items():
+        items = list(kind.items) * kind.times
+        yield Batch(name, items, [NO_DIGIT] * len(items))
     for name, form in FORMS.items():
-        if chosen(name):
-            yield _thinned(Batch(name, [name] * 100, [form.label] * 100), percent)
-    if chosen(FONT_DIGITS):
-        printed = letters.characters(letters.DIGITS) * 4
-        yield _thinned(Batch(FONT_DIGITS, printed, [int(digit) for _, digit in printed]), percent)
+        yield Batch(name, [name] * 100, [form.label] * 100)
+    printed = letters.characters(letters.DIGITS) * 4
+    yield Batch(FONT_DIGITS, printed, [int(digit) for _, digit in printed])
 
 
-def real_world(directory: Path, percent: float, chosen: Chosen) -> Iterator[Batch]:
+def real_world(directory: Path, chosen: Chosen) -> Iterator[Batch]:
     """Return the sets of digits in `directory`: `x`, uint8 [N, height, width], white on black, and `y`.
 
     A set with a duplicate mask `dup` is measured twice: whole and without duplicates.
@@ -101,15 +97,9 @@ def real_world(directory: Path, percent: float, chosen: Chosen) -> Iterator[Batc
     for name in filter(chosen, REAL_WORLD):
         with np.load(directory / f"{name}.npz") as data:
             images, labels, duplicates = data["x"], data["y"], data["dup"].astype(bool)
-        yield _thinned(Batch(name, list(images), labels.tolist()), percent)
+        yield Batch(name, list(images), labels.tolist())
         if duplicates.any():
-            kept = ~duplicates
-            yield _thinned(Batch(f"{name}, no duplicates", list(images[kept]), labels[kept].tolist()), percent)
-
-
-def mnist(images: Images, labels: Labels, percent: float) -> Batch:
-    """Return the digits of a split unchanged."""
-    return _thinned(Batch(MNIST, list(images), labels.tolist()), percent)
+            yield Batch(f"{name}, no duplicates", list(images[~duplicates]), labels[~duplicates].tolist())
 
 
 def _thinned(batch: Batch, percent: float) -> Batch:
@@ -133,11 +123,10 @@ def batches(options: argparse.Namespace, images: Images, labels: Labels) -> list
     """Return all batches that the options select."""
     chosen, percent = chooser(options.only), _SHORT if options.short else 100.0
     digits = Digits(images, labels, options.seed)
-    found = [
+    sampled = [
         *generated(digits, round(options.digits * percent / 100), chosen),
-        *without_digits(digits, percent, chosen),
-        *other_forms(percent, chosen),
+        *numbers(digits, _part(_NUMBERS, percent), chosen),
     ]
-    if options.realworld:
-        found += real_world(options.realworld, percent, chosen)
-    return [*found, mnist(images, labels, percent)] if chosen(MNIST) else found
+    public = real_world(options.realworld, chosen) if options.realworld else ()
+    others = (*drawn(), *public, Batch(MNIST, list(images), labels.tolist()))
+    return sampled + [_thinned(batch, percent) for batch in others if chosen(batch.source)]

@@ -1,8 +1,7 @@
 """The results as Markdown, CSV and a plot, without pictures of digits."""
 
-import csv
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, fields
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +10,11 @@ from benchmarks.pictures import letters
 from benchmarks.pictures.cells import Cell
 from benchmarks.pictures.conditions import cells
 from benchmarks.pictures.forms import FORMS
-from benchmarks.pictures.marks import EACH_CONDITION, MEAN_OF_CONDITIONS, Mark, counted, fulfils, wanted_of
+from benchmarks.pictures.marks import EACH_CONDITION, MEAN_OF_CONDITIONS, Mark, fulfils, wanted_of
 from benchmarks.pictures.measure import Shares, Tally
 from benchmarks.pictures.nondigits import NUMBERS, non_digits
 from benchmarks.pictures.sources import FONT_DIGITS, MNIST, REAL_WORLD
-from training.markdown import table as markdown_table
+from training.markdown import table
 
 Row = Sequence[str]
 
@@ -26,16 +25,20 @@ a scene of its own; it is sent through decoding, preprocessing and the model, an
 
 def markdown(heading: Sequence[str], marks: Sequence[Mark], tallies: Mapping[str, Tally]) -> str:
     """Return the report: the lines of `heading`, the targets, and a table for each measured part."""
+    shares = {name: tally.shares() for name, tally in tallies.items()}
+    conditions = [(cell, shares[cell.name]) for cell in cells() if cell.name in shares]
+    worst = [(cell, found) for cell, found in conditions if cell.counted and found.right < EACH_CONDITION]
+    worst.sort(key=lambda pair: pair[1].right)
     parts = [
         "# Robustness",
         _WHAT,
         "\n".join(heading),
-        markdown_table(("asked for", "mark", "found", ""), ((*mark[:3], _verdict(mark.held)) for mark in marks)),
-        _section("Conditions under the mark, the worst first", _CONDITION_HEAD, _worst_rows(tallies)),
-        _section("Conditions", _CONDITION_HEAD, _condition_rows(tallies)),
-        _section("Digits of other hands", _DIGITS_HEAD, _digit_rows(tallies)),
+        table(("asked for", "mark", "found", ""), ((*mark[:3], _verdict(mark.held)) for mark in marks)),
+        _section("Conditions under the mark, the worst first", _CONDITION_HEAD, map(_condition_row, worst)),
+        _section("Conditions", _CONDITION_HEAD, map(_condition_row, conditions)),
+        _section("Digits of other hands", _DIGITS_HEAD, _digit_rows(shares)),
         *_confusions(tallies),
-        _section("No digit, or several", _WITHOUT_HEAD, _without_rows(tallies)),
+        _section("No digit, or several", _WITHOUT_HEAD, _without_rows(shares)),
         _resembling(tallies),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -46,30 +49,16 @@ _DIGITS_HEAD = ("digits", "pictures", "right", "refused", "certain", "certain, w
 _WITHOUT_HEAD = ("pictures", "number", "refused", "as several", "uncertain", "certain", "wanted", "")
 
 
-def _condition_rows(tallies: Mapping[str, Tally]) -> Iterator[Row]:
-    for cell in cells():
-        if cell.name in tallies:
-            yield _condition_row(cell, tallies[cell.name].shares())
+def _condition_row(pair: tuple[Cell, Shares]) -> Row:
+    cell, shares = pair
+    verdict = _verdict(shares.right >= EACH_CONDITION) if cell.counted else "shown"
+    return cell.condition, cell.strength, *_figures(shares), verdict
 
 
-def _worst_rows(tallies: Mapping[str, Tally]) -> Iterator[Row]:
-    for cell, shares in sorted(counted(tallies), key=lambda pair: pair[1].right):
-        if shares.right < EACH_CONDITION:
-            yield _condition_row(cell, shares)
-
-
-def _condition_row(cell: Cell, shares: Shares) -> Row:
-    return cell.condition, cell.strength, *_figures(shares), _cell_verdict(cell, shares)
-
-
-def _cell_verdict(cell: Cell, shares: Shares) -> str:
-    return _verdict(shares.right >= EACH_CONDITION) if cell.counted else "shown"
-
-
-def _digit_rows(tallies: Mapping[str, Tally]) -> Iterator[Row]:
-    for name in (MNIST, *(name for name in tallies if name.startswith(REAL_WORLD)), *FORMS, FONT_DIGITS):
-        if name in tallies:
-            yield name, *_figures(tallies[name].shares())
+def _digit_rows(shares: Mapping[str, Shares]) -> Iterator[Row]:
+    for name in (MNIST, *(name for name in shares if name.startswith(REAL_WORLD)), *FORMS, FONT_DIGITS):
+        if name in shares:
+            yield name, *_figures(shares[name])
 
 
 def _figures(shares: Shares) -> Row:
@@ -77,24 +66,21 @@ def _figures(shares: Shares) -> Row:
     return str(shares.count), *(f"{ratio:.1%}" for ratio in ratios)
 
 
-def _without_rows(tallies: Mapping[str, Tally]) -> Iterator[Row]:
+def _without_rows(shares: Mapping[str, Shares]) -> Iterator[Row]:
     for name in (*non_digits(), *NUMBERS):
-        if name in tallies:
-            shares, wanted = tallies[name].shares(), wanted_of(name)
-            ratios = (shares.refused, shares.several, max(0.0, 1 - shares.refused - shares.certain), shares.certain)
-            verdict = _verdict(fulfils(wanted, shares)) if wanted.value != "shown" else "shown"
-            yield name, str(shares.count), *(f"{ratio:.1%}" for ratio in ratios), wanted.value, verdict
+        if name in shares:
+            found, wanted = shares[name], wanted_of(name)
+            ratios = (found.refused, found.several, max(0.0, 1 - found.refused - found.certain), found.certain)
+            verdict = _verdict(fulfils(wanted, found)) if wanted.value != "shown" else "shown"
+            yield name, str(found.count), *(f"{ratio:.1%}" for ratio in ratios), wanted.value, verdict
 
 
 def _confusions(tallies: Mapping[str, Tally]) -> Iterator[str]:
     """Describe the confusions in the data sets, the most frequent first."""
     for name in (name for name in tallies if name.startswith(REAL_WORLD)):
-        pairs: dict[str, int] = {}
-        for label, answer in zip(tallies[name].labels, tallies[name].answers, strict=True):
-            if answer.digit != label:
-                pair = f"{label} as {answer.digit if not answer.code else answer.code}"
-                pairs[pair] = pairs.get(pair, 0) + 1
-        ranking = sorted(pairs.items(), key=lambda item: (-item[1], item[0]))[:20]
+        pairs = zip(tallies[name].labels, tallies[name].answers, strict=True)
+        wrong = Counter(f"{label} as {said.code or said.digit}" for label, said in pairs if said.digit != label)
+        ranking = sorted(wrong.items(), key=lambda item: (-item[1], item[0]))[:20]
         yield f"Taken for another in {name}: " + (", ".join(f"{pair} {n}x" for pair, n in ranking) or "none") + "."
 
 
@@ -102,12 +88,12 @@ def _resembling(tallies: Mapping[str, Tally]) -> str:
     if not any("like a digit" in name for name in tallies):
         return ""
     rows = ((" ".join(group).replace("|", "\\|"), reason) for group, reason in letters.RESEMBLING)
-    return "Characters like a digit, which no mark holds:\n\n" + markdown_table(("characters", "why"), rows)
+    return "Characters like a digit, which no mark holds:\n\n" + table(("characters", "why"), rows)
 
 
 def _section(title: str, head: Row, rows: Iterable[Row]) -> str:
     rows = list(rows)
-    return f"## {title}\n\n{markdown_table(head, rows)}" if rows else ""
+    return f"## {title}\n\n{table(head, rows)}" if rows else ""
 
 
 def _verdict(held: bool) -> str:
@@ -115,21 +101,10 @@ def _verdict(held: bool) -> str:
 
 
 def write(directory: Path, text: str, tallies: Mapping[str, Tally]) -> None:
-    """Write `text` and the figures into `directory` as robustness.md, robustness.csv and robustness.png."""
+    """Write `text` and the plot into `directory` as robustness.md and robustness.png."""
     directory.mkdir(parents=True, exist_ok=True)
     (directory / "robustness.md").write_text(text, encoding="utf-8")
-    table(tallies, directory / "robustness.csv")
     plot(tallies, directory / "robustness.png")
-
-
-def table(tallies: Mapping[str, Tally], path: Path) -> None:
-    """Write a CSV to `path` with a row per source; shares are from 0 to 1."""
-    counting = {cell.name for cell in cells() if cell.counted}
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, ["name", "counted", *(field.name for field in fields(Shares))])
-        writer.writeheader()
-        for name, tally in tallies.items():
-            writer.writerow({"name": name, "counted": int(name in counting), **asdict(tally.shares())})
 
 
 def plot(tallies: Mapping[str, Tally], path: Path) -> None:

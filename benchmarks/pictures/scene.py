@@ -5,6 +5,7 @@ A picture is float32 [height, width, channels], 0 = black, 1 = white, with one c
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Concatenate, ParamSpec
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +31,16 @@ class Box:
 
 
 Step = Callable[[Picture, Box, Random], Picture]
+_Options = ParamSpec("_Options")
+
+
+def step(draw: Callable[Concatenate[Picture, Box, Random, _Options], Picture]) -> Callable[_Options, Step]:
+    """Turn a function that changes a picture, by options, into one that returns the step for these options."""
+
+    def with_options(*args: _Options.args, **options: _Options.kwargs) -> Step:
+        return lambda picture, box, rng: draw(picture, box, rng, *args, **options)
+
+    return with_options
 
 
 def grey(level: float) -> Colour:

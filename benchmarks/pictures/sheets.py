@@ -41,7 +41,8 @@ def _sheet(title: str, examples: list[Example]) -> Image.Image:
     for number, example in enumerate(examples):
         left, top = (number % columns) * _CELL[0] + _GAP, (number // columns) * _CELL[1] + _TEXT
         picture = opened(example.content)
-        sheet.paste(_fitted(picture, _SIDE), (left, top))
+        method = Image.Resampling.NEAREST if 1.5 * max(picture.size) < _SIDE else Image.Resampling.LANCZOS
+        sheet.paste(ImageOps.contain(picture, (_SIDE, _SIDE), method), (left, top))
         if example.seen is not None:
             sheet.paste(
                 Image.fromarray(example.seen).resize((_SEEN, _SEEN), Image.Resampling.NEAREST), (left + _SIDE + 4, top)
@@ -66,10 +67,3 @@ def opened(content: bytes) -> Image.Image:
     rows, columns = np.ogrid[: layer.height, : layer.width]
     ground = Image.fromarray(np.where((rows // 8 + columns // 8) % 2, 150, 110).astype(np.uint8)).convert("RGBA")
     return Image.alpha_composite(ground, layer).convert("RGB")
-
-
-def _fitted(image: Image.Image, side: int) -> Image.Image:
-    scale = side / max(image.size)
-    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
-    method = Image.Resampling.NEAREST if scale > 1.5 else Image.Resampling.LANCZOS
-    return image.resize(size, method)

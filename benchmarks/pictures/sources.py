@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from functools import partial
-from io import BytesIO
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,8 @@ from PIL import Image
 from benchmarks.pictures.conditions import cells
 from benchmarks.pictures.forms import FORMS, irregular
 from benchmarks.pictures.look import Look, picture_of, picture_of_lines
-from benchmarks.pictures.nondigits import NUMBERS, digit_of_font, non_digits, number
+from benchmarks.pictures.nondigits import NUMBERS, non_digits, number, printed
+from tests import drawing
 
 Source = Callable[[Any, np.random.Generator], bytes]
 
@@ -28,7 +28,7 @@ def sources() -> dict[str, Source]:
         **{name: kind.make for name, kind in non_digits().items()},
         **dict.fromkeys(NUMBERS, number),
         **dict.fromkeys(FORMS, form),
-        FONT_DIGITS: digit_of_font,
+        FONT_DIGITS: printed,
         **dict.fromkeys((MNIST, *REAL_WORLD, *(f"{name}, no duplicates" for name in REAL_WORLD)), bitmap),
     }
 
@@ -40,6 +40,4 @@ def form(name: str, rng: np.random.Generator) -> bytes:
 
 def bitmap(pixels: npt.NDArray[np.uint8], _rng: np.random.Generator) -> bytes:
     """Return a bitmap, uint8 [height, width], as PNG."""
-    buffer = BytesIO()
-    Image.fromarray(pixels).save(buffer, "PNG")
-    return buffer.getvalue()
+    return drawing.encode(Image.fromarray(pixels))

@@ -18,58 +18,45 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw
 
-from benchmarks.pictures.files import saved
-from benchmarks.pictures.options import ROOT
+from tests import drawing
+from tests.server import ROOT
 
-# Runs in a checkout, also in an old one in which the modules had other names.
+# Runs in a checkout: prints the CPU seconds of both steps for each file named on stdin.
 _WORKER = """
-import importlib, sys, time
+import sys, time
 from pathlib import Path
-for decoding, form in (("service.preprocessing.decode", "service.preprocessing.mnist_format"),
-                       ("service.images", "service.canonical")):
-    try:
-        decode = importlib.import_module(decoding).decode
-        canonical = importlib.import_module(form).canonical_digit
-        break
-    except ModuleNotFoundError:
-        pass
+from service.preprocessing.decode import decode
+from service.preprocessing.mnist_format import canonical_digit
+
+def cost(step):
+    result, started, times = step(), time.process_time(), 0
+    while times < 3 or time.process_time() - started < 0.1:
+        step()
+        times += 1
+    return result, (time.process_time() - started) / times
+
 for line in sys.stdin:
-    content, costs = Path(line.strip()).read_bytes(), []
-    for first, step in ((content, lambda it: decode(it, max_pixels=1 << 26)), (None, canonical)):
-        first = grey if first is None else first
-        grey = step(first)
-        started = time.process_time()
-        times = 0
-        while times < 3 or time.process_time() - started < 0.1:
-            step(first)
-            times += 1
-        costs.append((time.process_time() - started) / times)
-    print(*costs, flush=True)
+    content = Path(line.strip()).read_bytes()
+    grey, decoding = cost(lambda: decode(content, max_pixels=1 << 26))
+    print(decoding, cost(lambda: canonical_digit(grey))[1], flush=True)
 """
 
 
 def main() -> None:
     """Print the CPU time of each kind of picture."""
-    options = _parser().parse_args()
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.pictures.speed", description=__doc__.splitlines()[0])
+    parser.add_argument("--baseline", type=Path, metavar="CHECKOUT", help="another version of this project")
+    parser.add_argument("--rounds", type=int, default=5, help="of each picture in each checkout")
+    options = parser.parse_args()
     checkouts = {"here": ROOT} | ({"baseline": options.baseline.resolve()} if options.baseline else {})
     with tempfile.TemporaryDirectory() as directory:
-        files = _written(Path(directory))
-        workers = {name: _started(path) for name, path in checkouts.items()}
-        for title, file in files.items():
-            costs = {name: [] for name in workers}  # type: dict[str, list[tuple[float, float]]]
-            for _ in range(options.rounds):
-                for name, worker in workers.items():
-                    costs[name].append(_asked(worker, file))
-            print(_row(title, costs))
+        file, workers = Path(directory) / "picture", {name: _started(path) for name, path in checkouts.items()}
+        for title, content in _pictures().items():
+            file.write_bytes(content)
+            rounds = [{name: _asked(worker, file) for name, worker in workers.items()} for _ in range(options.rounds)]
+            print(_row(title, {name: [costs[name] for costs in rounds] for name in workers}))
         for worker in workers.values():
             worker.communicate()
-
-
-def _parser() -> argparse.ArgumentParser:
-    made = argparse.ArgumentParser(prog="python -m benchmarks.pictures.speed", description=__doc__.splitlines()[0])
-    made.add_argument("--baseline", type=Path, metavar="CHECKOUT", help="another version of this project")
-    made.add_argument("--rounds", type=int, default=5, help="of each picture in each checkout")
-    return made
 
 
 def _started(checkout: Path) -> "subprocess.Popen[str]":
@@ -94,23 +81,18 @@ def _row(title: str, costs: Mapping[str, list[tuple[float, float]]]) -> str:
     return f"{title:34} " + "   ".join(shown) + ratio
 
 
-def _written(directory: Path) -> dict[str, Path]:
-    files = {}
-    for number, (title, content) in enumerate(_pictures().items()):
-        files[title] = directory / str(number)
-        files[title].write_bytes(content)
-    return files
-
-
 def _pictures() -> dict[str, bytes]:
-    drawing = _drawn(512)
-    small = cv2.resize(drawing, (28, 28), interpolation=cv2.INTER_AREA)
+    drawn = _drawn(512)
+    small = cv2.resize(drawn, (28, 28), interpolation=cv2.INTER_AREA)
+    sheet = np.full((3000, 4000), 255, np.uint8)
+    sheet[500:2500, 1000:3000] = cv2.resize(drawn, (2000, 2000), interpolation=cv2.INTER_CUBIC)
+    photograph = Image.fromarray(_uneven(np.repeat(sheet[..., None], 3, axis=2), 10))
     return {
-        "320 x 320 drawing": saved(Image.fromarray(_drawn(320)), "PNG"),
-        "28 x 28, not in MNIST's form": saved(Image.fromarray(small), "PNG"),
-        "512 x 512 drawing": saved(Image.fromarray(drawing), "PNG"),
-        "512 x 512, slope of light, noise": saved(Image.fromarray(_uneven(drawing, 4)), "PNG"),
-        "4000 x 3000 JPEG, uneven": saved(Image.fromarray(_photograph()), "JPEG", quality=85),
+        "320 x 320 drawing": drawing.encode(Image.fromarray(_drawn(320))),
+        "28 x 28, not in MNIST's form": drawing.encode(Image.fromarray(small)),
+        "512 x 512 drawing": drawing.encode(Image.fromarray(drawn)),
+        "512 x 512, slope of light, noise": drawing.encode(Image.fromarray(_uneven(drawn, 4))),
+        "4000 x 3000 JPEG, uneven": drawing.encode(photograph, "JPEG", quality=85),
     }
 
 
@@ -130,12 +112,6 @@ def _uneven(picture: npt.NDArray[np.uint8], noise: float) -> npt.NDArray[np.uint
     random = np.random.default_rng(1).normal(0, noise, picture.shape)
     lit = (20 + 0.85 * picture) * light.reshape(height, width, *[1] * (picture.ndim - 2))
     return np.asarray(np.clip(lit + random, 0, 255), np.uint8)
-
-
-def _photograph() -> npt.NDArray[np.uint8]:
-    sheet = np.full((3000, 4000), 255, np.uint8)
-    sheet[500:2500, 1000:3000] = cv2.resize(_drawn(512), (2000, 2000), interpolation=cv2.INTER_CUBIC)
-    return _uneven(np.repeat(sheet[..., None], 3, axis=2), 10)
 
 
 if __name__ == "__main__":

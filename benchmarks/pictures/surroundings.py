@@ -5,42 +5,40 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.pictures import noise
-from benchmarks.pictures.scene import Box, Colour, Picture, Random, Step, blank, colourful, painted
+from benchmarks.pictures.scene import Box, Colour, Picture, Random, blank, colourful, painted, step
 from benchmarks.pictures.strokes import SHIFT, subpixels
 
 Corners = npt.NDArray[np.float64]
 
 
-def frame(colour: Colour, thick: tuple[float, float], sides: str = "tblr") -> Step:
+@step
+def frame(
+    picture: Picture, _box: Box, rng: Random, colour: Colour, thick: tuple[float, float], sides: str = "tblr"
+) -> Picture:
     """A border `thick` (of the frame's shorter side) wide on the `sides` top, bottom, left, right."""
-
-    def step(picture: Picture, _box: Box, rng: Random) -> Picture:
-        height, width = picture.shape[:2]
-        wide = {side: round(max(1, rng.uniform(*thick) * min(height, width))) for side in sides}
-        mask = np.ones((height, width), np.float32)
-        rows = slice(wide.get("t", 0), height - wide.get("b", 0))
-        mask[rows, wide.get("l", 0) : width - wide.get("r", 0)] = 0
-        return painted(picture, mask, colour)
-
-    return step
+    height, width = picture.shape[:2]
+    wide = {side: round(max(1, rng.uniform(*thick) * min(height, width))) for side in sides}
+    mask = np.ones((height, width), np.float32)
+    rows = slice(wide.get("t", 0), height - wide.get("b", 0))
+    mask[rows, wide.get("l", 0) : width - wide.get("r", 0)] = 0
+    return painted(picture, mask, colour)
 
 
-def table(colour: Colour, inset: tuple[float, float], *, one_side: bool = False) -> Step:
+@step
+def table(
+    picture: Picture, _box: Box, rng: Random, colour: Colour, inset: tuple[float, float], *, one_side: bool = False
+) -> Picture:
     """The sheet lies askew on a table, visible for `inset` of the shorter side around it or on `one_side` only."""
-
-    def step(picture: Picture, _box: Box, rng: Random) -> Picture:
-        height, width = picture.shape[:2]
-        sheet = np.zeros((height, width), np.float32)
-        outline = _askew(height, width, inset, one_side, rng)
-        cv2.fillPoly(sheet, [subpixels(outline)], 1.0, cv2.LINE_AA, SHIFT)
-        around = _grained((height, width), colour, rng)
-        cast = cv2.GaussianBlur(sheet, (0, 0), 0.01 * width + 1)  # the shadow of the sheet on the table
-        around = around * (1 - 0.5 * cast)[..., None]
-        if around.shape[2] > 1:
-            picture = colourful(picture)
-        return around + sheet[..., None] * (picture - around)
-
-    return step
+    height, width = picture.shape[:2]
+    sheet = np.zeros((height, width), np.float32)
+    outline = _askew(height, width, inset, one_side, rng)
+    cv2.fillPoly(sheet, [subpixels(outline)], 1.0, cv2.LINE_AA, SHIFT)
+    around = _grained((height, width), colour, rng)
+    cast = cv2.GaussianBlur(sheet, (0, 0), 0.01 * width + 1)  # the shadow of the sheet on the table
+    around = around * (1 - 0.5 * cast)[..., None]
+    if around.shape[2] > 1:
+        picture = colourful(picture)
+    return around + sheet[..., None] * (picture - around)
 
 
 def _askew(height: int, width: int, inset: tuple[float, float], one_side: bool, rng: Random) -> Corners:

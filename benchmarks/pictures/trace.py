@@ -84,7 +84,8 @@ def _traced(content: bytes) -> Lines:
     # A hole that the scanner nearly filled is a dip between two ridges: compare each place with its surroundings.
     dip = large < 0.85 * cv2.GaussianBlur(large, (0, 0), 1.6 * _GROWTH)
     mask = _without_specks((large > 0.33) & ~dip)
-    thickness = 2 * mask.sum() / max(1, _edge_length(mask))
+    inside = cv2.erode(mask.astype(np.uint8), np.ones((3, 3), np.uint8))
+    thickness = 2 * mask.sum() / max(1, int(mask.sum() - inside.sum()))
     lines = _paths(_thinned(mask), shortest=1.1 * thickness)
     return tuple(_smooth(line / _GROWTH) for line in lines)
 
@@ -94,11 +95,6 @@ def _without_specks(mask: Mask) -> Mask:
     kept = stats[:, cv2.CC_STAT_AREA] >= _SPECK * mask.sum()
     kept[0] = False
     return np.asarray(kept[pieces], bool)
-
-
-def _edge_length(mask: Mask) -> int:
-    eroded = cv2.erode(mask.astype(np.uint8), np.ones((3, 3), np.uint8))
-    return int(mask.sum() - eroded.sum())
 
 
 @lru_cache(maxsize=1)

@@ -14,10 +14,10 @@ from pathlib import Path
 
 from benchmarks.pictures.reader import newest_version
 from benchmarks.serving.load import require_wrk
-from benchmarks.serving.measure import Bench, Results
+from benchmarks.serving.measure import Bench
 from benchmarks.serving.pictures import requests
-from benchmarks.serving.report import report
-from benchmarks.serving.servers import OURS, SERVERS, command_of
+from benchmarks.serving.report import Results
+from benchmarks.serving.servers import OURS, SERVERS, python_of
 from tests.server import ROOT
 
 
@@ -27,14 +27,14 @@ def main() -> int:
     require_wrk()
     servers = [each for each in SERVERS if each is OURS or (not options.short and each.name in options.only)]
     for server in servers:
-        command_of(server, 0)  # installs what is missing
-    results = Results()
+        python_of(server)  # installs what is missing
+    rounds = []
     with tempfile.TemporaryDirectory() as scratch:
         bench = Bench(requests(Path(scratch)), newest_version(ROOT / "models"), options.cores, options.seconds)
         for number in range(options.rounds):
             print(f"round {number + 1} of {options.rounds}", file=sys.stderr, flush=True)
-            bench.round(servers[number % len(servers) :] + servers[: number % len(servers)], results)
-    print(report(results, options))
+            rounds.append(bench.round(servers[number % len(servers) :] + servers[: number % len(servers)]))
+    print(Results(rounds).report(options))
     return 0
 
 

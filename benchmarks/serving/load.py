@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 SCRIPT = Path(__file__).with_name("load.lua")
 CONNECTIONS = 8
@@ -25,8 +26,7 @@ class Request:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class Load:
+class Load(NamedTuple):
     """Results: answers a second, and latency in milliseconds (median and 99th percentile)."""
 
     rate: float

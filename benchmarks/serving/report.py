@@ -2,10 +2,13 @@
 
 import argparse
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from math import isnan, nan
+from statistics import median
 
 from benchmarks.serving.load import CONNECTIONS
-from benchmarks.serving.measure import LARGE_A_SECOND, Results
+from benchmarks.serving.measure import LARGE_A_SECOND
 from benchmarks.serving.servers import OURS, SERVERS
 from training.markdown import table
 from training.release.report import machine
@@ -27,64 +30,74 @@ _COLUMNS = {
 }
 
 
-def report(results: Results, options: argparse.Namespace) -> str:
-    """Return all tables, in Markdown."""
-    servers = [
-        [server, *(_cell(results.median(server, what), form) for what, (_, form) in _COLUMNS.items())]
-        for server in results.servers()
-    ]
-    targets = [*_against_peers(results), *_of_ours(results)]
-    return "\n\n".join(
-        [
-            f"{machine()}, Python {platform.python_version()}; a server on one core, wrk on another, {CONNECTIONS} "
-            f"keep-alive connections; a PNG of 28x28, the int8 model; medians of {options.rounds} rounds of "
-            f"{options.seconds:g} s in turns. CPU is the CPU time of all processes of a server per request. Half load "
-            "is half of the server's own maximum, with random arrivals.",
-            table(["", *(title for title, _ in _COLUMNS.values())], servers),
-            table(["target", "measured", "bound", "met"], targets),
+@dataclass(frozen=True)
+class Results:
+    """The numbers of each round, by server and metric."""
+
+    rounds: Sequence[Mapping[str, Mapping[str, float]]]
+
+    def median(self, server: str, what: str) -> float:
+        """Return the median over the rounds, NaN if not measured."""
+        found = [each[server][what] for each in self.rounds if what in each.get(server, {})]
+        return median(found) if found else nan
+
+    def ratio(self, other: str, what: str) -> float:
+        """Return the median over the rounds of the ratio of this service to another in the same round."""
+        pairs = [(each[OURS.name], each.get(other, {})) for each in self.rounds]
+        ratios = [ours[what] / theirs[what] for ours, theirs in pairs if what in theirs]
+        return median(ratios) if ratios else nan
+
+    def report(self, options: argparse.Namespace) -> str:
+        """Return all tables, in Markdown."""
+        servers = [
+            [server, *(_cell(self.median(server, what), form) for what, (_, form) in _COLUMNS.items())]
+            for server in self.rounds[0]
         ]
-    )
+        return "\n\n".join(
+            [
+                f"{machine()}, Python {platform.python_version()}; a server on one core, wrk on another, {CONNECTIONS} "
+                f"keep-alive connections; a PNG of 28x28, the int8 model; medians of {options.rounds} rounds of "
+                f"{options.seconds:g} s in turns. CPU is the CPU time of all processes of a server per request. Half "
+                "load is half of the server's own maximum, with random arrivals.",
+                table(["", *(title for title, _ in _COLUMNS.values())], servers),
+                table(["target", "measured", "bound", "met"], self._targets()),
+            ]
+        )
+
+    def _targets(self) -> Iterator[list[str]]:
+        for peer, bound in {"fastapi": 1.25, "litserve": 3, "bentoml": 3}.items():
+            yield _least(f"multipart, times the requests of {peer}", self.ratio(peer, "multipart_rate"), bound)
+        yield _least("raw body, times the requests of fastapi", self.ratio("fastapi", "raw_rate"), 1)
+        ours = {what: self.median(OURS.name, what) for what in self.rounds[0][OURS.name]}
+        for form in ("multipart", "raw"):
+            rates = [self.median(peer.name, f"{form}_rate") for peer in SERVERS if peer is not OURS]
+            best = max((rate for rate in rates if not isnan(rate)), default=nan)
+            yield _target(f"{form}, times the best peer", ours[f"{form}_rate"] / best)
+        yield _most("half load, p99 by p50", ours["half_p99"] / ours["half_p50"], 3)
+        batches = self.ratio("no server", "batch_pictures")
+        yield _least("binary tensors of 256, share of the bare session's images", batches, 0.8)
+        for form in ("multipart", "raw"):
+            yield _target(f"{form}, share of the work without a server", self.ratio("no server", f"{form}_rate"))
+        yield _most("12 megapixels, JPEG of 4.5 MB, ms", ours["large_p50"], 60)
+        beside = f"p99 of half load beside {LARGE_A_SECOND} of these a second, times that alone"
+        yield _most(beside, ours["beside_large"], 3)
+        yield _most("first answer after the start, s", ours["ready"], 1)
+        yield _most("RSS of the largest process, MB", ours["rss"], 100)
 
 
-def _cell(number: float | None, form: str) -> str:
-    return "" if number is None else form.format(number)
+def _cell(number: float, form: str) -> str:
+    return "" if isnan(number) else form.format(number)
 
 
-def _target(what: str, found: float | None, bound: float | None = None, *, at_least: bool = False) -> list[str]:
+def _target(what: str, found: float, bound: str = "", *, met: bool = True) -> list[str]:
     """Return a row of the targets; without a bound there is only a measurement."""
-    wanted = "" if bound is None else f"{'at least' if at_least else 'at most'} {bound:g}"
-    if found is None or bound is None:
-        return [what, "not measured" if found is None else f"{found:.2f}", wanted, ""]
-    reached = found >= bound if at_least else found <= bound
-    return [what, f"{found:.2f}", wanted, "yes" if reached else "no"]
+    verdict = "" if isnan(found) or not bound else "yes" if met else "no"
+    return [what, _cell(found, "{:.2f}") or "not measured", bound, verdict]
 
 
-def _against_peers(results: Results) -> Iterator[list[str]]:
-    for peer, bound in {"fastapi": 1.25, "litserve": 3, "bentoml": 3}.items():
-        ratio = results.median_ratio(OURS.name, peer, "multipart_rate")
-        yield _target(f"multipart, times the requests of {peer}", ratio, bound, at_least=True)
-    raw = results.median_ratio(OURS.name, "fastapi", "raw_rate")
-    yield _target("raw body, times the requests of fastapi", raw, 1, at_least=True)
-    for form in ("multipart", "raw"):
-        rates = [results.median(peer.name, f"{form}_rate") for peer in SERVERS if peer is not OURS]
-        best, ours = max((rate for rate in rates if rate), default=None), results.median(OURS.name, f"{form}_rate")
-        yield _target(f"{form}, times the best peer", ours / best if best and ours else None)
+def _least(what: str, found: float, bound: float) -> list[str]:
+    return _target(what, found, f"at least {bound:g}", met=found >= bound)
 
 
-def _of_ours(results: Results) -> Iterator[list[str]]:
-    def of(what: str) -> float | None:
-        return results.median(OURS.name, what)
-
-    p50, p99 = of("half_p50"), of("half_p99")
-    yield _target("half load, p99 by p50", p99 / p50 if p50 and p99 else None, 3)
-    batches = results.median_ratio(OURS.name, "no server", "batch_pictures")
-    yield _target("binary tensors of 256, share of the bare session's images", batches, 0.8, at_least=True)
-    for form in ("multipart", "raw"):
-        share = results.median_ratio(OURS.name, "no server", f"{form}_rate")
-        yield _target(f"{form}, share of the work without a server", share)
-    yield _target("12 megapixels, JPEG of 4.5 MB, ms", of("large_p50"), 60)
-    yield _target(
-        f"p99 of half load beside {LARGE_A_SECOND} of these a second, times that alone", of("beside_large"), 3
-    )
-    yield _target("first answer after the start, s", of("ready"), 1)
-    yield _target("RSS of the largest process, MB", of("rss"), 100)
+def _most(what: str, found: float, bound: float) -> list[str]:
+    return _target(what, found, f"at most {bound:g}", met=found <= bound)

@@ -1,16 +1,25 @@
 """The compared servers, their installation and start: one process that serves and logs each request."""
 
 import os
+import secrets
+import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.server import ROOT
+from tests.server import ROOT, free_port
 
 PEERS = Path(__file__).parent / "peers"
 _MODULES = "benchmarks.serving.peers"
+_MARK = "BENCHMARKED_SERVER"
+_PATIENCE = 5  # seconds after a signal
+
+Pids = Callable[[], list[int]]
 
 
 @dataclass(frozen=True)
@@ -55,13 +64,38 @@ SERVERS = (
 )
 
 
-def command_of(server: Server, port: int) -> list[str]:
-    """Return the command line of a server; its environment in .venv/peers is created if missing."""
-    python = _python_of(server)
-    return [word.format(bin=python.parent, port=port) for word in server.command.split()]
+@contextmanager
+def running(server: Server, version: Path, core: int) -> Iterator[tuple[int, Pids]]:
+    """Serve the model in the directory `version` on the CPU `core`; yield the port and a function that lists processes.
+
+    Some servers leave workers behind in their own process groups and sessions, which would slow down later
+    measurements. So each process is identified by a variable in its environment, and ended.
+    """
+    port, mark = free_port(), secrets.token_hex(8)
+    command = [word.format(bin=python_of(server).parent, port=port) for word in server.command.split()]
+    environ = {**_environ(server, port, version), _MARK: mark}
+    with tempfile.TemporaryFile() as log:
+        process = subprocess.Popen(
+            ["taskset", "--cpu-list", str(core), *command],
+            cwd=ROOT,
+            env=environ,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+        try:
+            yield port, lambda: _marked(mark)
+        except Exception:
+            log.seek(0)
+            sys.stderr.write(log.read().decode(errors="replace"))
+            raise
+        finally:
+            _end(mark)
+            process.wait()
 
 
-def _python_of(server: Server) -> Path:
+def python_of(server: Server) -> Path:
+    """Return the Python of a server; its environment in .venv/peers is created if missing."""
     if server is OURS:
         return Path(sys.executable)
     place, requirements = ROOT / ".venv" / "peers" / server.name, PEERS / f"{server.name}.txt"
@@ -75,9 +109,30 @@ def _python_of(server: Server) -> Path:
     return python
 
 
-def environ_of(server: Server, port: int, version: Path) -> dict[str, str]:
-    """Return the environment in which a server serves the model in the directory `version`."""
+def _environ(server: Server, port: int, version: Path) -> dict[str, str]:
     ours = {"DIGITS_MODELS_DIR": str(version.parent.parent), "DIGITS_MODEL_VERSION": version.name}
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("DIGITS_")}
     given = {"PYTHONPATH": str(ROOT), "BENCHMARKED_VERSION": str(version)} if server is not OURS else ours
     return {**inherited, **given, **{name: value.format(port=port) for name, value in server.environ.items()}}
+
+
+def _marked(mark: str) -> list[int]:
+    entry = f"{_MARK}={mark}".encode()
+    found = []
+    for directory in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # ended, or another user's
+            if entry in (directory / "environ").read_bytes().split(b"\0"):
+                found.append(int(directory.name))
+    return found
+
+
+def _end(mark: str) -> None:
+    """Terminate all, kill those that are left after a while, and check that none is left."""
+    for sent in (signal.SIGTERM, signal.SIGKILL):
+        for pid in _marked(mark):
+            with suppress(ProcessLookupError):
+                os.kill(pid, sent)
+        deadline = time.monotonic() + _PATIENCE
+        while _marked(mark) and time.monotonic() < deadline:
+            time.sleep(0.02)
+    assert not _marked(mark), f"these processes do not end: {_marked(mark)}"

@@ -29,7 +29,7 @@ def deployed(stack: Stack, images: Images) -> Row:
     row.seconds = time.monotonic() - started
     with under_load(row, stack.nodes):
         time.sleep(5)
-    where = [task.node for task in stack.running()]
+    where = [task["Node"] for task in stack.running()]
     row.score.check(len(set(where)) == len(stack.nodes), f"the replicas are on {where}")
     _served_throughout(row, stack, images.first, images.version)
     for node in stack.nodes:
@@ -112,9 +112,9 @@ def _served_throughout(row: Row, stack: Stack, image: str, version: str) -> None
 
 def _serves(score: Score, stack: Stack, image: str, version: str) -> None:
     """Check that `image` runs everywhere, and that every proxy answers from `version`."""
-    running = [task for task in stack.running() if task.node in {node.name for node in stack.nodes}]
-    score.check({task.image for task in running} == {image}, f"not {image} but {running} runs")
-    score.note(f"replicas on {', '.join(sorted(task.node for task in running))}")
+    running = [task for task in stack.running() if task["Node"] in {node.name for node in stack.nodes}]
+    score.check({task["Image"] for task in running} == {image}, f"not {image} but {running} runs")
+    score.note(f"replicas on {', '.join(sorted(task['Node'] for task in running))}")
     for proxy in stack.proxies():
         answers = [proxy.predict(drawing.png(7)) for _ in range(6)]
         wanted = {"name": MODEL_NAME, "version": version}
@@ -159,7 +159,7 @@ def _running_on(stack: Stack, nodes: list[Engine]) -> int:
     """Return the number of replicas on `nodes`; tasks on a lost node count as running until the swarm gives it up."""
     names = {node.name for node in nodes}
     try:
-        return sum(task.node in names for task in stack.running())
+        return sum(task["Node"] in names for task in stack.running())
     except AssertionError:  # no leader elected yet
         return 0
 
@@ -170,7 +170,9 @@ def _only_in_flight_failed(row: Row, gone: float) -> None:
     row.score.check(len(held) > 0, "no request was in flight, so nothing was tested")
     for answer in row.answers:
         row.score.check(answer.status == 200 or answer in held, f"sent after the loss: status {answer.status}")
-    row.score.note(f"{len(held)} in flight at the loss, {len(load.failed(held))} of them failed; {_longest(held)}")
+    longest = max((answer.seconds for answer in held), default=0.0)
+    failed = len(load.failed(held))
+    row.score.note(f"{len(held)} in flight at the loss, {failed} of them failed; the longest took {longest:.1f} s")
 
 
 def _note_retries(score: Score, nodes: Sequence[Engine], since: float) -> None:
@@ -185,7 +187,3 @@ def _note_retries(score: Score, nodes: Sequence[Engine], since: float) -> None:
     score.note(
         f"{len(late)} were retried on a second replica, the last one {max(late, default=0.0):.0f} s after the loss"
     )
-
-
-def _longest(answers: list[load.Answer]) -> str:
-    return f"the longest took {max((answer.seconds for answer in answers), default=0.0):.1f} s"

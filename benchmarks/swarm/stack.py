@@ -15,20 +15,7 @@ NAME = "digits"
 PORT = 8000
 
 
-@dataclass(frozen=True)
-class Task:
-    """A current or past replica: its node and image, its desired and current state."""
-
-    node: str
-    image: str
-    wanted: str
-    state: str
-    error: str
-
-    @property
-    def runs(self) -> bool:
-        """Whether it is up, which with a health check means healthy."""
-        return self.wanted == self.state == "running"
+Task = dict[str, str]  # a current or past replica, in the words of `docker service ps`
 
 
 @dataclass(frozen=True)
@@ -50,19 +37,21 @@ class Stack:
     def tasks(self, service: str = "service") -> list[Task]:
         """Return all tasks of a service, the newest of each replica first."""
         lines = self.manager.docker("service", "ps", "--no-trunc", "--format", "{{json .}}", f"{NAME}_{service}")
-        return [_task(json.loads(line)) for line in lines.splitlines()]
+        return [json.loads(line) for line in lines.splitlines()]
 
     def running(self, service: str = "service") -> list[Task]:
-        """Return the running tasks, on nodes that the swarm has not given up."""
-        return [task for task in self.tasks(service) if task.runs]
+        """Return the running tasks, which with a health check means healthy, on nodes that the swarm has not given up.
 
-    def wait_for(self, count: int, service: str = "service", seconds: float = 180) -> float:
-        """Wait until `count` tasks run, and return the seconds it took."""
-        started = time.monotonic()
+        The current state is such as "Running 5 seconds ago".
+        """
+        tasks = self.tasks(service)
+        return [task for task in tasks if task["DesiredState"] == task["CurrentState"].split()[0] == "Running"]
+
+    def wait_for(self, count: int, service: str = "service", seconds: float = 180) -> None:
+        """Wait until `count` tasks run."""
         until(
             lambda: len(self.running(service)) == count, seconds, f"{count} tasks of {service}: {self.tasks(service)}"
         )
-        return time.monotonic() - started
 
     def update(self, image: str, ends: str, seconds: float = 300) -> float:
         """Update the service's image, and return the seconds until the update ended in state `ends`."""
@@ -83,8 +72,3 @@ class Stack:
 
 
 _ENDS = ("completed", "paused", "rollback_completed", "rollback_paused")
-
-
-def _task(fields: dict[str, str]) -> Task:
-    state = fields["CurrentState"].split()[0].lower()  # such as "Running 5 seconds ago"
-    return Task(fields["Node"], fields["Image"], fields["DesiredState"].lower(), state, fields["Error"])

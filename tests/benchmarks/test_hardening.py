@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks.hardening import rows
 from benchmarks.hardening.__main__ import NUMBERS, row
-from benchmarks.hardening.score import Plan
+from benchmarks.hardening.score import Score
 
 # The others measure milliseconds, take minutes, or need the deployment, which tests/test_compose.py runs.
 UNTIMED = ("mutated_pictures", "limits", "bad_versions", "interrupted_publishing", "missing_cuda", "dependencies")
@@ -21,6 +21,7 @@ def test_every_row_exists() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", UNTIMED)
 def test_row(name: str) -> None:
-    score = row(rows.NAMES.index(name) + 1).run(Plan(short=True, seed=1))
+    score = Score(short=True, seed=1)
+    row(rows.NAMES.index(name) + 1).run(score)
     assert score.tried > 0 or score.not_run
     assert score.failed == 0, "\n".join(score.lines())

@@ -58,8 +58,12 @@ def load(directory: Path | None = None, *, sha256: Mapping[str, str] = MNIST_SHA
     """
     parts = _download() if directory is None else _read_directory(directory)
     arrays = {part: _parse(part, *parts[part]) for part in MNIST_SHA256}
-    _check_counts("train", parts, arrays)
-    _check_counts("t10k", parts, arrays)
+    for images, labels in (("train-images", "train-labels"), ("t10k-images", "t10k-labels")):
+        if len(arrays[images]) != len(arrays[labels]):
+            raise DatasetError(
+                f"{parts[images][0]} holds {len(arrays[images])} images and {parts[labels][0]} {len(arrays[labels])} "
+                "labels. Fetch both again."
+            )
     found = {part: hashlib.sha256(content).hexdigest() for part, (_, content) in parts.items()}
     for part in MNIST_SHA256:
         if found[part] != sha256[part]:
@@ -100,15 +104,6 @@ def _parse(part: str, source: str, content: bytes) -> Bytes:
     if part.endswith("images"):
         return idx.parse(source, content, idx.IMAGES, side=IMAGE_SIDE)
     return idx.parse(source, content, idx.LABELS)
-
-
-def _check_counts(split: str, parts: Mapping[str, tuple[str, bytes]], arrays: Mapping[str, Bytes]) -> None:
-    images, labels = f"{split}-images", f"{split}-labels"
-    if len(arrays[images]) != len(arrays[labels]):
-        raise DatasetError(
-            f"{parts[images][0]} holds {len(arrays[images])} images and {parts[labels][0]} {len(arrays[labels])} "
-            "labels. Fetch both again."
-        )
 
 
 def _download() -> dict[str, tuple[str, bytes]]:

@@ -13,7 +13,7 @@ import tensorflow as tf
 from training.data.mnist import Bytes, Mnist
 from training.data.own.digits import NONE, Share
 from training.data.targets import targets
-from training.fitting import batches, device, loop, soup
+from training.fitting import batches, device, loop
 from training.fitting.run import Run
 from training.model import distill, network
 from training.progress import say
@@ -65,7 +65,7 @@ def fit(
     with device.failures_explained(), strategy.scope():
         model, behind = _restored(recipe, run, start, steps, epochs)
         loss = _loss(model, recipe, teachers)
-        own = _own(recipe, data)
+        own = data.own.learnt if recipe.own_per_batch and data.own is not None else NONE
         images = loop.place(*_learnt(data, pool, own), own=len(own.labels))
         trainer = loop.Loop(model, loss, images, recipe, strategy, loop.Settings(seed, steps, xla, may_diverge))
     judge = loop.Validation(model, data.validation_images, targets(data.validation_labels))
@@ -119,11 +119,6 @@ def _loss(model: Any, recipe: Recipe, teachers: Sequence[Any]) -> loop.Loss:
     return distill.loss(copies, recipe.teacher_temperature, deform)
 
 
-def _own(recipe: Recipe, data: Mnist) -> Share:
-    """Return the user's own digits that the recipe mixes in."""
-    return data.own.learnt if recipe.own_per_batch and data.own is not None else NONE
-
-
 def _learnt(data: Mnist, pool: Part | None, own: Share) -> tuple[Bytes, Any]:
     """Return training digits, the pool's pictures and own digits, uint8 [N, 28, 28], and their targets [N, 10]."""
     parts = [each for each in (pool, own) if each is not None and len(each.labels)]
@@ -165,11 +160,17 @@ def _finished(model: Any, recipe: Recipe, start: Any) -> Any:
     copy.set_weights(model.get_weights())
     trained = network.pooled(copy)
     if start is not None:
-        soup.set_mean(trained, [trained, start], [1 - recipe.start_share, recipe.start_share])
+        _set_mean(trained, [trained, start], [1 - recipe.start_share, recipe.start_share])
     return trained
 
 
 def mean(branches: Sequence[Fitted]) -> Fitted:
-    """Return the first model with the mean of all weights."""
-    soup.set_mean(branches[0].model, [branch.model for branch in branches], [1 / len(branches)] * len(branches))
+    """Return the first model with the mean of all weights (Wortsman et al. 2022, "Model soups")."""
+    _set_mean(branches[0].model, [branch.model for branch in branches], [1 / len(branches)] * len(branches))
     return branches[0]
+
+
+def _set_mean(model: Any, models: Sequence[Any], shares: Sequence[float]) -> None:
+    """Set the weights of `model` to the weighted mean of those of `models`."""
+    weights = zip(*(each.get_weights() for each in models), strict=True)
+    model.set_weights([np.average(each, axis=0, weights=shares) for each in weights])

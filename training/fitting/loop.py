@@ -5,6 +5,7 @@ XLA compiles it: a step then takes the time of its arithmetic, not that of launc
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -75,23 +76,20 @@ def place(pixels: Any, targets: Targets, *, own: int = 0) -> Images:
     return Images(on_device[0], on_device[1], len(targets) - own)
 
 
+@dataclass(eq=False, repr=False)  # TensorFlow prints it in warnings: without the images
 class Loop:
     """Trains a compiled Keras model, one epoch a call."""
 
-    def __init__(
-        self,
-        model: Any,
-        loss: Loss,
-        images: Images,
-        recipe: Recipe,
-        strategy: Any,
-        settings: Settings,
-    ) -> None:
-        self._model, self._loss, self._images, self._recipe = model, loss, images, recipe
-        self._strategy, self._seed, self._steps = strategy, settings.seed, settings.steps
-        self._may_diverge = settings.may_diverge
-        self._epoch = tf.function(self._run, jit_compile=settings.xla)
-        model.optimizer.build(model.trainable_variables)
+    model: Any
+    loss: Loss
+    images: Images
+    recipe: Recipe
+    strategy: Any
+    settings: Settings
+
+    def __post_init__(self) -> None:
+        self._epoch = tf.function(self._run, jit_compile=self.settings.xla)
+        self.model.optimizer.build(self.model.trainable_variables)
 
     def train(self, order: Order, first_step: int) -> Figures:
         """Train on the images of `order`, int64 [steps, batch]; its first row is step `first_step` of the run.
@@ -99,28 +97,28 @@ class Loop:
         Raises:
             TrainingError: the loss or the weights were not finite; the message names the step or epoch.
         """
-        with tf.device(self._strategy.extended.worker_devices[0]):
+        with tf.device(self.strategy.extended.worker_devices[0]):
             sums, finite_until = self._epoch(tf.constant(order), tf.constant(first_step))
             loss, right, digits = sums.numpy()
-        if not self._may_diverge:
+        if not self.settings.may_diverge:
             self._check_finite(first_step, int(finite_until))
-        return Figures(float(loss) / self._steps, float(right / max(digits, 1)))
+        return Figures(float(loss) / self.settings.steps, float(right / max(digits, 1)))
 
     def _check_finite(self, first_step: int, steps: int) -> None:
         """Check losses and weights; weights too, because ReLU turns NaN into zero."""
-        epoch = first_step // self._steps + 1
-        if steps < self._steps:
+        epoch = first_step // self.settings.steps + 1
+        if steps < self.settings.steps:
             what = f"loss was not a finite number at step {first_step + steps:,}, in"
             raise TrainingError(_NOT_FINITE.format(what, epoch))
-        if not all(np.isfinite(weight).all() for weight in self._model.get_weights()):
+        if not all(np.isfinite(weight).all() for weight in self.model.get_weights()):
             raise TrainingError(_NOT_FINITE.format("weights were not finite numbers after", epoch))
 
     def _run(self, order: Any, first_step: Any) -> Any:
         """Return the sum of losses, the digits read right, all digits, and how many steps had a finite loss."""
-        sums, finite_until = tf.zeros(3), tf.constant(self._steps)
-        for index in tf.range(self._steps):
-            parts = self._strategy.run(self._step, args=(order[index], first_step + index))
-            step = self._strategy.reduce(tf.distribute.ReduceOp.SUM, parts, axis=None)
+        sums, finite_until = tf.zeros(3), tf.constant(self.settings.steps)
+        for index in tf.range(self.settings.steps):
+            parts = self.strategy.run(self._step, args=(order[index], first_step + index))
+            step = self.strategy.reduce(tf.distribute.ReduceOp.SUM, parts, axis=None)
             sums += step
             finite = tf.math.is_finite(step[0])
             finite_until = tf.where(finite, finite_until, tf.minimum(finite_until, index))
@@ -130,17 +128,17 @@ class Loop:
         """Make one step on this replica's part of a batch; return its share of the three sums."""
         replica = tf.distribute.get_replica_context()
         chosen = _part_of(replica, chosen)
-        pixels = tf.cast(tf.gather(self._images.pixels, chosen), tf.float32)
-        targets = tf.gather(self._images.targets, chosen)
-        if self._recipe.deformation is not None:
-            pixels = augment.deform(pixels, _seed(replica, self._seed, _DEFORM, step), self._recipe.deformation)
-        batch = Batch(pixels, targets, chosen >= self._images.own_from, _seed(replica, self._seed, _LOSS, step))
+        pixels = tf.cast(tf.gather(self.images.pixels, chosen), tf.float32)
+        targets = tf.gather(self.images.targets, chosen)
+        if self.recipe.deformation is not None:
+            pixels = augment.deform(pixels, _seed(replica, self.settings.seed, _DEFORM, step), self.recipe.deformation)
+        batch = Batch(pixels, targets, chosen >= self.images.own_from, _seed(replica, self.settings.seed, _LOSS, step))
         with tf.GradientTape() as tape:
-            answers = self._model(pixels, training=True)
-            loss = self._loss(batch, answers) / replica.num_replicas_in_sync
-            scaled = self._model.optimizer.scale_loss(loss)
-        weights = self._model.trainable_variables
-        self._model.optimizer.apply(tape.gradient(scaled, [weight.value for weight in weights]), weights)
+            answers = self.model(pixels, training=True)
+            loss = self.loss(batch, answers) / replica.num_replicas_in_sync
+            scaled = self.model.optimizer.scale_loss(loss)
+        weights = self.model.trainable_variables
+        self.model.optimizer.apply(tape.gradient(scaled, [weight.value for weight in weights]), weights)
         return tf.stack([loss, *network.count_right(targets, answers)])
 
 

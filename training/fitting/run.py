@@ -11,13 +11,14 @@ import numpy as np
 from service.errors import first_line
 from training.data.mnist import Mnist
 from training.errors import RunError
-from training.files import replace_file
+from training.files import read_json, replace_file
 from training.recipe import PUBLISHED, Recipe, completed
 
 _IDENTITY = "run.json"
 _HISTORY = "history.json"
 _FINISHED = "finished"  # key in `run.json`: how the run ended
 _EPOCHS = "epochs"  # key in a checkpoint: epochs trained
+_REMEDY = "delete the run directory and start again"
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ class Run:
 
     def read_history(self) -> list[dict[str, float]]:
         """Return the metrics of the epochs so far."""
-        return _read_json(self.directory / _HISTORY) or []
+        return read_json(self.directory / _HISTORY, list, _REMEDY) or []
 
     def save(self, model: Any, history: list[dict[str, float]]) -> None:
         """Write the history, then the checkpoint, each atomically.
@@ -123,7 +124,7 @@ class Run:
                 for number, variable in enumerate(_variables(model)):
                     variable.assign(file[str(number)])
         except (OSError, KeyError, ValueError, EOFError, BadZipFile) as error:
-            raise _unreadable(self.weights, error) from error
+            raise RunError(f"{self.weights} cannot be read ({first_line(error)}): {_REMEDY}.") from error
         return epochs
 
     def mark_finished(self, how: str) -> None:
@@ -131,10 +132,7 @@ class Run:
         self._write_identity(self.identity | {_FINISHED: how})
 
     def _read_identity(self) -> dict[str, Any] | None:
-        path = self.directory / _IDENTITY
-        found = _read_json(path)
-        if found is not None and not isinstance(found, dict):
-            raise _unreadable(path, ValueError("it is not a JSON object"))
+        found: dict[str, Any] | None = read_json(self.directory / _IDENTITY, dict, _REMEDY)
         return found
 
     def _start(self) -> None:
@@ -161,16 +159,3 @@ class Run:
 def _variables(model: Any) -> list[Any]:
     """Return the variables of a checkpoint: weights, then optimizer state."""
     return [*model.weights, *model.optimizer.variables]
-
-
-def _read_json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError) as error:
-        raise _unreadable(path, error) from error
-
-
-def _unreadable(path: Path, error: Exception) -> RunError:
-    return RunError(f"{path} cannot be read ({first_line(error)}): delete the run directory and start again.")

@@ -13,10 +13,9 @@ from typing import Any
 
 import keras
 
-from service.errors import first_line
 from training.data.mnist import Mnist
 from training.errors import RunError, TrainingError
-from training.files import replace_file
+from training.files import read_json, replace_file
 from training.fitting import device, fit
 from training.fitting.run import Run
 from training.lessons import probe, side_by_side
@@ -75,7 +74,7 @@ def _read_or_train(recipe: Recipe, data: Mnist, options: Options, seed: int, str
     if not path.exists():
         record = json.dumps(identity | _train(recipe, data, options, seed, strategy))
         replace_file(path, lambda beside: beside.write_text(record, encoding="utf-8"))
-    found = _read(path)
+    found: dict[str, Any] = read_json(path, dict, "delete it to train that recipe again")
     found["recipe"] = _what_matters(completed(found.get("recipe", {})))
     differing = [key for key, value in identity.items() if found.get(key) != value]
     if differing:
@@ -84,16 +83,6 @@ def _read_or_train(recipe: Recipe, data: Mnist, options: Options, seed: int, str
             "give another --run-dir, or delete it to train that recipe again."
         )
     return found
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(found, dict):
-            raise ValueError("it is not a JSON object")
-        return found
-    except (OSError, ValueError) as error:
-        raise RunError(f"{path} cannot be read ({first_line(error)}): delete it to train that recipe again.") from error
 
 
 def _identity(recipe: Recipe, data: Mnist, epochs: int, seed: int) -> dict[str, Any]:

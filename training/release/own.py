@@ -1,6 +1,6 @@
 """Checks that own digits are read better than before, and MNIST no worse."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -31,7 +31,8 @@ def judge(chosen: Calibrated, data: Mnist) -> dict[str, Any] | None:
         found["validation"]["before"] = _errors(answers, data.validation_images, data.validation_labels)
         for name, (images, labels) in _shares(own).items():
             found[name]["before"] = _errors(answers, images, labels)
-    _say(found)
+    for digits, count, earlier, now in _rows(found):
+        say("judge", f"{digits}: " + f"before {earlier}, " * (earlier != "-") + f"now {now} of {count}")
     return found
 
 
@@ -72,20 +73,24 @@ def words(found: Mapping[str, Any] | None) -> str:
     """Return what the model card says of the own digits, with a line break before it; `found` is of `judge`."""
     if found is None:
         return ""
-    rows = [
-        _row("own digits, held out: nobody learnt them", found["own_held_out"], found["held_out"]),
-        _row("own digits, learnt", found["own_learnt"], found["learnt"]),
-        _row("MNIST's validation digits", found["validation"], found["validation"]["count"]),
-    ]
+    (held_out, *row), *others = _rows(found)
     before = f"version {found['before']}" if "before" in found else "before"
+    rows = [(f"{held_out}: nobody learnt them", *row), *others]
     shown = table(["digits", "count", f"{before} reads right", "this version"], rows)
     said = "The user's own digits were learnt beside MNIST. In brackets the 95% interval (Wilson)."
     return f"\n\n### Own digits\n{said}\n\n{shown}"
 
 
-def _row(name: str, errors: Mapping[str, int], count: int) -> tuple[str, ...]:
-    before = right(errors["before"], count) if "before" in errors else "-"
-    return name, f"{count:,}", before, right(errors["after"], count)
+def _rows(found: Mapping[str, Any]) -> Iterator[tuple[str, str, str, str]]:
+    """Yield what is judged, how many there are, and the share read right before, "-" if unknown, and now."""
+    for name, digits, count in (
+        ("own_held_out", "own digits, held out", found["held_out"]),
+        ("own_learnt", "own digits, learnt", found["learnt"]),
+        ("validation", "MNIST's validation digits", found["validation"]["count"]),
+    ):
+        errors = found[name]
+        before = right(errors["before"], count) if "before" in errors else "-"
+        yield digits, f"{count:,}", before, right(errors["after"], count)
 
 
 def _shares(own: Own) -> dict[str, tuple[Bytes, Bytes]]:
@@ -95,14 +100,3 @@ def _shares(own: Own) -> dict[str, tuple[Bytes, Bytes]]:
 
 def _errors(answers: Any, images: Bytes, labels: Bytes) -> int:
     return int(np.sum(answers(images).argmax(axis=1) != labels)) if len(labels) else 0
-
-
-def _say(found: Mapping[str, Any]) -> None:
-    for name, words, count in (
-        ("own_held_out", "own digits, held out", found["held_out"]),
-        ("own_learnt", "own digits, learnt", found["learnt"]),
-        ("validation", "MNIST's validation digits", found["validation"]["count"]),
-    ):
-        errors = found[name]
-        before = f"before {right(errors['before'], count)}, " if "before" in errors else ""
-        say("judge", f"{words}: {before}now {right(errors['after'], count)} of {count:,}")

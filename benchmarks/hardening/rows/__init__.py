@@ -1,4 +1,4 @@
-"""The rows of the scorecard, a module each: `TITLE`, `EXPECTED` and `run(plan)`."""
+"""The rows of the scorecard, a module each: `TITLE`, `EXPECTED` and `run(score)`."""
 
 #: Row 1 is the first.
 NAMES = (

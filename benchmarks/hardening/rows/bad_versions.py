@@ -1,6 +1,5 @@
 """Bad versions are published, then a worker is killed."""
 
-import random
 import shutil
 import tempfile
 import time
@@ -8,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.hardening import defective
-from benchmarks.hardening.score import Plan, Score
+from benchmarks.hardening.score import Score
 from benchmarks.hardening.target import kill_worker, service
 from service.contract import MODEL_NAME
 from tests import drawing, factory
@@ -20,10 +19,9 @@ EXPECTED = "none is served, the old one is, also by the new worker; the server n
 _AT_ONCE = 10  # versions published before each kill
 
 
-def run(plan: Plan) -> Score:
+def run(score: Score) -> None:
     """Publish the bad versions above one good version, in groups."""
-    score, rng = Score(), random.Random(plan.seed)
-    defects = defective.defects(rng, plan.choose(20, 200))
+    defects = defective.defects(score.rng, score.choose(20, 200))
     with tempfile.TemporaryDirectory() as scratch:
         models = Path(scratch)
         factory.publish(models)
@@ -31,7 +29,6 @@ def run(plan: Plan) -> Score:
             for start in range(0, len(defects), _AT_ONCE):
                 _try(score, server, models, start, defects[start : start + _AT_ONCE])
     score.note(f"{len(defects)} defects, a worker killed after each {_AT_ONCE}")
-    return score
 
 
 def _try(score: Score, server: Server, models: Path, start: int, defects: list[defective.Defect]) -> None:

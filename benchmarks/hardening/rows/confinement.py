@@ -1,10 +1,11 @@
 """Confinement of the compose deployment, seen from outside its containers."""
 
+import socket
 from typing import Any
 
 from benchmarks.hardening import load
 from benchmarks.hardening.proxied import compose, python
-from benchmarks.hardening.score import Plan, Score
+from benchmarks.hardening.score import Score
 from tests import drawing
 from tests.deployment import Deployment
 from tests.deployment import run as docker
@@ -22,18 +23,15 @@ print(json.dumps([[row[3], row[2].split(":")[0]] for row in rows]))
 _LISTENING = "0A"
 
 
-def run(plan: Plan) -> Score:
+def run(score: Score) -> None:
     """Check each container, then its connections in use."""
-    score = Score()
-    with compose(score) as deployment:
-        if deployment:
-            for container in deployment.containers():
-                _confined(score, container)
-            for container in deployment.running():
-                name, status = container["Name"], docker("docker", "exec", container["Id"], "cat", "/proc/1/status")
-                check_process(score, name, status)
-            _nothing_goes_out(score, deployment, plan.choose(200, 5000))
-    return score
+    if deployment := compose(score):
+        for container in deployment.containers():
+            _confined(score, container)
+        for container in deployment.running():
+            status = docker("docker", "exec", container["Id"], "cat", "/proc/1/status")
+            check_process(score, container["Name"], status)
+        _nothing_goes_out(score, deployment, score.choose(200, 5000))
 
 
 def _confined(score: Score, container: Any) -> None:
@@ -79,4 +77,4 @@ def _nothing_goes_out(score: Score, deployment: Deployment, count: int) -> None:
 
 def _hexadecimal(address: str) -> str:
     """Return an IPv4 address as /proc/net/tcp writes it on this machine."""
-    return bytes(map(int, reversed(address.split(".")))).hex().upper() if address else ""
+    return socket.inet_aton(address)[::-1].hex().upper() if address else ""

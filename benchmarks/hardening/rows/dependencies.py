@@ -10,7 +10,7 @@ from pathlib import Path
 from packaging.markers import Marker
 
 from benchmarks.hardening import sbom
-from benchmarks.hardening.score import Plan, Score
+from benchmarks.hardening.score import Score
 from tests.server import ROOT
 
 TITLE = "dependencies"
@@ -19,21 +19,23 @@ EXPECTED = "hash-locked, no known vulnerabilities, an SBOM is made"
 _LOCKS = ("serve", "serve-cuda", "train", "train-cuda", "dev")
 
 
-def run(plan: Plan) -> Score:
+def run(score: Score) -> None:
     """Check the locks, make the SBOM, and in the long form audit the serving lock if the database is reachable."""
-    score = Score()
     for name in _LOCKS:
         _locked(score, name)
     _installed(score)
-    if plan.short:
+    if score.short:
         score.not_run = "the audit, which needs a network database; run the long form"
     else:
         _audit(score)
-    return score
+
+
+def _packages(name: str) -> list[sbom.Package]:
+    return sbom.packages((ROOT / "requirements" / f"{name}.txt").read_text(encoding="utf-8"))
 
 
 def _locked(score: Score, name: str) -> None:
-    found = sbom.packages((ROOT / "requirements" / f"{name}.txt").read_text(encoding="utf-8"))
+    found = _packages(name)
     for package in found:
         score.check(bool(package.hashes), f"{name}: {package.name} has no hash")
     bill = sbom.bill(name, found)
@@ -44,7 +46,7 @@ def _locked(score: Score, name: str) -> None:
 
 def _installed(score: Score) -> None:
     """Check that the installed versions are the locked ones."""
-    for package in sbom.packages((ROOT / "requirements" / "serve.txt").read_text(encoding="utf-8")):
+    for package in _packages("serve"):
         if not package.marker or Marker(package.marker).evaluate():
             version = metadata.version(package.name)
             score.check(
@@ -54,7 +56,7 @@ def _installed(score: Score) -> None:
 
 def _audit(score: Score) -> None:
     """Audit exactly the locked versions with uv and OSV (https://osv.dev)."""
-    found = sbom.packages((ROOT / "requirements" / "serve.txt").read_text(encoding="utf-8"))
+    found = _packages("serve")
     pinned = [
         f'#   "{package.name}=={package.version}{f" ; {package.marker}" * bool(package.marker)}",' for package in found
     ]

@@ -1,13 +1,12 @@
 """Publishing is interrupted at every step, like SQLite's I/O error tests (https://sqlite.org/testing.html)."""
 
 import os
-import random
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks.hardening.score import Plan, Score
+from benchmarks.hardening.score import Score
 from service.contract import MODEL_NAME
 from service.inference.store import ModelStore
 from service.settings import Settings
@@ -20,31 +19,21 @@ EXPECTED = "the old version or the new one is whole, never neither, never half; 
 _FAULTS = ("ENOSPC", "EIO", "kill")
 
 
-def run(plan: Plan) -> Score:
+def run(score: Score) -> None:
     """Interrupt publishing at each file system call, and at several file sizes."""
-    score = Score()
     with tempfile.TemporaryDirectory() as scratch:
         source = factory.publish(Path(scratch) / "source", 2)
-        steps = _steps(Path(scratch), source)
+        factory.publish(Path(scratch) / "whole")
+        steps = int(_publish(Path(scratch) / "whole", source, "none", 0).stdout)
         largest = max(path.stat().st_size for path in source.iterdir())
-        cases = [(fault, step) for fault in _FAULTS for step in range(steps)]
+        calls = [(fault, step) for fault in _FAULTS for step in range(steps)]
         sizes = [(fault, size) for fault in ("full", "kill-full") for size in range(0, largest, largest // 40)]
-        for number, (fault, at) in enumerate(_chosen(plan, cases + sizes)):
+        cases = calls + sizes
+        for number, (fault, at) in enumerate(score.rng.sample(cases, min(len(cases), score.choose(24, len(cases))))):
             _interrupt(score, Path(scratch) / f"models{number}", source, fault, at)
     score.note(
         f"{steps} calls to the file system, each with {', '.join(_FAULTS)}; files cut at {len(sizes) // 2} sizes"
     )
-    return score
-
-
-def _chosen(plan: Plan, cases: list[tuple[str, int]]) -> list[tuple[str, int]]:
-    return random.Random(plan.seed).sample(cases, min(len(cases), plan.choose(24, len(cases))))
-
-
-def _steps(scratch: Path, source: Path) -> int:
-    """Return the number of file system calls of a publication."""
-    factory.publish(scratch / "whole")
-    return int(_publish(scratch / "whole", source, "none", 0).stdout)
 
 
 def _publish(models: Path, source: Path, fault: str, at: int) -> "subprocess.CompletedProcess[str]":

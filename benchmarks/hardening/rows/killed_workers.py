@@ -1,13 +1,12 @@
 """A worker is killed under load."""
 
-import random
 import time
 from contextlib import suppress
 from pathlib import Path
 
 from benchmarks.hardening import load
 from benchmarks.hardening.proxied import compose, python
-from benchmarks.hardening.score import Plan, Score
+from benchmarks.hardening.score import Score
 from benchmarks.hardening.target import kill_worker, service
 from tests.deployment import Deployment
 
@@ -24,18 +23,16 @@ print("null")
 """
 
 
-def run(plan: Plan) -> Score:
+def run(score: Score) -> None:
     """Kill workers in turn, each after the previous one is replaced."""
-    score, rng, times = Score(), random.Random(plan.seed), plan.choose(4, 20)
-    _direct(score, rng, times)
-    with compose(score) as deployment:
-        if deployment:
-            _proxied(score, rng, times, deployment)
-    return score
+    times = score.choose(4, 20)
+    _direct(score, times)
+    if deployment := compose(score):
+        _proxied(score, times, deployment)
 
 
-def _direct(score: Score, rng: random.Random, times: int) -> None:
-    slowest = lost = 0.0
+def _direct(score: Score, times: int) -> None:
+    rng, slowest, lost = score.rng, 0.0, 0
     with service() as server, load.running_load(server.port, load.digits(), _CLIENTS) as clients:
         for kill in range(times):
             time.sleep(0.5 + rng.random())
@@ -47,7 +44,7 @@ def _direct(score: Score, rng: random.Random, times: int) -> None:
             score.check(failed <= held, f"kill {kill}: {failed} requests lost, the worker held {held}")
             score.check(seconds < _BACK_SECONDS, f"kill {kill}: back after {seconds:.1f} s")
             slowest, lost = max(slowest, seconds), lost + failed
-    score.note(f"direct: {len(clients.answers)} requests, {lost:.0f} lost; back after {slowest:.2f} s at most")
+    score.note(f"direct: {len(clients.answers)} requests, {lost} lost; back after {slowest:.2f} s at most")
 
 
 def _sockets(pid: int) -> int:
@@ -59,8 +56,8 @@ def _sockets(pid: int) -> int:
     return found
 
 
-def _proxied(score: Score, rng: random.Random, times: int, deployment: Deployment) -> None:
-    victims = [container["Id"] for container in deployment.containers("service")]
+def _proxied(score: Score, times: int, deployment: Deployment) -> None:
+    rng, victims = score.rng, [container["Id"] for container in deployment.containers("service")]
     with load.running_load(deployment.port, load.digits(), _CLIENTS) as clients:
         for _ in range(times):
             time.sleep(1 + rng.random())

@@ -2,20 +2,18 @@
 
 import json
 import random
-import time
 from base64 import b64encode
 
 from PIL import Image
 
 from benchmarks import processes
 from benchmarks.hardening import load, pictures
-from benchmarks.hardening.score import Plan, Score
+from benchmarks.hardening.score import Score
 from benchmarks.hardening.target import service
-from service.inference.engine import Images
 from service.memory import TRIM_SECONDS
 from tests import drawing
 from tests.server import Server, multipart
-from tests.tensors import binary, digits
+from tests.tensors import digits
 
 TITLE = "a long run of mixed requests"
 EXPECTED = "memory at rest grows by under 10 MB once warm; descriptors and threads flat; a planted leak is caught"
@@ -25,10 +23,10 @@ _CLIENTS = 4
 _LEAKING_REQUESTS = 10_000
 
 
-def run(plan: Plan) -> Score:
+def run(score: Score) -> None:
     """Load the service, then one with a leak."""
-    score, warm, count = Score(), plan.choose(20_000, 100_000), plan.choose(5000, 900_000)
-    requests = _mixture(random.Random(plan.seed))
+    warm, count = score.choose(20_000, 100_000), score.choose(5000, 900_000)
+    requests = _mixture(score.rng)
     with service() as server:
         begun, grown, lost = _grow(server, requests, warm, count)
         score.tried, score.passed = warm + count, warm + count - lost
@@ -42,7 +40,6 @@ def run(plan: Plan) -> Score:
         _, grown, _ = _grow(server, requests, 500, _LEAKING_REQUESTS)
         score.check(grown.memory >= _BYTES, f"the planted leak is not caught: {processes.mebi(grown.memory)}")
         score.note(f"with a leak planted: {processes.mebi(grown.memory)} more after {_LEAKING_REQUESTS:,}")
-    return score
 
 
 def _grow(server: Server, requests: list[bytes], warm: int, count: int) -> tuple[processes.Usage, processes.Usage, int]:
@@ -57,9 +54,8 @@ def _ask(server: Server, requests: list[bytes], count: int) -> tuple[int, proces
     """Return the number of failures, and usage at rest after freed memory was returned."""
     clients = load.Load(server.port, requests, _CLIENTS)
     clients.run(count)
-    processes.wait_until_quiet(server)
-    time.sleep(TRIM_SECONDS + 1)
-    return sum(not 200 <= answer.status < 500 for answer in clients.answers), processes.usage(server)
+    usage = processes.usage_at_rest(server, wait=TRIM_SECONDS + 1)
+    return sum(not 200 <= answer.status < 500 for answer in clients.answers), usage
 
 
 def _mixture(rng: random.Random) -> list[bytes]:
@@ -71,19 +67,19 @@ def _mixture(rng: random.Random) -> list[bytes]:
     small = [
         *map(load.post, files),
         *(load.post(body, "/predict", headers["Content-Type"]) for body, headers in forms),
-        *(_inference(plain[:count]) for count in range(1, 11)),
+        *(load.infer(plain[:count]) for count in range(1, 11)),
     ]
     body, headers = multipart([("image", drawing.png(label)) for label in range(4)])
     tensor = {"name": "images", "datatype": "BYTES", "shape": [1], "data": [b64encode(drawing.png(3)).decode()]}
     others = [
-        post_json({"image": b64encode(drawing.png(5)).decode()}),
+        _json({"image": b64encode(drawing.png(5)).decode()}),
         load.post(body, "/predict/batch", headers["Content-Type"]),
-        post_json({"inputs": [tensor]}, "/v2/models/mnist-dmlp/infer"),
+        _json({"inputs": [tensor]}, "/v2/models/mnist-dmlp/infer"),
         *(load.get(path) for path in ("/livez", "/readyz", "/metrics", "/", "/static/style.css", "/nothing", "/v2")),
         load.post(drawing.encode(drawing.digit(7, side=2000, size=1500))),
-        post_json({}),
+        _json({}),
         load.post(b"", "/livez"),
-        *(load.post(pictures.mutate(rng, rng.choice(originals), rng.choice(originals))) for _ in range(100)),
+        *map(load.post, pictures.mutated(rng, originals, 100)),
     ]
     requests = [
         *others,
@@ -94,13 +90,6 @@ def _mixture(rng: random.Random) -> list[bytes]:
     return requests
 
 
-def _inference(images: Images) -> bytes:
-    """Return a request with these images as a binary tensor."""
-    body, header = binary(images.tobytes(), list(images.shape))
-    lines = (f"{name}: {value}" for name, value in header.items())
-    return load.post(body, "/v2/models/mnist-dmlp/infer", "application/octet-stream", *lines)
-
-
-def post_json(fields: object, path: str = "/predict") -> bytes:
+def _json(fields: object, path: str = "/predict") -> bytes:
     """Return a request with a JSON body."""
     return load.post(json.dumps(fields).encode(), path, "application/json")

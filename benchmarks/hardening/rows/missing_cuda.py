@@ -1,6 +1,6 @@
 """CUDA is required but absent."""
 
-from benchmarks.hardening.score import Plan, Score
+from benchmarks.hardening.score import Score
 from tests import drawing
 from tests.server import ROOT, running
 
@@ -8,15 +8,14 @@ TITLE = "CUDA required but absent"
 EXPECTED = "not ready, with the reason; never silently on the CPU"
 
 
-def run(plan: Plan) -> Score:  # noqa: ARG001
+def run(score: Score) -> None:
     """Start the service with provider cuda, and send requests."""
-    score = Score()
     with running(MODELS_DIR=ROOT / "models", PROVIDER="cuda", WORKERS=2) as server:
         server.wait_for("/livez", seconds=60)
         status, answer = server.request("GET", "/readyz")
         if status == 200:
             score.not_run = f"CUDA is present here: /readyz says {answer}"
-            return score
+            return
         for path, body in (("/readyz", None), ("/v2/health/ready", None), ("/predict", drawing.png(7))):
             status, answer = server.request("POST" if body else "GET", path, body, content_type="image/png")
             score.check(status == 503, f"{path}: status {status}, {answer}")
@@ -25,4 +24,3 @@ def run(plan: Plan) -> Score:  # noqa: ARG001
                 score.note(answer["error"])
         score.check(server.request("GET", "/livez")[0] == 200, "/livez does not answer")
         score.check("on cpu" not in server.read_log().lower(), "a worker serves on the CPU")
-    return score

@@ -4,7 +4,7 @@ import random
 
 from benchmarks import processes
 from benchmarks.hardening import load, pictures
-from benchmarks.hardening.score import Plan, Score
+from benchmarks.hardening.score import Score
 from benchmarks.hardening.target import service
 from tests import drawing
 from tests.server import Server
@@ -16,26 +16,23 @@ _WARMING = 16  # clients: enough connections to reach every worker
 _MOST_ROUNDS = 8
 
 
-def run(plan: Plan) -> Score:
+def run(score: Score) -> None:
     """Send the pictures, two at a time."""
-    score, count = Score(), plan.choose(400, 10_000)
-    rng, originals = random.Random(plan.seed), pictures.originals()
+    count, originals = score.choose(400, 10_000), pictures.originals()
     with service() as server:
-        workers, before = server.workers(), _settled(server, _warm_up(originals), plan.choose(500, 2500))
-        sent = [pictures.mutate(rng, rng.choice(originals), rng.choice(originals)) for _ in range(count)]
-        client = load.Load(server.port, [load.post(content) for content in sent], 2)
+        workers, before = server.workers(), _settled(server, _warm_up(originals), score.choose(500, 2500))
+        sent = map(load.post, pictures.mutated(score.rng, originals, count))
+        client = load.Load(server.port, [*sent], 2)
         client.run(count)
         for answer in client.answers:
             passed = 200 <= answer.status < 500 and answer.seconds < 2
             score.check(passed, f"picture {answer.number}: status {answer.status} after {answer.seconds:.2f} s")
         score.check(server.workers() == workers, f"a worker died: {workers} became {server.workers()}")
-        processes.wait_until_quiet(server)
-        after = processes.usage(server).memory
+        after = processes.usage_at_rest(server).memory
         score.check(after <= 1.1 * before, f"memory: {processes.mebi(before)} before, {processes.mebi(after)} after")
         score.note(f"memory of two workers: {processes.mebi(before)} before, {processes.mebi(after)} after")
         slowest = max(answer.seconds for answer in client.answers)
         score.note(f"read: {sum(answer.status == 200 for answer in client.answers)}; slowest: {slowest:.2f} s")
-    return score
 
 
 def _settled(server: Server, requests: list[bytes], count: int) -> int:
@@ -46,8 +43,7 @@ def _settled(server: Server, requests: list[bytes], count: int) -> int:
     readings: list[int] = []
     while len(readings) < _MOST_ROUNDS:
         load.Load(server.port, requests, _WARMING).run(count)
-        processes.wait_until_quiet(server)
-        readings.append(processes.usage(server).memory)
+        readings.append(processes.usage_at_rest(server).memory)
         if len(readings) > 2 and readings[-1] <= max(readings[:-1]):
             break
     return max(readings)
@@ -55,7 +51,6 @@ def _settled(server: Server, requests: list[bytes], count: int) -> int:
 
 def _warm_up(originals: list[bytes]) -> list[bytes]:
     """Return intact, damaged and large pictures, so that a worker loads every codec and keeps it."""
-    rng = random.Random(_WARMING)
-    damaged = [pictures.mutate(rng, rng.choice(originals), rng.choice(originals)) for _ in range(400)]
+    damaged = pictures.mutated(random.Random(_WARMING), originals, 400)
     large = drawing.encode(drawing.digit(7, side=2000, size=1500), "PNG")
     return [*map(load.post, originals), *map(load.post, damaged), load.post(large)]

@@ -3,7 +3,7 @@
 import time
 
 from benchmarks.hardening import load
-from benchmarks.hardening.score import Plan, Score
+from benchmarks.hardening.score import Score
 from benchmarks.hardening.target import service
 
 TITLE = "ten times the maximum load"
@@ -12,11 +12,13 @@ EXPECTED = "90% of the peak answered, the rest 429 with Retry-After in under 100
 _CLIENTS = 128
 
 
-def run(plan: Plan) -> Score:
+def run(score: Score) -> None:
     """Find the peak rate with few clients, then offer ten times as much."""
-    score, seconds = Score(), plan.choose(5, 60)
+    seconds, seconds_of_peak = score.choose(5, 60), score.choose(4, 20)
     with service() as server:
-        peak = _peak(server.port, plan.choose(4, 20))
+        with load.running_load(server.port, load.digits(), 8) as few:
+            time.sleep(seconds_of_peak)
+        peak = len(few.answers) / seconds_of_peak
         with (
             load.running_load(server.port, load.digits(), _CLIENTS, rate=10 * peak) as clients,
             load.running_load(server.port, [load.get("/livez")], 1, rate=5) as probe,
@@ -35,17 +37,7 @@ def run(plan: Plan) -> Score:
         score.check(
             answer.status == 200 and answer.seconds < 1, f"/livez: {answer.status} after {answer.seconds:.2f} s"
         )
-    _note(score, peak, len(answers) / took, good, [answer.seconds for answer in refused])
-    return score
-
-
-def _peak(port: int, seconds: float) -> float:
-    with load.running_load(port, load.digits(), 8) as clients:
-        time.sleep(seconds)
-    return len(clients.answers) / seconds
-
-
-def _note(score: Score, peak: float, offered: float, good: float, waits: list[float]) -> None:
-    score.note(f"peak {peak:.0f} a second; offered {offered:.0f}; answered {good:.0f}")
+    score.note(f"peak {peak:.0f} a second; offered {len(answers) / took:.0f}; answered {good:.0f}")
+    waits = [answer.seconds for answer in refused]
     late = ", ".join(f"p{100 * share:.0f} {1000 * load.percentile(waits, share):.0f} ms" for share in (0.5, 0.9, 0.99))
     score.note(f"refusals: {late}")

@@ -8,9 +8,10 @@ import sys
 import time
 
 from benchmarks.hardening import load, wire
-from benchmarks.hardening.score import Plan, Score
+from benchmarks.hardening.score import Score
 from benchmarks.hardening.target import service
 from tests import drawing
+from tests.contract.exchanges import PNG, chunked
 from tests.server import ROOT
 
 TITLE = "requests generated from the OpenAPI document; bytes that are not HTTP"
@@ -21,17 +22,15 @@ _SECONDS = 20  # for an answer or the end of the connection
 _METHODS = (b"GET", b"POST", b"HEAD", b"PUT", b"OPTIONS", b"TRACE", b"CONNECT", b"get", b"", b"A" * 50)
 
 
-def run(plan: Plan) -> Score:
+def run(score: Score) -> None:
     """Run schemathesis, then send malformed requests."""
-    score = Score()
-    _documented(score, plan)
-    _malformed(score, plan)
-    return score
+    _documented(score)
+    _malformed(score)
 
 
-def _documented(score: Score, plan: Plan) -> None:
+def _documented(score: Score) -> None:
     """Run the OpenAPI tests. Each sends many requests, and their own checks are stricter than this row."""
-    examples = {} if plan.short else {"OPENAPI_EXAMPLES": "1000"}  # for each of about twenty operations
+    examples = {} if score.short else {"OPENAPI_EXAMPLES": "1000"}  # for each of about twenty operations
     tests = "tests/service/http/test_openapi_holds.py"
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", tests]
     result = subprocess.run(
@@ -46,11 +45,11 @@ def _documented(score: Score, plan: Plan) -> None:
     score.note(f"schemathesis: {passed} operations as documented, {failed} not")
 
 
-def _malformed(score: Score, plan: Plan) -> None:
-    rng, silent = random.Random(plan.seed), 0
+def _malformed(score: Score) -> None:
+    rng, silent = score.rng, 0
     with service(REQUEST_SECONDS=5) as server:
         workers = server.workers()
-        for number in range(plan.choose(300, 2000)):
+        for number in range(score.choose(300, 2000)):
             sent = _mutate(rng, rng.choice(_originals()))
             started = time.monotonic()
             answer = wire.exchange(server.port, sent, seconds=_SECONDS)
@@ -69,13 +68,12 @@ def _malformed(score: Score, plan: Plan) -> None:
 
 def _originals() -> list[bytes]:
     picture = drawing.png(7)
-    chunked = b"POST /predict HTTP/1.1\r\nHost: a\r\nContent-Type: image/png\r\nTransfer-Encoding: chunked\r\n\r\n"
     return [
         load.get("/livez"),
         load.get("/v2/models/mnist-dmlp?x=%41"),
         load.post(picture),
         load.post(b'{"image":"x"}', "/predict", "application/json"),
-        chunked + b"%x\r\n%s\r\n0\r\n\r\n" % (len(picture), picture),
+        chunked("/predict", picture, len(picture), *PNG),
     ]
 
 

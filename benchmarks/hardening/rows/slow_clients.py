@@ -4,7 +4,7 @@ import time
 
 from benchmarks.hardening import load, slow
 from benchmarks.hardening.proxied import compose
-from benchmarks.hardening.score import Plan, Score
+from benchmarks.hardening.score import Score
 from benchmarks.hardening.target import service
 
 TITLE = "slow clients: silent, dripping headers, dripping a body, reading slowly"
@@ -14,19 +14,16 @@ _CLIENTS = 2
 _RECOVERY_SECONDS = 15
 
 
-def run(plan: Plan) -> Score:
+def run(score: Score) -> None:
     """Measure the healthy clients before, during and after each attack."""
-    score = Score()
     with service() as server:
-        _attack(score, plan, server.port, "direct")
-    with compose(score) as deployment:
-        if deployment:
-            _attack(score, plan, deployment.port, "proxy")
-    return score
+        _attack(score, server.port, "direct")
+    if deployment := compose(score):
+        _attack(score, deployment.port, "proxy")
 
 
-def _attack(score: Score, plan: Plan, port: int, way: str) -> None:
-    seconds, many, few = plan.choose(3, 20), plan.choose(200, 500), plan.choose(80, 200)
+def _attack(score: Score, port: int, way: str) -> None:
+    seconds, many, few = score.choose(3, 20), score.choose(200, 500), score.choose(80, 200)
     _measure(port, 1)
     for kind, count in ((slow.SILENT, many), (slow.HEADERS, many), (slow.BODY, few), (slow.READING, few)):
         quiet, _ = _measure(port, seconds)

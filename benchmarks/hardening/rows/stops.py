@@ -1,11 +1,10 @@
 """The server is stopped under load, and replicas are restarted in turn."""
 
-import random
 import time
 
 from benchmarks.hardening import load
 from benchmarks.hardening.proxied import compose
-from benchmarks.hardening.score import Plan, Score
+from benchmarks.hardening.score import Score
 from benchmarks.hardening.target import GRACE_SECONDS, service
 from tests.deployment import Deployment
 from tests.deployment import run as docker
@@ -18,20 +17,17 @@ _CLIENTS = 8
 _IN_ORDER = (200, 503, load.NEVER_CONNECTED)
 
 
-def run(plan: Plan) -> Score:
-    """Stop the server `times` times, then restart each replica."""
-    score, rng, times = Score(), random.Random(plan.seed), plan.choose(3, 20)
-    for stop in range(times):
-        _stop(score, rng, stop)
-    with compose(score) as deployment:
-        if deployment:
-            _roll(score, plan.choose(1, 3), deployment)
-    return score
+def run(score: Score) -> None:
+    """Stop the server several times, then restart each replica."""
+    for stop in range(score.choose(3, 20)):
+        _stop(score, stop)
+    if deployment := compose(score):
+        _roll(score, score.choose(1, 3), deployment)
 
 
-def _stop(score: Score, rng: random.Random, number: int) -> None:
+def _stop(score: Score, number: int) -> None:
     with service() as server, load.running_load(server.port, load.digits(), _CLIENTS) as clients:
-        time.sleep(0.5 + rng.random())
+        time.sleep(0.5 + score.rng.random())
         started = time.monotonic()
         status = server.stop()
         seconds = time.monotonic() - started
