@@ -184,10 +184,25 @@ def working_copy(grey: Grey) -> Grey:
 def components(mask: Mask) -> tuple[int, Labels, npt.NDArray[np.int32]]:
     """Return how many 8-connected components there are, the background included, their labels, and their statistics.
 
-    The fastest of the ways that cv2 has where statistics are asked for.
+    The statistics are cv2's, found from the runs of ink in each row: cv2 reads every pixel of the paper for them.
     """
-    count, labels, statistics, _ = cv2.connectedComponentsWithStatsWithAlgorithm(mask, 8, cv2.CV_32S, cv2.CCL_GRANA)
-    return count, labels, statistics  # type: ignore[return-value]
+    count, found = cv2.connectedComponentsWithAlgorithm(mask, 8, cv2.CV_32S, cv2.CCL_GRANA)
+    labels = np.asarray(found, np.int32)
+    height, width = mask.shape
+    inked = np.zeros((height, width + 2), np.bool_)
+    inked[:, 1:-1] = mask
+    ends = np.flatnonzero(inked[:, 1:] != inked[:, :-1])
+    rows, lefts = np.divmod(ends[::2], width + 1)
+    lengths = ends[1::2] - ends[::2]
+    label = labels[rows, lefts]
+    left, top = np.full((2, count), max(mask.shape))
+    right, bottom = np.zeros((2, count), np.intp)
+    np.minimum.at(left, label, lefts)
+    np.maximum.at(right, label, lefts + lengths)
+    top[label[::-1]], bottom[label] = rows[::-1], rows + 1
+    statistics = np.column_stack([left, top, right - left, bottom - top, np.bincount(label, lengths, count)])
+    statistics[0] = 0, 0, width, height, mask.size - lengths.sum()
+    return count, labels, statistics.astype(np.int32)
 
 
 def border(grey: npt.NDArray[Any]) -> npt.NDArray[Any]:

@@ -69,10 +69,11 @@ class Number:
         return sure and not self.signs and not self.cuts
 
 
-def read_number(rows: list[Row], probabilities: Probabilities) -> Number:
+def read_number(rows: list[Row], probabilities: Probabilities, single: Probabilities | None = None) -> Number:
     """Return the number in the rows; `probabilities`, float32 [images, 10], are the model's for the candidates.
 
-    It has no digits where what was read is not likely to be a number.
+    It has no digits where what was read is not likely to be a number: one digit has to be so of the picture as a
+    `single` digit too, if the model's probabilities of that, float32 [10], are known.
     """
     lines: list[str] = []
     digits: list[Digit] = []
@@ -92,6 +93,8 @@ def read_number(rows: list[Row], probabilities: Probabilities) -> Number:
         signs += _figures(left, row.height) + _slashes(read)
         margin = min([margin, *(best.score - other.score for other in paths[1:2])])
     confidence = min((float(digit.probabilities.max()) for digit in digits), default=0.0)
+    if single is not None and len(digits) == 1:
+        confidence = min(confidence, float(single[int(lines[0])]))
     number = Number(lines, digits, skipped, score / max(1, len(digits)), float(margin), confidence, signs, cuts)
     if number.likely:
         return number
