@@ -42,7 +42,8 @@ def read_strip(ink: Floats) -> Floats:
 
 def peaks(odds: Floats) -> npt.NDArray[np.intp]:
     """Return the columns in which there may be a digit, from left to right."""
-    likely = np.pad(odds[:, :NONE], ((1, 1), (0, 0)))
+    likely = np.zeros((len(odds) + 2, NONE), np.float32)
+    likely[1:-1] = odds[:, :NONE]
     highest = (likely[1:-1] > _FAINT) & (likely[1:-1] >= likely[:-2]) & (likely[1:-1] > likely[2:])
     return np.flatnonzero(highest.any(axis=1))
 
@@ -53,8 +54,9 @@ def segment_odds(odds: Floats, sides: list[int]) -> Floats:
     `sides` are the columns at which parts begin and end, the first and the last column of all among them.
     """
     digits, none = np.log(odds[:, :NONE] + _TINY, dtype=np.float64), np.log(odds[:, NONE:] + _TINY, dtype=np.float64)
-    silent = np.pad(none.cumsum(axis=0), ((1, 0), (0, 0)))
-    named = np.pad((digits - none).cumsum(axis=0), ((1, 0), (0, 0)))
+    silent, named = np.zeros((len(odds) + 1, 1)), np.zeros((len(odds) + 1, NONE))
+    none.cumsum(axis=0, out=silent[1:])
+    (digits - none).cumsum(axis=0, out=named[1:])
     found = np.full((len(sides), len(sides), NONE), _NEVER, np.float32)
     for index, start in enumerate(sides[:-1]):
         # The sum over all columns in which the digit may begin, and then over those in which it may end.
