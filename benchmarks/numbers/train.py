@@ -49,8 +49,8 @@ def main() -> int:
     """Train the network, print how many strips of validation digits it reads, and write it."""
     parser = argparse.ArgumentParser(prog="benchmarks.numbers.train", description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="the directory with MNIST")
-    parser.add_argument("--strips", type=int, default=28_000, help="pieces to train on")
-    parser.add_argument("--epochs", type=int, default=9)
+    parser.add_argument("--strips", type=int, default=40_000, help="pieces to train on")
+    parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     mnist = load(options.data)

@@ -15,7 +15,7 @@ from service.preprocessing.numbers.pieces import FIGURE
 #: Chosen, as is the least score of a number, on validation digits: docs/numbers.md.
 _SURE, _APART, _CONFIDENT = 0.2, 2.0, 0.97
 _LEAST = -1.7, 0.0, -0.6, -1.2  # of one, two, three, and more digits: a chance reading seldom has many
-_LEAST_CUT = -1.7, 0.3, -0.2, -0.4  # of numbers with digits that touch: letters are cut too
+_LEAST_CUT = -1.7, 0.3, -0.2, -0.7  # of numbers with digits that touch: letters are cut too
 _LEAST_OF_ONE = 0.9  # confidence of a single digit
 _SPACE = 0.6  # of the line's height: between words
 _TALL = 1.12  # times the usual height of a line's digits: a 1 so tall may be a slash or a bracket
