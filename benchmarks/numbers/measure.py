@@ -113,5 +113,6 @@ def read(content: bytes, reader: Reader) -> Answer:
         segmented = segment(decode(content, max_pixels=reader.max_pixels))
     except RequestError as error:
         return Answer((), False, error.code)
-    number = read_number(segmented.rows, reader.engine.run(segmented.images))
+    probabilities = reader.engine.run(segmented.images)
+    number = read_number(segmented.rows, probabilities, segmented.as_single(probabilities))
     return Answer(tuple(number.lines), number.certain and bool(number.digits), "" if number.digits else "no_digit")

@@ -149,6 +149,11 @@ def character_ink(one: Character, height: float, width: float | None, slant: flo
         return _tight(strokes.grown(one, height))
     else:
         lines = trace.traced(one)
+    return lines_ink(lines, height, width, slant, rng)
+
+
+def lines_ink(lines: Lines, height: float, width: float, slant: float, rng: Random) -> Ink:
+    """Return the ink of lines drawn with a pen, as `character_ink`."""
     return _tight(strokes.penned(strokes.slanted(lines, slant), height, width, rng=rng))
 
 

@@ -43,7 +43,9 @@ class NumberQuestion(Question):
         Raises:
             NoDigit, TooManyDigits: the number has no digits, or too many.
         """
-        number = self._number = read_number(self._segmented.rows, probabilities)
+        number = self._number = read_number(
+            self._segmented.rows, probabilities, self._segmented.as_single(probabilities)
+        )
         if not number.digits:
             raise NoDigit(NONE)
         if len(number.digits) > MOST_DIGITS:

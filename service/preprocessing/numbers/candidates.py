@@ -97,25 +97,29 @@ class Drawing:
 
     def _parts(self, span: Span, cuts: Cuts | None, height: float) -> Iterator[Candidate]:
         """Yield the candidates of a piece: the piece, and its parts between two sides, which are its own or cuts."""
+        whole = self._together([span], height)
         if cuts is None:
-            yield from self._together([span], height)
+            yield from whole
+            return
+        any_digit = max(float(np.logaddexp.reduce(cuts.odds[0, -1])), _UNLIKELY)
+        yield from (one._replace(odds=np.full(10, any_digit, np.float32)) for one in whole)
+        if not len(cuts.columns):
             return
         box, ink = span.piece.box, self._ink([span.piece.label], span.piece.box)
         columns = np.arange(-_ROOM, box.width + _ROOM)
         inner = np.pad(cuts.columns, ((0, 0), (_ROOM, _ROOM)), "edge")[..., np.newaxis]
         sides = [np.array(-np.inf), *inner, np.array(np.inf)]
         likely = cuts.odds.max(axis=2) > _UNLIKELY
-        likely[0, -1] = True
+        likely[0, -1] = False
         for first, end in zip(*np.nonzero(likely), strict=True):
             own = ink * ((columns >= sides[first]) & (columns < sides[end]))
             left, top, width, tall = cv2.boundingRect((own > 0.5).view(np.uint8))
-            bounds = Box(box.left + left - _ROOM, box.top + top - _ROOM, width, tall)
-            cut = int(first > 0) + int(end < len(sides) - 1)
-            if (cut and width and tall) or (not cut and _may_be_digit(bounds, height, part=False)):
-                odds = cuts.odds[first, end] if cut else np.logaddexp.reduce(cuts.odds[first, end], keepdims=True)
-                odds = np.maximum(odds, _UNLIKELY).repeat(10 // len(odds))
+            if width and tall:
+                bounds = Box(box.left + left - _ROOM, box.top + top - _ROOM, width, tall)
+                odds = np.maximum(cuts.odds[first, end], _UNLIKELY)
                 image = self._add(own[Box(left, top, width, tall).slices(_ROOM)])
                 places = span.first + int(first), span.first + int(end)
+                cut = int(first > 0) + int(end < len(sides) - 1)
                 yield Candidate(*places, image, bounds, odds, cut, box.width <= _NARROW * height)
 
     def _together(self, group: list[Span], height: float) -> list[Candidate]:

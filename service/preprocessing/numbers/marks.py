@@ -66,9 +66,12 @@ def _without_boxes(strokes: Mask) -> Mask:
 def _has_corner(box: Mask) -> bool:
     """Whether two adjacent sides of a box are inked throughout."""
     depth = max(3, round(_DEPTH * min(box.shape)))
-    beside = (box[:, :depth], box[:, -depth:], box[:depth].T, box[-depth:].T)
-    left, right, top, bottom = (side.any(axis=1).mean() > _ALONG for side in beside)
-    return bool((left or right) and (top or bottom))
+
+    def inked(side: Mask) -> bool:
+        return bool(side.any(axis=1).mean() > _ALONG)
+
+    upright = inked(box[:, :depth]) or inked(box[:, -depth:])
+    return upright and (inked(box[:depth].T) or inked(box[-depth:].T))
 
 
 def _without_walls(strokes: Mask, height: int) -> Mask:

@@ -15,7 +15,7 @@ from service.preprocessing.numbers.pieces import FIGURE
 #: Chosen, as is the least score of a number, on validation digits: docs/numbers.md.
 _SURE, _APART, _CONFIDENT = 0.2, 2.0, 0.97
 _LEAST = -1.7, 0.0, -0.6, -1.2  # of one, two, three, and more digits: a chance reading seldom has many
-_LEAST_CUT = -1.7, 0.3, -0.2, -0.4  # of numbers with digits that touch: letters are cut too
+_LEAST_CUT = -1.7, 0.3, -0.2, -0.7  # of numbers with digits that touch: letters are cut too
 _LEAST_OF_ONE = 0.9  # confidence of a single digit
 _SPACE = 0.6  # of the line's height: between words
 _TALL = 1.12  # times the usual height of a line's digits: a 1 so tall may be a slash or a bracket
@@ -69,10 +69,11 @@ class Number:
         return sure and not self.signs and not self.cuts
 
 
-def read_number(rows: list[Row], probabilities: Probabilities) -> Number:
+def read_number(rows: list[Row], probabilities: Probabilities, single: Probabilities | None = None) -> Number:
     """Return the number in the rows; `probabilities`, float32 [images, 10], are the model's for the candidates.
 
-    It has no digits where what was read is not likely to be a number.
+    It has no digits where what was read is not likely to be a number: one digit has to be so of the picture as a
+    `single` digit too, if the model's probabilities of that, float32 [10], are known.
     """
     lines: list[str] = []
     digits: list[Digit] = []
@@ -92,6 +93,8 @@ def read_number(rows: list[Row], probabilities: Probabilities) -> Number:
         signs += _figures(left, row.height) + _slashes(read)
         margin = min([margin, *(best.score - other.score for other in paths[1:2])])
     confidence = min((float(digit.probabilities.max()) for digit in digits), default=0.0)
+    if single is not None and len(digits) == 1:
+        confidence = min(confidence, float(single[int(lines[0])]))
     number = Number(lines, digits, skipped, score / max(1, len(digits)), float(margin), confidence, signs, cuts)
     if number.likely:
         return number

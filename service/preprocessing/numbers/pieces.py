@@ -64,7 +64,7 @@ def find_pieces(reading: Reading) -> Pieces:
     """
     count, labels, boxes = components(reading.strokes)
     amount = amount_of(reading)
-    inked = np.flatnonzero(labels)
+    inked = np.flatnonzero(reading.strokes.view(np.bool_))
     label = labels.ravel()[inked]
     ink = np.bincount(label, amount.ravel()[inked], count)
     cores = np.bincount(label, reading.ink.cores.ravel()[inked], count)

@@ -17,6 +17,7 @@ from service.preprocessing.illumination import (
     Light,
     Mask,
     UnevenLight,
+    border,
     working_copy,
 )
 from service.preprocessing.numbers.marks import without_marks
@@ -25,6 +26,7 @@ from service.preprocessing.page import bounds_of, find_sheet, without_ground
 _AREA, _LONGEST = 160_000, 1200  # pixels of the copy that is read
 _LOW = 64  # pixels: a lower picture is enlarged
 _SQUEEZED = 1.6  # times its other side: a longer picture is squeezed to find the sheet in it
+_NEAR_PAPER, _BARE, _ALL_PAPER = 25, 0.9, 0.97  # grey levels; of a picture, and of its border, is paper
 _SMALL = 40  # pixels: strokes of so low a picture are mostly edge
 _STROKE_WIDTHS = 0.12, 0.25  # of the shorter side: the widest stroke that is looked for in uneven light
 
@@ -80,10 +82,19 @@ def copies(grey: Grey) -> Iterator[Copy]:
     small = working_copy(grey)
     if max(small.shape) > _SQUEEZED * min(small.shape):  # a sheet as wide would be taken for a stroke
         small = np.asarray(cv2.resize(small, (LONGEST_SIDE, LONGEST_SIDE), interpolation=cv2.INTER_AREA), np.uint8)
-    sheet = find_sheet(small)
+    sheet = None if _is_bare(small) else find_sheet(small)
     if sheet is not None:
         yield _of_sheet(grey, sheet)
     yield part_of(grey, 0, 0, *grey.shape[::-1])
+
+
+def _is_bare(grey: Grey) -> bool:
+    """Whether a picture is of paper from border to border, with too little on it for a sheet that lies there."""
+    light = EvenLight.of(grey)
+    if light is None:
+        return False
+    paper = cv2.inRange(grey, light.level - _NEAR_PAPER, light.level + _NEAR_PAPER)
+    return bool(cv2.mean(paper)[0] > _BARE * 255 and border(paper).mean() > _ALL_PAPER * 255)
 
 
 def part_of(grey: Grey, left: int, top: int, width: int, height: int) -> Copy:

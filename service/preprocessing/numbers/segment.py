@@ -1,7 +1,7 @@
 """A picture -> the candidates for its digits."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 
 import numpy as np
@@ -13,22 +13,34 @@ from service.preprocessing.mnist_format import canonical_digit
 from service.preprocessing.numbers.candidates import MANY, Candidate, Drawing, Row, Span
 from service.preprocessing.numbers.cuts import find_cuts
 from service.preprocessing.numbers.lines import Line, find_lines
+from service.preprocessing.numbers.path import Probabilities
 from service.preprocessing.numbers.pieces import FIGURE, NONE, Piece, Pieces, figures_of, find_pieces, ink_of, is_coarse
 from service.preprocessing.numbers.reading import Copy, copies, part_of, readings
 
 _MOST_FIGURES = 72  # pieces as high as the writing: more of them are a page of text
+_FEW = 2  # figures: one of them may be a sign
 _CUTTABLE = 0.55  # of the line's height: a wider piece may hold two digits
 _ROOM = 1.2  # heights around writing that is looked at from nearer
 
 
 @dataclass(frozen=True)
 class Segmented:
-    """The candidates of a picture by line, and all of them as 28x28, uint8 [N, 28, 28]."""
+    """The candidates of a picture by line, and all of them as 28x28, uint8 [N, 28, 28].
+
+    `single` says of a picture of few figures whether it is a single digit to `/predict`; the last image is that digit.
+    """
 
     rows: list[Row]
     images: Grey
     copy: Copy
     times: int
+    single: bool | None = None
+
+    def as_single(self, probabilities: Probabilities) -> Probabilities | None:
+        """Return the probabilities of the picture as a single digit, 0 if it is none, None if it may be more."""
+        if self.single is None:
+            return None
+        return np.asarray(probabilities[-1] * self.single, np.float32)
 
     def in_picture(self, box: Box) -> list[int]:
         """Return a box of the copy in pixels of the picture as sent: left, top, width, height."""
@@ -51,7 +63,8 @@ def segment(grey: Grey, times: int = 1) -> Segmented:
         copy, pieces = _nearer(grey, *_best(copies(grey)))
     except NoDigit:
         return _alone(grey, times)
-    if len(figures_of(pieces.pieces, pieces.height)) > _MOST_FIGURES:
+    figures = len(figures_of(pieces.pieces, pieces.height))
+    if figures > _MOST_FIGURES:
         raise TooManyDigits(MANY)
     lines = find_lines(pieces.pieces, pieces.height)
     cuts = {
@@ -64,7 +77,19 @@ def segment(grey: Grey, times: int = 1) -> Segmented:
     rows = [drawing.row(line, cuts) for line in lines]
     if not any(row.candidates for row in rows):
         raise NoDigit(NONE)
-    return Segmented(rows, drawing.images, copy, times)
+    found = Segmented(rows, drawing.images, copy, times)
+    return found if figures > _FEW else _beside_single(found, grey)
+
+
+def _beside_single(found: Segmented, grey: Grey) -> Segmented:
+    """Return what was found in a picture together with its single digit, if it has one."""
+    try:
+        images = np.concatenate([found.images, canonical_digit(grey)[np.newaxis]])
+    except SeveralDigits:
+        return found
+    except NoDigit:
+        return replace(found, single=False)
+    return replace(found, images=images, single=True)
 
 
 def _alone(grey: Grey, times: int) -> Segmented:

@@ -21,6 +21,7 @@ STRIDE = 2  # pixels of a strip for each column that is read
 NONE = 10  # index of no digit
 _EDGE = 2  # pixels above and below the highest piece
 _FAINT = 0.05  # probability: of less there is no digit
+_TINY, _NEVER = 1e-12, -70.0  # probability, so that it has a logarithm; that of what cannot be
 
 
 def strip(ink: Floats, height: float) -> tuple[Floats, float]:
@@ -41,7 +42,8 @@ def read_strip(ink: Floats) -> Floats:
 
 def peaks(odds: Floats) -> npt.NDArray[np.intp]:
     """Return the columns in which there may be a digit, from left to right."""
-    likely = np.pad(odds[:, :NONE], ((1, 1), (0, 0)))
+    likely = np.zeros((len(odds) + 2, NONE), np.float32)
+    likely[1:-1] = odds[:, :NONE]
     highest = (likely[1:-1] > _FAINT) & (likely[1:-1] >= likely[:-2]) & (likely[1:-1] > likely[2:])
     return np.flatnonzero(highest.any(axis=1))
 
@@ -51,21 +53,18 @@ def segment_odds(odds: Floats, sides: list[int]) -> Floats:
 
     `sides` are the columns at which parts begin and end, the first and the last column of all among them.
     """
-    count = len(sides)
-    before = np.zeros((count, 1))
-    during, after = np.zeros((2, count, NONE))
-    found = np.zeros((count, count, NONE))
-    starting = dict(zip(sides, range(count), strict=True))
-    for column in range(sides[-1] + 1):
-        if (side := starting.get(column)) is not None:
-            found[:, side] = during + after
-            before[side] = 1
-        if column < len(odds):
-            digits, none = odds[column, :NONE], odds[column, NONE]
-            after = (during + after) * none
-            during = (during + before) * digits
-            before *= none
-    return np.log(found + 1e-30).astype(np.float32)
+    digits, none = np.log(odds[:, :NONE] + _TINY, dtype=np.float64), np.log(odds[:, NONE:] + _TINY, dtype=np.float64)
+    silent, named = np.zeros((len(odds) + 1, 1)), np.zeros((len(odds) + 1, NONE))
+    none.cumsum(axis=0, out=silent[1:])
+    (digits - none).cumsum(axis=0, out=named[1:])
+    found = np.full((len(sides), len(sides), NONE), _NEVER, np.float32)
+    for index, start in enumerate(sides[:-1]):
+        # The sum over all columns in which the digit may begin, and then over those in which it may end.
+        begun = np.logaddexp.accumulate(-named[start:-1], axis=0)
+        said = np.logaddexp.accumulate(begun + named[start + 1 :], axis=0)
+        ends = np.array(sides[index + 1 :])
+        found[index, index + 1 :] = said[ends - start - 1] + silent[ends] - silent[start]
+    return found
 
 
 @cache

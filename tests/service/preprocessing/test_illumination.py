@@ -1,10 +1,11 @@
 """The light on paper: told from ink where it is even, sloping, or cut by a shadow."""
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 import pytest
 
-from service.preprocessing.illumination import EvenLight, Histogram, UnevenLight, median
+from service.preprocessing.illumination import EvenLight, Histogram, UnevenLight, components, median
 
 Array = npt.NDArray[np.uint8]
 
@@ -80,3 +81,16 @@ def test_steps_are_where_strokes_end_and_not_where_they_are_too_wide_to_be_seen(
     part = UnevenLight(20, light_ink=False).contrast(picture.astype(np.uint8)).steps
     assert part[40, 70] > 100
     assert part[60, 75] < 20
+
+
+@pytest.mark.parametrize("inked", [0.02, 0.3, 0.7])
+@pytest.mark.parametrize("shape", [(1, 1), (1, 30), (30, 1), (64, 97)])
+def test_components_are_those_of_cv2(shape: tuple[int, int], inked: float) -> None:
+    mask = (np.random.default_rng(0).random(shape) < inked).astype(np.uint8)
+    mask.flat[0], mask.flat[-1] = 0, shape != (1, 1)
+    count, labels, statistics = components(mask)
+    wanted = cv2.connectedComponentsWithStatsWithAlgorithm(mask, 8, cv2.CV_32S, cv2.CCL_GRANA)
+    assert (count, labels.dtype, statistics.dtype) == (wanted[0], np.int32, np.int32)
+    assert np.array_equal(labels, wanted[1])
+    assert np.array_equal(statistics[1:], wanted[2][1:])
+    assert statistics[0].tolist() == [0, 0, *shape[::-1], mask.size - mask.sum()]

@@ -81,6 +81,26 @@ def test_unlikely_digits_are_not_a_number() -> None:
     assert number.skipped == [one.piece.box for one in spans]
 
 
+@pytest.mark.parametrize(
+    ("single", "lines", "certain"),
+    [
+        (None, ["4"], True),
+        (answers((4, 0.999))[0], ["4"], True),
+        (answers((4, 0.95))[0], ["4"], False),
+        (answers((4, 0.2))[0], [], False),
+        (answers((7, 0.999))[0], [], False),
+        (np.zeros(10, np.float32), [], False),
+    ],
+)
+def test_one_digit_has_to_be_so_of_the_whole_picture(
+    single: Probabilities | None, lines: list[str], certain: bool
+) -> None:
+    row = Row([span(1, 0, 1)], whole([span(1, 0, 1)]), HEIGHT)
+    number = read_number([row], answers((4, 0.9999)), single)
+    assert (number.lines, number.certain) == (lines, certain)
+    assert read_number([row, row], answers((4, 0.9999)), single).lines == ["4", "4"]
+
+
 def test_a_digit_in_a_word_of_letters_is_skipped() -> None:
     lefts = 0, 35, 70, 140, 175, 210
     spans = [span(place + 1, place, place + 1, left=left) for place, left in enumerate(lefts)]

@@ -55,3 +55,11 @@ def test_a_small_bitmap_is_read_as_one() -> None:
     copy = part_of(small, 0, 0, small.shape[1], small.shape[0])
     assert copy.small
     assert copy.scale < 1
+
+
+@pytest.mark.parametrize("levels", [(60, 235), (235, 60), (235, 200)])
+def test_the_smallest_sheet_is_looked_for(levels: tuple[int, int]) -> None:
+    table = np.full((400, 400), levels[0], np.uint8)
+    table[120:270, 130:280] = levels[1]
+    assert len(list(copies(table))) == 2
+    assert len(list(copies(np.asarray(drawing.number("4027"))))) == 1

@@ -1,6 +1,7 @@
 """Pictures of numbers -> where their digits are, and hostile ones in bounded time."""
 
 from contextlib import suppress
+from dataclasses import replace
 from time import process_time
 from typing import Any
 
@@ -11,6 +12,7 @@ from PIL import Image, ImageDraw
 
 from service.errors import NoDigit, TooManyDigits
 from service.preprocessing.illumination import Grey
+from service.preprocessing.mnist_format import canonical_digit
 from service.preprocessing.numbers.segment import Segmented, segment
 from tests import drawing
 
@@ -55,6 +57,18 @@ def test_a_small_number_on_a_large_page_is_found(size: int) -> None:
     assert len(row) == 4
     assert min(box[0] for box in row) > 300
     assert min(box[1] for box in row) > 500
+
+
+def test_a_picture_of_one_figure_is_seen_as_a_single_digit_too() -> None:
+    shown = np.arange(20, dtype=np.float32).reshape(2, 10)
+    one, several = (segment(grey(text)) for text in ("4", "402"))
+    assert np.array_equal(one.images[-1], canonical_digit(grey("4")))
+    assert len(one.images) == len([found for row in one.rows for found in row.candidates]) + 1
+    assert np.array_equal(one.as_single(shown), shown[-1])
+    assert several.as_single(shown) is None
+    none = replace(one, single=False).as_single(shown)
+    assert none is not None
+    assert not none.any()
 
 
 def test_candidates_are_in_mnist_form() -> None:
