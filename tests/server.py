@@ -153,6 +153,6 @@ def running(module: str = "service", **settings: object) -> Iterator[Server]:
 @contextmanager
 def serving(**settings: object) -> Iterator[Server]:
     """Start a server, wait until it serves a model, and stop it at the end."""
-    with running(**settings) as server:
+    with running("service", **settings) as server:
         server.wait_for("/readyz")
         yield server
