@@ -9,13 +9,19 @@ from benchmarks.pictures.strokes import SHIFT, subpixels
 
 @step
 def underlined(
-    picture: Picture, box: Box, rng: Random, colour: Colour, gap: tuple[float, float], reach: tuple[float, float]
+    picture: Picture,
+    box: Box,
+    rng: Random,
+    colour: Colour,
+    gap: tuple[float, float],
+    reach: tuple[float, float],
+    slope: float = 0.04,
 ) -> Picture:
-    """A line `gap` digit heights below the digit, extending `reach` heights beyond it on either side."""
+    """A line `gap` digit heights below the digit, extending `reach` heights beyond it on either side, almost level."""
     foot = box.top + box.height * (1 + rng.uniform(*gap))
     left = box.left - rng.uniform(*reach) * box.height
     right = box.left + box.width + rng.uniform(*reach) * box.height
-    tilt = rng.uniform(-0.02, 0.02) * (right - left)
+    tilt = rng.uniform(-slope, slope) * (right - left) / 2
     mask = np.zeros(picture.shape[:2], np.float32)
     start, end = subpixels([(left, foot - tilt), (right, foot + tilt)]).tolist()
     cv2.line(mask, start, end, 1.0, _thickness(box, rng), cv2.LINE_AA, SHIFT)

@@ -136,8 +136,13 @@ def _lines() -> list[Cell]:
     squared["small digit"] = {**squared["mid-blue"], **small}
     ruled = {name: {"under": (paper.ruled(tone, margin=name == "light blue"),)} for name, tone in tones.items()}
     ruled["small digit"] = {**ruled["mid-blue"], **small}
+    dots = {
+        name: {"under": (paper.ruled(tones[name], dots=True, pitch=(0.25, 0.7)),)} for name in ("mid-blue", "dark grey")
+    }
+    dots["small digit"] = {**dots["dark grey"], **small}
     darkest = ("as dark as the ink",)
     return [
+        *condition("dotted paper", dots),
         *condition("squared paper", squared, shown=darkest),
         *condition("ruled paper", ruled, shown=darkest),
     ]
@@ -159,6 +164,7 @@ def _annotated() -> list[Cell]:
     strengths: Strengths = {
         "underlined": {"over": (annotations.underlined(ink, (0.1, 0.25), (0.05, 0.3)),)},
         "on a line": {"over": (annotations.underlined(ink, (-0.02, 0.03), (0.4, 0.6)),)},
+        "slanted line": {"over": (annotations.underlined(ink, (-0.03, 0.15), (0.25, 0.45), slope=0.2),)},
         "ringed": {"over": (annotations.ringed(ink, (0.12, 0.3)),)},
     }
     return condition("annotated", strengths, base=base)

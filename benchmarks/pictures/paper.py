@@ -48,18 +48,23 @@ def ruled(
     colour: Colour,
     *,
     squares: bool = False,
+    dots: bool = False,
     margin: bool = False,
     pitch: tuple[float, float] = (1.1, 1.7),
 ) -> Picture:
-    """Lines of a notebook, `pitch` digit heights apart, slightly rotated; `squares` draws both directions."""
+    """Lines of a notebook, `pitch` digit heights apart, slightly rotated.
+
+    `squares` draws both directions, `dots` only where they would cross.
+    """
     shape = picture.shape[:2]
     gap = max(6.0, box.height * rng.uniform(*pitch))
-    wide = max(1.0, gap * rng.uniform(0.02, 0.04))
+    wide = max(1.0, gap * rng.uniform(0.02, 0.04) * (3 if dots else 1))
     angle = rng.uniform(-0.03, 0.03)
     foot = box.top + box.height * (1 + rng.uniform(-0.06, 0.12))  # on the line or a little above
     mask = _stripes(shape, angle, gap, foot, wide)
-    if squares:
-        mask = np.maximum(mask, _stripes(shape, angle + np.pi / 2, gap, rng.uniform(0, gap), wide))
+    if squares or dots:
+        other = _stripes(shape, angle + np.pi / 2, gap, rng.uniform(0, gap), wide)
+        mask = np.minimum(mask, other) if dots else np.maximum(mask, other)
     picture = painted(picture, mask, colour)
     if margin:
         left = box.left - box.height * rng.uniform(0.3, 0.8)
