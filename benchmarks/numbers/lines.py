@@ -50,6 +50,7 @@ _UNEVEN = 0.3  # of the lines
 _ROOM = 3  # pixels
 _SPECK = 0.14  # of the writing's height
 _TRACE, _WHOLE = 0.12, 0.75  # of a digit's ink: with more a piece has some of it; all
+_ALL = 0.95  # of the ink of what is no digit: its parts may be digits, as the ring around a face
 _KEPT = 0.5, 0.35, 1.0  # of the pieces that are no digit; one; several
 
 
@@ -153,8 +154,9 @@ def _texts(inks: Ink, labels: Labels, height: float, rng: Random) -> Iterator[Te
         for piece in line.pieces:
             own = ink_of(piece, marks, amount)
             held = np.minimum(inks[:, *piece.box.slices(0)], own).sum(axis=(1, 2)) / inks.sum(axis=(1, 2))
-            digits = labels[(held >= _WHOLE) & (labels >= 0)]
-            broken = ((held >= _TRACE) & (held < _WHOLE) & (labels >= 0)).any() or not (held >= _TRACE).any()
+            some, whole = held >= _TRACE, held >= np.where(labels >= 0, _WHOLE, _ALL)
+            digits = labels[whole & (labels >= 0)]
+            broken = (some & ~whole).any() or not some.any()
             if may_be_several(piece, line) and not broken and rng.random() < _KEPT[min(len(digits), 2)]:
                 seen, _ = strip(own, line.height)
                 yield Text((255 * seen).astype(np.uint8), tuple(digits.tolist()))

@@ -6,9 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from benchmarks.numbers import lines
 from benchmarks.numbers.lines import Text, texts
 from service.preprocessing.numbers import sequence
 from service.preprocessing.numbers.sequence import ROWS
+from training.synthesis import outliers
 
 SEVEN = np.zeros((28, 28), np.uint8)
 SEVEN[4:8, 6:22] = SEVEN[4:24, 18:22] = 255
@@ -32,6 +34,14 @@ def test_letters_and_doodles_say_nothing() -> None:
     assert {text.digits for text in islice(texts(*digits, 0, others=(1,)), 20)} == {()}
     said = {text.digits for text in islice(texts(*digits, 0, others=(0.5,)), 60)}
     assert {(), (7,), (7, 7)} <= said
+
+
+def test_the_ring_around_a_face_is_not_learnt_as_no_digit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outliers, "doodle", outliers.face)
+    monkeypatch.setattr(lines, "_DOODLES", 1)
+    monkeypatch.setattr(lines, "_LONGEST", 1)
+    alone = texts(SEVEN[np.newaxis], np.array([7], np.uint8), 0, others=(0.5,))
+    assert {text.digits for text in islice(alone, 40)} == {(7,)}
 
 
 @pytest.mark.tensorflow
