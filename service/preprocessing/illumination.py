@@ -225,7 +225,7 @@ def working_copy(grey: Grey) -> Grey:
 def components(mask: Mask) -> Components:
     """Return what hangs together in a mask, of which only the part is searched where anything is.
 
-    The statistics of the paper, in row 0, are those of that part.
+    The statistics of the paper, in row 0, have the bounds of the mask.
     """
     left, top, width, height = cv2.boundingRect(mask)
     left, top, right, bottom = left & ~1, top & ~1, left + width, top + height  # even: as two by two pixels are scanned
@@ -234,6 +234,7 @@ def components(mask: Mask) -> Components:
     labels = np.zeros(mask.shape, np.int32)
     labels[top:bottom, left:right] = inside[: bottom - top, : right - left]
     statistics[:, :2] += np.array([left, top], np.int32)
+    statistics[0] = 0, 0, *mask.shape[::-1], mask.size - statistics[1:, cv2.CC_STAT_AREA].sum()
     return count, labels, statistics  # type: ignore[return-value]
 
 
