@@ -13,15 +13,15 @@ _FLAT, _LEVEL = 4.0, 2.5  # times its thickness, a line; times the height of its
 _UNDER, _ASIDE = 0.6, 0.25  # times the width of the rest, an underline; of its own: so far aside what is above it
 _BELOW = 0.04  # of the height of the rest: an underline lies so far below its foot
 _AT_FOOT = 0.15  # of the height of the rest: a line through it may lie so far above its foot
-_SPECK, _SLENDER = 0.03, 0.5  # of all strokes; of its bounds, a ring
+_SPECK, _SLENDER = 0.03, 0.35  # of all strokes; of its bounds, a ring
 _HELD, _BAR_HELD, _INSET = 0.35, 0.8, 0.04  # of a ring: the height of what it holds, its width by its height, the gap
 _NARROW, _BEYOND = 0.45, 0.05  # a bracket's width by its height; of the rest's height, above and below it
 _SLOPES = np.linspace(-0.25, 0.25, 11, dtype=np.float32)[:, None]  # of a line that is nearly level
+_SHORTEST = 8  # pixels: a line
 _LONG, _STRAY = 0.65, 0.01  # of the ink's width: a line's columns; how far its lower edge strays, and a pixel
 _WHOLE = 0.9  # of a line is inked: the feet of several digits are no line
 _THIN_PART = 0.3  # of a line's columns show its thickness; in the others something stands on it
-_STICKS_OUT, _FAR_OUT = 0.12, 0.22  # of its length, on both sides of the rest about evenly; on either
-_LONGER = 1.5  # times the rest's width
+_STICKS_OUT, _LONGER = 0.18, 1.6  # of its length, on either side of the rest; times that one's width: no foot of a 2
 _THICKEST = 0.2  # of the rest's height
 
 
@@ -106,7 +106,7 @@ def without_line_through(strokes: Mask) -> Mask:
     The line is found in the lowest pixel of each column: most of them lie on it.
     """
     whole = Box(*cv2.boundingRect(strokes))
-    if whole.width == 0:
+    if whole.width < _SHORTEST:
         return strokes
     part = strokes[whole.slices(0)]
     lowest = (part * np.arange(whole.height, dtype=np.uint16)[:, None]).max(axis=0).astype(np.float32)
@@ -117,8 +117,8 @@ def without_line_through(strokes: Mask) -> Mask:
     near = away[best] <= stray
     if near.mean() < _LONG:
         return strokes
-    floor = levels[best] + _SLOPES[best, 0] * np.arange(whole.width, dtype=np.float32)
-    return _without_line(strokes, whole, near, lowest, floor)
+    slope, level = np.polyfit(np.flatnonzero(near), lowest[near], 1)
+    return _without_line(strokes, whole, near, lowest, np.asarray(level + slope * np.arange(whole.width), np.float32))
 
 
 def _without_line(
@@ -133,13 +133,12 @@ def _without_line(
     above = np.where((part == 0) & (rows < lowest), rows, -1).max(axis=0)
     thickness, columns = float(np.quantile((lowest - above)[near], _THIN_PART)), np.flatnonzero(near)
     along = np.arange(columns[0], columns[-1] + 1)
-    middle = np.rint(floor[along] - (thickness - 1) / 2).astype(int).clip(0, whole.height - 1)
-    if part[middle, along].mean() < _WHOLE:
+    stray = 1 + _STRAY * whole.width
+    on = (rows > floor - thickness - 1) & (rows <= floor + stray)
+    if (part & on)[:, along].any(axis=0).mean() < _WHOLE:
         return strokes
     reach = np.ones((round(thickness) + 4, 1), np.uint8)
     crossing = cv2.morphologyEx(part, cv2.MORPH_OPEN, reach, borderType=cv2.BORDER_CONSTANT, borderValue=0)
-    stray = 1 + _STRAY * whole.width
-    on = (rows > floor - thickness - 1) & (rows <= floor + stray)
     rest = np.where(on, crossing, part).astype(np.uint8)
     figure, line = _largest(rest), Box(int(along[0]), 0, len(along), 0)
     row = floor[min(figure.left + figure.width // 2, whole.width - 1)] - thickness / 2
@@ -157,7 +156,6 @@ def _largest(mask: Mask) -> Box:
 
 def _stands_on(rest: Box, line: Box, row: float, thickness: float) -> bool:
     """Tell whether a line, in that row under the rest, lies at its foot, is thin beside it, and goes beyond it."""
-    out = sorted((rest.left - line.left, line.right - rest.right))
-    evenly = out[0] > _STICKS_OUT * line.width and 2 * out[0] > out[1]  # the foot of a 2 goes on to the right
-    beyond = (evenly or out[0] > _FAR_OUT * line.width) and line.width > _LONGER * rest.width
+    out = min(rest.left - line.left, line.right - rest.right)
+    beyond = out > _STICKS_OUT * line.width and line.width > _LONGER * rest.width
     return beyond and row > rest.bottom - _AT_FOOT * rest.height and thickness < _THICKEST * rest.height

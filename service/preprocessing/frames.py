@@ -10,7 +10,7 @@ import numpy.typing as npt
 from service.preprocessing.box import Box
 from service.preprocessing.illumination import Components, Mask, components
 
-_LEAST = 0.1  # of the picture's longer side: no smaller box holds a digit that is looked for
+_LEAST = 0.2  # of the picture's longer side: no smaller box holds a digit that is looked for
 _DEPTH = 0.08  # of a box's shorter side: so far from its bounds its sides lie, also a little turned
 _THICKEST = 0.16  # of a box's shorter side; strokes of a bold 0 are thicker
 _BARE = 0.15  # of a side at least has nothing written along it, and is no corner

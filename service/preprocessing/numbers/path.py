@@ -18,9 +18,9 @@ from service.preprocessing.numbers.pieces import FIGURE
 TERMS = {
     "likelihood": 2.03,  # the logarithm of the digit's probability, floored
     "digit": 0.61,
-    "part": -1.5,  # of parts at a cut: likelihood again
-    "sequence": 1.15,  # the logarithm of the probability that just this digit is there, floored
-    "cut": -0.3,  # sides that are cuts
+    "part": -1.59,  # of parts at a cut: likelihood again
+    "sequence": 1.09,  # the logarithm of the probability that just this digit is there, floored
+    "cut": 0.07,  # sides that are cuts
     "split": -0.58,  # sides that are cuts, in a piece that is no wider than a digit may be
     "shape": -0.33,  # squared deviation of the shape from that of such digits in MNIST
     "size": -4.7,  # squared difference of height, as a logarithm

@@ -34,7 +34,7 @@ def around(mask: Mask, name: str) -> Mask:
             bracket = [(side + way, y - 12), (side, y - 12), (side, y + height + 12), (side + way, y + height + 12)]
             cv2.polylines(drawn, [np.array(bracket, np.int32)], False, 1, 6)
     elif name in ("line to write on", "short line", "slanted line"):
-        out, slant = {"line to write on": (120, 0), "short line": (40, 0), "slanted line": (40, 15)}[name]
+        out, slant = {"line to write on": (120, 0), "short line": (50, 0), "slanted line": (50, 18)}[name]
         cv2.line(drawn, (x - out, y + height - slant), (x + width + out, y + height + slant), 1, 4)
     else:
         cv2.circle(drawn, (x + width // 2, y + height // 2), height * 7 // 9, 1, 6)
@@ -99,3 +99,10 @@ def test_1s_beside_a_digit_that_are_no_higher_are_no_brackets() -> None:
     for left in (x - 30, x + width + 30):
         cv2.line(seven, (left, y - 2), (left, y + height + 2), 1, 8)
     np.testing.assert_array_equal(without_annotations(seven), seven)
+
+
+@pytest.mark.parametrize("width", range(1, 12))
+@pytest.mark.parametrize("height", [1, 2, 40])
+def test_a_bar_of_any_width_is_unchanged(width: int, height: int) -> None:
+    bar = np.pad(np.ones((height, width), np.uint8), 5)
+    np.testing.assert_array_equal(without_annotations(bar), bar)
