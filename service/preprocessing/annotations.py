@@ -19,9 +19,10 @@ _NARROW, _BEYOND = 0.45, 0.05  # a bracket's width by its height; of the rest's 
 _SLOPES = np.linspace(-0.25, 0.25, 11, dtype=np.float32)[:, None]  # of a line that is nearly level
 _SHORTEST = 8  # pixels: a line
 _LONG, _STRAY = 0.65, 0.01  # of the ink's width: a line's columns; how far its lower edge strays, and a pixel
+_WAVY = 0.5, 0.002  # pixels, and of the ink's width: so much stray the feet of 2s
 _WHOLE = 0.9  # of a line is inked: the feet of several digits are no line
 _THIN_PART = 0.3  # of a line's columns show its thickness; in the others something stands on it
-_STICKS_OUT, _LONGER = 0.18, 1.6  # of its length, on either side of the rest; times that one's width: no foot of a 2
+_STICKS_OUT, _LONGER = 0.15, 1.5  # of its length, on either side of the rest; times that one's width: no foot of a 2
 _THICKEST = 0.2  # of the rest's height
 
 
@@ -118,7 +119,9 @@ def without_line_through(strokes: Mask) -> Mask:
     if near.mean() < _LONG:
         return strokes
     slope, level = np.polyfit(np.flatnonzero(near), lowest[near], 1)
-    return _without_line(strokes, whole, near, lowest, np.asarray(level + slope * np.arange(whole.width), np.float32))
+    floor = np.asarray(level + slope * np.arange(whole.width), np.float32)
+    straight = (lowest - floor)[near].std() < _WAVY[0] + _WAVY[1] * whole.width
+    return _without_line(strokes, whole, near, lowest, floor) if straight else strokes
 
 
 def _without_line(

@@ -72,6 +72,10 @@ def test_foot_of_a_2_and_bar_of_a_5_stay() -> None:
     x, y, width, height = cv2.boundingRect(two)
     cv2.line(two, (x - 5, y + height - 4), (x + width + 25, y + height - 4), 1, 8)
     np.testing.assert_array_equal(without_annotations(two), two)
+    wavy = np.zeros((200, 240), np.uint8)  # a foot on both sides, drawn by hand
+    cv2.polylines(wavy, [np.array([(90, 40), (130, 45), (140, 80), (110, 150)])], False, 1, 12)
+    cv2.polylines(wavy, [np.array([(45, 155), (65, 163), (110, 150), (170, 156), (200, 146)])], False, 1, 12)
+    np.testing.assert_array_equal(without_annotations(wavy), wavy)
     five = np.zeros((200, 200), np.uint8)
     cv2.ellipse(five, (90, 130), (35, 35), 0, -110, 150, 1, 8)
     cv2.line(five, (80, 60), (78, 95), 1, 8)
