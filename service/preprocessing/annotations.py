@@ -1,6 +1,7 @@
 """Strokes -> strokes without what was drawn around a digit: a line under it, a ring round it, brackets."""
 
 from functools import reduce
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -24,6 +25,16 @@ _WHOLE = 0.9  # of a line is inked: the feet of several digits are no line
 _THIN_PART = 0.3  # of a line's columns show its thickness; in the others something stands on it
 _STICKS_OUT, _LONGER = 0.15, 1.5  # of its length, on either side of the rest; times that one's width: no foot of a 2
 _THICKEST = 0.2  # of the rest's height
+
+
+class _Line(NamedTuple):
+    """A line: its columns, its lower edge, a row a column, how thick it is, and which pixels are on it."""
+
+    left: int
+    right: int
+    floor: Floats
+    thickness: float
+    on: npt.NDArray[np.bool_]
 
 
 def without_annotations(strokes: Mask, found: Components | None = None) -> Mask:
@@ -102,54 +113,44 @@ def _brackets(pieces: dict[int, Box]) -> list[int]:
 
 
 def without_line_through(strokes: Mask) -> Mask:
-    """Return `strokes` without a straight line at their foot that reaches further than they do on both sides.
-
-    The line is found in the lowest pixel of each column: most of them lie on it.
-    """
+    """Return `strokes` without a straight line at their foot that reaches further than they do on both sides."""
     whole = Box(*cv2.boundingRect(strokes))
     if whole.width < _SHORTEST:
         return strokes
     part = strokes[whole.slices(0)]
-    lowest = (part * np.arange(whole.height, dtype=np.uint16)[:, None]).max(axis=0).astype(np.float32)
-    offsets = lowest - _SLOPES * np.arange(whole.width, dtype=np.float32)
-    levels = np.sort(offsets)[:, whole.width // 2]
-    away, stray = np.abs(offsets - levels[:, None]), 1 + _STRAY * whole.width
-    best = int(np.minimum(away, stray).sum(axis=1).argmin())
-    near = away[best] <= stray
-    if near.mean() < _LONG:
+    line = _line_at_foot(part)
+    if line is None:
         return strokes
-    slope, level = np.polyfit(np.flatnonzero(near), lowest[near], 1)
-    floor = np.asarray(level + slope * np.arange(whole.width), np.float32)
-    straight = (lowest - floor)[near].std() < _WAVY[0] + _WAVY[1] * whole.width
-    return _without_line(strokes, whole, near, lowest, floor) if straight else strokes
-
-
-def _without_line(
-    strokes: Mask,
-    whole: Box,
-    near: npt.NDArray[np.bool_],
-    lowest: Floats,
-    floor: Floats,
-) -> Mask:
-    """Take off the line that ends below at `floor`, a row a column, if the rest stands on it."""
-    part, rows = strokes[whole.slices(0)], np.arange(whole.height)[:, None]
-    above = np.where((part == 0) & (rows < lowest), rows, -1).max(axis=0)
-    thickness, columns = float(np.quantile((lowest - above)[near], _THIN_PART)), np.flatnonzero(near)
-    along = np.arange(columns[0], columns[-1] + 1)
-    stray = 1 + _STRAY * whole.width
-    on = (rows > floor - thickness - 1) & (rows <= floor + stray)
-    if (part & on)[:, along].any(axis=0).mean() < _WHOLE:
-        return strokes
-    reach = np.ones((round(thickness) + 4, 1), np.uint8)
+    reach = np.ones((round(line.thickness) + 4, 1), np.uint8)
     crossing = cv2.morphologyEx(part, cv2.MORPH_OPEN, reach, borderType=cv2.BORDER_CONSTANT, borderValue=0)
-    rest = np.where(on, crossing, part).astype(np.uint8)
-    figure, line = _largest(rest), Box(int(along[0]), 0, len(along), 0)
-    row = floor[min(figure.left + figure.width // 2, whole.width - 1)] - thickness / 2
-    if not _stands_on(figure, line, float(row), thickness):
+    rest = np.where(line.on, crossing, part).astype(np.uint8)
+    if not _stands_on(_largest(rest), line):
         return strokes
     cleaned = strokes.copy()
     cleaned[whole.slices(0)] = rest
     return cleaned
+
+
+def _line_at_foot(part: Mask) -> _Line | None:
+    """Return the straight line on which the lowest pixels of most columns lie, None if there is none."""
+    height, width = part.shape
+    rows, columns = np.arange(height, dtype=np.uint16)[:, None], np.arange(width, dtype=np.float32)
+    lowest = (part * rows).max(axis=0).astype(np.float32)
+    offsets = lowest - _SLOPES * columns
+    away, stray = np.abs(offsets - np.sort(offsets)[:, width // 2, None]), 1 + _STRAY * width
+    near = away[np.minimum(away, stray).sum(axis=1).argmin()] <= stray
+    if near.mean() < _LONG:
+        return None
+    slope, level = np.polyfit(np.flatnonzero(near), lowest[near], 1)
+    floor = np.asarray(level + slope * columns, np.float32)
+    if (lowest - floor)[near].std() >= _WAVY[0] + _WAVY[1] * width:
+        return None
+    above = np.where((part == 0) & (rows < lowest), rows, -1.0).max(axis=0)
+    thickness = float(np.quantile((lowest - above)[near], _THIN_PART))
+    on = (rows > floor - thickness - 1) & (rows <= floor + stray)
+    left, *_, right = np.flatnonzero(near).tolist()
+    whole = (part & on)[:, left : right + 1].any(axis=0).mean() >= _WHOLE
+    return _Line(left, right + 1, floor, thickness, on) if whole else None
 
 
 def _largest(mask: Mask) -> Box:
@@ -157,8 +158,10 @@ def _largest(mask: Mask) -> Box:
     return max((Box(*box[:4]) for box in boxes[1:].tolist()), key=lambda box: box.area, default=Box(0, 0, 0, 0))
 
 
-def _stands_on(rest: Box, line: Box, row: float, thickness: float) -> bool:
-    """Tell whether a line, in that row under the rest, lies at its foot, is thin beside it, and goes beyond it."""
+def _stands_on(rest: Box, line: _Line) -> bool:
+    """Tell whether a line lies at the foot of the rest, is thin beside it, and goes beyond it on both sides."""
+    length, row = line.right - line.left, line.floor[min(rest.left + rest.width // 2, len(line.floor) - 1)]
     out = min(rest.left - line.left, line.right - rest.right)
-    beyond = out > _STICKS_OUT * line.width and line.width > _LONGER * rest.width
-    return beyond and row > rest.bottom - _AT_FOOT * rest.height and thickness < _THICKEST * rest.height
+    beyond = out > _STICKS_OUT * length and length > _LONGER * rest.width
+    at_foot = row - line.thickness / 2 > rest.bottom - _AT_FOOT * rest.height
+    return bool(beyond and at_foot and line.thickness < _THICKEST * rest.height)
