@@ -238,6 +238,14 @@ def components(mask: Mask) -> Components:
     return count, labels, statistics  # type: ignore[return-value]
 
 
+def totals(found: Components, strokes: Mask, of: tuple[npt.NDArray[Any], ...]) -> list[npt.NDArray[Any]]:
+    """Return the sum of each of some pictures over each component."""
+    inked = np.flatnonzero(strokes.view(bool))
+    count, labels, _ = found
+    label = labels.take(inked)
+    return [np.bincount(label, each.take(inked), count) for each in of]
+
+
 def border(grey: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Return the outermost pixels."""
     return np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]])

@@ -1,7 +1,6 @@
 """Ink -> the one figure in the picture: which strokes belong together, and which are something else."""
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 import cv2
 import numpy as np
@@ -24,6 +23,7 @@ from service.preprocessing.illumination import (
     Mask,
     components,
     faint_share,
+    totals,
 )
 from service.preprocessing.ruled_lines import without_lines
 
@@ -82,7 +82,7 @@ def find_figure(
         return None
     strokes, found = _cleaned(ink, alone=alone)
     count, labels, boxes = found
-    weights, cores, contact = _totals(found, strokes, (amount, ink.cores, rim))
+    weights, cores, contact = totals(found, strokes, (amount, ink.cores, rim))
     dot = _dot(weights[1:])
     pieces = [i for i in np.argsort(-weights)[: _MOST_PIECES + 1].tolist() if i and cores[i] and weights[i] > dot]
     parts = [Group((i,), Box(*boxes[i].tolist()[:4]), float(weights[i]), int(contact[i])) for i in pieces]
@@ -119,14 +119,6 @@ def _cleaned(ink: Ink, *, alone: bool) -> tuple[Mask, Components]:
         return strokes, found
     cleaned = without_annotations(strokes, found)
     return cleaned, found if cleaned is strokes else components(cleaned)
-
-
-def _totals(found: Components, strokes: Mask, of: tuple[npt.NDArray[Any], ...]) -> list[npt.NDArray[Any]]:
-    """Return the sum of each of some pictures over each component."""
-    inked = np.flatnonzero(strokes.view(bool))
-    count, labels, _ = found
-    label = labels.take(inked)
-    return [np.bincount(label, each.take(inked), count) for each in of]
 
 
 def _check(groups: list[Group], labels: Labels, *, crowded: bool) -> None:

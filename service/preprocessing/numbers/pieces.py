@@ -10,7 +10,7 @@ from service.errors import NoDigit
 from service.preprocessing.box import Box
 from service.preprocessing.creases import only_folds
 from service.preprocessing.groups import LOOSE
-from service.preprocessing.illumination import Floats, Labels, Mask, components
+from service.preprocessing.illumination import Floats, Labels, Mask, components, totals
 from service.preprocessing.numbers.marks import writing_height
 from service.preprocessing.numbers.reading import Copy, Reading, amount_of
 from service.preprocessing.segment import OF_A_FOLD, thickness
@@ -62,13 +62,10 @@ def find_pieces(reading: Reading) -> Pieces:
     Raises:
         NoDigit: there are none, or nothing but specks and texture.
     """
-    count, labels, boxes = components(reading.strokes)
+    together = components(reading.strokes)
+    count, labels, boxes = together
     amount = amount_of(reading)
-    inked = np.flatnonzero(reading.strokes.view(np.bool_))
-    label = labels.ravel()[inked]
-    ink = np.bincount(label, amount.ravel()[inked], count)
-    cores = np.bincount(label, reading.ink.cores.ravel()[inked], count)
-    contact = np.bincount(label, reading.copy.rim.ravel()[inked], count)
+    ink, cores, contact = totals(together, reading.strokes, (amount, reading.ink.cores, reading.copy.rim))
     longer = boxes[:, 2:4].max(axis=1)
     usable = (cores > 0) & (contact < LOOSE * longer)
     usable[0] = False
