@@ -63,7 +63,7 @@ def _heading(options: argparse.Namespace, tallies: dict[str, measure.Tally], sec
     return [
         f"{manifest.name} version {manifest.version} ({reader.engine.file}), certain from {manifest.certain_from:.4f};",
         f"MNIST's {options.split} digits, seed {options.seed}; {count:,} pictures in {seconds:.0f} s "
-        f"by {options.processes} process{'es' * (options.processes > 1)}.",
+        f"by {options.processes} process{'es' * (options.processes > 1)}, {time.strftime('%-d %B %Y')}.",
     ]
 
 

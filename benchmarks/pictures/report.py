@@ -18,9 +18,15 @@ from training.markdown import table
 
 Row = Sequence[str]
 
-_WHAT = """How well the service reads pictures, by what was done to them. Each picture is a digit of MNIST, drawn into
-a scene of its own; it is sent through decoding, preprocessing and the model, and the answer is compared with the label.
-`make measure` makes this page. Rows that say "shown" are not held to a mark."""
+_WHAT = """How well the service reads pictures, by what was done to them. Each is a digit of MNIST, drawn into a scene
+of its own, decoded, preprocessed and read by the model. [accuracy.md](accuracy.md) says what falls short.
+
+*Right* is the share of all pictures whose answer is the label, *refused* the share without an answer; *certain, wrong*
+is the share of all pictures that are answered wrongly without a warning. Rows that are *shown* have no target, as a
+rule because a person can hardly read the pictures. This page is generated:
+`make measure ARGS="--data DIR --realworld DIR --out docs"`."""
+
+_PLOT = "![Read right, by condition and strength](robustness.png)"
 
 
 def markdown(heading: Sequence[str], marks: Sequence[Mark], tallies: Mapping[str, Tally]) -> str:
@@ -33,20 +39,21 @@ def markdown(heading: Sequence[str], marks: Sequence[Mark], tallies: Mapping[str
         "# Robustness",
         _WHAT,
         "\n".join(heading),
-        table(("asked for", "mark", "found", ""), ((*mark[:3], _verdict(mark.held)) for mark in marks)),
-        _section("Conditions under the mark, the worst first", _CONDITION_HEAD, map(_condition_row, worst)),
-        _section("Conditions", _CONDITION_HEAD, map(_condition_row, conditions)),
+        table(("", "target", "measured", ""), ((*mark[:3], _verdict(mark.held)) for mark in marks)),
+        _section("Conditions under the target, the worst first", _CONDITION_HEAD, map(_condition_row, worst)),
+        _PLOT,
         _section("Digits of other hands", _DIGITS_HEAD, _digit_rows(shares)),
         *_confusions(tallies),
         _section("No digit, or several", _WITHOUT_HEAD, _without_rows(shares)),
         _resembling(tallies),
+        _section("All conditions", _CONDITION_HEAD, map(_condition_row, conditions)),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
 _CONDITION_HEAD = ("condition", "strength", "pictures", "right", "refused", "certain", "certain, wrong", "")
 _DIGITS_HEAD = ("digits", "pictures", "right", "refused", "certain", "certain, wrong")
-_WITHOUT_HEAD = ("pictures", "number", "refused", "as several", "uncertain", "certain", "wanted", "")
+_WITHOUT_HEAD = ("pictures", "number", "refused", "as several", "uncertain", "certain", "target", "")
 
 
 def _condition_row(pair: tuple[Cell, Shares]) -> Row:
@@ -88,7 +95,7 @@ def _resembling(tallies: Mapping[str, Tally]) -> str:
     if not any("like a digit" in name for name in tallies):
         return ""
     rows = ((" ".join(group).replace("|", "\\|"), reason) for group, reason in letters.RESEMBLING)
-    return "Characters like a digit, which no mark holds:\n\n" + table(("characters", "why"), rows)
+    return "Characters like a digit, for which there is no target:\n\n" + table(("characters", "why"), rows)
 
 
 def _section(title: str, head: Row, rows: Iterable[Row]) -> str:
