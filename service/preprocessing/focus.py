@@ -1,4 +1,4 @@
-"""A large picture with little writing -> the part of it around the writing, where the working copy shows too little."""
+"""A picture with little writing -> the part of it to look at from nearer."""
 
 import cv2
 import numpy as np
@@ -14,10 +14,13 @@ _NEAR = 11  # pixels: ink that belongs together
 _MOST = 0.7  # of all ink is in one place
 _ROOM = 1.2  # times the longer side of the writing, around it
 _NEARER = 0.5  # of the picture's longer side at most: a part that shows more
+_AROUND = 0.4  # times the longer side of a figure, around it
 
 
 def focused(grey: Grey) -> Grey | None:
     """Return the part of a picture, uint8 [height, width], around the only writing, None where that is no nearer."""
+    if max(grey.shape) < 2 * LONGEST_SIDE:
+        return None
     copy = halved(grey, _TIMES * LONGEST_SIDE)
     kernel = np.ones((_STROKE, _STROKE), np.uint8)
     ways = cv2.MORPH_BLACKHAT, cv2.MORPH_TOPHAT
@@ -25,9 +28,7 @@ def focused(grey: Grey) -> Grey | None:
     ink, box = max(found, key=lambda each: each[0])
     if not ink:
         return None
-    scale, room = max(grey.shape) / max(copy.shape), round(_ROOM * box.longer)
-    rows, columns = (slice(round(side.start * scale), round(side.stop * scale)) for side in box.slices(room))
-    part = grey[rows, columns]
+    part = surroundings(grey, box, max(grey.shape) / max(copy.shape), _ROOM)
     return part if max(part.shape) < _NEARER * max(grey.shape) else None
 
 
@@ -41,3 +42,11 @@ def _place(contrast: Grey) -> tuple[float, Box]:
     place = int(amounts.argmax())
     clear = most >= max(_LEAST, _NOISE * usual) and amounts[place] >= _MOST * amounts.sum()
     return (float(amounts[place]) if clear else 0.0), Box(*map(int, boxes[place][:4]))
+
+
+def surroundings(grey: Grey, box: Box, scale: float, room: float = _AROUND) -> Grey:
+    """Return the part of a picture around a box in a copy that is `scale` times as coarse; `room` in longer sides."""
+    rows, columns = (
+        slice(round(side.start * scale), round(side.stop * scale)) for side in box.slices(round(room * box.longer))
+    )
+    return grey[rows, columns]

@@ -24,9 +24,8 @@ from service.preprocessing.bitmap import LEAST_SIDE, is_noise, unmagnified, with
 from service.preprocessing.box import Box
 from service.preprocessing.clear import find_clear
 from service.preprocessing.fading import without_fading
-from service.preprocessing.focus import focused
+from service.preprocessing.focus import focused, surroundings
 from service.preprocessing.illumination import (
-    LONGEST_SIDE,
     SHORTEST_SIDE,
     EvenLight,
     Floats,
@@ -37,7 +36,7 @@ from service.preprocessing.illumination import (
     median,
     working_copy,
 )
-from service.preprocessing.page import bounds_of, find_sheet, without_ground
+from service.preprocessing.page import copy_of_sheet, find_sheet, rim_of
 from service.preprocessing.segment import Figure, find_figure
 
 BOX_SIDE = 20
@@ -46,7 +45,7 @@ BOX_SIDE = 20
 CENTRE = 14
 
 _SEVERAL = "The picture shows several figures: send one digit at a time, or all of them to POST /predict/number."
-_SMALL = 20  # pixels of the working copy: so small a figure is looked at from nearer
+_NO_LARGER = 1.1  # times the figure from further away
 _BITMAP = 40  # pixels: so small a picture holds one digit and nothing else
 _WITHIN = 0.6  # of the figure's bounds is within those of the sheet that it is on
 _NOISE = 4.5  # median absolute deviations; three standard deviations of Gaussian noise
@@ -125,7 +124,7 @@ def find(grey: Grey) -> Floats:
     clear = find_clear(picture)
     if clear is not None:
         return clear
-    best = _found_in_bitmap(without_bars(picture)) if max(picture.shape) <= _BITMAP else _found_near(picture)
+    best = _found_in_bitmap(without_bars(picture)) if max(picture.shape) <= _BITMAP else _found(picture)
     if best is None or best.folds:
         raise NoDigit("Nothing in the picture looks like strokes of a digit: send one digit on its own.")
     if best.several:
@@ -153,26 +152,36 @@ def _found_in_bitmap(grey: Grey) -> Figure | None:
     return best
 
 
-def _found_near(grey: Grey) -> Figure | None:
-    """Return the figure in a picture, of its part with the writing where that is small."""
-    best = _found(grey)
-    if max(grey.shape) < 2 * LONGEST_SIDE or (best is not None and (best.several or best.box.longer >= _SMALL)):
-        return best
-    part = focused(grey)
-    return best if part is None else _found(part) or best
-
-
-def _found(grey: Grey) -> Figure | None:
-    """Return the figure in a picture: on the sheet in it, if there is one, else anywhere."""
+def _found(grey: Grey, *, nearer: bool = True) -> Figure | None:
+    """Return the figure in a picture: on the sheet in it, if there is one, else anywhere, `nearer` if it is small."""
     scaled = working_copy(grey)
     if min(scaled.shape) < LEAST_SIDE:
         return None
     sheet = find_sheet(scaled)
-    anywhere = _best(grey, scaled, _border(scaled))
+    anywhere = _best(grey, scaled, rim_of(scaled))
     if sheet is None or (anywhere is not None and anywhere.sure and not anywhere.several and _lies_on(sheet, anywhere)):
-        return anywhere
-    best = _best(*_sheet(grey, sheet))
+        return _from_nearer(grey, anywhere, max(scaled.shape)) if nearer else anywhere
+    best = _best(*copy_of_sheet(grey, sheet))
     return best if best is None or best.apart else _better(best, anywhere)
+
+
+def _from_nearer(grey: Grey, figure: Figure | None, side: int) -> Figure | None:
+    """Return what is found from nearer, if the figure, in a copy of that longer side, is small or none.
+
+    What seems a small figure may be a slip of paper with the figure on it. A larger one is what was drawn around it.
+    """
+    if figure is None:
+        part = focused(grey)
+        return None if part is None else _found(part, nearer=False)
+    if figure.several or figure.box.longer >= side / 2:
+        return figure
+    scale = max(grey.shape) / side
+    part = surroundings(grey, figure.box, scale)
+    found = _found(part, nearer=False)
+    if found is None or found.several:
+        return found or figure
+    longer = found.box.longer * max(part.shape) / max(working_copy(part).shape)
+    return found if longer <= _NO_LARGER * scale * figure.box.longer else figure
 
 
 def _lies_on(sheet: Mask, figure: Figure) -> bool:
@@ -186,20 +195,6 @@ def _better(one: Figure | None, other: Figure | None) -> Figure | None:
     if one is None or other is None:
         return one or other
     return one if one.score >= other.score else other
-
-
-def _sheet(grey: Grey, inside: Mask) -> tuple[Grey, Grey, Mask]:
-    """Return the part of a picture in which the sheet lies, its working copy without what is outside, and its rim."""
-    box, sheet = bounds_of(inside, grey)
-    picture = grey[box.slices(0)]
-    scaled, outside = without_ground(working_copy(picture), sheet)
-    return picture, scaled, _border(scaled) | outside
-
-
-def _border(grey: Grey) -> Mask:
-    rim = np.ones(grey.shape, np.uint8)
-    rim[1:-1, 1:-1] = 0
-    return rim
 
 
 def _best(picture: Grey, scaled: Grey, rim: Mask) -> Figure | None:

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from service.preprocessing.box import Box
-from service.preprocessing.illumination import Floats, Grey, Mask, border, median
+from service.preprocessing.illumination import Floats, Grey, Mask, border, median, working_copy
 
 _DISTINCT, _MOSTLY = 25, 0.7  # grey levels between a sheet and what it lies on; of its edge, so clear
 _SOFT, _BESIDE = 17, 31  # pixels: as wide may a sheet's edge be; within so many is the ground beside it
@@ -142,6 +142,21 @@ def _without_edge(region: Mask, inside: Mask) -> Mask | None:
     edge = int(0.03 * max(inside.shape)) | 1
     inner = cv2.erode(inside, np.ones((edge, edge), np.uint8))
     return None if inner.mean() < 0.05 else np.asarray(inner, np.uint8)
+
+
+def copy_of_sheet(grey: Grey, inside: Mask) -> tuple[Grey, Grey, Mask]:
+    """Return the part of a picture in which the sheet lies, its working copy without what is outside, and its rim."""
+    box, sheet = bounds_of(inside, grey)
+    picture = grey[box.slices(0)]
+    scaled, outside = without_ground(working_copy(picture), sheet)
+    return picture, scaled, rim_of(scaled) | outside
+
+
+def rim_of(grey: Grey) -> Mask:
+    """Return the pixels along a picture's border, uint8 [height, width]."""
+    rim = np.ones(grey.shape, np.uint8)
+    rim[1:-1, 1:-1] = 0
+    return rim
 
 
 def bounds_of(sheet: Mask, grey: Grey) -> tuple[Box, Mask]:

@@ -13,6 +13,7 @@ from service.preprocessing.groups import LOOSE
 from service.preprocessing.illumination import Floats, Labels, Mask, components, totals
 from service.preprocessing.numbers.marks import writing_height
 from service.preprocessing.numbers.reading import Copy, Reading, amount_of
+from service.preprocessing.page import is_panel
 from service.preprocessing.segment import OF_A_FOLD, thickness
 
 MOST_PIECES = 160
@@ -92,7 +93,7 @@ def find_pieces(reading: Reading) -> Pieces:
     edged = _edged(reading, member)
     if (reading.widest is not None and edged < _BARELY) or _folded(reading, member):
         raise NoDigit(NONE)
-    if not is_coarse(reading.copy, height) and _blotted(high, labels, height):
+    if _blotted(high, labels, height, coarse=is_coarse(reading.copy, height)):
         raise NoDigit(NONE)
     score = edged**8 * share * float(ink[tall].sum()) * reading.ink.contrast
     sure = edged > _EDGED and share > _MOST_INK
@@ -109,11 +110,12 @@ def is_coarse(copy: Copy, height: float) -> bool:
     return height < _ENOUGH and copy.scale >= _FINER
 
 
-def _blotted(figures: list[Piece], labels: Labels, height: float) -> bool:
-    """Whether most ink is in figures that are too thick for strokes of writing so high."""
-    most = max(_SOLID * height, _THICK)
-    solid = [each for each in figures if thickness(_pixels(each, labels).view(np.uint8)) > most]
-    return sum(each.ink for each in solid) > _BLOTS * sum(each.ink for each in figures)
+def _blotted(figures: list[Piece], labels: Labels, height: float, *, coarse: bool) -> bool:
+    """Whether most ink is in slips of paper or, if not `coarse`, too thick for strokes of writing so high."""
+    most = np.inf if coarse else max(_SOLID * height, _THICK)
+    masks = [np.ascontiguousarray(_pixels(each, labels)).view(np.uint8) for each in figures]
+    solid = [each.ink for each, mask in zip(figures, masks, strict=True) if thickness(mask) > most or is_panel(mask)]
+    return sum(solid) > _BLOTS * sum(each.ink for each in figures)
 
 
 def _strokes(member: npt.NDArray[np.bool_]) -> float:

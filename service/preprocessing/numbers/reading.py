@@ -21,7 +21,7 @@ from service.preprocessing.illumination import (
     working_copy,
 )
 from service.preprocessing.numbers.marks import without_marks
-from service.preprocessing.page import bounds_of, find_sheet, without_ground
+from service.preprocessing.page import bounds_of, find_sheet, rim_of, without_ground
 
 _AREA, _LONGEST = 160_000, 1200  # pixels of the copy that is read
 _LOW = 64  # pixels: a lower picture is enlarged
@@ -100,9 +100,7 @@ def _is_bare(grey: Grey) -> bool:
 def part_of(grey: Grey, left: int, top: int, width: int, height: int) -> Copy:
     """Return the copy of a part of a picture."""
     scaled, scale = _scaled(grey[top : top + height, left : left + width])
-    rim = np.ones(scaled.shape, np.uint8)
-    rim[1:-1, 1:-1] = 0
-    return Copy(scaled, rim, left, top, scale, min(width, height) < _SMALL)
+    return Copy(scaled, rim_of(scaled), left, top, scale, min(width, height) < _SMALL)
 
 
 def _scaled(grey: Grey) -> tuple[Grey, float]:

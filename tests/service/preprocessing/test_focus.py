@@ -60,3 +60,28 @@ def test_there_is_no_part_in_an_empty_page_or_around_large_writing() -> None:
 def test_writing_in_two_places_is_no_one_part() -> None:
     page = np.minimum(written(4, 40, left=100), written(2, 40, left=900))
     assert focused(page) is None
+
+
+def on_a_table(slip: Grey, ground: int, side: int) -> Grey:
+    """A slip of paper on a table, in a picture of 3:4 with that longer side."""
+    noise = np.random.default_rng(4).normal(0, 4, (3 * side // 4, side))
+    table = np.clip(ground + noise, 0, 255).astype(np.uint8)
+    table[side // 8 : side // 8 + slip.shape[0], side // 2 : side // 2 + slip.shape[1]] = slip
+    return table
+
+
+@pytest.mark.parametrize("side", [400, 640, 1600])
+@pytest.mark.parametrize("ground", [40, 150])
+@pytest.mark.parametrize("label", [2, 6, 7])
+def test_a_digit_on_a_small_slip_of_paper_is_read_as_on_a_page(label: int, ground: int, side: int) -> None:
+    slip = written(label, 60)[470:570, 670:780]
+    expected = canonical_digit(written(label, 300))
+    assert likeness(canonical_digit(on_a_table(slip, ground, side)), expected) > 0.8
+    assert likeness(canonical_digit(255 - on_a_table(slip, ground, side)), expected) > 0.8
+
+
+@pytest.mark.parametrize("radius", [40, 50, 60])
+def test_a_ring_around_a_small_digit_is_not_the_figure_from_nearer(radius: int) -> None:
+    page = written(4, 50)
+    ringed = cv2.circle(page.copy(), (720, 525), radius, 40, 4, cv2.LINE_AA)[350:700, 500:950]
+    assert likeness(canonical_digit(np.ascontiguousarray(ringed)), canonical_digit(written(4, 300))) > 0.8

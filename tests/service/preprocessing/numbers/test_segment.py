@@ -32,6 +32,18 @@ def figures(found: Segmented) -> list[list[list[int]]]:
     ]
 
 
+@pytest.mark.parametrize("degrees", [0, 12])
+@pytest.mark.parametrize("ground", [40, 120, 180])
+def test_figures_on_a_slip_of_paper_are_found_and_not_the_slip(ground: int, degrees: int) -> None:
+    slip = Image.fromarray(grey("4027", ink=40, paper=225)).resize((300, 150))
+    noise = np.random.default_rng(1).normal(ground, 4, (800, 1000))
+    table = Image.fromarray(np.clip(noise, 0, 255).astype(np.uint8))
+    opaque = Image.new("L", slip.size, 255).rotate(degrees, expand=True)
+    table.paste(slip.rotate(degrees, expand=True), (400, 300), opaque)
+    [row] = figures(segment(np.asarray(table)))
+    assert len(row) == 4
+
+
 @pytest.mark.parametrize(("ink", "paper"), [(0, 255), (255, 0), (90, 200)])
 def test_each_figure_is_found(ink: int, paper: int) -> None:
     [row] = figures(segment(grey("4027", ink=ink, paper=paper)))
