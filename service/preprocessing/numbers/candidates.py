@@ -33,6 +33,7 @@ _NEAR, _NEAR_FIGURES = 0.28, 0.06  # of the line's height: between parts of one 
 _AS_HIGH = 0.72  # of the line's height
 _MOST_CANDIDATES = 600  # of a picture: a number of 10 digits, all of them touching, has some 30
 _UNLIKELY = -5.0  # log-probability: the model need not see such a part
+_UNNAMED = -6.0  # log-probability of a digit, if it is a single one
 _ROOM = 1  # pixels around the whole
 _UNJUDGED: Floats = np.zeros(10, np.float32)
 
@@ -40,9 +41,9 @@ _UNJUDGED: Floats = np.zeros(10, np.float32)
 class Candidate(NamedTuple):
     """A possible digit: what lies between the places `first` and `end` of a line.
 
-    `image` is the index of its 28x28. `odds`, float32 [10], is the log-probability that just this digit is there, of
-    pieces that may be several and of their parts; 0 of others. `cuts` is how many of its sides are cuts; `narrow` says
-    that what is cut is no wider than a digit may be.
+    `image` is the index of its 28x28. `odds`, float32 [10], is the log-probability that just this digit is there, of a
+    part; that any one digit is there, of a piece, and `named` that it is this one; both are 0 where nothing was judged.
+    `cuts` is how many of its sides are cuts; `narrow` says that what is cut is no wider than a digit may be.
     """
 
     first: int
@@ -52,6 +53,7 @@ class Candidate(NamedTuple):
     odds: Floats = _UNJUDGED
     cuts: int = 0
     narrow: bool = False
+    named: Floats = _UNJUDGED
 
 
 class Span(NamedTuple):
@@ -101,8 +103,10 @@ class Drawing:
         if cuts is None:
             yield from whole
             return
-        any_digit = max(float(np.logaddexp.reduce(cuts.odds[0, -1])), _UNLIKELY)
-        yield from (one._replace(odds=np.full(10, any_digit, np.float32)) for one in whole)
+        any_digit = np.logaddexp.reduce(cuts.odds[0, -1])
+        odds = np.full(10, max(any_digit, _UNLIKELY), np.float32)
+        named = np.maximum(cuts.odds[0, -1] - any_digit, _UNNAMED)
+        yield from (one._replace(odds=odds, named=named) for one in whole)
         if not len(cuts.columns):
             return
         box, ink = span.piece.box, self._ink([span.piece.label], span.piece.box)

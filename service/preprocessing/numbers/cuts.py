@@ -20,6 +20,7 @@ _CORNER = 0.6  # of a disc around a pixel of paper that is ink: a corner of the 
 _CONTACT = 3.5  # stroke widths between two corners
 _BETWEEN = np.linspace(0.1, 0.9, 9)  # of the way between two corners: where there has to be ink
 _CHEAP = 0.2  # of its cost: the ink between two corners
+_WIDER = 1.1, 1.2  # times: widths at which several digits are read again
 _LATE = 2  # pixels of a strip: so far right of its middle the network names a digit
 _ASIDE = 0.2  # of a full pixel of ink: what a step aside costs
 _AWAY = 0.7, 4.0  # what a pixel costs that is as far from the middle as the digits; at most, times that
@@ -46,7 +47,17 @@ def find_cuts(ink: Floats, height: float) -> Cuts:
     top = (ROWS - round(ink.shape[0] * scale)) // 2
     rows = np.minimum(top + ((np.arange(ink.shape[0]) + 0.5) * scale).astype(int), ROWS - 1)
     columns = np.asarray((paths[:, rows] + 0.5 - ROOM) / scale, np.float64)
-    return Cuts(columns, segment_odds(odds, sides))
+    found = [segment_odds(odds, sides)]
+    if len(at) > 1:
+        found += [_wider(seen, sides, width) for width in _WIDER]
+    return Cuts(columns, np.mean(found, axis=0, dtype=np.float32))
+
+
+def _wider(ink: Floats, sides: list[int], times: float) -> Floats:
+    """Return what `segment_odds` says of a strip made so many times wider; `sides` are those of the strip as it is."""
+    size = STRIDE * round(times * ink.shape[1] / STRIDE), ROWS
+    odds = read_strip(np.asarray(cv2.resize(ink, size), np.float32))
+    return segment_odds(odds, [round(side * len(odds) / sides[-1]) for side in sides])
 
 
 def _cost(ink: Floats, pen: float) -> Floats:

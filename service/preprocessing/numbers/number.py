@@ -8,17 +8,18 @@ import numpy as np
 
 from service.preprocessing.box import Box
 from service.preprocessing.numbers.candidates import Candidate, Row, Span
-from service.preprocessing.numbers.path import Path, Probabilities, best_paths, combined
+from service.preprocessing.numbers.path import Path, Probabilities, best_paths, combined, seen
 from service.preprocessing.numbers.pieces import FIGURE
 
 #: A certain number has at least this score and margin, and each of its digits this probability.
 #: Chosen, as is the least score of a number, on validation digits: docs/numbers.md.
-_SURE, _APART, _CONFIDENT = 0.2, 2.0, 0.97
+_SURE, _APART, _CONFIDENT = 0.2, 2.0, 0.995
 _LEAST = -1.7, 0.0, -0.6, -1.2  # of one, two, three, and more digits: a chance reading seldom has many
 _LEAST_CUT = -1.7, 0.3, -0.2, -0.7  # of numbers with digits that touch: letters are cut too
 _LEAST_OF_ONE = 0.9  # confidence of a single digit
 _SPACE = 0.6  # of the line's height: between words
 _TALL = 1.12  # times the usual height of a line's digits: a 1 so tall may be a slash or a bracket
+_OUT, _OTHERS, _NEAREST = 0.03, 2, 4  # of its height, beyond so many of a line's other digits: a 1 is none
 
 
 Read = tuple[str, Candidate]  # a digit, and what it was read of
@@ -82,7 +83,7 @@ def read_number(rows: list[Row], probabilities: Probabilities, single: Probabili
     for row in rows:
         paths = best_paths(row, probabilities)
         best = paths[0]
-        read = _without_letters(row, best)
+        read = _without_slashes(_without_letters(row, best))
         left = _skipped(row.spans, [candidate for _, candidate in read])
         skipped += left
         if read:
@@ -103,6 +104,7 @@ def read_number(rows: list[Row], probabilities: Probabilities, single: Probabili
 
 def _digit(candidate: Candidate, image: Probabilities, digit: int) -> Digit:
     """Return a digit that was read; its probabilities are the model's, if it saw all of it and says the same."""
+    image = seen(candidate, image)
     alone = not candidate.cuts and image.argmax() == digit
     return Digit(candidate.image, candidate.box, image if alone else combined(candidate, image))
 
@@ -127,6 +129,22 @@ def _without_letters(row: Row, path: Path) -> list[Read]:
         if _figures(_skipped(word, [candidate for _, candidate in read]), height) <= len(read):
             found += read
     return found
+
+
+def _without_slashes(read: list[Read]) -> list[Read]:
+    """Return what is read of a line, but for 1s that stick out of it: slashes and brackets."""
+    others = [candidate.box for digit, candidate in read if digit != "1"]
+    if len(others) < _OTHERS:
+        return read
+    return [(digit, one) for digit, one in read if digit != "1" or not _sticks_out(one.box, others)]
+
+
+def _sticks_out(box: Box, others: list[Box]) -> bool:
+    """Whether a figure begins above and ends below the nearest of a line's others."""
+    near = sorted(others, key=lambda other: abs(other.left + other.right - box.left - box.right))[:_NEAREST]
+    above = min(other.top for other in near) - box.top
+    below = box.bottom - max(other.bottom for other in near)
+    return min(above, below) > _OUT * box.height
 
 
 def _skipped(spans: list[Span], read: list[Candidate]) -> list[Box]:

@@ -39,6 +39,7 @@ _DIGIT = 0.75  # of the line's height: the usual width of a digit
 _KEPT = 4  # paths to each place
 _ALTERNATIVES = 2  # digits that a candidate may be
 _FLOOR = 0.02  # probability
+_NAMED = 0.4  # weight of what the network says to be the digit of a whole piece, beside 1 of what the model says
 
 Probabilities = npt.NDArray[np.float32]
 Terms = dict[str, float]
@@ -95,7 +96,7 @@ def steps(row: Row, probabilities: Probabilities) -> list[Step]:
     """Return all steps through a line."""
     found = _skips(row)
     for candidate in row.candidates:
-        image = probabilities[candidate.image]
+        image = seen(candidate, probabilities[candidate.image])
         for digit in np.argsort(-combined(candidate, image))[:_ALTERNATIVES].tolist():
             terms = _terms(candidate, row.height, digit, float(image[digit]))
             found.append(Step(candidate.first, candidate.end, terms, digit, candidate))
@@ -122,6 +123,12 @@ def _terms(candidate: Candidate, height: float, digit: int, probability: float) 
         "low": max(-taller - _LOW, 0.0),
         "wide": max(box.width / height - 1, 0.0),
     }
+
+
+def seen(candidate: Candidate, image: Probabilities) -> Probabilities:
+    """Return the probabilities of the model for an image, together with those of a network that reads the piece."""
+    shares = image * np.exp(_NAMED * candidate.named)
+    return np.asarray(shares / shares.sum(), np.float32)
 
 
 def combined(candidate: Candidate, image: Probabilities) -> Probabilities:

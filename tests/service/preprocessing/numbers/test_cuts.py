@@ -5,6 +5,7 @@ import pytest
 
 from service.preprocessing.illumination import Floats
 from service.preprocessing.numbers.cuts import find_cuts
+from service.preprocessing.numbers.sequence import read_strip
 from tests.service.preprocessing.numbers.test_sequence import ink_of
 
 
@@ -28,6 +29,19 @@ def test_a_ring_alone_is_one_zero() -> None:
     cuts = find_cuts(rings(36), 80.0)
     assert cuts.odds[0, -1, 0] > np.log(0.5)
     assert cuts.columns.shape[1] == 80
+
+
+@pytest.mark.parametrize(("middles", "times"), [((36,), 1), ((36, 104), 3)])
+def test_only_several_digits_are_read_again(middles: list[int], times: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    widths: list[int] = []
+
+    def read(ink: Floats) -> Floats:
+        widths.append(ink.shape[1])
+        return read_strip(ink)
+
+    monkeypatch.setattr("service.preprocessing.numbers.cuts.read_strip", read)
+    find_cuts(rings(*middles), 80.0)
+    assert len(widths) == len(set(widths)) == times
 
 
 @pytest.mark.parametrize("text", ["50", "3058"])

@@ -47,7 +47,10 @@ def test_unlikely_parts_are_left_out_but_no_piece_is() -> None:
     assert found[0, 1].odds[3] == found[0, 2].odds[0] > -10
 
 
-def test_of_a_whole_piece_only_the_count_of_its_digits_is_said() -> None:
+def test_of_a_whole_piece_it_is_said_that_it_is_one_digit_and_which() -> None:
     odds = np.full((3, 3, 10), -70, np.float32)
     odds[0, 2, 4], odds[0, 2, 9] = np.log(0.6), np.log(0.3)
-    assert np.allclose(candidates(odds, 10)[0, 2].odds, np.log(0.9))
+    found = candidates(odds, 10)[0, 2]
+    assert np.allclose(found.odds, np.log(0.9))
+    assert np.allclose(found.named[[4, 9]], np.log([2 / 3, 1 / 3]))
+    assert -20 < found.named[5] < -5

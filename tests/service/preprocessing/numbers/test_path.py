@@ -59,6 +59,17 @@ def test_two_sure_parts_beat_a_doubtful_whole_and_lose_to_a_sure_one() -> None:
     assert read(-4.0, (8, 0.6), (6, 0.9), (3, 0.9)) == "8"
 
 
+def test_what_the_network_names_decides_between_digits_that_the_model_cannot_tell() -> None:
+    named = np.log(np.full(10, 0.01, np.float32))
+    named[9] = np.log(0.91)
+    spans = [span(1, 0, 1)]
+    row = Row(spans, [one._replace(named=named) for one in whole(spans)], HEIGHT)
+    unsure, sure = answers((4, 0.6)), answers((4, 0.999))
+    unsure[0, 9], unsure[0, :4] = 0.35, 0.0
+    assert best_paths(row, unsure)[0].text == "9"
+    assert best_paths(row, sure)[0].text == "4"
+
+
 def test_readings_have_distinct_texts() -> None:
     spans = [span(1, 0, 1), span(2, 1, 2, left=40)]
     paths = best_paths(Row(spans, whole(spans), HEIGHT), answers((4, 0.6), (2, 0.9)))
@@ -119,3 +130,15 @@ def test_a_1_that_stands_out_may_be_a_slash(height: int, certain: bool) -> None:
     spans = [span(1, 0, 1), slash, span(3, 2, 3, left=70)]
     number = read_number([Row(spans, whole(spans), HEIGHT)], answers((4, 0.9999), (1, 0.9999), (2, 0.9999)))
     assert (number.lines, number.certain) == (["412"], certain)
+
+
+@pytest.mark.parametrize(("top", "height", "number"), [(-8, 56, "47"), (-8, 46, "417"), (0, 50, "417"), (0, 40, "417")])
+def test_a_1_that_begins_above_and_ends_below_the_digits_around_it_is_skipped(
+    top: int, height: int, number: str
+) -> None:
+    slash = Span(Piece(2, Box(40, top, 15, height), 300.0), 1, 2)
+    spans = [span(1, 0, 1), slash, span(3, 2, 3, left=70)]
+    row = Row(spans, whole(spans), HEIGHT)
+    read = read_number([row], answers((4, 0.9999), (1, 0.9999), (7, 0.9999)))
+    assert read.lines == [number]
+    assert read.skipped == ([slash.piece.box] if number == "47" else [])
