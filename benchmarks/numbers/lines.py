@@ -23,8 +23,7 @@ from service.preprocessing.box import Box
 from service.preprocessing.illumination import components
 from service.preprocessing.numbers.lines import find_lines
 from service.preprocessing.numbers.marks import writing_height
-from service.preprocessing.numbers.pieces import Piece, ink_of
-from service.preprocessing.numbers.segment import may_be_several
+from service.preprocessing.numbers.pieces import FIGURE, Piece, ink_of
 from service.preprocessing.numbers.sequence import strip
 from training.synthesis import outliers
 
@@ -51,6 +50,7 @@ _ROOM = 3  # pixels
 _SPECK = 0.14  # of the writing's height
 _TRACE, _WHOLE = 0.12, 0.75  # of a digit's ink: with more a piece has some of it; all
 _ALL = 0.95  # of the ink of what is no digit: its parts may be digits, as the ring around a face
+_WIDE = 0.55  # of a line's height: narrower ones have one digit
 _KEPT = 0.5, 0.35, 1.0  # of the pieces that are no digit; one; several
 
 
@@ -138,7 +138,7 @@ def _seen(inks: Ink, height: float, rng: Random) -> Ink:
 
 
 def _texts(inks: Ink, labels: Labels, height: float, rng: Random) -> Iterator[Text]:
-    """Yield what the pieces say that the service finds in the ink of some characters, and takes for perhaps several."""
+    """Yield what the pieces say that the service finds in the ink of some characters, if they are as large as digits."""
     amount = _seen(inks, height, rng)
     _, marks, boxes = components((amount > 0.5).astype(np.uint8))
     heights, areas = boxes[1:, cv2.CC_STAT_HEIGHT], boxes[1:, cv2.CC_STAT_AREA]
@@ -157,6 +157,7 @@ def _texts(inks: Ink, labels: Labels, height: float, rng: Random) -> Iterator[Te
             some, whole = held >= _TRACE, held >= np.where(labels >= 0, _WHOLE, _ALL)
             digits = labels[whole & (labels >= 0)]
             broken = (some & ~whole).any() or not some.any()
-            if may_be_several(piece, line) and not broken and rng.random() < _KEPT[min(len(digits), 2)]:
+            wide = piece.box.width > _WIDE * line.height and piece.box.height > FIGURE * line.height
+            if wide and not broken and rng.random() < _KEPT[min(len(digits), 2)]:
                 seen, _ = strip(own, line.height)
                 yield Text((255 * seen).astype(np.uint8), tuple(digits.tolist()))

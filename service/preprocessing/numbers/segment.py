@@ -12,14 +12,13 @@ from service.preprocessing.illumination import Grey
 from service.preprocessing.mnist_format import canonical_digit
 from service.preprocessing.numbers.candidates import MANY, Candidate, Drawing, Row, Span
 from service.preprocessing.numbers.cuts import find_cuts
-from service.preprocessing.numbers.lines import Line, find_lines
+from service.preprocessing.numbers.lines import find_lines
 from service.preprocessing.numbers.path import Probabilities
 from service.preprocessing.numbers.pieces import FIGURE, NONE, Piece, Pieces, figures_of, find_pieces, ink_of, is_coarse
 from service.preprocessing.numbers.reading import Copy, copies, part_of, readings
 
 _MOST_FIGURES = 72  # pieces as high as the writing: more of them are a page of text
 _FEW = 2  # figures: one of them may be a sign
-_CUTTABLE = 0.55  # of the line's height: a wider piece may hold two digits
 _ROOM = 1.2  # heights around writing that is looked at from nearer
 
 
@@ -71,7 +70,7 @@ def segment(grey: Grey, times: int = 1) -> Segmented:
         piece.label: find_cuts(ink_of(piece, pieces.labels, pieces.amount), line.height)
         for line in lines
         for piece in line.pieces
-        if may_be_several(piece, line)
+        if piece.box.height > FIGURE * line.height
     }
     drawing = Drawing(pieces.labels, pieces.amount)
     rows = [drawing.row(line, cuts) for line in lines]
@@ -102,10 +101,6 @@ def _alone(grey: Grey, times: int) -> Segmented:
     piece = Piece(1, Box(0, 0, width, height), float(width * height))
     row = Row([Span(piece, 0, 1)], [Candidate(0, 1, 0, piece.box)], float(height))
     return Segmented([row], digit[np.newaxis], Copy(grey, np.zeros_like(grey), 0, 0, 1.0, small=False), times)
-
-
-def may_be_several(piece: Piece, line: Line) -> bool:
-    return piece.box.width > _CUTTABLE * line.height and piece.box.height > FIGURE * line.height
 
 
 def _best(found: Iterable[Copy]) -> tuple[Copy, Pieces]:
