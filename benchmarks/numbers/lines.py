@@ -138,7 +138,7 @@ def _seen(inks: Ink, height: float, rng: Random) -> Ink:
 
 
 def _texts(inks: Ink, labels: Labels, height: float, rng: Random) -> Iterator[Text]:
-    """Yield what the pieces say that the service finds in the ink of some characters, if they are as large as digits."""
+    """Yield what the pieces say that the service finds in the ink of some characters, if as large as digits."""
     amount = _seen(inks, height, rng)
     _, marks, boxes = components((amount > 0.5).astype(np.uint8))
     heights, areas = boxes[1:, cv2.CC_STAT_HEIGHT], boxes[1:, cv2.CC_STAT_AREA]

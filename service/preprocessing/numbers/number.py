@@ -13,7 +13,7 @@ from service.preprocessing.numbers.pieces import FIGURE
 
 #: A certain number has at least this score and margin, and each of its digits this probability.
 #: Chosen, as is the least score of a number, on validation digits: docs/numbers.md.
-_SURE, _APART, _CONFIDENT = 0.2, 2.0, 0.995
+_SURE, _APART, _CONFIDENT = 0.2, 1.5, 0.995
 _LEAST = -1.7, 0.0, -0.6, -1.2  # of one, two, three, and more digits: a chance reading seldom has many
 _LEAST_CUT = -1.7, 0.3, -0.2, -0.7  # of numbers with digits that touch: letters are cut too
 _LEAST_OF_ONE = 0.9  # confidence of a single digit
