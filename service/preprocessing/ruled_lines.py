@@ -1,7 +1,5 @@
 """Strokes -> strokes without the lines that were printed on the paper."""
 
-from typing import NamedTuple
-
 import cv2
 import numpy as np
 import numpy.typing as npt
@@ -11,21 +9,12 @@ from service.preprocessing.illumination import Components, Floats, Mask, compone
 _RUN, _GAP = 0.1, 0.06  # of the picture: so long runs a line straight on; between its pieces
 _SLOPES = np.linspace(-0.3, 0.3, 13)  # of the lines; one that is 1:17 off still holds long runs
 _CLEARLY = 1.4  # times the energy of level rows has a slope at which there are lines
-_THICKEST = 0.03, 0.045  # of the picture; where nothing so thin is found, the lines near a large digit
+_THICKEST = 0.03  # of the picture
 _WHOLE, _NEARLY = 0.97, 0.8  # of the picture: from border to border; in a picture taken askew, one end may be lost
 _LONG, _SHORT = 0.5, 0.15  # of the picture: one of many; its end at a border
 _MANY = 3
-_COVERED = 0.5  # of a line's length at least has thin traces
 _FAINT = 0.7  # of the ink's darkness: what is clearly darker than such a line is ink on it
-
-
-class _Lines(NamedTuple):
-    """Level lines: the pixels on them, those of them that are thin, their median thickness, and how many there are."""
-
-    on: npt.NDArray[np.bool_]
-    thin: npt.NDArray[np.bool_]
-    thickness: float
-    number: int
+_COVERED = 0.5  # of a line's length at least has thin traces
 
 
 def without_lines(strokes: Mask, traces: Mask, amount: Floats) -> Mask:
@@ -33,37 +22,29 @@ def without_lines(strokes: Mask, traces: Mask, amount: Floats) -> Mask:
 
     `traces` holds the lines even where they are fainter than strokes, and `amount` how much ink there is, which tells
     strokes along a faint line. A line is thin and straight and goes from border to border, or is one of several; it may
-    slope by 1:3. A picture of one line only, and nothing else, is left as it is: that may be a 1.
+    slope by 1:3.
     """
-    rows, row_count = _without_rows(strokes, traces, amount)
-    columns, column_count = _without_rows(rows.T, traces.T, amount.T)
-    if row_count + column_count == 0:
-        return strokes
-    cleaned = np.ascontiguousarray(columns.T)
-    if row_count + column_count < _MANY and 12 * cv2.countNonZero(cleaned) < cv2.countNonZero(strokes):
-        return strokes
-    return cleaned
+    rows = _without_rows(strokes, traces, amount)
+    cleaned = strokes if rows is None else rows
+    columns = _without_rows(cleaned.T, traces.T, amount.T)
+    return cleaned if columns is None else np.ascontiguousarray(columns.T)
 
 
-def _without_rows(strokes: Mask, traces: Mask, amount: Floats) -> tuple[Mask, int]:
-    """Return the strokes without the lines that are nearer to level than to upright, and how many there were."""
+def _without_rows(strokes: Mask, traces: Mask, amount: Floats) -> Mask | None:
+    """Return the strokes without the lines that are nearer to level than to upright, None if there are none."""
     traces = np.ascontiguousarray(traces)
     if not _may_hold_lines(traces):
-        return strokes, 0
+        return None
     slope, strokes = _slope(traces), np.ascontiguousarray(strokes)
     height, width = strokes.shape
-    drop = slope * np.arange(width, dtype=np.float64)
     if not slope:
-        lines = _level_lines(traces, drop, height)
-        return (strokes, 0) if lines is None else (_without(lines, strokes, amount), lines.number)
-    size = width, height + int(np.ptp(drop)) + 1
-    shear = np.array([[1, 0, 0], [-slope, 1, drop.max()]], np.float64)
-    lines = _level_lines(_sheared(traces, shear, size), drop - drop.max(), height)
-    if lines is None:
-        return strokes, 0
+        return _without_level_lines(strokes, traces, amount, max(height, width), sloped=False)
+    size = width, height + int(abs(slope) * (width - 1)) + 1
+    shear = np.array([[1, 0, 0], [-slope, 1, max(0.0, slope * (width - 1))]], np.float64)
+    strokes, traces = (_sheared(mask, shear, size) for mask in (strokes, traces))
     level = cv2.warpAffine(np.ascontiguousarray(amount), shear, size, flags=cv2.INTER_NEAREST)
-    cleaned = _without(lines, _sheared(strokes, shear, size), np.asarray(level, np.float32))
-    return _sheared(cleaned, shear, (width, height), cv2.WARP_INVERSE_MAP), lines.number
+    cleaned = _without_level_lines(strokes, traces, np.asarray(level, np.float32), max(height, width), sloped=True)
+    return None if cleaned is None else _sheared(cleaned, shear, (width, height), cv2.WARP_INVERSE_MAP)
 
 
 def _may_hold_lines(traces: Mask) -> bool:
@@ -99,46 +80,38 @@ def _slope(traces: Mask) -> float:
     return float(_SLOPES[best]) if energies[best] > _CLEARLY * level else 0.0
 
 
-def _level_lines(traces: Mask, drop: npt.NDArray[np.float64], height: int) -> _Lines | None:
-    """Return the level lines in a picture, `height` pixels high, each column of which was moved up by its `drop`."""
-    width = len(drop)
+def _without_level_lines(strokes: Mask, traces: Mask, amount: Floats, longest: int, *, sloped: bool) -> Mask | None:
+    """Return the strokes without the level lines of a picture whose longer side has so many pixels; None as above.
+
+    `sloped` says that it was sheared: where a line ended at the upper or lower border, one end may be lost.
+    """
+    width = traces.shape[1]
     beside = int((1 - _WHOLE + _GAP / 2) * width) + 2  # so near to a side goes on what ends at the border
-    if not np.ptp(drop) and not (traces[:, :beside].any() or traces[:, -beside:].any()):
+    if not (traces[:, :beside].any() or traces[:, -beside:].any()):
         return None
     found = level_runs(traces, _run(width), _LONG * width, int(_GAP * width))
     if found is None:
         return None
     count, labels, boxes = found
-    lengths = np.maximum(boxes[:, cv2.CC_STAT_WIDTH], 1)
-    starts, ends = _at_border(boxes, drop, height)
-    for share in _THICKEST:
-        limit = int(share * max(height, width)) + 3
-        # A digit's stroke that lies along the line would make it thick: only what is thin is measured.
-        thin = (traces > 0) & (cv2.morphologyEx(traces, cv2.MORPH_OPEN, np.ones((limit, limit), np.uint8)) == 0)
-        thickness = np.bincount(labels[thin], minlength=count) / lengths
-        lines = (thickness > _COVERED) & (thickness <= limit)
-        lines[0] = False
-        long = lines & (lengths >= _LONG * width)
-        whole = long & starts & ends
-        if np.ptp(drop):
-            whole |= lines & (starts | ends) & (lengths >= _NEARLY * width)
-        # What reaches no border may be the foot of a 2; between the two sides of a box that would make three lines.
-        if np.count_nonzero(long & (starts | ends)) >= _MANY:
-            whole |= long | (lines & (starts | ends) & (lengths >= _SHORT * width))
-        if whole.any():
-            usual = max(1.0, float(np.median(thickness[whole])))
-            return _Lines(whole[labels], thin, usual, int(np.count_nonzero(whole)))
-    return None
-
-
-def _without(lines: _Lines, strokes: Mask, amount: Floats) -> Mask:
-    """Return the strokes without the lines, but with what crosses them or is clearly darker than they are."""
-    reach = int(np.ceil(lines.thickness)) + 3
-    kept = cv2.morphologyEx(strokes, cv2.MORPH_OPEN, np.ones((reach, 1), np.uint8)) > 0
-    darkness = float(np.quantile(amount[lines.on & lines.thin], 0.9))
+    limit, lengths = int(_THICKEST * longest) + 3, np.maximum(boxes[:, cv2.CC_STAT_WIDTH], 1)
+    # A digit's stroke that lies along the line would make it thick: only what is thin is measured.
+    thin = (traces > 0) & (cv2.morphologyEx(traces, cv2.MORPH_OPEN, np.ones((limit, limit), np.uint8)) == 0)
+    thickness = np.bincount(labels[thin], minlength=count) / lengths
+    starts = boxes[:, cv2.CC_STAT_LEFT] <= (1 - _WHOLE) * width
+    ends = boxes[:, cv2.CC_STAT_LEFT] + boxes[:, cv2.CC_STAT_WIDTH] >= _WHOLE * width
+    lines = (thickness > _COVERED) & (thickness <= limit) & (starts | ends)
+    lines[0] = False
+    # What reaches no border may be the foot of a 2; between the two sides of a box that would make three lines.
+    many = np.count_nonzero(lines & (lengths >= _LONG * width)) >= _MANY
+    lines &= lengths >= _SHORT * width if many else (starts & ends) | (sloped & (lengths >= _NEARLY * width))
+    if not lines.any():
+        return None
+    reach = int(np.ceil(max(1.0, np.median(thickness[lines])))) + 3
+    kept, on = cv2.morphologyEx(strokes, cv2.MORPH_OPEN, np.ones((reach, 1), np.uint8)) > 0, lines[labels]
+    darkness = float(np.quantile(amount[on & thin], 0.9))
     if darkness < _FAINT:
         kept |= amount > (1 + darkness) / 2
-    return strokes & (kept | ~lines.on).astype(np.uint8)
+    return np.asarray(strokes & (kept | ~on), np.uint8)
 
 
 def level_runs(mask: Mask, length: int, least: float, gap: int = 1) -> Components | None:
@@ -153,21 +126,3 @@ def level_runs(mask: Mask, length: int, least: float, gap: int = 1) -> Component
     joined = np.asarray(cv2.morphologyEx(runs, cv2.MORPH_CLOSE, np.ones((1, gap | 1), np.uint8)), np.uint8)
     outlines, _ = cv2.findContours(joined, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
     return components(joined) if max(cv2.boundingRect(outline)[2] for outline in outlines) >= least else None
-
-
-def _at_border(
-    boxes: npt.NDArray[np.int32], drop: npt.NDArray[np.float64], height: int
-) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
-    """Tell of which runs the left end and of which the right end lies at the picture's border."""
-    width = len(drop)
-    left, right = boxes[:, cv2.CC_STAT_LEFT], boxes[:, cv2.CC_STAT_LEFT] + boxes[:, cv2.CC_STAT_WIDTH]
-    row = boxes[:, cv2.CC_STAT_TOP] + boxes[:, cv2.CC_STAT_HEIGHT] / 2
-    room = (1 - _WHOLE) * max(width, height)
-    starts, ends = left <= (1 - _WHOLE) * width, right >= _WHOLE * width
-    if not np.ptp(drop):
-        return starts, ends
-    at_left, at_right = (row + drop[np.clip(at, 0, width - 1)] for at in (left, right))
-    return (
-        starts | (at_left < room) | (at_left > height - room),
-        ends | (at_right < room) | (at_right > height - room),
-    )

@@ -67,12 +67,6 @@ def test_level_strokes_of_a_digit_are_not_lines() -> None:
     np.testing.assert_array_equal(stripped(seven, seven), seven)
 
 
-def test_one_line_alone_may_be_a_digit() -> None:
-    one = blank()
-    one[:, 120:124] = 1
-    np.testing.assert_array_equal(stripped(one, one), one)
-
-
 def test_foot_of_a_2_between_two_lines_is_not_a_line() -> None:
     two, lines = blank(), blank()
     cv2.polylines(two, [np.array([(40, 60), (150, 60), (60, 150), (225, 148)])], False, 1, 4)
