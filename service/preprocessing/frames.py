@@ -1,7 +1,6 @@
 """Strokes -> strokes without the box of a form that a digit was written into."""
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -19,18 +18,9 @@ _BEYOND = 3  # pixels: a side that lies so near to the picture's border may be l
 _INKED_SIDE = 0.9  # of a side: with less ink along it the bounds are no line; a round 0 has a half
 _LONG = 0.6  # of a component: so long is a line that may be a box's side
 _HELD = 0.25  # of a box's height: so high is at least what was written into it
-_BAR = 3.0  # times its height: what is wider is the middle of an angular 8
 
 
 Part = tuple[slice, slice]  # rows and columns
-
-
-class _Side(NamedTuple):
-    """A side of a box: whether a line is there, how thick it is and how far it reaches inwards, in pixels."""
-
-    drawn: bool
-    thickness: int
-    reach: int
 
 
 def without_frames(strokes: Mask, least: float | None = None, found: Components | None = None) -> Mask:
@@ -84,14 +74,13 @@ def _emptied(component: Mask, bounds: Box, least: float, beyond: tuple[bool, ...
     box = component[bounds.slices(0)]
     if min(box.shape) < least:
         return None
-    sides = []
+    sides: list[int | None] = []
     for turned, lost in zip(_turns(box), beyond, strict=True):
-        side = _side(turned)
-        if not (side.drawn or lost):
+        sides.append(_side(turned))
+        if sides[-1] is None and not lost:
             return None
-        sides.append(side)
     # Two that meet are there at least, and the others lie beyond the picture.
-    left, top, right, bottom = (side.drawn for side in sides)
+    left, top, right, bottom = (thickness is not None for thickness in sides)
     if not ((left or right) and (top or bottom)) or _cut_through(component, bounds):
         return None
     return _without(box, sides)
@@ -109,15 +98,14 @@ def _turns(box: Mask) -> list[Mask]:
     return [box, box.T, box[:, ::-1], box[::-1].T]
 
 
-def _side(box: Mask) -> _Side:
-    """Look for a line along the left bound."""
+def _side(box: Mask) -> int | None:
+    """Return how thick the line along the left bound is, in pixels; None where there is none."""
     depth = max(3, round(_DEPTH * min(box.shape)))
     covered = box[:, :depth].any(axis=1)
     if covered.mean() < _INKED_SIDE:
-        return _Side(False, 0, 0)
+        return None
     thickness = int(np.quantile(_first_runs(box[covered, : 3 * depth]), _BARE))
-    drawn = thickness <= _THICKEST * min(box.shape)
-    return _Side(drawn, thickness, depth + thickness)
+    return thickness if thickness <= _THICKEST * min(box.shape) else None
 
 
 def _first_runs(rows: Mask) -> npt.NDArray[np.intp]:
@@ -127,23 +115,23 @@ def _first_runs(rows: Mask) -> npt.NDArray[np.intp]:
     return np.asarray(np.where(past.any(axis=1), past.argmax(axis=1), rows.shape[1]) - first)
 
 
-def _without(box: Mask, sides: list[_Side]) -> Mask:
+def _without(box: Mask, sides: list[int | None]) -> Mask:
     """Return a box without its sides, but with the strokes that cross them or run beside them."""
     gone, lines = np.zeros((2, *box.shape), np.uint8)
-    for side, turned, gone_there, lines_there in zip(sides, *map(_turns, (box, gone, lines)), strict=True):
-        if side.drawn:
-            line = _outermost(turned, side)
-            gone_there |= line & (1 - _runs(turned, side.thickness + 3))
+    for thickness, turned, gone_there, lines_there in zip(sides, *map(_turns, (box, gone, lines)), strict=True):
+        if thickness is not None:
+            line = _outermost(turned, thickness)
+            gone_there |= line & (1 - _runs(turned, thickness + 3))
             gone_there |= line & lines_there  # where two sides cross each other
             lines_there |= line
     return np.asarray(box & (1 - gone), np.uint8)
 
 
-def _outermost(box: Mask, side: _Side) -> Mask:
+def _outermost(box: Mask, thickness: int) -> Mask:
     """Return the first pixels of each row from the left, as many as the line there is thick, and one for its edge."""
-    first = np.where(box.any(axis=1), box.argmax(axis=1), side.reach)[:, None]
+    first = box.argmax(axis=1)[:, None]
     column = np.arange(box.shape[1])
-    line = (column >= first) & (column <= first + side.thickness) & (first < side.reach)
+    line = (column >= first) & (column <= first + thickness)
     return np.asarray(box & line, np.uint8)
 
 
@@ -157,5 +145,4 @@ def _runs(mask: Mask, length: int) -> Mask:
 
 def _holds_something(inside: Mask) -> bool:
     _, _, boxes = components(inside)
-    widths, heights = boxes[1:, cv2.CC_STAT_WIDTH], boxes[1:, cv2.CC_STAT_HEIGHT]
-    return bool(((heights >= _HELD * inside.shape[0]) & (widths <= _BAR * heights)).any())
+    return bool((boxes[1:, cv2.CC_STAT_HEIGHT] >= _HELD * inside.shape[0]).any())
