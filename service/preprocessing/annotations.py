@@ -11,20 +11,16 @@ from service.preprocessing.box import Box
 from service.preprocessing.illumination import Components, Floats, Mask, components
 
 _FLAT, _LEVEL = 4.0, 2.5  # times its thickness, a line; times the height of its bounds, one that is nearly level
-_UNDER, _ASIDE = 0.6, 0.25  # times the width of the rest, an underline; of its own: so far aside what is above it
-_BELOW = 0.04  # of the height of the rest: an underline lies so far below its foot
 _AT_FOOT = 0.15  # of the height of the rest: a line through it may lie so far above its foot
 _SPECK, _SLENDER = 0.03, 0.35  # of all strokes; of its bounds, a ring
-_HELD, _BAR_HELD, _INSET = 0.35, 0.8, 0.04  # of a ring: the height of what it holds, its width by its height, the gap
+_HELD, _INSET = 0.35, 0.04  # of a ring: the height of what it holds, the gap
 _NARROW, _BEYOND = 0.45, 0.05  # a bracket's width by its height; of the rest's height, above and below it
 _SLOPES = np.linspace(-0.25, 0.25, 11, dtype=np.float32)[:, None]  # of a line that is nearly level
 _SHORTEST = 8  # pixels: a line
 _LONG, _STRAY = 0.65, 0.01  # of the ink's width: a line's columns; how far its lower edge strays, and a pixel
 _WAVY = 0.5, 0.002  # pixels, and of the ink's width: so much stray the feet of 2s
-_WHOLE = 0.9  # of a line is inked: the feet of several digits are no line
 _THIN_PART = 0.3  # of a line's columns show its thickness; in the others something stands on it
-_STICKS_OUT, _LONGER = 0.15, 1.5  # of its length, on either side of the rest; times that one's width: no foot of a 2
-_THICKEST = 0.2  # of the rest's height
+_STICKS_OUT = 0.15  # of its length, on either side of the rest: no foot of a 2
 
 
 class _Line(NamedTuple):
@@ -74,17 +70,9 @@ def _is_line(member: npt.NDArray[np.bool_]) -> bool:
 
 def _is_under(line: Box, others: list[Box]) -> bool:
     """Tell whether a line lies under those of the others that are above it."""
-    middle, room = line.top + line.height / 2, _ASIDE * line.width
-    above = [
-        other
-        for other in others
-        if other.top + other.height / 2 < middle and line.left - room < other.left + other.width / 2 < line.right + room
-    ]
-    if not above:
-        return False
-    rest = reduce(Box.around, above)
-    under = middle > rest.bottom + _BELOW * rest.height and line.width >= _UNDER * rest.width
-    return under and line.height < rest.height
+    middle = line.top + line.height / 2
+    above = [other.bottom for other in others if other.top + other.height / 2 < middle]
+    return bool(above) and middle > max(above)
 
 
 def _is_ring(box: Box, rest: Box) -> bool:
@@ -92,8 +80,7 @@ def _is_ring(box: Box, rest: Box) -> bool:
     room = min(rest.left - box.left, rest.top - box.top, box.right - rest.right, box.bottom - rest.bottom)
     if room < _INSET * min(box.width, box.height):
         return False
-    slender = rest.width < 0.4 * rest.height
-    return rest.height > _HELD * box.height and (not slender or box.width > _BAR_HELD * box.height)
+    return rest.height > _HELD * box.height
 
 
 def _brackets(pieces: dict[int, Box]) -> list[int]:
@@ -103,13 +90,12 @@ def _brackets(pieces: dict[int, Box]) -> list[int]:
     ordered = sorted(pieces, key=lambda label: pieces[label].left)
     rest = reduce(Box.around, (pieces[label] for label in ordered[1:-1]))
     sides = pieces[ordered[0]], pieces[ordered[-1]]
-    beside = sides[0].right <= rest.left and rest.right <= sides[1].left
     beyond = _BEYOND * rest.height
     upright = all(
         side.width < _NARROW * side.height and side.top < rest.top - beyond and side.bottom > rest.bottom + beyond
         for side in sides
     )
-    return [ordered[0], ordered[-1]] if beside and upright else []
+    return [ordered[0], ordered[-1]] if upright else []
 
 
 def without_line_through(strokes: Mask) -> Mask:
@@ -149,8 +135,7 @@ def _line_at_foot(part: Mask) -> _Line | None:
     thickness = float(np.quantile((lowest - above)[near], _THIN_PART))
     on = (rows > floor - thickness - 1) & (rows <= floor + stray)
     left, *_, right = np.flatnonzero(near).tolist()
-    whole = (part & on)[:, left : right + 1].any(axis=0).mean() >= _WHOLE
-    return _Line(left, right + 1, floor, thickness, on) if whole else None
+    return _Line(left, right + 1, floor, thickness, on)
 
 
 def _largest(mask: Mask) -> Box:
@@ -159,9 +144,8 @@ def _largest(mask: Mask) -> Box:
 
 
 def _stands_on(rest: Box, line: _Line) -> bool:
-    """Tell whether a line lies at the foot of the rest, is thin beside it, and goes beyond it on both sides."""
+    """Tell whether a line lies at the foot of the rest and goes beyond it on both sides."""
     length, row = line.right - line.left, line.floor[min(rest.left + rest.width // 2, len(line.floor) - 1)]
     out = min(rest.left - line.left, line.right - rest.right)
-    beyond = out > _STICKS_OUT * length and length > _LONGER * rest.width
     at_foot = row - line.thickness / 2 > rest.bottom - _AT_FOOT * rest.height
-    return bool(beyond and at_foot and line.thickness < _THICKEST * rest.height)
+    return bool(out > _STICKS_OUT * length and at_foot)
