@@ -28,7 +28,7 @@ _STOUT_AT_BORDER, _STOUTEST, _MOST_SIDES_OF_A_SHADOW = 0.25, 0.48, 3  # of a fig
 _WIDE = 0.9  # times its width, a figure that reaches two sides
 _MOST_ENDS, _MOST_ENDS_OF_STROKES = 5, 7  # runs of ink along the border; where they cover no corner
 _MOST_SPECKS, _SPECK = 10, 0.06  # as long as the figure's outline is a speck's
-_SMALLEST, _WIDEST, _STOUT = 0.07, 2.5, 0.4  # of the picture; times its height; of the figure's longer side
+_WIDEST, _STOUT = 2.5, 0.4  # times its height; of the figure's longer side
 
 
 class _Light(NamedTuple):
@@ -76,8 +76,6 @@ def _lights_of_cut_out(grey: Grey) -> Iterator[_Light]:
     """
     histogram = Histogram(grey)
     split, (low, high, _, _) = histogram.split(), cv2.minMaxLoc(grey)
-    if high - low < _STEP:
-        return
     dark_paper = histogram.share_below(split + 1) + float(np.mean(border(grey) <= split)) > 1
     for light_ink in (dark_paper, not dark_paper):
         paper = histogram.quantile(0.25, 0, split + 1) if light_ink else histogram.quantile(0.75, split + 1)
@@ -117,7 +115,7 @@ def _part(box: Box, times: int) -> tuple[slice, slice]:
 
 def _may_be_figure(outline: npt.NDArray[Any], box: Box, traces: Mask) -> bool:
     """Tell whether an outline is no panel, box, speck or line."""
-    if box.longer < _SMALLEST * max(traces.shape) or box.width > _WIDEST * box.height:
+    if box.width > _WIDEST * box.height:
         return False
     if is_polygon(outline) and not is_bar(outline):
         return False
