@@ -14,14 +14,11 @@ _RIM_OF_STROKES = 0.3  # of what is visible; cut-out paper has a smaller share o
 _PROBE_SIDE = 256  # a picture this large shows what lies at the edge of its transparency, and how its colours differ
 _WHITES = 0xFF, 0x3FF, 0xFFF, 0x3FFF, 0xFFFF
 _CLEAR = 160  # grey levels between the darkest and the lightest pixel: no need to look at the colours
-_FAINT, _BOLDER = 48, 2.5  # a mixture is taken where the luma hides the ink and it shows that much more
+_FAINT = 48  # grey levels: a mixture is taken where the luma shows less, and it shows as much
 _LIGHT_RADIUS = 16  # pixels of the probe; what changes more slowly is light
 
 Mixture = tuple[int, int, int, int]  # of red, green, blue, and levels added
 _MIXTURES: tuple[Mixture, ...] = (
-    (1, 0, 0, 0),
-    (0, 1, 0, 0),
-    (0, 0, 1, 0),
     (1, -1, 0, 128),
     (1, 0, -1, 128),
     (0, 1, -1, 128),
@@ -137,14 +134,14 @@ def _beside(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
 
 
 def _telling_mixture(image: Image.Image) -> Mixture | None:
-    """Return the channel, or difference of two, in which ink shows that the luma hides; None where the luma does."""
+    """Return the difference of two channels in which ink shows that the luma hides; None where the luma does."""
     luma = _layers(image).luma
     if not hides_ink(luma):
         return None
     colours = image.convert("RGB")
     found = {mixture: _contrast(colours.convert("L", mixture)) for mixture in _MIXTURES}
     boldest = max(found, key=lambda mixture: found[mixture])
-    return boldest if found[boldest] >= max(_FAINT, _BOLDER * _contrast(luma)) else None
+    return boldest if found[boldest] >= _FAINT else None
 
 
 def hides_ink(luma: Image.Image) -> bool:
