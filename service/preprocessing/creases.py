@@ -12,8 +12,6 @@ Point = npt.NDArray[np.float64]  # column, row
 
 _REACH = 11  # pixels, odd: half as near to the edge ends a fold that runs towards it
 _MOST_ENDS = 16  # of lines at the paper's edge: with more it is a texture
-_WIDEST_END = 0.12  # of the picture's longer side: what is wider lies along the edge
-_SHORTEST = 0.25  # of the picture's longer side
 _BESIDE = 0.03  # of the picture's longer side: so far from its middle a fold is seen
 _INKED = 0.9  # of the line between two ends: then it is a fold
 _CRUMBS = 0.45  # of a figure is no fold: with less it is nothing but folds
@@ -40,14 +38,12 @@ def only_folds(strokes: Mask, rim: Mask) -> bool:
 def _ends(strokes: Mask, rim: Mask) -> list[Point]:
     """Return where strokes end at the edge of the paper."""
     edge = cv2.dilate(rim, np.ones((_REACH, _REACH), np.uint8)) * cv2.dilate(1 - rim, np.ones((3, 3), np.uint8))
-    count, _, boxes, middles = cv2.connectedComponentsWithStats(np.asarray(strokes * edge, np.uint8))
-    widest = _WIDEST_END * max(strokes.shape)
-    return [middles[i] for i in range(1, count) if max(boxes[i][2:4]) <= widest]
+    count, _, _, middles = cv2.connectedComponentsWithStats(np.asarray(strokes * edge, np.uint8))
+    return list(middles[1:count])
 
 
 def _is_line(strokes: Mask, start: Point, end: Point) -> bool:
-    length = float(np.hypot(*(end - start)))
-    if length < _SHORTEST * max(strokes.shape):
-        return False
-    columns, rows = np.rint(start + np.linspace(0, 1, int(length))[:, None] * (end - start)).astype(int).T
+    columns, rows = (
+        np.rint(start + np.linspace(0, 1, int(np.hypot(*(end - start))))[:, None] * (end - start)).astype(int).T
+    )
     return float(strokes[rows, columns].mean()) > _INKED
