@@ -34,16 +34,15 @@ def _magnification(grey: Grey) -> int:
 
 
 def without_bars(grey: Grey) -> Grey:
-    """Return a bitmap without the flat bars of another level that a program put along two opposite sides."""
+    """Return a bitmap without the flat bars that a program put along two opposite sides."""
     for turned in (grey, grey.T):
         flat = np.ptp(turned, axis=1) <= _FLAT
         first, last = int(np.argmin(flat)), len(flat) - int(np.argmin(flat[::-1]))
         inner = turned[first:last]
         if not 0 < first < last < len(flat) or min(inner.shape) < LEAST_SIDE:
             continue
-        sides = int(turned[0, 0]), int(turned[-1, 0])
         paper = median(np.concatenate([inner[:, 0], inner[:, -1]]))
-        if abs(sides[0] - sides[1]) <= _FLAT and min(abs(side - paper) for side in sides) > _UNLIKE_PAPER:
+        if min(abs(int(bar) - paper) for bar in (turned[0, 0], turned[-1, 0])) > _UNLIKE_PAPER:
             return inner if turned is grey else inner.T
     return grey
 
