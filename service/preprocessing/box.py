@@ -2,8 +2,6 @@
 
 from typing import NamedTuple
 
-_TALL = 1.5  # times its width: a bitmap of a bold 1 is a mere bar
-
 
 class Box(NamedTuple):
     """A rectangle, in pixels."""
@@ -29,11 +27,6 @@ class Box(NamedTuple):
         return self.top + self.height
 
     @property
-    def is_tall(self) -> bool:
-        """Whether it may be the bounds of a bold 1."""
-        return self.height > _TALL * self.width
-
-    @property
     def area(self) -> int:
         """Width times height."""
         return self.width * self.height
@@ -46,11 +39,6 @@ class Box(NamedTuple):
     def moved(self, across: int, down: int) -> "Box":
         """Return it further to the right and down."""
         return self._replace(left=self.left + across, top=self.top + down)
-
-    def common_area(self, other: "Box") -> int:
-        """Return the area that both cover."""
-        across, down = self.gaps(other)
-        return max(-across, 0) * max(-down, 0)
 
     def around(self, other: "Box") -> "Box":
         """Return the smallest rectangle that holds both."""

@@ -13,11 +13,10 @@ from service.preprocessing.page import is_panel
 _FREE = 0.85  # of its longer side does not lie along the border
 LOOSE = 0.5  # of its longer side: what lies so far along the border is no part of a figure away from it
 _SPECK = 1.5  # times its own length: no piece belongs to a figure that is further away
-_LEAST = 0.04  # of all ink: less is a speck, where there is room for one figure only
 _AS_HIGH, _AS_DARK, _BOTH = 0.75, 0.4, 0.9  # as the other one; of all ink: two digits in a bitmap
 _FLAT, _UPRIGHT = 1.8, 3.0  # times its height: no digit but the bar of a 5; times its width
 _RIVAL, _LONGER, _LONGEST = 0.2, 1.4, 2.2  # of the most ink; a pen's length by that of the figure, free of the border
-_SLENDER, _STRAIGHT = 3, 0.7  # a pen's length by its width; of its outline, its area
+_SLENDER = 3  # a pen's length by its width
 
 
 @dataclass(frozen=True)
@@ -45,10 +44,8 @@ class Group:
 
 
 def together(groups: list[Group]) -> list[Group]:
-    """Join all but specks."""
-    ink = sum(group.ink for group in groups)
-    joined = [group for group in groups if group.ink > _LEAST * ink]
-    return [reduce(Group.joined, joined)] if joined else []
+    """Join all."""
+    return [reduce(Group.joined, groups)] if groups else []
 
 
 def side_by_side(groups: list[Group]) -> bool:
@@ -96,17 +93,15 @@ def _belong(one: Group, other: Group) -> bool:
 
 
 def _is_bar_of_5(body: Box, stroke: Box) -> bool:
-    """Tell whether a flat stroke lies above the body of a 5, perhaps further to the right."""
-    above = stroke.bottom < body.top + 0.3 * body.height
-    flat = stroke.width > _FLAT * stroke.height
-    return flat and above and stroke.left > body.left and body.height > 0.7 * body.width
+    """Tell whether a flat stroke lies above the body of a 5."""
+    return stroke.width > _FLAT * stroke.height and stroke.bottom < body.top + 0.3 * body.height
 
 
 def ranked(groups: list[Group], labels: Labels) -> list[Group]:
     """Return the groups, the likeliest figure first, without panels and without a pen that lies beside the figure."""
     least = _RIVAL * max((group.ink for group in groups), default=0)
     large = {group: member_of(group, labels[group.box.slices(0)]) for group in groups if group.ink > least}
-    drawn = [group for group, member in large.items() if not is_filled(member)]
+    drawn = [group for group, member in large.items() if not is_panel(member)]
     pens = [group for group in drawn if _is_pen(group, large[group], [other for other in drawn if other is not group])]
     left = (group for group in groups if group not in large or (group in drawn and group not in pens))
     return sorted(left, key=_rank, reverse=True)
@@ -120,27 +115,21 @@ def member_of(group: Group, labels: Labels) -> Mask:
     return member
 
 
-def is_filled(member: Mask, *full: float) -> bool:
-    """Tell whether a group, given by its pixels within its bounds, is a panel; `full` is that of `is_panel`."""
-    return 2 * cv2.countNonZero(member) > member.size and is_panel(member, *full)
-
-
 def _is_pen(bar: Group, member: Mask, others: list[Group]) -> bool:
-    """Tell whether a straight bar is longer than all others, which are no specks beside it: a 1 is as high as they."""
+    """Tell whether a bar is longer than all others, which are no specks beside it: a 1 is as high as they."""
     longest = max((other.box.longer for other in others), default=0)
     if bar.box.longer < _LONGER * longest or not (bar.contact or bar.box.longer < _LONGEST * longest) or not others:
         return False
     across, down = cv2.minAreaRect(cv2.findNonZero(member))[1]
-    return min(across, down) * _SLENDER < max(across, down) and cv2.countNonZero(member) > _STRAIGHT * across * down
+    return min(across, down) * _SLENDER < max(across, down)
 
 
 def _rank(group: Group) -> float:
-    """Return how likely a group is the figure: by its ink, less what lies along the rim, never a horizontal bar.
+    """Return how likely a group is the figure: by its ink, less what lies along the rim.
 
     A long upright bar that the rim cuts off, as it does a pen or the edge of a table, hardly ever is.
     """
-    flat = group.box.width > 7 * group.box.height
-    return group.ink * (group.free**2 + 0.001) * (0.02 if flat else 0.2 if _is_cut_off_bar(group) else 1)
+    return group.ink * (group.free**2 + 0.001) * (0.2 if _is_cut_off_bar(group) else 1)
 
 
 def several(groups: list[Group]) -> bool:

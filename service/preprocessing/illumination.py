@@ -39,7 +39,7 @@ class Histogram:
     """How often each level occurs, for quantiles in far less time than sorting takes."""
 
     def __init__(self, values: Floats | Grey, low: float = 0, high: float = 256, bins: int = 256) -> None:
-        self.low, self._step = low, (high - low) / bins
+        self._low, self._step = low, (high - low) / bins
         if values.dtype == np.uint8:
             steps: npt.NDArray[Any] = np.ascontiguousarray(values)
         else:  # of floats cv2 counts slowly
@@ -51,11 +51,11 @@ class Histogram:
     def quantile(self, share: float, first: int = 0, end: int | None = None) -> float:
         """Return the level, within the bins from `first` to `end`, below which `share` of the values lie."""
         below = self._below[first:end] - self._below[first - 1] if first else self._below[:end]
-        return self.low + self._step * (first + int(below.searchsorted(share * below[-1])))
+        return self._low + self._step * (first + int(below.searchsorted(share * below[-1])))
 
     def share_below(self, level: float) -> float:
         """Return the share of the values below `level`."""
-        first = min(max(0, int((level - self.low) / self._step)), len(self._below))
+        first = min(max(0, int((level - self._low) / self._step)), len(self._below))
         return float(self._below[first - 1] / self._below[-1]) if first else 0.0
 
     def split(self) -> int:

@@ -21,12 +21,10 @@ from service.contract import IMAGE_SIDE
 from service.errors import NoDigit, SeveralDigits
 from service.preprocessing.binarize import bitmap_ink, to_ink
 from service.preprocessing.bitmap import LEAST_SIDE, is_noise, unmagnified, without_bars
-from service.preprocessing.box import Box
 from service.preprocessing.clear import find_clear
 from service.preprocessing.fading import without_fading
 from service.preprocessing.focus import focused, surroundings
 from service.preprocessing.illumination import (
-    SHORTEST_SIDE,
     EvenLight,
     Floats,
     Grey,
@@ -47,11 +45,8 @@ CENTRE = 14
 _SEVERAL = "The picture shows several figures: send one digit at a time, or all of them to POST /predict/number."
 _NO_LARGER = 1.1  # times the figure from further away
 _BITMAP = 40  # pixels: so small a picture holds one digit and nothing else
-_WITHIN = 0.6  # of the figure's bounds is within those of the sheet that it is on
-_NOISE = 4.5  # median absolute deviations; three standard deviations of Gaussian noise
 _MNIST_INK = 240  # the whitest pixel of a digit of MNIST is never below 253
-_STROKE_WIDTHS = 0.16, 0.08, 0.34  # of the working copy: the widest stroke of each reading in uneven light
-_STROKES_OF_BITMAP = 0.2, 0.34
+_STROKE_WIDTHS, _STROKE_OF_BITMAP = (0.16, 0.08, 0.34), 0.34  # of the working copy: the widest stroke in uneven light
 _FINE = 4  # the stroke weight is set at this multiple of the box's resolution
 # Pixels of the box. Over the training images the mean width lies between 1.7 and 3.9 in 90% of them.
 _THINNEST, _BOLDEST = 2.0, 3.25
@@ -89,17 +84,16 @@ def canonical_already(grey: Grey) -> Grey | None:
 def ink_on_black(grey: Grey) -> Grey:
     """Return how far each pixel is from the background towards the ink, uint8 [height, width].
 
-    The background is the median, give or take its noise: digits take up less than half of the picture even where they
-    touch its border. Ink is on that side of it, lighter or darker, on which more lies; differences count squared, so
-    that a little ink outweighs much shading.
+    The background is the median: digits take up less than half of the picture even where they touch its border. Ink is
+    on that side of it, lighter or darker, on which more lies; differences count squared, so that a little ink outweighs
+    much shading.
     """
-    if 2 * np.count_nonzero(grey) < grey.size:  # the background is 0, and so is its noise
+    if 2 * np.count_nonzero(grey) < grey.size:  # the background is 0
         return grey
-    background = _median(grey)
-    noise = round(_NOISE * _median(np.maximum(grey, background) - np.minimum(grey, background)))
-    low, high = max(background - noise, 0), min(background + noise, 255)
-    lighter = np.maximum(grey, high) - high
-    darker = low - np.minimum(grey, low)
+    middle = (grey.size - 1) // 2
+    background = int(np.partition(grey.ravel(), middle)[middle])
+    lighter = np.maximum(grey, background) - background
+    darker = background - np.minimum(grey, background)
     return lighter if cv2.norm(lighter, cv2.NORM_L2SQR) >= cv2.norm(darker, cv2.NORM_L2SQR) else darker
 
 
@@ -143,26 +137,20 @@ def _found_in_bitmap(grey: Grey) -> Figure | None:
     best = None if even is None else _attempt(None, even, scaled, none, pixel=pixel)
     if best is not None and best.sure and EvenLight.of(grey) is not None:  # else a shadow may be part of the figure
         return best
-    for share in _STROKES_OF_BITMAP:
-        for light_ink in (False, True):
-            light = UnevenLight(int(share * max(scaled.shape)), light_ink)
-            best = _attempt(best, light, scaled, none, pixel=pixel)
-        if best is not None and best.sure:
-            break
+    for light_ink in (False, True):
+        light = UnevenLight(int(_STROKE_OF_BITMAP * max(scaled.shape)), light_ink)
+        best = _attempt(best, light, scaled, none, pixel=pixel)
     return best
 
 
 def _found(grey: Grey, *, nearer: bool = True) -> Figure | None:
     """Return the figure in a picture: on the sheet in it, if there is one, else anywhere, `nearer` if it is small."""
     scaled = working_copy(grey)
-    if min(scaled.shape) < LEAST_SIDE:
-        return None
     sheet = find_sheet(scaled)
-    anywhere = _best(grey, scaled, rim_of(scaled))
-    if sheet is None or (anywhere is not None and anywhere.sure and not anywhere.several and _lies_on(sheet, anywhere)):
-        return _from_nearer(grey, anywhere, max(scaled.shape)) if nearer else anywhere
-    best = _best(*copy_of_sheet(grey, sheet))
-    return best if best is None or best.apart else _better(best, anywhere)
+    if sheet is not None:
+        return _best(*copy_of_sheet(grey, sheet))
+    figure = _best(scaled, rim_of(scaled))
+    return _from_nearer(grey, figure, max(scaled.shape)) if nearer else figure
 
 
 def _from_nearer(grey: Grey, figure: Figure | None, side: int) -> Figure | None:
@@ -184,48 +172,36 @@ def _from_nearer(grey: Grey, figure: Figure | None, side: int) -> Figure | None:
     return found if longer <= _NO_LARGER * scale * figure.box.longer else figure
 
 
-def _lies_on(sheet: Mask, figure: Figure) -> bool:
-    """Tell whether a figure is within the bounds of a sheet, and not the sheet itself."""
-    bounds = Box(*cv2.boundingRect(sheet))
-    return figure.box.area < bounds.area and bounds.common_area(figure.box) > _WITHIN * figure.box.area
-
-
-def _better(one: Figure | None, other: Figure | None) -> Figure | None:
-    """Return the clearer of two readings."""
-    if one is None or other is None:
-        return one or other
-    return one if one.score >= other.score else other
-
-
-def _best(picture: Grey, scaled: Grey, rim: Mask) -> Figure | None:
+def _best(scaled: Grey, rim: Mask) -> Figure | None:
     """Return the figure of the clearest reading, if any shows strokes."""
     best = None
-    for light in _lights(picture, scaled):
+    for light in _lights(scaled):
         best = _attempt(best, light, scaled, rim)
         if best is not None and best.sure:
             break
     return best
 
 
-def _lights(picture: Grey, scaled: Grey) -> Iterator[Light]:
+def _lights(scaled: Grey) -> Iterator[Light]:
     """Yield even light, if the picture is so lit, then uneven light with ever wider strokes, dark and light each."""
-    even = EvenLight.of(picture if max(picture.shape) < SHORTEST_SIDE else scaled)
+    even = EvenLight.of(scaled)
     if even is not None:
         yield even
     for share in _STROKE_WIDTHS:
         for light_ink in (False, True):
-            yield UnevenLight(max(3, int(share * max(scaled.shape))), light_ink)
+            yield UnevenLight(int(share * max(scaled.shape)), light_ink)
 
 
 def _attempt(best: Figure | None, light: Light, scaled: Grey, rim: Mask, *, pixel: int = 0) -> Figure | None:
     """Return the clearer of `best` and the figure in a light; `pixel` is the width of a bitmap's pixels, else 0."""
-    try:
-        contrast = light.contrast(scaled, pixel)
-        ink = bitmap_ink(contrast.levels) if pixel else to_ink(contrast.levels, even=light.widest is None)
-        figure = find_figure(ink, contrast, rim, best.score if best else 0, widest=light.widest, alone=pixel > 0)
-    except NoDigit:
+    contrast = light.contrast(scaled, pixel)
+    ink = bitmap_ink(contrast.levels) if pixel else to_ink(contrast.levels, even=light.widest is None)
+    if ink is None:
         return best
-    return _better(best, figure) if figure and (figure.likely or pixel) else best
+    figure = find_figure(ink, contrast, rim, best.score if best else 0, widest=light.widest, alone=pixel > 0)
+    if figure is None or not (figure.likely or pixel) or (best is not None and best.score >= figure.score):
+        return best
+    return figure
 
 
 def fit(ink: Floats) -> Floats:
@@ -261,7 +237,7 @@ def _weighed(ink: Floats) -> Floats:
         return smooth
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
     weighed = cv2.dilate(smooth, disc) if missing > 0 else cv2.erode(smooth, disc)
-    return np.asarray(weighed, np.float32) if weighed.max() > 0.5 else smooth
+    return np.asarray(weighed, np.float32)
 
 
 def stroke_width(ink: Floats) -> float:
@@ -287,9 +263,3 @@ def centre(ink: Floats) -> Grey:
 def _offset(profile: npt.NDArray[np.float64]) -> int:
     middle = float(profile @ np.arange(len(profile)) / profile.sum())
     return min(max(int(np.floor(CENTRE - middle + 0.5)), 0), IMAGE_SIDE - len(profile))
-
-
-def _median(pixels: Grey) -> int:
-    values = pixels.ravel()
-    middle = (values.size - 1) // 2
-    return int(np.partition(values, middle)[middle])

@@ -13,15 +13,14 @@ _DISTINCT, _MOSTLY = 25, 0.7  # grey levels between a sheet and what it lies on;
 _SOFT, _BESIDE = 17, 31  # pixels: as wide may a sheet's edge be; within so many is the ground beside it
 _WHOLE = 0.9  # of the picture's border is another ground
 _GENTLE = 2.5  # grey levels between neighbours on the same ground
-_CLEAR = 1.7, 3.4, 6.8  # times the usual step: more is an edge of a sheet in shadow; clearer than that of a shadow
+_CLEAR = 1.7  # times the usual step: more is an edge
 _ALONG = 0.04  # of the border: a part of the ground; a sheet reaches it with a corner at most
 _LINE, _EDGE = 11, 4  # pixels: as wide may the edge of a shadow be seen; so wide is that of a sheet
 _LEAST, _PAPER = 0.12, 0.55  # of the picture, the smallest sheet; of it, what is paper at least
-_NEARBY = 0.15  # of the sheet: how far away levels count as nearby
 _STOUT = 2.2  # times its width: what is longer is a bar, as a 1 may be
+_NEARBY = 0.15  # of the sheet: how far away levels count as nearby
 _FULL = 0.75  # of a panel's area is left beside what is on it
 _CORNERS = 6  # at most: the picture's border may cut off some
-_NOTCHED = 0.85  # of its hull, a panel whose edge something crosses
 
 
 def find_sheet(grey: Grey) -> Mask | None:
@@ -32,13 +31,11 @@ def find_sheet(grey: Grey) -> Mask | None:
     """
     smooth = cv2.GaussianBlur(grey, (0, 0), 1)
     steps = np.asarray(cv2.morphologyEx(smooth, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)), np.uint8)
-    usual = median(steps)
-    for level in sorted({int(_GENTLE + times * usual) for times in _CLEAR}):
-        calm = _opened((steps <= level).view(np.uint8))
-        for region, parts in ((_enclosed(calm), False), (calm, True)):
-            inside = _four_corners(region, parts=parts)
-            if inside is not None and _is_whole(grey, inside):
-                return inside
+    calm = _opened((steps <= int(_GENTLE + _CLEAR * median(steps))).view(np.uint8))
+    for region, parts in ((_enclosed(calm), False), (calm, True)):
+        inside = _four_corners(region, parts=parts)
+        if inside is not None and _is_whole(grey, inside):
+            return inside
     return None
 
 
@@ -99,18 +96,19 @@ def _four_corners(region: Mask, *, parts: bool) -> Mask | None:
         return None
     inside = np.zeros_like(region)
     cv2.drawContours(inside, [outline], -1, 1, -1)
-    return _without_edge(region, inside)
+    edge = int(0.03 * max(inside.shape)) | 1
+    return np.asarray(cv2.erode(inside, np.ones((edge, edge), np.uint8)), np.uint8)
 
 
 def _may_be_a_sheet(outline: npt.NDArray[Any], area: int) -> bool:
     return _LEAST < cv2.contourArea(outline) / area < 0.97 and is_polygon(outline) and not is_bar(outline)
 
 
-def is_polygon(outline: npt.NDArray[Any], least: float = 0.95) -> bool:
-    """Tell whether an outline has straight sides and few corners, and fills at least so much of its hull."""
+def is_polygon(outline: npt.NDArray[Any]) -> bool:
+    """Tell whether an outline has straight sides and few corners, and no notch."""
     hull = cv2.convexHull(outline)
     area = cv2.contourArea(hull)
-    if cv2.contourArea(outline) < least * area:
+    if cv2.contourArea(outline) < 0.95 * area:
         return False
     corners = cv2.approxPolyDP(hull, 0.03 * cv2.arcLength(hull, True), True)
     return cv2.contourArea(corners) >= 0.93 * area and len(corners) <= _CORNERS
@@ -121,35 +119,21 @@ def is_bar(outline: npt.NDArray[Any]) -> bool:
     return max(across, down) > _STOUT * min(across, down)
 
 
-def is_panel(member: Mask, full: float = _FULL) -> bool:
-    """Tell whether what is found is an area with straight sides, perhaps with something on it, and no stroke.
-
-    At least `full` of it is left beside what is on it.
-    """
+def is_panel(member: Mask) -> bool:
+    """Tell whether what is found is an area with straight sides, perhaps with something on it, and no stroke."""
     outlines, _ = cv2.findContours(member, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     outline = max(outlines, key=cv2.contourArea)
     _, _, width, height = cv2.boundingRect(outline)
-    if (is_bar(outline) and height > width) or cv2.countNonZero(member) < full * cv2.contourArea(outline):
+    if (is_bar(outline) and height > width) or cv2.countNonZero(member) < _FULL * cv2.contourArea(outline):
         return False
-    return is_polygon(outline, _NOTCHED)
+    return is_polygon(outline)
 
 
-def _without_edge(region: Mask, inside: Mask) -> Mask | None:
-    """Shrink `inside` past its own edge, if it is mostly paper."""
-    filled, area = cv2.countNonZero(region & inside), cv2.countNonZero(inside)
-    if area == region.size or filled < _PAPER * area:
-        return None
-    edge = int(0.03 * max(inside.shape)) | 1
-    inner = cv2.erode(inside, np.ones((edge, edge), np.uint8))
-    return None if inner.mean() < 0.05 else np.asarray(inner, np.uint8)
-
-
-def copy_of_sheet(grey: Grey, inside: Mask) -> tuple[Grey, Grey, Mask]:
-    """Return the part of a picture in which the sheet lies, its working copy without what is outside, and its rim."""
+def copy_of_sheet(grey: Grey, inside: Mask) -> tuple[Grey, Mask]:
+    """Return a working copy of the part of a picture in which the sheet lies, without what is outside, and its rim."""
     box, sheet = bounds_of(inside, grey)
-    picture = grey[box.slices(0)]
-    scaled, outside = without_ground(working_copy(picture), sheet)
-    return picture, scaled, rim_of(scaled) | outside
+    scaled, outside = without_ground(working_copy(grey[box.slices(0)]), sheet)
+    return scaled, rim_of(scaled) | outside
 
 
 def rim_of(grey: Grey) -> Mask:

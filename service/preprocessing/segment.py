@@ -1,49 +1,41 @@
 """Ink -> the one figure in the picture: which strokes belong together, and which are something else."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
-from service.errors import NoDigit
 from service.preprocessing.annotations import without_annotations
 from service.preprocessing.binarize import Ink
 from service.preprocessing.box import Box
 from service.preprocessing.creases import only_folds
 from service.preprocessing.frames import without_frames
-from service.preprocessing.groups import Group, grouped, is_filled, member_of, ranked, several, side_by_side, together
+from service.preprocessing.groups import Group, grouped, member_of, ranked, several, side_by_side, together
 from service.preprocessing.illumination import (
     UNEVEN,
     Components,
     Contrast,
     Floats,
-    Grey,
     Labels,
     Mask,
     components,
     faint_share,
+    median,
     totals,
 )
 from service.preprocessing.ruled_lines import without_lines
 
 _MOST_PIECES = 60
-_CROWD, _CROWD_SHARE = 30, 0.25  # more pieces than this, and so little of the ink in one figure: noise
-_ALIKE, _DOT = 2.5, 2.0  # times the ink of the lower quarter, that of the upper one: dotted paper; of the usual, a dot
 FAINTEST = 0.12
 _SMALLEST = 0.04  # of the picture's longer side
-_SURE_SIZE = 0.07
 _WIDEST = 3.0  # times its height: no digit is wider
 _SOLID, _BLOT = 0.55, 0.75  # widest place of the strokes by the figure's longer side: no strokes; nor of a bitmap
 _STOUT = 0.36  # of that: beyond bold
 _EDGED, _CUT, _BARELY = 0.8, 0.85, 0.6  # of the outline is an edge: surely strokes; cut off strokes; perhaps strokes
-_ALL = 0.95  # of the area within its outline: a panel in a bitmap is filled
 _GAP = 0.5  # how much less a gap between strokes counts
 OF_A_FOLD = 34  # grey levels: more contrast has ink
 _AROUND = 0.12  # of its longer side: the paper around a figure
 _WHOLE_STEP = 0.5  # of the ink's darkness: an edge with such a step is a clear one
-
-_UNREADABLE = "Nothing in the picture looks like strokes of a digit: send one digit on a plain background."
 
 
 @dataclass(frozen=True)
@@ -52,8 +44,7 @@ class Figure:
 
     `score` compares readings of one picture: ink times contrast, less where the outline is no edge in the picture.
     `sure` says that no other reading need be tried, `likely` that it is strokes at all, and `several` that there is
-    another figure of about the same size; `apart` that it does not lie along the rim, and `folds` that it is nothing
-    but folds of the paper.
+    another figure of about the same size; `folds` that it is nothing but folds of the paper.
     """
 
     ink: Floats
@@ -62,51 +53,47 @@ class Figure:
     sure: bool
     likely: bool
     several: bool
-    apart: bool
     folds: bool
 
 
 def find_figure(
     ink: Ink, contrast: Contrast, rim: Mask, to_beat: float = 0, *, widest: int | None = None, alone: bool = False
 ) -> Figure | None:
-    """Return the figure in `ink`, None if it cannot have a score above `to_beat`.
+    """Return the figure in `ink`, None if there are no strokes, or its score cannot be above `to_beat`.
 
     `contrast` is what the ink was made of; `rim` are the pixels at which the paper ends; `widest` is the widest
     stroke, in pixels, that could be seen, None where any could; `alone` says that there is room for one figure only.
-
-    Raises:
-        NoDigit: there are no strokes, or too many.
     """
     amount, every = np.clip(ink.amount, 0, 1), ink.strokes
     if cv2.mean(amount, every)[0] * cv2.countNonZero(every) * ink.contrast < to_beat:
         return None
     strokes, found = _cleaned(ink, alone=alone)
-    count, labels, boxes = found
+    _, labels, boxes = found
     weights, cores, contact = totals(found, strokes, (amount, ink.cores, rim))
-    dot = _dot(weights[1:])
-    pieces = [i for i in np.argsort(-weights)[: _MOST_PIECES + 1].tolist() if i and cores[i] and weights[i] > dot]
+    pieces = [i for i in np.argsort(-weights)[: _MOST_PIECES + 1].tolist() if i and cores[i]]
     parts = [Group((i,), Box(*boxes[i].tolist()[:4]), float(weights[i]), int(contact[i])) for i in pieces]
     groups = together(parts) if alone else ranked(grouped(parts), labels)
-    share = groups[0].ink / weights[1:].sum() if groups else 0.0
-    crowded = share < _CROWD_SHARE and count > _CROWD and not dot
-    _check(groups, labels, crowded=crowded)
-    if groups[0].ink * ink.contrast < to_beat:
+    if not groups:
         return None
-    member = member_of(groups[0], labels)
-    edged = _edged(member, amount, contrast.steps, ink.contrast, groups[0])
-    if widest is not None and _between_strokes(member, contrast, groups[0].box):
+    figure, share = groups[0], groups[0].ink / weights[1:].sum()
+    if not _may_be_digit(figure.box, labels) or figure.ink * ink.contrast < to_beat:
+        return None
+    member = member_of(figure, labels)
+    edged = _edged(member, amount, contrast.steps, ink.contrast, figure)
+    if widest is not None and _between_strokes(member, contrast, figure.box):
         edged *= _GAP
-    folds = not alone and ink.contrast < OF_A_FOLD and only_folds(member, rim)
-    figure = _figure(groups, member, amount, edged, share, ink.contrast, widest, alone=alone, folds=folds)
-    return replace(figure, several=figure.several or (alone and side_by_side(parts)))
-
-
-def _dot(weights: npt.NDArray[np.float64]) -> float:
-    """Return how much ink a dot of dotted paper has at most, by the ink of all pieces; 0 if there are no such dots."""
-    if len(weights) < _CROWD:
-        return 0.0
-    low, usual, high = np.quantile(weights, (0.25, 0.5, 0.75))
-    return float(_DOT * usual) if high < _ALIKE * low else 0.0
+    return _figure(
+        figure,
+        member,
+        amount,
+        edged,
+        share,
+        ink.contrast,
+        widest,
+        alone=alone,
+        several=several(groups) or (alone and side_by_side(parts)),
+        folds=not alone and ink.contrast < OF_A_FOLD and only_folds(member, rim),
+    )
 
 
 def _cleaned(ink: Ink, *, alone: bool) -> tuple[Mask, Components]:
@@ -121,12 +108,9 @@ def _cleaned(ink: Ink, *, alone: bool) -> tuple[Mask, Components]:
     return cleaned, found if cleaned is strokes else components(cleaned)
 
 
-def _check(groups: list[Group], labels: Labels, *, crowded: bool) -> None:
-    if not groups or crowded:
-        raise NoDigit(_UNREADABLE)
-    box = groups[0].box
-    if box.longer < _SMALLEST * max(labels.shape) or box.width > _WIDEST * box.height:
-        raise NoDigit(_UNREADABLE)
+def _may_be_digit(box: Box, labels: Labels) -> bool:
+    """Tell whether something is large enough in its picture, and not too flat."""
+    return box.longer >= _SMALLEST * max(labels.shape) and box.width <= _WIDEST * box.height
 
 
 def _edged(member: Mask, amount: Floats, steps: Floats, full: float, group: Group) -> float:
@@ -148,18 +132,14 @@ def _between_strokes(member: Mask, contrast: Contrast, box: Box) -> bool:
     if not around.any():
         return False
     pixels, paper = contrast.pixels[rows, columns], contrast.paper[rows, columns]
-    ring, level, under = _middle(pixels, around), _middle(pixels, inside), _middle(paper, inside)
+    ring, level, under = (
+        median(levels[where > 0]) for levels, where in ((pixels, around), (pixels, inside), (paper, inside))
+    )
     return abs(ring - level) < abs(ring - under)
 
 
-def _middle(levels: Grey, where: Mask) -> float:
-    """Return the median of the levels where a mask is set."""
-    below = np.asarray(cv2.calcHist([levels], [0], where, [256], [0, 256]), np.float64)[:, 0].cumsum()
-    return float(below.searchsorted([below[-1] / 2, below[-1] / 2 + 0.5]).mean())
-
-
 def _figure(
-    groups: list[Group],
+    group: Group,
     member: Mask,
     amount: Floats,
     edged: float,
@@ -168,19 +148,15 @@ def _figure(
     widest: int | None,
     *,
     alone: bool,
+    several: bool,
     folds: bool,
-) -> Figure:
-    group = groups[0]
+) -> Figure | None:
     longer, thickest = group.box.longer, thickness(member[group.box.slices(1)])
-    panel = alone and not group.box.is_tall and is_filled(member[group.box.slices(0)], _ALL)
-    if panel or thickest > (_BLOT if alone else _SOLID) * longer:
-        raise NoDigit(_UNREADABLE)
+    if thickest > (_BLOT if alone else _SOLID) * longer:
+        return None
     slender, apart = thickest < _STOUT * longer, group.apart
     even = not alone or _is_even(amount, member)
-    if widest is None:
-        clear = apart and (share > 0.7 if slender else share > 0.95 and edged > 0.95)
-    else:
-        clear = slender and apart and longer > 1.4 * widest and thickest < 0.65 * widest
+    clear = share > 0.7 if widest is None else thickest < 0.65 * widest
     return Figure(
         _cut(amount, member, group.box),
         group.box,
@@ -190,10 +166,9 @@ def _figure(
         * (1 if slender else 0.5 if widest is None else 0.1)
         * (1 if even else 0.1)
         * max(group.free, 0.1) ** 3,
-        sure=clear and even and edged > _EDGED and longer > _SURE_SIZE * max(member.shape),
-        likely=(edged > _BARELY or widest is None) if apart else edged > _CUT,
-        several=several(groups),
-        apart=apart,
+        sure=clear and slender and apart and even and edged > _EDGED,
+        likely=edged > (_BARELY if apart else _CUT),
+        several=several,
         folds=folds,
     )
 

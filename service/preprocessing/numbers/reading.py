@@ -6,7 +6,6 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from service.errors import NoDigit
 from service.preprocessing.binarize import Ink, bitmap_ink, to_ink
 from service.preprocessing.illumination import (
     LONGEST_SIDE,
@@ -59,13 +58,10 @@ class Reading(NamedTuple):
 def readings(copy: Copy) -> Iterator[Reading]:
     """Yield interpretations of a copy, the most likely first: even light, then uneven light."""
     for light in _lights(copy):
-        try:
-            contrast = light.contrast(copy.grey)
-            even = light.widest is None
-            ink = bitmap_ink(contrast.levels) if copy.small and even else to_ink(contrast.levels, even=even)
-        except NoDigit:
-            continue
-        yield Reading(copy, ink, contrast, without_marks(ink.strokes, ink.traces, ink.amount), light.widest)
+        contrast, even = light.contrast(copy.grey), light.widest is None
+        ink = bitmap_ink(contrast.levels) if copy.small and even else to_ink(contrast.levels, even=even)
+        if ink is not None:
+            yield Reading(copy, ink, contrast, without_marks(ink.strokes, ink.traces, ink.amount), light.widest)
 
 
 def _lights(copy: Copy) -> Iterator[Light]:

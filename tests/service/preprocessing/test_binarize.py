@@ -4,7 +4,6 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from service.errors import NoDigit
 from service.preprocessing.binarize import bitmap_ink, to_ink
 
 Contrast = npt.NDArray[np.float32]
@@ -48,12 +47,10 @@ def test_paper_is_brought_to_zero() -> None:
 
 @pytest.mark.parametrize("levels", [contrast(0), contrast(5), contrast(0, noise=5), contrast(6, noise=4)])
 def test_a_picture_without_contrast_is_rejected(levels: Contrast) -> None:
-    with pytest.raises(NoDigit, match="blank or too faint"):
-        to_ink(levels, even=True)
+    assert to_ink(levels, even=True) is None
 
 
 def test_ink_of_a_bitmap_is_what_is_darker_than_half() -> None:
     ink = bitmap_ink(np.array([[0, 40, 90], [10, 100, 60], [0, 100, 30]], np.float32))
     np.testing.assert_array_equal(ink.strokes, [[0, 0, 1], [0, 1, 1], [0, 1, 0]])
-    with pytest.raises(NoDigit):
-        bitmap_ink(np.full((8, 8), 3, np.float32))
+    assert bitmap_ink(np.full((8, 8), 3, np.float32)) is None

@@ -7,7 +7,6 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from service.errors import NoDigit
 from service.preprocessing.binarize import to_ink
 from service.preprocessing.box import Box
 from service.preprocessing.illumination import EvenLight, UnevenLight
@@ -28,7 +27,7 @@ def picture(*strokes: Line, thickness: int = 8) -> Grey:
     return paper
 
 
-def found(grey: Grey, *, widest: int | None = None, light_ink: bool = False, alone: bool = False) -> Figure:
+def found(grey: Grey, *, widest: int | None = None, light_ink: bool = False, alone: bool = False) -> Figure | None:
     light = EvenLight(255, -1) if widest is None else UnevenLight(widest, light_ink)
     contrast = light.contrast(grey)
     rim = np.ones_like(grey)
@@ -36,12 +35,10 @@ def found(grey: Grey, *, widest: int | None = None, light_ink: bool = False, alo
     return find_figure(to_ink(contrast.levels, even=widest is None), contrast, rim, widest=widest, alone=alone)
 
 
-def test_boxes_know_their_gaps_and_common_area() -> None:
+def test_boxes_know_their_gaps_and_what_is_around_them() -> None:
     one, other = Box(0, 0, 10, 20), Box(15, 5, 10, 5)
     assert (one.longer, one.area, one.gaps(other)) == (20, 200, (5, -5))
     assert one.around(other) == Box(0, 0, 25, 20)
-    assert one.common_area(other) == 0
-    assert one.common_area(Box(5, 5, 10, 10)) == 50
     assert Box(2, 3, 4, 5).slices(2) == (slice(1, 10), slice(0, 8))
 
 
@@ -98,17 +95,6 @@ def test_specks_are_not_joined_and_not_several() -> None:
         cv2.circle(grey, spot, 2, 30, -1)
     assert found(grey).box == found(picture(*FOUR)).box
     assert not found(grey).several
-
-
-def test_dots_of_dotted_paper_are_no_noise_and_no_part_of_a_digit() -> None:
-    grey = picture(*FOUR)
-    alone = found(grey)
-    for row, column in ((row, column) for row in range(6, 200, 16) for column in range(6, 240, 16)):
-        if grey[max(row - 5, 0) : row + 6, max(column - 5, 0) : column + 6].min() > 250:
-            cv2.circle(grey, (column, row), 2, 90, -1)
-    figure = found(grey)
-    assert np.abs(np.subtract(figure.box, alone.box)).max() <= 2
-    assert not figure.several
 
 
 def test_pieces_along_the_rim_are_not_joined_to_others() -> None:
@@ -174,5 +160,4 @@ def test_bars_specks_and_blots_are_not_figures() -> None:
     blot = picture()
     cv2.circle(blot, (120, 100), 50, 30, -1)
     for grey in (picture(((20, 100), (220, 100))), specks, blot):
-        with pytest.raises(NoDigit):
-            found(grey)
+        assert found(grey) is None
