@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 
 from service.preprocessing.box import Box
-from service.preprocessing.illumination import LONGEST_SIDE, Grey, components, halved, median
+from service.preprocessing.illumination import LONGEST_SIDE, Floats, Grey, components, halved
 
 _TIMES = 4  # times as fine as the working copy at most is what is looked at
 _STROKE = 15  # pixels of that: the widest stroke
@@ -34,10 +34,11 @@ def focused(grey: Grey) -> Grey | None:
 
 def _place(contrast: Grey) -> tuple[float, Box]:
     """Return the ink where most of it is, 0 where nothing stands out or it is in several places, and its bounds."""
-    usual, most = median(contrast), int(contrast.max())
-    ink = (contrast > max(_INK[0] * most, _INK[1] * usual + _INK[2])).astype(np.uint8)
+    smooth: Floats = np.asarray(cv2.GaussianBlur(contrast.astype(np.float32), (0, 0), 1), np.float32)
+    usual, most = float(np.median(smooth)), float(smooth.max())
+    ink = (smooth > max(_INK[0] * most, _INK[1] * usual + _INK[2])).astype(np.uint8)
     _, labels, boxes = components(np.asarray(cv2.dilate(ink, np.ones((_NEAR, _NEAR), np.uint8)), np.uint8))
-    amounts = np.bincount(labels.ravel(), (ink * contrast).ravel(), len(boxes))
+    amounts = np.bincount(labels.ravel(), (ink * smooth).ravel(), len(boxes))
     place = int(amounts.argmax())
     clear = most >= max(_LEAST, _NOISE * usual) and amounts[place] >= _MOST * amounts.sum()
     return (float(amounts[place]) if clear else 0.0), Box(*map(int, boxes[place][:4]))
