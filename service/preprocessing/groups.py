@@ -125,11 +125,12 @@ def _is_pen(bar: Group, member: Mask, others: list[Group]) -> bool:
 
 
 def _rank(group: Group) -> float:
-    """Return how likely a group is the figure: by its ink, less what lies along the rim.
+    """Return how likely a group is the figure: by its ink, less what lies along the rim, never a horizontal bar.
 
     A long upright bar that the rim cuts off, as it does a pen or the edge of a table, hardly ever is.
     """
-    return group.ink * (group.free**2 + 0.001) * (0.2 if _is_cut_off_bar(group) else 1)
+    flat = group.box.width > 7 * group.box.height
+    return group.ink * (group.free**2 + 0.001) * (0.02 if flat else 0.2 if _is_cut_off_bar(group) else 1)
 
 
 def several(groups: list[Group]) -> bool:
