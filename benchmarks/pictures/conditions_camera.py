@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 from benchmarks.pictures import camera, files, light, paper, surroundings
 from benchmarks.pictures.cells import BASE, BLUE_INK, RED_INK, WOOD, Cell, Strengths, condition
@@ -51,7 +52,19 @@ def _surroundings() -> list[Cell]:
         "light": {"over": (surroundings.table(grey(0.6), (0.04, 0.15)),)},
         "one side": {"over": (surroundings.table(WOOD, (0.05, 0.18), one_side=True),)},
     }
-    return [*condition("dark frame", frames, base=base), *condition("table", tables, base=base)]
+    far: dict[str, Any] = {"height": (0.07, 0.12), "margin": 0.44}
+    notes: Strengths = {
+        "wood": {"over": (surroundings.table(WOOD, (0.32, 0.38)),)},
+        "dark": {"over": (surroundings.table(grey(0.2), (0.32, 0.38)),)},
+        "middling": {"over": (surroundings.table(grey(0.5), (0.32, 0.38)),)},
+        "far away": far | {"over": (surroundings.table(WOOD, (0.35, 0.41)),)},
+    }
+    note = replace(base, side=(400, 1200), height=(0.1, 0.15), margin=0.42)
+    return [
+        *condition("dark frame", frames, base=base),
+        *condition("table", tables, base=base),
+        *condition("note on a table", notes, base=note, shown=("far away",)),
+    ]
 
 
 def _cameras() -> list[Cell]:
