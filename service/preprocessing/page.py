@@ -13,7 +13,7 @@ _DISTINCT, _MOSTLY = 25, 0.7  # grey levels between a sheet and what it lies on;
 _SOFT, _BESIDE = 17, 31  # pixels: as wide may a sheet's edge be; within so many is the ground beside it
 _WHOLE = 0.9  # of the picture's border is another ground
 _GENTLE = 2.5  # grey levels between neighbours on the same ground
-_CLEAR = 1.7  # times the usual step: more is an edge
+_CLEAR = 1.7, 3.4, 6.8  # times the usual step: more is an edge of a sheet in shadow; clearer than that of a shadow
 _ALONG = 0.04  # of the border: a part of the ground; a sheet reaches it with a corner at most
 _LINE, _EDGE = 11, 4  # pixels: as wide may the edge of a shadow be seen; so wide is that of a sheet
 _LEAST, _PAPER = 0.12, 0.55  # of the picture, the smallest sheet; of it, what is paper at least
@@ -31,11 +31,13 @@ def find_sheet(grey: Grey) -> Mask | None:
     """
     smooth = cv2.GaussianBlur(grey, (0, 0), 1)
     steps = np.asarray(cv2.morphologyEx(smooth, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)), np.uint8)
-    calm = _opened((steps <= int(_GENTLE + _CLEAR * median(steps))).view(np.uint8))
-    for region, parts in ((_enclosed(calm), False), (calm, True)):
-        inside = _four_corners(region, parts=parts)
-        if inside is not None and _is_whole(grey, inside):
-            return inside
+    usual = median(steps)
+    for level in sorted({int(_GENTLE + times * usual) for times in _CLEAR}):
+        calm = _opened((steps <= level).view(np.uint8))
+        for region, parts in ((_enclosed(calm), False), (calm, True)):
+            inside = _four_corners(region, parts=parts)
+            if inside is not None and _is_whole(grey, inside):
+                return inside
     return None
 
 
