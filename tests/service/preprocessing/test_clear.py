@@ -1,10 +1,13 @@
 """The short way for clear pictures: as the full set of readings, and only where nothing is in doubt."""
 
+from contextlib import suppress
+
 import cv2
 import numpy as np
 import numpy.typing as npt
 import pytest
 
+from service.errors import NoDigit
 from service.preprocessing import mnist_format
 from service.preprocessing.clear import find_clear
 from service.preprocessing.mnist_format import canonical_digit, centre, fit
@@ -87,3 +90,12 @@ def test_dark_edge_of_a_scan_is_not_a_figure(sides: str) -> None:
     for side, part in {"t": np.s_[:12], "b": np.s_[-12:], "l": np.s_[:, :12], "r": np.s_[:, -12:]}.items():
         page[part] = 20 if side in sides else page[part]
     assert find_clear(page) is None
+
+
+@pytest.mark.parametrize("shape", [(900, 4), (900, 5), (4, 900), (5, 1200), (3000, 7)])
+def test_a_block_of_ink_in_a_very_long_picture_is_answered(shape: tuple[int, int]) -> None:
+    height, width = shape
+    grey = np.full(shape, 200, np.uint8)
+    grey[height // 3 : height // 2 + 1, width // 3 : width // 2 + 1] = 30
+    with suppress(NoDigit):
+        canonical_digit(grey)
