@@ -32,7 +32,7 @@ from training.files import locked
 from training.fitting.run import Run
 from training.model.read_back import read_back
 from training.recipe import Recipe, with_network_of
-from training.release import calibrate, evaluate
+from training.release import calibrate, evaluate, verify
 from training.release import own as judging
 
 pytestmark = pytest.mark.usefixtures("precision_policy")
@@ -87,7 +87,7 @@ def test_a_graph_that_is_read_back_gives_the_same_answers(before: Published, dat
     assert found
     model = read_back(found.graph, tuned(FINE_TUNE, found))
     answers = evaluate.probabilities(calibrate.logits(model, data.test_images), found.manifest.metrics["temperature"])
-    np.testing.assert_allclose(answers, found.engine.run(data.test_images), atol=1e-6)
+    np.testing.assert_allclose(answers, found.engine.run(data.test_images), atol=verify.MOST_DIFFERENCE)
 
 
 def test_the_newest_complete_version_is_used(here: Path) -> None:
