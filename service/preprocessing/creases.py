@@ -43,7 +43,8 @@ def _ends(strokes: Mask, rim: Mask) -> list[Point]:
 
 
 def _is_line(strokes: Mask, start: Point, end: Point) -> bool:
-    columns, rows = (
-        np.rint(start + np.linspace(0, 1, int(np.hypot(*(end - start))))[:, None] * (end - start)).astype(int).T
-    )
+    length = int(np.hypot(*(end - start)))
+    if length == 0:  # one lies around the other
+        return False
+    columns, rows = np.rint(start + np.linspace(0, 1, length)[:, None] * (end - start)).astype(int).T
     return float(strokes[rows, columns].mean()) > _INKED

@@ -118,7 +118,10 @@ def find(grey: Grey) -> Floats:
     clear = find_clear(picture)
     if clear is not None:
         return clear
-    best = _found_in_bitmap(without_bars(picture)) if max(picture.shape) <= _BITMAP else _found(picture)
+    if max(picture.shape) <= _BITMAP:
+        best = _found_in_bitmap(without_bars(picture))
+    else:
+        best = _found(picture, working_copy(picture))
     if best is None or best.folds:
         raise NoDigit("Nothing in the picture looks like strokes of a digit: send one digit on its own.")
     if best.several:
@@ -143,32 +146,32 @@ def _found_in_bitmap(grey: Grey) -> Figure | None:
     return best
 
 
-def _found(grey: Grey, *, nearer: bool = True) -> Figure | None:
-    """Return the figure in a picture: on the sheet in it, if there is one, else anywhere, `nearer` if it is small."""
-    scaled = working_copy(grey)
+def _found(grey: Grey, scaled: Grey, *, nearer: bool = True) -> Figure | None:
+    """Return the figure in a picture, whose working copy is given: on the sheet in it, if there is one, else anywhere.
+
+    With `nearer` a small one is looked at from nearer.
+    """
     sheet = find_sheet(scaled)
     if sheet is not None:
         return _best(*copy_of_sheet(grey, sheet))
-    figure = _best(scaled, rim_of(scaled))
-    return _from_nearer(grey, figure, max(scaled.shape)) if nearer else figure
+    figure, side = _best(scaled, rim_of(scaled)), max(scaled.shape)
+    clear = figure is not None and (figure.several or figure.box.longer >= side / 2)
+    return figure if clear or not nearer else _from_nearer(grey, max(grey.shape) / side, figure)
 
 
-def _from_nearer(grey: Grey, figure: Figure | None, side: int) -> Figure | None:
-    """Return what is found from nearer, if the figure, in a copy of that longer side, is small or none.
+def _from_nearer(grey: Grey, scale: float, figure: Figure | None) -> Figure | None:
+    """Return what is found from nearer than in a copy `scale` times as coarse, in which the figure is small or none.
 
     What seems a small figure may be a slip of paper with the figure on it. A larger one is what was drawn around it.
     """
-    if figure is None:
-        part = focused(grey)
-        return None if part is None else _found(part, nearer=False)
-    if figure.several or figure.box.longer >= side / 2:
-        return figure
-    scale = max(grey.shape) / side
-    part = surroundings(grey, figure.box, scale)
-    found = _found(part, nearer=False)
-    if found is None or found.several:
+    part = focused(grey) if figure is None else surroundings(grey, figure.box, scale)
+    if part is None:
+        return None
+    scaled = working_copy(part)
+    found = _found(part, scaled, nearer=False)
+    if figure is None or found is None or found.several:
         return found or figure
-    longer = found.box.longer * max(part.shape) / max(working_copy(part).shape)
+    longer = found.box.longer * max(part.shape) / max(scaled.shape)
     return found if longer <= _NO_LARGER * scale * figure.box.longer else figure
 
 

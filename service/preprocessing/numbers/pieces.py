@@ -112,9 +112,13 @@ def is_coarse(copy: Copy, height: float) -> bool:
 
 def _blotted(figures: list[Piece], labels: Labels, height: float, *, coarse: bool) -> bool:
     """Whether most ink is in slips of paper or, if not `coarse`, too thick for strokes of writing so high."""
-    most = np.inf if coarse else max(_SOLID * height, _THICK)
+    most = max(_SOLID * height, _THICK)
     masks = [np.ascontiguousarray(_pixels(each, labels)).view(np.uint8) for each in figures]
-    solid = [each.ink for each, mask in zip(figures, masks, strict=True) if thickness(mask) > most or is_panel(mask)]
+    solid = [
+        each.ink
+        for each, mask in zip(figures, masks, strict=True)
+        if is_panel(mask) or (not coarse and thickness(mask) > most)
+    ]
     return sum(solid) > _BLOTS * sum(each.ink for each in figures)
 
 
