@@ -8,7 +8,7 @@ from training.recipe import OWN_SHARE, PUBLISHED, Deformation, Mixture, Normal, 
 
 _DEFAULT = Recipe(
     name="dmlp-relu-glorot",
-    summary="the deep MLP that is published: ReLU, Glorot uniform, affine and elastic deformation",
+    summary="ReLU, Glorot uniform weights, affine and elastic deformation, pictures mixed in",
     deformation=Deformation(),
     mixture=Mixture(),
     accuracy_floor=0.993,

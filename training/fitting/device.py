@@ -3,6 +3,7 @@
 Memory growth is set in `training/__init__.py`, before TensorFlow starts.
 """
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -14,8 +15,10 @@ from service.errors import first_line
 from training.errors import DeviceError
 from training.options import Device
 
-# Below this many images the 10 s that XLA compiles are not won back (docs/training.md).
+# Below this many images the time that XLA compiles is not won back: 10 s on a GPU, 2 s on a CPU (docs/training.md).
 _XLA_FROM_IMAGES = 350_000
+# With more cores than this XLA was not measured; without it TensorFlow uses as many as there are.
+_XLA_CORES = 2
 _GOING_ON = "Nothing was published; --resume continues from the last complete epoch."
 
 
@@ -56,10 +59,13 @@ def is_gpu(chosen: Any) -> bool:
 def wins_by_xla(chosen: Any, images: int) -> bool:
     """Whether XLA pays off for a training of so many `images`; measured in docs/training.md.
 
-    One GPU gains a factor of four after compiling. A CPU with several cores loses: XLA runs the loop on one of them.
+    One GPU gains a factor of four, one or two cores one of 1.3 in float32; in bfloat16 a CPU loses.
     Several GPUs exchange gradients in each step, which the compiled graph does not do here.
     """
-    return is_gpu(chosen) and chosen.num_replicas_in_sync == 1 and images >= _XLA_FROM_IMAGES
+    if images < _XLA_FROM_IMAGES or chosen.num_replicas_in_sync > 1:
+        return False
+    in_float32 = keras.mixed_precision.global_policy().name == "float32"
+    return is_gpu(chosen) or (in_float32 and len(os.sched_getaffinity(0)) <= _XLA_CORES)
 
 
 @contextmanager

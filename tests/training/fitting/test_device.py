@@ -90,9 +90,21 @@ def test_other_tensorflow_errors_are_one_line() -> None:
 
 
 @pytest.mark.parametrize(
-    ("devices", "images", "wins"), [("/CPU:0", 10**9, False), ("/GPU:0", 10**6, True), ("/GPU:0", 10**5, False)]
+    ("devices", "images", "cores", "policy", "wins"),
+    [
+        ("/GPU:0", 10**6, 16, "mixed_float16", True),
+        ("/GPU:0", 10**5, 16, "float32", False),
+        ("/CPU:0", 10**6, 2, "float32", True),
+        ("/CPU:0", 10**5, 2, "float32", False),
+        ("/CPU:0", 10**6, 2, "mixed_bfloat16", False),
+        ("/CPU:0", 10**6, 16, "float32", False),
+    ],
 )
-def test_xla_is_for_one_gpu_that_has_enough_to_do(devices: str, images: int, wins: bool) -> None:
+def test_xla_is_for_what_it_was_measured_to_make_faster(
+    devices: str, images: int, cores: int, policy: str, wins: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(cores)))
+    monkeypatch.setattr("keras.mixed_precision.global_policy", lambda: keras.mixed_precision.Policy(policy))
     assert device.wins_by_xla(tf.distribute.OneDeviceStrategy(devices), images) == wins
 
 
