@@ -51,7 +51,7 @@ def _large_sizes() -> list[Cell]:
         "1024 x 768, thin pen": {"side": (1024, 1024), "pen": (0.015, 0.03)},
     }
     huge = {"4000 x 3000": {"side": (4000, 4000), "pen": (0.02, 0.08)}}
-    return [*condition("size", sides, base=large, share=0.25), *condition("size", huge, base=large, share=0.03)]
+    return [*condition("size", sides, base=large, share=0.25), *condition("size", huge, base=large, share=1 / 3)]
 
 
 def _files() -> list[Cell]:
