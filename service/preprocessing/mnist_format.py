@@ -146,29 +146,33 @@ def _found_in_bitmap(grey: Grey) -> Figure | None:
     return best
 
 
-def _found(grey: Grey, scaled: Grey, *, nearer: bool = True) -> Figure | None:
+def _found(grey: Grey, scaled: Grey) -> Figure | None:
     """Return the figure in a picture, whose working copy is given: on the sheet in it, if there is one, else anywhere.
 
-    With `nearer` a small one is looked at from nearer.
+    A small one that is on no sheet is looked at from nearer.
     """
     sheet = find_sheet(scaled)
     if sheet is not None:
         return _best(*copy_of_sheet(grey, sheet))
     figure, side = _best(scaled, rim_of(scaled)), max(scaled.shape)
     clear = figure is not None and (figure.several or figure.box.longer >= side / 2)
-    return figure if clear or not nearer else _from_nearer(grey, max(grey.shape) / side, figure)
+    return figure if clear else _from_nearer(grey, max(grey.shape) / side, figure)
 
 
 def _from_nearer(grey: Grey, scale: float, figure: Figure | None) -> Figure | None:
     """Return what is found from nearer than in a copy `scale` times as coarse, in which the figure is small or none.
 
-    What seems a small figure may be a slip of paper with the figure on it. A larger one is what was drawn around it.
+    What seems a small figure may be a slip of paper, with the figure on it or empty. A larger one is what was drawn
+    around it.
     """
     part = focused(grey) if figure is None else surroundings(grey, figure.box, scale)
     if part is None:
         return None
     scaled = working_copy(part)
-    found = _found(part, scaled, nearer=False)
+    sheet = find_sheet(scaled)
+    if sheet is not None:
+        return _best(*copy_of_sheet(part, sheet))
+    found = _best(scaled, rim_of(scaled))
     if figure is None or found is None or found.several:
         return found or figure
     longer = found.box.longer * max(part.shape) / max(scaled.shape)

@@ -80,6 +80,17 @@ def test_a_digit_on_a_small_slip_of_paper_is_read_as_on_a_page(label: int, groun
     assert likeness(canonical_digit(255 - on_a_table(slip, ground, side)), expected) > 0.8
 
 
+@pytest.mark.parametrize("side", [400, 640, 1600])
+@pytest.mark.parametrize("ground", [40, 150])
+@pytest.mark.parametrize("aspect", [0.4, 0.8, 1.0, 1.6, 2.5])
+def test_an_empty_slip_of_paper_is_no_digit(ground: int, side: int, aspect: float) -> None:
+    slip = np.full((side // 6, int(side / 6 * aspect)), 230, np.uint8)
+    picture = on_a_table(slip, ground, side)
+    for each in (picture, 255 - picture):
+        with pytest.raises(NoDigit):
+            canonical_digit(each)
+
+
 @pytest.mark.parametrize("radius", [40, 50, 60])
 def test_a_ring_around_a_small_digit_is_not_the_figure_from_nearer(radius: int) -> None:
     page = written(4, 50)
