@@ -2,8 +2,8 @@
 
 from typing import NamedTuple
 
+import cv2
 import numpy as np
-import numpy.typing as npt
 from PIL import Image, ImageFilter
 
 from service.preprocessing.illumination import Grey
@@ -18,11 +18,8 @@ _FAINT = 48  # grey levels: a mixture is taken where the luma shows less, and it
 _LIGHT_RADIUS = 16  # pixels of the probe; what changes more slowly is light
 
 Mixture = tuple[int, int, int, int]  # of red, green, blue, and levels added
-_MIXTURES: tuple[Mixture, ...] = (
-    (1, -1, 0, 128),
-    (1, 0, -1, 128),
-    (0, 1, -1, 128),
-)
+_MIXTURES: tuple[Mixture, ...] = (1, -1, 0, 128), (1, 0, -1, 128), (0, 1, -1, 128)
+_CROSS = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
 
 
 class Look(NamedTuple):
@@ -58,9 +55,8 @@ def _layers(image: Image.Image, white: int = 0xFFFF) -> _Layers:
     if image.has_transparency_data:
         image = image if image.mode in ("RGBA", "LA") else image.convert("RGBA")
         return _Layers(image.convert("L"), image.getchannel("A"))
-    if image.mode in ("L", "1", "P", "RGB", "YCbCr"):
-        return _Layers(image.convert("L"), None)
-    return _Layers(image.convert("RGB").convert("L"), None)
+    image = image if image.mode in ("L", "1", "P", "RGB", "YCbCr") else image.convert("RGB")
+    return _Layers(image.convert("L"), None)
 
 
 def _layers_of_16_bits(image: Image.Image, white: int) -> _Layers:
@@ -80,11 +76,9 @@ def look_at(image: Image.Image) -> Look:
     white = _white(image) if image.mode.startswith("I") else 0xFFFF
     if image.has_transparency_data:
         return Look(background=_background(*_layers(probe(image), white)), white=white)
-    if image.mode.startswith("I"):
-        return Look(white=white)
     if image.mode in ("RGB", "P", "CMYK", "YCbCr"):
         return Look(mixture=_telling_mixture(probe(image)))
-    return Look()
+    return Look(white=white)
 
 
 def _white(image: Image.Image) -> int:
@@ -112,25 +106,20 @@ def _background(luma: Image.Image, alpha: Image.Image | None) -> int:
     shown = levels[visible]
     if shown.size == 0:
         return OPAQUE
-    rim = visible & _beside(~visible)
-    edge = np.median(levels[rim]) if rim.any() else np.median(shown)
-    if _is_ink_alone(shown, levels[visible & ~rim], edge):
+    inside = cv2.erode(visible.view(np.uint8), _CROSS) > 0
+    rim = levels[visible & ~inside]
+    edge = np.median(rim if rim.size else shown)
+    if _is_ink_alone(shown, levels[inside], edge):
         return 0 if shown.mean() > 127 else OPAQUE
     return OPAQUE if edge > 127 else 0
 
 
 def _is_ink_alone(shown: Grey, inner: Grey, edge: np.floating) -> bool:
     """Tell strokes, of one shade or with a pen's changing pressure, from paper with strokes on it."""
-    if int(shown.max()) - int(shown.min()) <= _CONTRAST:
+    if np.ptp(shown) <= _CONTRAST:
         return True
     strokes = shown.size - inner.size >= _RIM_OF_STROKES * shown.size
     return strokes and (inner.size == 0 or abs(float(np.median(inner)) - float(edge)) <= _CONTRAST)
-
-
-def _beside(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-    """Return which pixels have a neighbour, above, below, left or right, in `mask`, bool [height, width]."""
-    padded = np.pad(mask, 1)
-    return padded[:-2, 1:-1] | padded[2:, 1:-1] | padded[1:-1, :-2] | padded[1:-1, 2:]
 
 
 def _telling_mixture(image: Image.Image) -> Mixture | None:
@@ -145,8 +134,7 @@ def _telling_mixture(image: Image.Image) -> Mixture | None:
 
 
 def hides_ink(luma: Image.Image) -> bool:
-    levels = as_pixels(luma)
-    return int(levels.max()) - int(levels.min()) < _CLEAR and _contrast(luma) < _FAINT
+    return int(np.ptp(np.asarray(luma))) < _CLEAR and _contrast(luma) < _FAINT
 
 
 def _contrast(channel: Image.Image) -> float:
@@ -154,7 +142,3 @@ def _contrast(channel: Image.Image) -> float:
     smooth = channel.filter(ImageFilter.MedianFilter(3))
     light = np.asarray(smooth.filter(ImageFilter.BoxBlur(_LIGHT_RADIUS)), np.int16)
     return float(np.percentile(np.abs(np.asarray(smooth, np.int16) - light), 99.5))
-
-
-def as_pixels(image: Image.Image) -> Grey:
-    return np.frombuffer(image.tobytes(), np.uint8).reshape(image.height, image.width)

@@ -5,7 +5,6 @@ decoder raises over bytes that a stranger sent becomes one of the errors of this
 """
 
 import warnings
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 
@@ -17,7 +16,7 @@ from PIL import (
 )
 
 from service.errors import NoDigit, RequestError, TooLarge, UnreadableImage
-from service.preprocessing.colours import OPAQUE, as_pixels, grey_levels, hides_ink, look_at, probe
+from service.preprocessing.colours import OPAQUE, grey_levels, hides_ink, look_at, probe
 from service.preprocessing.formats import DAMAGED, Still, still
 from service.preprocessing.illumination import Grey
 
@@ -165,14 +164,11 @@ def _assemble(image: Image.Image) -> Grey:
     reduction = max(image.size) // ENOUGH
     look = look_at(image)
     if reduction <= 1:
-        return as_pixels(grey_levels(image, look))
+        return np.asarray(grey_levels(image, look))
     rows = reduction * max(1, _BAND_PIXELS // (image.width * reduction))
-    return np.concatenate([as_pixels(grey_levels(band, look).reduce(reduction)) for band in _bands(image, rows)])
-
-
-def _bands(image: Image.Image, rows: int) -> Iterator[Image.Image]:
-    for top in range(0, image.height, rows):
-        yield image.crop((0, top, image.width, min(top + rows, image.height)))
+    tops = range(0, image.height, rows)
+    bands = (image.crop((0, top, image.width, min(top + rows, image.height))) for top in tops)
+    return np.concatenate([np.asarray(grey_levels(band, look).reduce(reduction)) for band in bands])
 
 
 def _upright(pixels: Grey, orientation: int) -> Grey:
