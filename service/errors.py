@@ -87,6 +87,9 @@ class ExpectationFailed(RequestError, status=417, code="expectation_failed"):
 class UnreadableImage(RequestError, status=422, code="unreadable_image"):
     """The picture is damaged."""
 
+    def __init__(self, message: str = "The picture is damaged or truncated: send the whole file again.") -> None:
+        super().__init__(message)
+
 
 class NoDigit(RequestError, status=422, code="no_digit"):
     """The picture has nothing that could be a digit."""

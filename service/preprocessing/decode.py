@@ -17,7 +17,7 @@ from PIL import (
 
 from service.errors import NoDigit, RequestError, TooLarge, UnreadableImage
 from service.preprocessing.colours import OPAQUE, grey_levels, hides_ink, look_at, probe
-from service.preprocessing.formats import DAMAGED, Still, still
+from service.preprocessing.formats import Still, still
 from service.preprocessing.illumination import Grey
 
 ENOUGH = 900  # pixels of the longer side that are kept of a large picture: a tenth of it still shows a digit's strokes
@@ -69,7 +69,7 @@ def decode(content: bytes | Still, *, max_pixels: int) -> Grey:
         raise
     # A damaged file makes decoders raise OSError, SyntaxError, ValueError, struct.error, cv2.error and more.
     except Exception as error:
-        raise UnreadableImage(DAMAGED) from error
+        raise UnreadableImage from error
 
 
 def _check_size(picture: Still, max_pixels: int) -> None:
@@ -104,7 +104,7 @@ def _load(picture: Still, mode: str | None) -> Image.Image:
     """Decode by Pillow. `mode` "L" spares a JPEG its colours, None does not; other formats come as they are."""
     image: Image.Image = Image.open(BytesIO(picture.content), formats=(picture.format,))
     if image.size != (picture.width, picture.height):
-        raise UnreadableImage(DAMAGED)
+        raise UnreadableImage
     if picture.format == "JPEG":  # an eighth of the size can be decoded without decoding all
         image.draft(mode, _reduced(image.width, image.height))
     image.load()
@@ -123,7 +123,7 @@ def _is_dim_of_16_bits(image: Image.Image, png: bytes) -> bool:
 def _of_16_bits(png: bytes) -> Image.Image:
     levels = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_ANYDEPTH | cv2.IMREAD_GRAYSCALE)
     if levels is None:
-        raise UnreadableImage(DAMAGED)
+        raise UnreadableImage
     return Image.fromarray(levels)
 
 
@@ -136,7 +136,7 @@ def _known_rows(picture: Still) -> Grey:
     )
     known = int(np.argmin([*(one == other).all(axis=1), False]))
     if known < _MOST_ROWS * len(one):
-        raise UnreadableImage(DAMAGED)
+        raise UnreadableImage
     return one[:known]
 
 
@@ -152,7 +152,7 @@ def _webp(picture: Still) -> Image.Image:
     flags = cv2.IMREAD_GRAYSCALE | cv2.IMREAD_IGNORE_ORIENTATION if lean else cv2.IMREAD_UNCHANGED
     pixels = cv2.imdecode(np.frombuffer(picture.content, np.uint8), flags)
     if pixels is None or pixels.shape[:2] != (picture.height, picture.width):
-        raise UnreadableImage(DAMAGED)
+        raise UnreadableImage
     if pixels.ndim == 3:
         code = cv2.COLOR_BGRA2RGBA if pixels.shape[2] == 4 else cv2.COLOR_BGR2RGB
         cv2.cvtColor(pixels, code, dst=pixels)

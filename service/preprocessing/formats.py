@@ -17,8 +17,6 @@ from service.errors import TooLarge, UnreadableImage, UnsupportedImage
 from service.preprocessing import jpeg_scans
 from service.preprocessing.orientation import MOST_XMP, exif_orientation, xmp_orientation
 
-DAMAGED = "The picture is damaged or truncated: send the whole file again."
-
 # No encoder writes so many; each costs an interpreter some microseconds.
 _MOST_BLOCKS = 10_000
 _MOST_FILL_BYTES = 64 << 10  # between two segments of a JPEG
@@ -31,9 +29,10 @@ _PNG_NEEDED = (b"PLTE", b"tRNS", b"IDAT")
 _PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
 
 _JPEG_MARKER = re.compile(rb"\xff([^\xff\x00\x01\xd0-\xd9])")  # of a segment with a length
-_JPEG_TABLES = (0xC4, 0xCC, 0xDB, 0xDD, 0xE0, 0xEE)  # DHT, DAC, DQT, DRI, and JFIF's and Adobe's notes on colour
-_JPEG_END = b"\xff\xd9"
-_JPEG_FRAMES = tuple(marker for marker in range(0xC0, 0xD0) if marker not in (0xC4, 0xC8, 0xCC))
+_JPEG_FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
+# The frame, DHT, DAC, DQT, DRI, and JFIF's and Adobe's notes on colour.
+_JPEG_NEEDED = _JPEG_FRAMES | {0xC4, 0xCC, 0xDB, 0xDD, 0xE0, 0xEE}
+_JPEG_SCAN, _JPEG_END = 0xDA, b"\xff\xd9"
 
 _WEBP_ALPHA, _WEBP_ANIMATION = 0x10, 0x02
 
@@ -70,19 +69,17 @@ def still(content: bytes) -> Still:
             try:
                 return read(content)
             except (struct.error, IndexError) as error:
-                raise UnreadableImage(DAMAGED) from error
+                raise UnreadableImage from error
     from service.preprocessing.more_formats import more  # which needs this module, and few files need it
 
     if found := more(content):
         return found
-    raise UnsupportedImage(_unsupported(content))
-
-
-def _unsupported(content: bytes) -> str:
     for signature, name in _NAMES.items():
         if signature.match(content):
-            return f"{name} is not read here: send the picture as JPEG or PNG."
-    return "This is not a picture in a supported format: send PNG, JPEG, GIF, BMP, WebP, HEIC, AVIF or TIFF."
+            raise UnsupportedImage(f"{name} is not read here: send the picture as JPEG or PNG.")
+    raise UnsupportedImage(
+        "This is not a picture in a supported format: send PNG, JPEG, GIF, BMP, WebP, HEIC, AVIF or TIFF."
+    )
 
 
 def _png(content: bytes) -> Still:
@@ -121,7 +118,7 @@ def _png_chunks(content: bytes) -> Iterator[tuple[bytes, int, int]]:
             break
         yield kind, start, min(end, len(content))
         start = end
-    raise UnreadableImage(DAMAGED)
+    raise UnreadableImage
 
 
 def _png_chunk(content: memoryview, start: int, end: int) -> list[bytes | memoryview]:
@@ -137,33 +134,22 @@ def _jpeg(content: bytes) -> Still:
     kept: list[bytes | memoryview] = [b"\xff\xd8"]
     orientation, frame = 1, None
     for marker, start, end in _jpeg_segments(content):
-        if marker == 0xDA:
-            kept.append(view[start:])
+        if marker == _JPEG_SCAN:
             break
         if marker in _JPEG_FRAMES:
             frame = frame or (marker, start)
-            kept.append(view[start:end])
-        elif marker in _JPEG_TABLES:
+        if marker in _JPEG_NEEDED:
             kept.append(view[start:end])
         elif marker == 0xE1 and content[start + 4 : start + 10] == b"Exif\0\0":
             orientation = exif_orientation(content[start + 10 : end])
-    if frame is None or sum(map(len, kept[:-1])) > _MOST_TABLE_BYTES:
-        raise UnreadableImage(DAMAGED)
+    if frame is None or sum(map(len, kept)) > _MOST_TABLE_BYTES:
+        raise UnreadableImage
     height, width, components = struct.unpack_from(">HHB", content, frame[1] + 5)
-    if not components:
-        raise UnreadableImage(DAMAGED)
-    scans = jpeg_scans.has_several(content, *frame, start)
-    if scans and jpeg_scans.are_too_many(content, start):
-        raise UnreadableImage(DAMAGED)
-    cost = jpeg_scans.pixel_bytes(content, frame[1], several=scans)
     ended = content.rfind(_JPEG_END, start) > 0
-    if not ended:
-        if scans and not jpeg_scans.has_all(content, start, components):
-            raise UnreadableImage(DAMAGED)
-        kept[-1:] = [view[start:].tobytes().removesuffix(_JPEG_END[:1]), _JPEG_END]
-    frame_data, coloured = b"".join(kept), components > 1
-    found = Still("JPEG", frame_data, width, height, cost, orientation, colours_spared=coloured)
-    return found._replace(ended=ended)
+    cost = jpeg_scans.pixel_bytes(content, *frame, start, ended=ended)
+    kept += [view[start:]] if ended else [content[start:].removesuffix(_JPEG_END[:1]), _JPEG_END]
+    coloured = components > 1
+    return Still("JPEG", b"".join(kept), width, height, cost, orientation, colours_spared=coloured, ended=ended)
 
 
 def _jpeg_segments(content: bytes) -> Iterator[tuple[int, int, int]]:
@@ -176,12 +162,12 @@ def _jpeg_segments(content: bytes) -> Iterator[tuple[int, int, int]]:
         start = found.start(1) - 1
         end = start + 2 + int.from_bytes(content[start + 2 : start + 4], "big")
         yield found[1][0], start, end
-    raise UnreadableImage(DAMAGED)
+    raise UnreadableImage
 
 
 def _gif(content: bytes) -> Still:
     width, height, flags = struct.unpack_from("<HHB", content, 6)
-    table_end = 13 + _colour_table_bytes(flags)
+    table_end = 13 + (3 * (2 << (flags & 7)) if flags & 0x80 else 0)
     position, control = _gif_image(content, table_end)
     left, top, across, down = struct.unpack_from("<HHHH", content, position + 1)
     still = content[:table_end] + control + content[position:]
@@ -202,12 +188,8 @@ def _gif_image(content: bytes, position: int) -> tuple[int, bytes]:
         position += 1
         blocks -= 1
     if content[position] != 0x2C or blocks <= 0:
-        raise UnreadableImage(DAMAGED)
+        raise UnreadableImage
     return position, control
-
-
-def _colour_table_bytes(flags: int) -> int:
-    return 3 * (2 << (flags & 7)) if flags & 0x80 else 0
 
 
 def _bmp(content: bytes) -> Still:
@@ -232,7 +214,7 @@ def _webp(content: bytes) -> Still:
         (bits,) = struct.unpack_from("<I", content, start + 9)
         return Still("WEBP", content, (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1, 8)
     if first != b"VP8X":
-        raise UnreadableImage(DAMAGED)
+        raise UnreadableImage
     return _extended_webp(content, chunks)
 
 
@@ -263,7 +245,7 @@ def _webp_chunks(content: bytes) -> Iterator[tuple[bytes, int, int]]:
         yield kind, start, end
         start = end
     if start == 12:
-        raise UnreadableImage(DAMAGED)
+        raise UnreadableImage
 
 
 _READERS: dict[re.Pattern[bytes], Callable[[bytes], Still]] = {

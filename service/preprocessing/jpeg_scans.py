@@ -12,35 +12,31 @@ _SCAN = b"\xff\xda"
 _COEFFICIENTS = 64  # of a block
 
 
-def has_several(content: bytes, marker: int, frame: int, scan: int) -> bool:
-    """Return whether several scans make up the picture, so that the decoder holds all coefficients meanwhile.
+def pixel_bytes(content: bytes, marker: int, frame: int, scan: int, *, ended: bool) -> float:
+    """Return what decoding takes for a pixel.
 
-    `frame` and `scan` are where the frame's head and the first scan begin.
+    Where several scans make up the picture the decoder holds all coefficients meanwhile, two bytes each. `frame` and
+    `scan` are where the frame's head, with its `marker`, and the first scan begin; `ended` says that the end is there.
 
     Raises:
-        UnreadableImage: it is a form of JPEG that is not read.
+        UnreadableImage: it is a form of JPEG that is not read, has more scans than any honest file, or lacks some.
     """
+    components = content[frame + 9]
+    if not components:
+        raise UnreadableImage
     if marker not in (*_SEQUENTIAL, *_PROGRESSIVE):
         raise UnreadableImage("The picture is in a form of JPEG that is not read here: send it as an ordinary one.")
-    return marker not in _SEQUENTIAL or content[scan + 4] != content[frame + 9]
-
-
-def are_too_many(content: bytes, scan: int) -> bool:
-    """Return whether there are more scans from `scan` on than any honest file has."""
-    return content.count(_SCAN, scan) > _MOST_SCANS
-
-
-def pixel_bytes(content: bytes, frame: int, *, several: bool) -> float:
-    """Return what decoding takes for a pixel: in `several` scans two bytes for each coefficient, as it is sampled."""
-    if not several:
+    if marker in _SEQUENTIAL and content[scan + 4] == components:
         return _PIXEL_BYTES
-    sampling = [divmod(content[frame + 11 + 3 * index], 16) for index in range(content[frame + 9])]
+    if content.count(_SCAN, scan) > _MOST_SCANS or not (ended or _has_all(content, scan, components)):
+        raise UnreadableImage
+    sampling = [divmod(content[frame + 11 + 3 * index], 16) for index in range(components)]
     blocks = sum(across * down for across, down in sampling)
     largest = max(across for across, _ in sampling) * max(down for _, down in sampling)
     return max(_PIXEL_BYTES, 2 * blocks / max(1, largest))
 
 
-def has_all(content: bytes, scan: int, components: int) -> bool:
+def _has_all(content: bytes, scan: int, components: int) -> bool:
     """Tell whether the scans from `scan` on bring all coefficients of each component down to the last bit."""
     found = 0
     while scan >= 0:

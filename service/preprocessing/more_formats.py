@@ -13,7 +13,7 @@ from io import BytesIO
 from PIL import Image
 
 from service.errors import UnreadableImage
-from service.preprocessing.formats import DAMAGED, Still
+from service.preprocessing.formats import Still
 
 _MOST_BOXES = 1000
 _MOST_HELD = 2  # times the file's length that its items may be together
@@ -43,7 +43,7 @@ def more(content: bytes) -> Still | None:
     except UnreadableImage:
         raise
     except Exception as error:  # the decoders raise many kinds over damaged files
-        raise UnreadableImage(DAMAGED) from error
+        raise UnreadableImage from error
 
 
 def _heic(content: bytes) -> Still:
@@ -74,7 +74,7 @@ def _without_notes(content: bytes) -> bytes:
             if sum(_item_bytes(content, start + 4, end)) > _MOST_HELD * len(content):
                 break
             return content[:start] + _NOTES.sub(b"skip", content[start:end]) + content[end:]
-    raise UnreadableImage(DAMAGED)
+    raise UnreadableImage
 
 
 def _boxes(content: bytes, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
@@ -91,7 +91,7 @@ def _boxes(content: bytes, start: int, end: int) -> Iterator[tuple[bytes, int, i
             break
         yield kind, start + head, stop
         start = stop
-    raise UnreadableImage(DAMAGED)
+    raise UnreadableImage
 
 
 def _item_bytes(content: bytes, start: int, end: int) -> Iterator[int]:
@@ -111,7 +111,7 @@ def _item_bytes(content: bytes, start: int, end: int) -> Iterator[int]:
             yield int.from_bytes(content[at : at + length], "big") or len(content)
             at += length
         if at > end:
-            raise UnreadableImage(DAMAGED)
+            raise UnreadableImage
 
 
 def _tiff(content: bytes, order: str) -> Still:
@@ -147,7 +147,7 @@ def _tiff_entries(content: bytes, order: str) -> dict[int, bytes]:
         tag, _, values = struct.unpack_from(order + "HHI", content, place)
         if tag in (*_NEEDED, 274):
             if values > _MOST_VALUES:
-                raise UnreadableImage(DAMAGED)
+                raise UnreadableImage
             found.setdefault(tag, content[place : place + 12])
     return found
 
