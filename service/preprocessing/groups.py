@@ -1,7 +1,6 @@
 """Strokes -> groups that may be figures: which pieces belong together, and which group is the likeliest figure."""
 
 from dataclasses import dataclass
-from functools import reduce
 
 import cv2
 import numpy as np
@@ -43,16 +42,11 @@ class Group:
         return Group(self.pieces + other.pieces, box, self.ink + other.ink, self.contact + other.contact)
 
 
-def together(groups: list[Group]) -> list[Group]:
-    """Join all."""
-    return [reduce(Group.joined, groups)] if groups else []
-
-
 def side_by_side(groups: list[Group]) -> bool:
     """Tell whether two pieces of a bitmap are digits of their own: as high, as dark, one beside the other."""
     if len(groups) < 2:
         return False
-    one, other = groups[:2]
+    one, other, *_ = groups
     if one.ink + other.ink < _BOTH * sum(group.ink for group in groups):
         return False
     across, _ = one.box.gaps(other.box)

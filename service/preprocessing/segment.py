@@ -1,6 +1,7 @@
 """Ink -> the one figure in the picture: which strokes belong together, and which are something else."""
 
 from dataclasses import dataclass
+from functools import reduce
 
 import cv2
 import numpy as np
@@ -10,13 +11,12 @@ from service.preprocessing.binarize import Ink
 from service.preprocessing.box import Box
 from service.preprocessing.creases import only_folds
 from service.preprocessing.frames import without_frames
-from service.preprocessing.groups import Group, grouped, member_of, ranked, several, side_by_side, together
+from service.preprocessing.groups import Group, grouped, member_of, ranked, several, side_by_side
 from service.preprocessing.illumination import (
     UNEVEN,
     Components,
     Contrast,
     Floats,
-    Labels,
     Mask,
     components,
     faint_share,
@@ -72,25 +72,27 @@ def find_figure(
     weights, cores, contact = totals(found, strokes, (amount, ink.cores, rim))
     pieces = [i for i in np.argsort(-weights)[: _MOST_PIECES + 1].tolist() if i and cores[i]]
     parts = [Group((i,), Box(*boxes[i].tolist()[:4]), float(weights[i]), int(contact[i])) for i in pieces]
-    groups = together(parts) if alone else ranked(grouped(parts), labels)
-    if not groups:
+    groups = [reduce(Group.joined, parts)] if alone and parts else ranked(grouped(parts), labels)
+    if not groups or groups[0].ink * ink.contrast < to_beat:
         return None
-    figure, share = groups[0], groups[0].ink / weights[1:].sum()
-    if not _may_be_digit(figure.box, labels) or figure.ink * ink.contrast < to_beat:
+    group, longer = groups[0], groups[0].box.longer
+    member = member_of(group, labels)
+    thickest = thickness(member[group.box.slices(1)])
+    too_small, too_flat = longer < _SMALLEST * max(labels.shape), group.box.width > _WIDEST * group.box.height
+    if too_small or too_flat or thickest > (_BLOT if alone else _SOLID) * longer:
         return None
-    member = member_of(figure, labels)
-    edged = _edged(member, amount, contrast.steps, ink.contrast, figure)
-    if widest is not None and _between_strokes(member, contrast, figure.box):
+    edged = _edged(member, amount, contrast.steps, ink.contrast, group)
+    if widest is not None and _between_strokes(member, contrast, group.box):
         edged *= _GAP
-    return _figure(
-        figure,
-        member,
-        amount,
-        edged,
-        share,
-        ink.contrast,
-        widest,
-        alone=alone,
+    slender, even = thickest < _STOUT * longer, not alone or _is_even(amount, member)
+    clear = group.ink / weights[1:].sum() > 0.7 if widest is None else thickest < 0.65 * widest
+    stout, uneven = 1 if slender else 0.5 if widest is None else 0.1, 1 if even else 0.1
+    return Figure(
+        _cut(amount, member, group.box),
+        group.box,
+        group.ink * ink.contrast * edged**8 * stout * uneven * max(group.free, 0.1) ** 3,
+        sure=clear and slender and group.apart and even and edged > _EDGED,
+        likely=edged > (_BARELY if group.apart else _CUT),
         several=several(groups) or (alone and side_by_side(parts)),
         folds=not alone and ink.contrast < OF_A_FOLD and only_folds(member, rim),
     )
@@ -106,11 +108,6 @@ def _cleaned(ink: Ink, *, alone: bool) -> tuple[Mask, Components]:
         return strokes, found
     cleaned = without_annotations(strokes, found)
     return cleaned, found if cleaned is strokes else components(cleaned)
-
-
-def _may_be_digit(box: Box, labels: Labels) -> bool:
-    """Tell whether something is large enough in its picture, and not too flat."""
-    return box.longer >= _SMALLEST * max(labels.shape) and box.width <= _WIDEST * box.height
 
 
 def _edged(member: Mask, amount: Floats, steps: Floats, full: float, group: Group) -> float:
@@ -136,41 +133,6 @@ def _between_strokes(member: Mask, contrast: Contrast, box: Box) -> bool:
         median(levels[where > 0]) for levels, where in ((pixels, around), (pixels, inside), (paper, inside))
     )
     return abs(ring - level) < abs(ring - under)
-
-
-def _figure(
-    group: Group,
-    member: Mask,
-    amount: Floats,
-    edged: float,
-    share: float,
-    contrast: float,
-    widest: int | None,
-    *,
-    alone: bool,
-    several: bool,
-    folds: bool,
-) -> Figure | None:
-    longer, thickest = group.box.longer, thickness(member[group.box.slices(1)])
-    if thickest > (_BLOT if alone else _SOLID) * longer:
-        return None
-    slender, apart = thickest < _STOUT * longer, group.apart
-    even = not alone or _is_even(amount, member)
-    clear = share > 0.7 if widest is None else thickest < 0.65 * widest
-    return Figure(
-        _cut(amount, member, group.box),
-        group.box,
-        group.ink
-        * contrast
-        * edged**8
-        * (1 if slender else 0.5 if widest is None else 0.1)
-        * (1 if even else 0.1)
-        * max(group.free, 0.1) ** 3,
-        sure=clear and slender and apart and even and edged > _EDGED,
-        likely=edged > (_BARELY if apart else _CUT),
-        several=several,
-        folds=folds,
-    )
 
 
 def _is_even(amount: Floats, member: Mask) -> bool:
