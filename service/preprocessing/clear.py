@@ -180,8 +180,7 @@ def _ink(contrast: Grey, light: _Light, stoutest: float, *, cut_out: bool) -> Fl
 
 def _usual(contrast: Grey, least: float) -> int:
     """Return the median contrast of the dark ink: of what has half of the strongest."""
-    counts = np.asarray(cv2.calcHist([contrast], [0], None, [256], [0, 256]), np.float64)
-    below = counts[:, 0].cumsum()
+    below = Histogram(contrast).counts.cumsum()
     first, total = below[int(least)], below[-1]
     half = int(np.searchsorted(below, first + _STRONGEST * (total - first))) // 2
     return int(np.searchsorted(below, (below[half] + total) / 2))
