@@ -134,7 +134,8 @@ def _telling_mixture(image: Image.Image) -> Mixture | None:
 
 
 def hides_ink(luma: Image.Image) -> bool:
-    return int(np.ptp(np.asarray(luma))) < _CLEAR and _contrast(luma) < _FAINT
+    levels = as_pixels(luma)
+    return int(levels.max()) - int(levels.min()) < _CLEAR and _contrast(luma) < _FAINT
 
 
 def _contrast(channel: Image.Image) -> float:
@@ -142,3 +143,8 @@ def _contrast(channel: Image.Image) -> float:
     smooth = channel.filter(ImageFilter.MedianFilter(3))
     light = np.asarray(smooth.filter(ImageFilter.BoxBlur(_LIGHT_RADIUS)), np.int16)
     return float(np.percentile(np.abs(np.asarray(smooth, np.int16) - light), 99.5))
+
+
+def as_pixels(image: Image.Image) -> Grey:
+    """Return the levels of a picture of mode L."""
+    return np.frombuffer(image.tobytes(), np.uint8).reshape(image.height, image.width)

@@ -16,7 +16,7 @@ from PIL import (
 )
 
 from service.errors import NoDigit, RequestError, TooLarge, UnreadableImage
-from service.preprocessing.colours import OPAQUE, grey_levels, hides_ink, look_at, probe
+from service.preprocessing.colours import OPAQUE, as_pixels, grey_levels, hides_ink, look_at, probe
 from service.preprocessing.formats import Still, still
 from service.preprocessing.illumination import Grey
 
@@ -164,11 +164,11 @@ def _assemble(image: Image.Image) -> Grey:
     reduction = max(image.size) // ENOUGH
     look = look_at(image)
     if reduction <= 1:
-        return np.asarray(grey_levels(image, look))
+        return as_pixels(grey_levels(image, look))
     rows = reduction * max(1, _BAND_PIXELS // (image.width * reduction))
     tops = range(0, image.height, rows)
     bands = (image.crop((0, top, image.width, min(top + rows, image.height))) for top in tops)
-    return np.concatenate([np.asarray(grey_levels(band, look).reduce(reduction)) for band in bands])
+    return np.concatenate([as_pixels(grey_levels(band, look).reduce(reduction)) for band in bands])
 
 
 def _upright(pixels: Grey, orientation: int) -> Grey:
