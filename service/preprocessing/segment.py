@@ -76,10 +76,11 @@ def find_figure(
     if not groups or groups[0].ink * ink.contrast < to_beat:
         return None
     group, longer = groups[0], groups[0].box.longer
+    if longer < _SMALLEST * max(labels.shape) or group.box.width > _WIDEST * group.box.height:
+        return None
     member = member_of(group, labels)
     thickest = thickness(member[group.box.slices(1)])
-    too_small, too_flat = longer < _SMALLEST * max(labels.shape), group.box.width > _WIDEST * group.box.height
-    if too_small or too_flat or thickest > (_BLOT if alone else _SOLID) * longer:
+    if thickest > (_BLOT if alone else _SOLID) * longer:
         return None
     edged = _edged(member, amount, contrast.steps, ink.contrast, group)
     if widest is not None and _between_strokes(member, contrast, group.box):
