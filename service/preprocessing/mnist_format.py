@@ -118,10 +118,7 @@ def find(grey: Grey) -> Floats:
     clear = find_clear(picture)
     if clear is not None:
         return clear
-    if max(picture.shape) <= _BITMAP:
-        best = _found_in_bitmap(without_bars(picture))
-    else:
-        best = _found(picture, working_copy(picture))
+    best = _found_in_bitmap(without_bars(picture)) if max(picture.shape) <= _BITMAP else _found(picture)
     if best is None or best.folds:
         raise NoDigit("Nothing in the picture looks like strokes of a digit: send one digit on its own.")
     if best.several:
@@ -146,17 +143,23 @@ def _found_in_bitmap(grey: Grey) -> Figure | None:
     return best
 
 
-def _found(grey: Grey, scaled: Grey) -> Figure | None:
-    """Return the figure in a picture, whose working copy is given: on the sheet in it, if there is one, else anywhere.
+def _found(grey: Grey) -> Figure | None:
+    """Return the figure in a picture. A small one that is on no sheet is looked at from nearer."""
+    figure, on_sheet, side = _look(grey)
+    if on_sheet or (figure is not None and (figure.several or figure.box.longer >= side / 2)):
+        return figure
+    return _from_nearer(grey, max(grey.shape) / side, figure)
 
-    A small one that is on no sheet is looked at from nearer.
+
+def _look(grey: Grey) -> tuple[Figure | None, bool, int]:
+    """Return the figure on the sheet in a picture, if there is one, else anywhere.
+
+    Also whether there is a sheet, and the longer side, in pixels, of the copy in which it was looked for.
     """
+    scaled = working_copy(grey)
     sheet = find_sheet(scaled)
-    if sheet is not None:
-        return _best(*copy_of_sheet(grey, sheet))
-    figure, side = _best(scaled, rim_of(scaled)), max(scaled.shape)
-    clear = figure is not None and (figure.several or figure.box.longer >= side / 2)
-    return figure if clear else _from_nearer(grey, max(grey.shape) / side, figure)
+    figure = _best(scaled, rim_of(scaled)) if sheet is None else _best(*copy_of_sheet(grey, sheet))
+    return figure, sheet is not None, max(scaled.shape)
 
 
 def _from_nearer(grey: Grey, scale: float, figure: Figure | None) -> Figure | None:
@@ -168,14 +171,12 @@ def _from_nearer(grey: Grey, scale: float, figure: Figure | None) -> Figure | No
     part = focused(grey) if figure is None else surroundings(grey, figure.box, scale)
     if part is None:
         return None
-    scaled = working_copy(part)
-    sheet = find_sheet(scaled)
-    if sheet is not None:
-        return _best(*copy_of_sheet(part, sheet))
-    found = _best(scaled, rim_of(scaled))
-    if figure is None or found is None or found.several:
-        return found or figure
-    longer = found.box.longer * max(part.shape) / max(scaled.shape)
+    found, on_sheet, side = _look(part)
+    if on_sheet or figure is None or (found is not None and found.several):
+        return found
+    if found is None:
+        return figure
+    longer = found.box.longer * max(part.shape) / side
     return found if longer <= _NO_LARGER * scale * figure.box.longer else figure
 
 
