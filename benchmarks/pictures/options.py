@@ -1,9 +1,10 @@
 """Options shared by the benchmarks of digits and of numbers."""
 
 import argparse
-import os
 from collections.abc import Callable
 from pathlib import Path
+
+from service.cpus import available_cpus
 
 ROOT = Path(__file__).parents[2]
 
@@ -17,7 +18,7 @@ def shared_parser(command: str, description: str) -> argparse.ArgumentParser:
     made.add_argument("--only", default="", metavar="NAME,...", help="only what has one of these in its name")
     made.add_argument("--examples", type=Path, help="directory for sheets of failing pictures; outside the repository")
     made.add_argument("--models", type=Path, default=ROOT / "models", help="directory of the models")
-    made.add_argument("--processes", type=int, default=len(os.sched_getaffinity(0)), help="processes to share the work")
+    made.add_argument("--processes", type=int, default=available_cpus(), help="processes to share the work")
     return made
 
 

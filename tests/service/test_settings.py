@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from service import settings as module
+from service.cpus import available_cpus
 from service.errors import SettingsError
-from service.settings import Settings, _cgroup_quota, available_cpus, expects_cuda, former, table
+from service.settings import Settings, expects_cuda, former, table
 
 
 def test_defaults() -> None:
@@ -154,10 +155,3 @@ def installed() -> set[str]:
 
 def test_table_lists_each_setting() -> None:
     assert [name for name, *_ in table()] == [f"DIGITS_{field.name.upper()}" for field in fields(Settings)]
-
-
-@pytest.mark.parametrize(("text", "cpus"), [("200000 100000\n", 2), ("150000 100000\n", 2), ("max 100000\n", None)])
-def test_quota_of_a_container_is_rounded_up(tmp_path: Path, text: str, cpus: int | None) -> None:
-    (tmp_path / "cpu.max").write_text(text)
-    assert _cgroup_quota(tmp_path / "cpu.max") == cpus
-    assert _cgroup_quota(tmp_path / "absent") is None

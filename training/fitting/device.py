@@ -3,7 +3,6 @@
 Memory growth is set in `training/__init__.py`, before TensorFlow starts.
 """
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from service.cpus import available_cpus
 from service.errors import first_line
 from training.errors import DeviceError
 from training.options import Device
@@ -65,7 +65,7 @@ def wins_by_xla(chosen: Any, images: int) -> bool:
     if images < _XLA_FROM_IMAGES or chosen.num_replicas_in_sync > 1:
         return False
     in_float32 = keras.mixed_precision.global_policy().name == "float32"
-    return is_gpu(chosen) or (in_float32 and len(os.sched_getaffinity(0)) <= _XLA_CORES)
+    return is_gpu(chosen) or (in_float32 and available_cpus() <= _XLA_CORES)
 
 
 @contextmanager

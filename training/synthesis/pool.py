@@ -1,12 +1,12 @@
 """The pool of pictures that a recipe mixes in, made before training and kept for later runs."""
 
-import os
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from service.cpus import available_cpus
 from training.data.mnist import Mnist
 from training.recipe import Mixture
 from training.synthesis import makers
@@ -59,7 +59,7 @@ def open_or_make(
     missing = [chunk for chunk in chunks if not store.has(chunk)]
     if processes is None:
         alone = sum(chunk.count for chunk in missing) < _ALONE_BELOW
-        processes = 1 if alone else len(os.sched_getaffinity(0))
+        processes = 1 if alone else available_cpus()
     if missing:
         makers.make(store, missing, seed=seed, processes=processes, progress=progress)
     parts = {kind: join([store.read(chunk) for chunk in chunks if chunk.kind == kind]) for kind in KINDS}

@@ -1,7 +1,6 @@
 """Sources of digits -> digits to learn and held-out digits, without duplicates."""
 
 import hashlib
-import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from service.contract import IMAGE_SIDE, MAX_PICTURE_PIXELS
+from service.cpus import available_cpus
 from service.errors import RequestError
 from service.preprocessing.decode import decode
 from service.preprocessing.mnist_format import canonical_digit
@@ -74,7 +74,7 @@ def collect(paths: Sequence[Path], mnist_images: Iterable[Bytes], answers: Answe
 def _read(path: Path, answers: Answers | None, notes: list[str]) -> Iterator[_Digit | Rejected]:
     """Yield the content of a source in order, decoded in a thread for each processor."""
     entries = sources.entries(path)
-    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as threads:
+    with ThreadPoolExecutor(available_cpus()) as threads:
         while some := list(islice(entries, _TOGETHER)):
             singles = chain.from_iterable(
                 _upright(each, answers, notes) if isinstance(each, Batch) else (each,) for each in some
