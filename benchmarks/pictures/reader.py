@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from service.contract import MODEL_NAME, Manifest
-from service.errors import RequestError
+from service.contract import DIGIT_FROM, MODEL_NAME, Manifest
+from service.errors import NoDigit, RequestError
 from service.inference.engine import Engine, open_version
 from service.preprocessing.decode import decode
 from service.preprocessing.mnist_format import canonical_already, fitted_digit
@@ -66,4 +66,6 @@ class Reader:
         [probabilities] = self.engine.read(seen[np.newaxis], self.manifest.certain_from, fitted)
         digit = int(probabilities.argmax())
         confidence = float(probabilities[digit])
+        if confidence < DIGIT_FROM:
+            return Answer(-1, 0.0, False, NoDigit.code)
         return Answer(digit, confidence, confidence >= self.manifest.certain_from)

@@ -14,10 +14,12 @@ import msgspec
 import numpy as np
 from multipart import MultipartError, MultipartSegment, ParserLimitReached, PushMultipartParser, parse_options_header
 
-from service.contract import LABELS, Manifest
-from service.errors import MalformedRequest, RequestError, TooLarge, UnsupportedMediaType, first_line
+from service.contract import DIGIT_FROM, LABELS, Manifest
+from service.errors import MalformedRequest, NoDigit, RequestError, TooLarge, UnsupportedMediaType, first_line
 from service.http.answering import Question, Request, Response, at_most, attempt, check_names, described, shown, to_json
+from service.http.metrics import Metrics
 from service.inference.engine import Probabilities
+from service.preprocessing.illumination import Grey
 from service.settings import Settings
 
 FIELD, LIST = "image", "images"
@@ -65,13 +67,27 @@ class Pictures(Question):
         """Return the digit and the model that answered; of a batch a digit or an error for each picture, in order."""
         rows = iter(probabilities)
         found = [
-            described(digit)
-            if isinstance(digit, RequestError)
-            else prediction(next(rows), digit, manifest, self.options)
+            described(digit) if isinstance(digit, RequestError) else self._one(digit, next(rows), manifest)
             for digit in self.digits
         ]
         fields = {"predictions": found} if self.keeps_errors else found[0]
         return Response(to_json(fields | model_of(manifest)))
+
+    def _one(self, digit: Grey, row: Probabilities, manifest: Manifest) -> dict[str, Any]:
+        if row.max() >= DIGIT_FROM:
+            return prediction(row, digit, manifest, self.options)
+        error = NoDigit("What the picture shows looks like no digit: send one digit on its own.")
+        if not self.keeps_errors:
+            raise error
+        return described(error)
+
+    def count(self, metrics: Metrics, manifest: Manifest, probabilities: Probabilities) -> None:
+        """Count the digits and, in a batch, the errors."""
+        images, _ = self.inputs()
+        shown = probabilities.max(axis=1) >= DIGIT_FROM
+        metrics.errors.labels(NoDigit.code).inc(int(np.count_nonzero(~shown)))
+        if shown.any():
+            metrics.predicted(images[shown], probabilities[shown], manifest.certain_from)
 
 
 def read(request: Request, settings: Settings) -> Pictures:  # noqa: ARG001

@@ -13,6 +13,9 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
+import cv2
+import numpy as np
+
 from tests.contract.digits import Hand, encode, ink, on_paper
 
 VERSION = "{version}"  # in a path: the version that serves
@@ -108,6 +111,13 @@ def blank() -> bytes:
 def several() -> bytes:
     """Return two digits side by side."""
     return encode(on_paper(ink("38", 160, 90)))
+
+
+def star() -> bytes:
+    """Return a star of five points, drawn in one line."""
+    turns = np.arange(6) * 0.8 * np.pi
+    points = np.stack([80 + 60 * np.sin(turns), 80 - 60 * np.cos(turns)], axis=1)
+    return encode(cv2.polylines(np.full((160, 160), 255, np.uint8), [points.astype(np.int32)], False, 0, 9))
 
 
 def text_of(content: bytes) -> str:

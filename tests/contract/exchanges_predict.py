@@ -16,6 +16,7 @@ from tests.contract.exchanges import (
     post_json,
     seven,
     several,
+    star,
     text_of,
     two,
 )
@@ -99,6 +100,7 @@ def wrong_uploads() -> Iterator[Exchange]:
         ("cut off", two()[:200]),
         ("blank", blank()),
         ("two digits", several()),
+        ("a star", star()),
         ("a line of pixels", encode(on_paper(ink("1", 300, 2)))),
         ("nothing but a signature", seven()[:8]),
     ):
@@ -137,7 +139,7 @@ def wrong_forms() -> Iterator[Exchange]:
 
 def batches() -> Iterator[Exchange]:
     """Many pictures, in both forms."""
-    mixed = [seven(), b"", b"hello", blank(), several(), two()]
+    mixed = [seven(), b"", b"hello", blank(), several(), star(), two()]
     for query in OPTIONS[:4]:
         files = [("image", content, "a.png") for content in mixed]
         yield Exchange(f"batch: form{query}", post_form(f"/predict/batch{query}", *files))

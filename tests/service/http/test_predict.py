@@ -258,3 +258,21 @@ def test_an_uncertain_picture_that_was_fitted_gets_a_second_look_in_every_form(t
             np.testing.assert_allclose(found, first[0], atol=1e-6)
     samples = {sample.name: sample.value for family in here.metrics.collect() for sample in family.samples}
     assert samples["digits_confidence_ratio_count"] == samples["digits_batch_pictures_sum"] == 14
+
+
+def test_where_the_model_sees_no_digit_there_is_none(tmp_path: Path) -> None:
+    unsure = factory.at_temperature(1000)  # ten equal probabilities
+    factory.publish(tmp_path, content=unsure, promised=unsure)
+    here = open_service(Settings(models_dir=tmp_path, provider="cpu"))
+    for client in (door.client_of(Front(here)), create_app(here).test_client()):
+        single = post(client, drawing.png(4))
+        assert (single.status_code, single.get_json()["code"]) == (422, "no_digit")
+        assert "send one digit" in single.get_json()["error"]
+        batch = client.post("/predict/batch", json={"images": [base64_of(drawing.png(4))] * 2}).get_json()
+        assert [found["code"] for found in batch["predictions"]] == ["no_digit", "no_digit"]
+        tensor = {"name": "images", "shape": [1, 28, 28], "datatype": "UINT8", "data": [0] * 784}
+        infer = client.post("/v2/models/mnist-dmlp/infer", json={"inputs": [tensor]}).get_json()
+        assert infer["outputs"][0]["data"] == pytest.approx([0.1] * 10, abs=0.01), "tensors get every answer"
+    samples = [sample for family in here.metrics.collect() for sample in family.samples]
+    assert [sample.value for sample in samples if sample.labels.get("code") == "no_digit"] == [5]  # one by Flask alone
+    assert [sample.value for sample in samples if sample.name == "digits_confidence_ratio_count"] == [2]
