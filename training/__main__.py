@@ -22,6 +22,8 @@ try:
     from training.recipe import OWN_SHARE, PUBLISHED, Recipe, with_network_of
 except ModuleNotFoundError as error:
     sys.exit(f"training: {_MISSING.format(error.name)}")
+except KeyboardInterrupt:
+    sys.exit(130)  # nothing has begun
 
 _RESUME = "--resume continues from the last complete epoch"
 

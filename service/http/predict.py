@@ -76,7 +76,7 @@ class Pictures(Question):
     def _one(self, digit: Grey, row: Probabilities, manifest: Manifest) -> dict[str, Any]:
         if row.max() >= DIGIT_FROM:
             return prediction(row, digit, manifest, self.options)
-        error = NoDigit("What the picture shows looks like no digit: send one digit on its own.")
+        error = NoDigit("The picture shows something that is not a digit: send one digit on its own.")
         if not self.keeps_errors:
             raise error
         return described(error)
