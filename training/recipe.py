@@ -36,8 +36,8 @@ class Mixture:
     `share` of each batch comes from the pool. It holds `renderings` (training digits as people send them), `forms`
     (drawn digits, such as a 1 with an up-stroke), `outliers` (no digit; the target is uniform) and letters `alike` a
     digit (the target leans to it), less those that the service would reject. `held_out` forms and as many outliers
-    are made for validation, beside the rendered validation digits. A larger pool of the same seed begins with the
-    smaller one.
+    are made for validation, beside the rendered validation digits (no more than `renderings`). A larger pool of the
+    same seed begins with the smaller one.
     """
 
     share: float = 1 / 3

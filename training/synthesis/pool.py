@@ -68,7 +68,8 @@ def open_or_make(
 
 def _chunks(mixture: Mixture, data: Mnist) -> Iterator[Chunk]:
     training = (mixture.renderings, mixture.forms, mixture.outliers)
-    validation = (len(data.validation_labels), mixture.held_out, mixture.held_out)
+    renderings = min(len(data.validation_labels), mixture.renderings)
+    validation = (renderings, mixture.held_out, mixture.held_out)
     for kind, total in zip(KINDS, (*training, *validation, mixture.alike), strict=True):
         for first in range(0, total, _CHUNK):
             yield Chunk(kind, first, min(_CHUNK, total - first))

@@ -122,7 +122,7 @@ def test_the_name_depends_on_what_makes_it(
         (tmp_path / "sources" / "steps.py").write_text("")
         monkeypatch.setattr(store, "_SOURCES", (tmp_path / "sources",))
     _, told = told_by(tmp_path, SMALL, data, seed=2 if changed == "seed" else 1)
-    assert told[-1] == (320, 320), "all is made again"
+    assert told[-1] == (24, 24), "all is made again"
 
 
 def test_letters_resembling_a_digit_are_learnt_too(pools: Path, made: pool.Pool, data: Mnist) -> None:
