@@ -117,7 +117,9 @@ def star() -> bytes:
     """Return a star of five points, drawn in one line."""
     turns = np.arange(6) * 0.8 * np.pi
     points = np.stack([80 + 60 * np.sin(turns), 80 - 60 * np.cos(turns)], axis=1)
-    return encode(cv2.polylines(np.full((160, 160), 255, np.uint8), [points.astype(np.int32)], False, 0, 9))
+    paper = np.full((160, 160), 255, np.uint8)
+    cv2.polylines(paper, [points.astype(np.int32)], False, 0, 9)
+    return encode(paper)
 
 
 def text_of(content: bytes) -> str:
