@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 EXIT_CODE = 130  # 128 + SIGINT, as shells count
-_GRACE_SECONDS = 1.0  # grace; files are replaced atomically, so a sudden end loses nothing
+_GRACE_SECONDS = 0.5  # files are replaced atomically, so a sudden end loses nothing
 
 
 @contextmanager
