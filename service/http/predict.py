@@ -83,11 +83,11 @@ class Pictures(Question):
 
     def count(self, metrics: Metrics, manifest: Manifest, probabilities: Probabilities) -> None:
         """Count the digits and, in a batch, the errors."""
-        images, _ = self.inputs()
-        shown = probabilities.max(axis=1) >= DIGIT_FROM
-        metrics.errors.labels(NoDigit.code).inc(int(np.count_nonzero(~shown)))
-        if shown.any():
-            metrics.predicted(images[shown], probabilities[shown], manifest.certain_from)
+        none = probabilities.max(axis=1) < DIGIT_FROM
+        if none.any():
+            metrics.errors.labels(NoDigit.code).inc(int(none.sum()))
+            self.images, probabilities = self.inputs()[0][~none], probabilities[~none]
+        super().count(metrics, manifest, probabilities)
 
 
 def read(request: Request, settings: Settings) -> Pictures:  # noqa: ARG001
