@@ -229,4 +229,8 @@ def _fail(message: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    status = main()
+    if status == interrupt.EXIT_CODE:
+        sys.stdout.flush()
+        os._exit(status)  # Python would first tear TensorFlow down, for up to two seconds
+    sys.exit(status)
