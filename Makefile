@@ -87,13 +87,14 @@ requirements/%.txt: FORCE | .venv/dev
 	    --no-emit-index-url --no-emit-find-links --extra $* $(BOUND) $(ARGS) pyproject.toml -o $@
 
 # An environment is rebuilt if its lock or Python has changed. `made-from` is written last, so that an interrupted
-# installation is repeated.
+# installation is repeated. pip would compile the modules on one core.
 # $(call install,ENVIRONMENT,LOCKS,OPTIONS)
 install = { $(PYTHON) --version; cat $(2); } | cmp -s - $(1)/made-from || { set -e; \
     echo "Installing $(2) into $(1) ..."; \
     rm -rf $(1); \
     $(PYTHON) -m venv $(1); \
-    $(1)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes $(3) $(addprefix -r ,$(2)); \
+    $(1)/bin/python -m pip install --quiet --disable-pip-version-check --no-compile --require-hashes $(3) $(addprefix -r ,$(2)); \
+    $(1)/bin/python -m compileall -qq -j 0 $(1)/lib || true; \
     { $(PYTHON) --version; cat $(2); } >$(1)/made-from; }
 
 .venv/%: python FORCE

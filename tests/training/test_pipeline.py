@@ -25,13 +25,15 @@ def published(directory: Path) -> list[str]:
 
 @pytest.fixture(scope="module")
 def recipe() -> Recipe:
-    return drawn.MIXED
+    """One epoch with a few pictures of each kind, published however it reads."""
+    mixture = Mixture(renderings=20, forms=10, outliers=10, held_out=20)
+    return replace(drawn.RECIPE, epochs=1, accuracy_floor=0, mixture=mixture)
 
 
 def test_a_finished_run_that_is_resumed_publishes_nothing(
     tmp_path: Path, data: Mnist, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    short = replace(drawn.RECIPE, epochs=1, accuracy_floor=0)
+    short = replace(drawn.RECIPE, accuracy_floor=0)
     assert pipeline.run(short, data, options(tmp_path, epochs=1)) == "1"
     for _ in range(2):
         assert pipeline.run(short, data, options(tmp_path, epochs=1, resume=True)) is None
@@ -42,14 +44,12 @@ def test_a_finished_run_that_is_resumed_publishes_nothing(
         assert published(tmp_path) == []
 
 
-def test_the_median_of_several_seeds_is_published(tmp_path: Path, data: Mnist) -> None:
-    mixture = Mixture(renderings=20, forms=10, outliers=10, held_out=20)
-    short = replace(drawn.RECIPE, epochs=1, accuracy_floor=0, mixture=mixture)
+def test_the_median_of_several_seeds_is_published(tmp_path: Path, data: Mnist, recipe: Recipe) -> None:
     with interrupted(after=1, within="seed-2"):
-        pipeline.run(short, data, options(tmp_path, epochs=1, seeds=3))
+        pipeline.run(recipe, data, options(tmp_path, epochs=1, seeds=3))
     (pool,) = (tmp_path / "pools").iterdir()
     assert pool.name.startswith("seed1-"), "one pool serves all seeds"
-    number = pipeline.run(short, data, options(tmp_path, epochs=1, seeds=3, resume=True))
+    number = pipeline.run(recipe, data, options(tmp_path, epochs=1, seeds=3, resume=True))
     version = tmp_path / "models" / MODEL_NAME / str(number)
     metrics = Manifest.read(version).metrics
     seeds = metrics["seeds"]
@@ -67,11 +67,11 @@ def test_the_median_of_several_seeds_is_published(tmp_path: Path, data: Mnist) -
         )
         assert found in card
     with pytest.raises(RunError, match="another seeds"):
-        pipeline.run(short, data, options(tmp_path, epochs=1, seeds=2, resume=True))
+        pipeline.run(recipe, data, options(tmp_path, epochs=1, seeds=2, resume=True))
 
 
 def test_each_stage_reports(tmp_path: Path, data: Mnist, recipe: Recipe, capsys: pytest.CaptureFixture[str]) -> None:
-    pipeline.run(replace(recipe, epochs=1, accuracy_floor=0), data, options(tmp_path, epochs=1))
+    pipeline.run(recipe, data, options(tmp_path, epochs=1))
     said = capsys.readouterr().out
     stages = dict.fromkeys(re.findall(r"^\[(\w+) *\]", said, re.MULTILINE))
     assert list(stages) == ["data", "pool", "fit", "calibrate", "export", "verify", "publish"]
@@ -92,13 +92,13 @@ def test_a_recipe_without_a_mixture_makes_no_pool(tmp_path: Path, data: Mnist) -
 def test_under_the_floor_nothing_is_published(tmp_path: Path, data: Mnist, recipe: Recipe) -> None:
     strict = replace(recipe, accuracy_floor=1.01)
     with pytest.raises(VerificationError, match="under the floor"):
-        pipeline.run(strict, data, options(tmp_path))
+        pipeline.run(strict, data, options(tmp_path, epochs=1))
     assert published(tmp_path) == []
     with pytest.raises(RunError, match="--resume"):
-        pipeline.run(strict, data, options(tmp_path))
+        pipeline.run(strict, data, options(tmp_path, epochs=1))
     checkpoint = (tmp_path / "run" / "checkpoint.npz").stat().st_mtime_ns
     with pytest.raises(VerificationError, match="under the floor"):
-        pipeline.run(strict, data, options(tmp_path, resume=True))
+        pipeline.run(strict, data, options(tmp_path, epochs=1, resume=True))
     assert (tmp_path / "run" / "checkpoint.npz").stat().st_mtime_ns == checkpoint, "it is not trained again"
     assert published(tmp_path) == []
 
@@ -112,9 +112,9 @@ def test_resuming_publishes_after_a_failed_write(
     with monkeypatch.context() as patch:
         patch.setattr(report, "write_curves", disk_full)
         with pytest.raises(OSError, match="No space left"):
-            pipeline.run(recipe, data, options(tmp_path))
+            pipeline.run(recipe, data, options(tmp_path, epochs=1))
     assert published(tmp_path) == []
-    assert pipeline.run(recipe, data, options(tmp_path, resume=True)) == "1"
+    assert pipeline.run(recipe, data, options(tmp_path, epochs=1, resume=True)) == "1"
 
 
 AS_ROOT = pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere: run as another user")
