@@ -75,7 +75,7 @@ def _emptied(component: Mask, bounds: Box, least: float, beyond: tuple[bool, ...
     if min(box.shape) < least:
         return None
     sides: list[int | None] = []
-    for turned, lost in zip(_turns(box), beyond, strict=True):
+    for turned, lost in zip(turns(box), beyond, strict=True):
         sides.append(_side(turned))
         if sides[-1] is None and not lost:
             return None
@@ -90,10 +90,10 @@ def _cut_through(component: Mask, bounds: Box) -> bool:
     """Tell whether ink goes on beyond a side, as a thick stroke does and a line does not."""
     padded = np.pad(component, 1)
     around = padded[bounds.top : bounds.bottom + 2, bounds.left : bounds.right + 2]
-    return any(turned[1:-1, 0].mean() > _CUT for turned in _turns(around))
+    return any(turned[1:-1, 0].mean() > _CUT for turned in turns(around))
 
 
-def _turns(box: Mask) -> list[Mask]:
+def turns(box: Mask) -> list[Mask]:
     """Return views of a box with its left, top, right and bottom side on the left."""
     return [box, box.T, box[:, ::-1], box[::-1].T]
 
@@ -118,7 +118,7 @@ def _first_runs(rows: Mask) -> npt.NDArray[np.intp]:
 def _without(box: Mask, sides: list[int | None]) -> Mask:
     """Return a box without its sides, but with the strokes that cross them or run beside them."""
     gone, lines = np.zeros((2, *box.shape), np.uint8)
-    for thickness, turned, gone_there, lines_there in zip(sides, *map(_turns, (box, gone, lines)), strict=True):
+    for thickness, turned, gone_there, lines_there in zip(sides, *map(turns, (box, gone, lines)), strict=True):
         if thickness is not None:
             line = _outermost(turned, thickness)
             gone_there |= line & (1 - _runs(turned, thickness + 3))

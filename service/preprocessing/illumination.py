@@ -6,10 +6,10 @@ morphological closing, or opening for light ink (Serra 1982, "Image Analysis and
 It keeps slopes and straight edges as they are, so that neither a gradient nor the edge of a shadow counts as ink.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import cv2
 import numpy as np
@@ -18,6 +18,7 @@ import numpy.typing as npt
 Grey = npt.NDArray[np.uint8]  # [height, width]
 Floats = npt.NDArray[np.float32]  # [height, width]
 Mask = npt.NDArray[np.uint8]  # [height, width], 0 or 1
+Pixels = TypeVar("Pixels", Grey, Floats)
 Labels = npt.NDArray[np.int32]  # [height, width], 0 = paper
 # How many 8-connected components there are, with the paper, their labels, and cv2's statistics of each.
 Components = tuple[int, Labels, npt.NDArray[np.int32]]
@@ -158,6 +159,16 @@ class UnevenLight:
 Light = EvenLight | UnevenLight
 
 
+def lights(grey: Grey, widths: Iterable[int]) -> Iterator[Light]:
+    """Yield even light, if the picture is so lit, then uneven light with strokes of each width, dark and light."""
+    even = EvenLight.of(grey)
+    if even is not None:
+        yield even
+    for widest in widths:
+        yield UnevenLight(widest, light_ink=False)
+        yield UnevenLight(widest, light_ink=True)
+
+
 def _closed(grey: Grey, room: int, beyond: int) -> Grey:
     """Return the closing by a square of `room` pixels, or one more if even, of a picture and `beyond` around it."""
     half = room // 2
@@ -209,17 +220,23 @@ def halved(grey: Grey, longest: int) -> Grey:
 def working_copy(grey: Grey) -> Grey:
     """Scale so that the longer side has 128 to 256 pixels: pictures shrink by averaging, bitmaps grow without steps."""
     grey = halved(grey, 2 * LONGEST_SIDE)
-    height, width = grey.shape
     longest = max(grey.shape)
     if longest > LONGEST_SIDE:
-        factor = LONGEST_SIDE / longest
-        size = max(1, round(width * factor)), max(1, round(height * factor))
-        return np.asarray(cv2.resize(np.ascontiguousarray(grey), size, interpolation=cv2.INTER_AREA), np.uint8)
-    if longest >= SHORTEST_SIDE:
-        return grey
-    times = -(-SHORTEST_SIDE // longest)
-    grown = cv2.resize(np.ascontiguousarray(grey), (width * times, height * times), interpolation=cv2.INTER_LINEAR)
-    return np.asarray(cv2.GaussianBlur(grown, (0, 0), 0.35 * times), np.uint8)
+        return resized(grey, LONGEST_SIDE / longest)
+    return grey if longest >= SHORTEST_SIDE else enlarged(grey, -(-SHORTEST_SIDE // longest))
+
+
+def resized(pixels: Pixels, factor: float, enlarging: int = cv2.INTER_LINEAR) -> Pixels:
+    """Return a picture so many times as large; it shrinks by averaging."""
+    height, width = pixels.shape
+    size = max(1, round(width * factor)), max(1, round(height * factor))
+    way = cv2.INTER_AREA if factor < 1 else enlarging
+    return np.asarray(cv2.resize(pixels, size, interpolation=way), pixels.dtype)
+
+
+def enlarged(grey: Grey, times: int) -> Grey:
+    """Return a picture so many times as large, without steps."""
+    return np.asarray(cv2.GaussianBlur(resized(grey, times), (0, 0), 0.35 * times), np.uint8)
 
 
 def components(mask: Mask) -> Components:

@@ -11,8 +11,6 @@ Applied to Document Recognition", section III.A). The same is done here to pictu
 docs/preprocessing.md shows a picture after each step.
 """
 
-from collections.abc import Iterator
-
 import cv2
 import numpy as np
 import numpy.typing as npt
@@ -31,7 +29,9 @@ from service.preprocessing.illumination import (
     Light,
     Mask,
     UnevenLight,
+    lights,
     median,
+    resized,
     working_copy,
 )
 from service.preprocessing.page import copy_of_sheet, find_sheet, rim_of
@@ -183,21 +183,11 @@ def _from_nearer(grey: Grey, scale: float, figure: Figure | None) -> Figure | No
 def _best(scaled: Grey, rim: Mask) -> Figure | None:
     """Return the figure of the clearest reading, if any shows strokes."""
     best = None
-    for light in _lights(scaled):
+    for light in lights(scaled, (int(share * max(scaled.shape)) for share in _STROKE_WIDTHS)):
         best = _attempt(best, light, scaled, rim)
         if best is not None and best.sure:
             break
     return best
-
-
-def _lights(scaled: Grey) -> Iterator[Light]:
-    """Yield even light, if the picture is so lit, then uneven light with ever wider strokes, dark and light each."""
-    even = EvenLight.of(scaled)
-    if even is not None:
-        yield even
-    for share in _STROKE_WIDTHS:
-        for light_ink in (False, True):
-            yield UnevenLight(int(share * max(scaled.shape)), light_ink)
 
 
 def _attempt(best: Figure | None, light: Light, scaled: Grey, rim: Mask, *, pixel: int = 0) -> Figure | None:
@@ -224,12 +214,7 @@ def fit(ink: Floats) -> Floats:
 
 
 def _scaled(ink: Floats, side: int) -> Floats:
-    height, width = ink.shape
-    factor = side / max(height, width)
-    size = max(1, round(width * factor)), max(1, round(height * factor))
-    return np.asarray(
-        cv2.resize(ink, size, interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC), np.float32
-    )
+    return resized(ink, side / max(ink.shape), cv2.INTER_CUBIC)
 
 
 def _weighed(ink: Floats) -> Floats:

@@ -33,7 +33,8 @@ def find_sheet(grey: Grey) -> Mask | None:
     steps = np.asarray(cv2.morphologyEx(smooth, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)), np.uint8)
     usual = median(steps)
     for level in sorted({int(_GENTLE + times * usual) for times in _CLEAR}):
-        calm = _opened((steps <= level).view(np.uint8))
+        opened = cv2.morphologyEx((steps <= level).view(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
+        calm = np.asarray(opened, np.uint8)
         for region, parts in ((_enclosed(calm), False), (calm, True)):
             inside = _four_corners(region, parts=parts)
             if inside is not None and _is_whole(grey, inside):
@@ -60,10 +61,6 @@ def _enclosed(calm: Mask) -> Mask:
 def _may_hold_sheet(region: Mask) -> bool:
     """Tell whether a region is as large as the paper of the smallest sheet."""
     return cv2.countNonZero(region) >= _LEAST * _PAPER * region.size
-
-
-def _opened(region: Mask, side: int = 3) -> Mask:
-    return np.asarray(cv2.morphologyEx(region, cv2.MORPH_OPEN, np.ones((side, side), np.uint8)), np.uint8)
 
 
 def _is_whole(grey: Grey, inside: Mask) -> bool:
@@ -134,8 +131,7 @@ def is_panel(member: Mask) -> bool:
 def copy_of_sheet(grey: Grey, inside: Mask) -> tuple[Grey, Mask]:
     """Return a working copy of the part of a picture in which the sheet lies, without what is outside, and its rim."""
     box, sheet = bounds_of(inside, grey)
-    scaled, outside = without_ground(working_copy(grey[box.slices(0)]), sheet)
-    return scaled, rim_of(scaled) | outside
+    return without_ground(working_copy(grey[box.slices(0)]), sheet)
 
 
 def rim_of(grey: Grey) -> Mask:
@@ -155,10 +151,10 @@ def bounds_of(sheet: Mask, grey: Grey) -> tuple[Box, Mask]:
 
 
 def without_ground(grey: Grey, sheet: Mask) -> tuple[Grey, Mask]:
-    """Return a picture in which the paper goes on outside the sheet, at its level nearby, and what is outside."""
+    """Return a picture in which the paper goes on outside the sheet, at its level nearby, and the sheet's rim."""
     inside = np.asarray(cv2.resize(sheet, grey.shape[::-1], interpolation=cv2.INTER_NEAREST), np.uint8)
     level = _nearby(grey, inside, int(_NEARBY * max(grey.shape)) | 1)
-    return np.where(inside > 0, grey, level).astype(np.uint8), _dilated(1 - inside, 3)
+    return np.where(inside > 0, grey, level).astype(np.uint8), rim_of(grey) | _dilated(1 - inside, 3)
 
 
 def _nearby(grey: Grey, part: Mask, side: int) -> Floats:

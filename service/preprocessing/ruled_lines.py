@@ -114,7 +114,7 @@ def _without_level_lines(strokes: Mask, traces: Mask, amount: Floats, longest: i
     return np.asarray(strokes & (kept | ~on), np.uint8)
 
 
-def level_runs(mask: Mask, length: int, least: float, gap: int = 1) -> Components | None:
+def level_runs(mask: Mask, length: int, least: float = 0, gap: int = 1) -> Components | None:
     """Return what runs level for so many pixels, slightly slanted lines too; None where none is `least` pixels long.
 
     Runs with less than `gap` pixels between them are one.

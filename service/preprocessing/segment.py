@@ -82,7 +82,8 @@ def find_figure(
     thickest = thickness(member[group.box.slices(1)])
     if thickest > (_BLOT if alone else _SOLID) * longer:
         return None
-    edged = _edged(member, amount, contrast.steps, ink.contrast, group)
+    part = group.box.slices(3)
+    edged = edged_share(member[part], amount[part], contrast.steps[part], ink.contrast, group.contact)
     if widest is not None and _between_strokes(member, contrast, group.box):
         edged *= _GAP
     slender, even = thickest < _STOUT * longer, not alone or _is_even(amount, member)
@@ -111,14 +112,15 @@ def _cleaned(ink: Ink, *, alone: bool) -> tuple[Mask, Components]:
     return cleaned, found if cleaned is strokes else components(cleaned)
 
 
-def _edged(member: Mask, amount: Floats, steps: Floats, full: float, group: Group) -> float:
-    """Return the share of the outline that is an edge in the picture: of ink all, of what the light made up less."""
-    part = group.box.slices(3)
-    inside, darkness = member[part], amount[part] * member[part]
-    outline = cv2.dilate(inside, np.ones((3, 3), np.uint8)) > inside
-    wanted = _WHOLE_STEP * cv2.dilate(darkness, np.ones((5, 5), np.uint8))[outline]
-    clear = np.minimum(steps[part][outline] / np.float32(full) / np.maximum(wanted, 1e-3), 1)
-    return float(clear.sum() / (clear.size + group.contact))
+def edged_share(member: Mask, amount: Floats, steps: Floats, full: float, contact: int = 0) -> float:
+    """Return the share of the outline that is an edge in the picture: of ink all, of what the light made up less.
+
+    `steps` are those of the picture in grey levels, of which `full` ink has as many; `contact` pixels lie on the rim.
+    """
+    outline = cv2.dilate(member, np.ones((3, 3), np.uint8)) > member
+    wanted = _WHOLE_STEP * cv2.dilate(amount * member, np.ones((5, 5), np.uint8))[outline]
+    clear = np.minimum(steps[outline] / np.float32(full) / np.maximum(wanted, 1e-3), 1)
+    return float(clear.sum() / max(1, clear.size + contact))
 
 
 def _between_strokes(member: Mask, contrast: Contrast, box: Box) -> bool:

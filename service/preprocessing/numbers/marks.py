@@ -7,9 +7,9 @@ import numpy as np
 import numpy.typing as npt
 
 from service.preprocessing.box import Box
-from service.preprocessing.frames import without_frames
+from service.preprocessing.frames import turns, without_frames
 from service.preprocessing.illumination import Floats, Mask, components
-from service.preprocessing.ruled_lines import without_lines
+from service.preprocessing.ruled_lines import level_runs, without_lines
 
 _LEAST_BOX = 0.06  # of the picture's longer side
 _MOST_BOXES = 40
@@ -38,54 +38,40 @@ def writing_height(heights: npt.NDArray[np.int32], ink: npt.NDArray[Any]) -> int
 
 
 def _without_boxes(strokes: Mask) -> Mask:
-    count, _, boxes = components(strokes)
+    _, _, found = components(strokes)
     least = _LEAST_BOX * max(strokes.shape)
-    hollow = [
-        tuple(map(int, boxes[label][:4]))
-        for label in range(1, count)
-        if min(boxes[label][2:4]) >= least and boxes[label][4] < _HOLLOW * boxes[label][2] * boxes[label][3]
-    ]
-    cleaned = strokes
-    for left, top, width, height in sorted(hollow, key=lambda box: -box[2] * box[3])[:_MOST_BOXES]:
-        rows = slice(max(0, top - _ROOM), top + height + _ROOM)
-        columns = slice(max(0, left - _ROOM), left + width + _ROOM)
-        if not _has_corner(strokes[top : top + height, left : left + width]):
+    boxes = [(Box(*box), area) for *box, area in found[1:].tolist()]
+    hollow = [box for box, area in boxes if min(box.width, box.height) >= least and area < _HOLLOW * box.area]
+    cleaned = strokes.copy()
+    for box in sorted(hollow, key=lambda box: -box.area)[:_MOST_BOXES]:
+        if not _has_corner(strokes[box.slices(0)]):
             continue
-        part = np.ascontiguousarray(cleaned[rows, columns])
+        part = cleaned[box.slices(_ROOM)]
         emptied = without_frames(part, least)
-        if emptied is part:
-            continue
-        if cleaned is strokes:
-            cleaned = strokes.copy()
-        if width > _COMB * height:
-            emptied = _without_walls(emptied, height)
-        cleaned[rows, columns] = emptied
+        if emptied is not part and box.width > _COMB * box.height:
+            emptied = _without_walls(emptied, box.height)
+        cleaned[box.slices(_ROOM)] = emptied
     return cleaned
 
 
 def _has_corner(box: Mask) -> bool:
     """Whether two adjacent sides of a box are inked throughout."""
     depth = max(3, round(_DEPTH * min(box.shape)))
-
-    def inked(side: Mask) -> bool:
-        return bool(side.any(axis=1).mean() > _ALONG)
-
-    upright = inked(box[:, :depth]) or inked(box[:, -depth:])
-    return upright and (inked(box[:depth].T) or inked(box[-depth:].T))
+    left, top, right, bottom = (turned[:, :depth].any(axis=1).mean() > _ALONG for turned in turns(box))
+    return bool((left or right) and (top or bottom))
 
 
 def _without_walls(strokes: Mask, height: int) -> Mask:
     """Return the content of a comb of cells, `height` pixels high, without the walls."""
-    thicker = cv2.dilate(strokes, np.ones((1, 3), np.uint8))
-    runs = cv2.morphologyEx(thicker, cv2.MORPH_OPEN, np.ones((round(_WALL * height), 1), np.uint8))
-    if not cv2.countNonZero(runs):
+    found = level_runs(strokes.T, round(_WALL * height))
+    if found is None:
         return strokes
-    _, labels, boxes = components(np.asarray(runs, np.uint8))
-    walls = boxes[:, cv2.CC_STAT_WIDTH] <= _THICK * height
+    _, labels, boxes = found
+    thickness = boxes[:, cv2.CC_STAT_HEIGHT]
+    walls = thickness <= _THICK * height
     walls[0] = False
-    reach = int(boxes[1:, cv2.CC_STAT_WIDTH].max()) + 2
-    crossing = cv2.morphologyEx(strokes, cv2.MORPH_OPEN, np.ones((1, reach), np.uint8))
-    return np.where(walls[labels], crossing, strokes).astype(np.uint8)
+    crossing = cv2.morphologyEx(strokes, cv2.MORPH_OPEN, np.ones((1, int(thickness[1:].max()) + 2), np.uint8))
+    return np.where(walls[labels.T], crossing, strokes).astype(np.uint8)
 
 
 def _without_long_lines(strokes: Mask) -> Mask:
@@ -98,11 +84,10 @@ def _without_long_lines(strokes: Mask) -> Mask:
     length = max(12, round(_LONG * height))
     if length >= strokes.shape[1]:
         return strokes
-    thicker = cv2.dilate(strokes, np.ones((3, 1), np.uint8))
-    runs = cv2.morphologyEx(thicker, cv2.MORPH_OPEN, np.ones((1, length), np.uint8))
-    if not cv2.countNonZero(runs):
+    found = level_runs(strokes, length)
+    if found is None:
         return strokes
-    count, labels, boxes = components(np.asarray(runs, np.uint8))
+    count, labels, boxes = found
     lengths = np.maximum(boxes[:, cv2.CC_STAT_WIDTH], 1)
     thickness = np.bincount(labels[strokes > 0], minlength=count) / lengths
     thin = thickness <= max(3.0, _THIN * height)

@@ -1,5 +1,6 @@
 """Strokes -> connected pieces, without specks and the edge of the paper."""
 
+from itertools import compress
 from typing import NamedTuple
 
 import cv2
@@ -10,11 +11,11 @@ from service.errors import NoDigit
 from service.preprocessing.box import Box
 from service.preprocessing.creases import only_folds
 from service.preprocessing.groups import LOOSE
-from service.preprocessing.illumination import Floats, Labels, Mask, components, totals
+from service.preprocessing.illumination import Floats, Labels, components, totals
 from service.preprocessing.numbers.marks import writing_height
-from service.preprocessing.numbers.reading import Copy, Reading, amount_of
+from service.preprocessing.numbers.reading import Copy, Reading
 from service.preprocessing.page import is_panel
-from service.preprocessing.segment import OF_A_FOLD, thickness
+from service.preprocessing.segment import OF_A_FOLD, edged_share, thickness
 
 MOST_PIECES = 160
 FIGURE = 0.5  # of the height of the writing, or of its line: as high as a digit
@@ -27,7 +28,6 @@ _EDGED, _MOST_INK = 0.8, 0.8  # of the outlines is an edge, of all ink is in fig
 _FLAT, _LONG = 4.0, 1.3  # times its height, of the writing's height: a piece so wide may be a line
 _STROKES = 1.5  # above each other in a column, on average: no line
 _LEAST_HEIGHT, _THICK = 5, 6  # pixels: of writing; of its strokes, however low it is
-_STEP = 0.5  # of the ink's darkness: a clear edge
 
 _ENOUGH, _FINER = 34, 1.3  # pixels: lower writing is looked at from nearer; times as fine at least
 
@@ -65,7 +65,7 @@ def find_pieces(reading: Reading) -> Pieces:
     """
     together = components(reading.strokes)
     count, labels, boxes = together
-    amount = amount_of(reading)
+    amount = np.clip(reading.ink.amount, 0, 1)
     ink, cores, contact = totals(together, reading.strokes, (amount, reading.ink.cores, reading.copy.rim))
     longer = boxes[:, 2:4].max(axis=1)
     usable = (cores > 0) & (contact < LOOSE * longer)
@@ -90,8 +90,9 @@ def find_pieces(reading: Reading) -> Pieces:
     high = figures_of(pieces, height)
     tall = [piece.label for piece in high]
     member = np.isin(labels, tall).astype(np.uint8)
-    edged = _edged(reading, member)
-    if (reading.widest is not None and edged < _BARELY) or _folded(reading, member):
+    edged = edged_share(member, reading.ink.amount, reading.contrast.steps, reading.ink.contrast)
+    folded = reading.ink.contrast < OF_A_FOLD and only_folds(member, reading.copy.rim)
+    if (reading.widest is not None and edged < _BARELY) or folded:
         raise NoDigit(NONE)
     if _blotted(high, labels, height, coarse=is_coarse(reading.copy, height)):
         raise NoDigit(NONE)
@@ -113,13 +114,10 @@ def is_coarse(copy: Copy, height: float) -> bool:
 def _blotted(figures: list[Piece], labels: Labels, height: float, *, coarse: bool) -> bool:
     """Whether most ink is in slips of paper or, if not `coarse`, too thick for strokes of writing so high."""
     most = max(_SOLID * height, _THICK)
-    masks = [np.ascontiguousarray(_pixels(each, labels)).view(np.uint8) for each in figures]
-    solid = [
-        each.ink
-        for each, mask in zip(figures, masks, strict=True)
-        if is_panel(mask) or (not coarse and thickness(mask) > most)
-    ]
-    return sum(solid) > _BLOTS * sum(each.ink for each in figures)
+    masks = [(labels[each.box.slices(0)] == each.label).view(np.uint8) for each in figures]
+    solid = [is_panel(mask) or (not coarse and thickness(mask) > most) for mask in masks]
+    inks = [each.ink for each in figures]
+    return sum(compress(inks, solid)) > _BLOTS * sum(inks)
 
 
 def _strokes(member: npt.NDArray[np.bool_]) -> float:
@@ -127,26 +125,7 @@ def _strokes(member: npt.NDArray[np.bool_]) -> float:
     return float((np.diff(member.astype(np.int8), axis=0, prepend=0) > 0).sum(axis=0).mean())
 
 
-def _folded(reading: Reading, member: Mask) -> bool:
-    """Whether only folds of the paper were found."""
-    return reading.ink.contrast < OF_A_FOLD and only_folds(member, reading.copy.rim)
-
-
-def _edged(reading: Reading, member: Mask) -> float:
-    """Return the share of the outlines that is an edge in the picture."""
-    outline = cv2.dilate(member, np.ones((3, 3), np.uint8)) > member
-    if not outline.any():
-        return 0.0
-    wanted = _STEP * cv2.dilate(reading.ink.amount * member, np.ones((5, 5), np.uint8))[outline]
-    steps = reading.contrast.steps[outline] / np.float32(reading.ink.contrast)
-    return float(np.minimum(steps / np.maximum(wanted, 1e-3), 1).mean())
-
-
 def ink_of(piece: Piece, labels: Labels, amount: Floats) -> Floats:
     """Return the ink of a piece within its bounds, float32 [rows, columns]."""
-    return np.where(_pixels(piece, labels), amount[piece.box.slices(0)], 0).astype(np.float32)
-
-
-def _pixels(piece: Piece, labels: Labels) -> npt.NDArray[np.bool_]:
-    """Return which pixels within its bounds are a piece's."""
-    return np.asarray(labels[piece.box.slices(0)] == piece.label)
+    part = piece.box.slices(0)
+    return np.where(labels[part] == piece.label, amount[part], 0).astype(np.float32)

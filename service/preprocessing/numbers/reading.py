@@ -11,12 +11,12 @@ from service.preprocessing.illumination import (
     LONGEST_SIDE,
     Contrast,
     EvenLight,
-    Floats,
     Grey,
-    Light,
     Mask,
-    UnevenLight,
     border,
+    enlarged,
+    lights,
+    resized,
     working_copy,
 )
 from service.preprocessing.numbers.marks import without_marks
@@ -57,20 +57,11 @@ class Reading(NamedTuple):
 
 def readings(copy: Copy) -> Iterator[Reading]:
     """Yield interpretations of a copy, the most likely first: even light, then uneven light."""
-    for light in _lights(copy):
+    for light in lights(copy.grey, (max(5, int(share * min(copy.grey.shape))) for share in _STROKE_WIDTHS)):
         contrast, even = light.contrast(copy.grey), light.widest is None
         ink = bitmap_ink(contrast.levels) if copy.small and even else to_ink(contrast.levels, even=even)
         if ink is not None:
             yield Reading(copy, ink, contrast, without_marks(ink.strokes, ink.traces, ink.amount), light.widest)
-
-
-def _lights(copy: Copy) -> Iterator[Light]:
-    even = EvenLight.of(copy.grey)
-    if even is not None:
-        yield even
-    for share in _STROKE_WIDTHS:
-        for light_ink in (False, True):
-            yield UnevenLight(max(5, int(share * min(copy.grey.shape))), light_ink)
 
 
 def copies(grey: Grey) -> Iterator[Copy]:
@@ -94,9 +85,10 @@ def _is_bare(grey: Grey) -> bool:
 
 
 def part_of(grey: Grey, left: int, top: int, width: int, height: int) -> Copy:
-    """Return the copy of a part of a picture."""
-    scaled, scale = _scaled(grey[top : top + height, left : left + width])
-    return Copy(scaled, rim_of(scaled), left, top, scale, min(width, height) < _SMALL)
+    """Return the copy of a part of a picture, as far as it lies in that."""
+    part = grey[top : top + height, left : left + width]
+    scaled, scale = _scaled(part)
+    return Copy(scaled, rim_of(scaled), left, top, scale, min(part.shape) < _SMALL)
 
 
 def _scaled(grey: Grey) -> tuple[Grey, float]:
@@ -104,25 +96,15 @@ def _scaled(grey: Grey) -> tuple[Grey, float]:
     height, width = grey.shape
     factor = min(1.0, (_AREA / (height * width)) ** 0.5, _LONGEST / max(height, width))
     if factor < 1:
-        size = max(1, round(width * factor)), max(1, round(height * factor))
-        shrunk = cv2.resize(np.ascontiguousarray(grey), size, interpolation=cv2.INTER_AREA)
-        return np.asarray(shrunk, np.uint8), width / size[0]
+        shrunk = resized(grey, factor)
+        return shrunk, width / shrunk.shape[1]
     times = min(-(-_LOW // min(height, width)), max(1, _LONGEST // max(height, width)))
-    if times <= 1:
-        return np.ascontiguousarray(grey), 1.0
-    size = width * times, height * times
-    grown = cv2.resize(np.ascontiguousarray(grey), size, interpolation=cv2.INTER_LINEAR)
-    return np.asarray(cv2.GaussianBlur(grown, (0, 0), 0.35 * times), np.uint8), 1 / times
+    return (enlarged(grey, times), 1 / times) if times > 1 else (np.ascontiguousarray(grey), 1.0)
 
 
 def _of_sheet(grey: Grey, inside: Mask) -> Copy:
     """Return the part of a picture in which the sheet lies, without what is outside."""
     box, sheet = bounds_of(inside, grey)
     copy = part_of(grey, *box)
-    filled, outside = without_ground(copy.grey, np.asarray(cv2.dilate(sheet, np.ones((3, 3), np.uint8)), np.uint8))
-    return copy._replace(grey=filled, rim=copy.rim | outside)
-
-
-def amount_of(reading: Reading) -> Floats:
-    """Return the ink on each pixel, float32 [height, width] from 0 to 1."""
-    return np.clip(reading.ink.amount, 0, 1)
+    filled, rim = without_ground(copy.grey, np.asarray(cv2.dilate(sheet, np.ones((3, 3), np.uint8)), np.uint8))
+    return copy._replace(grey=filled, rim=rim)

@@ -137,5 +137,4 @@ def _nearer(grey: Grey, copy: Copy, pieces: Pieces) -> tuple[Copy, Pieces]:
         for start, offset in ((box.left - room, copy.left), (box.top - room, copy.top))
     )
     width, height = (int((side + 2 * room) * copy.scale) for side in (box.width, box.height))
-    part = part_of(grey, left, top, min(width, grey.shape[1] - left), min(height, grey.shape[0] - top))
-    return _best([part])
+    return _best([part_of(grey, left, top, width, height)])
