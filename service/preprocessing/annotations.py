@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from service.preprocessing.box import Box
-from service.preprocessing.illumination import Components, Floats, Mask, components
+from service.preprocessing.illumination import Floats, Mask, components
 
 _FLAT, _LEVEL = 4.0, 2.5  # times its thickness, a line; times the height of its bounds, one that is nearly level
 _AT_FOOT = 0.15  # of the height of the rest: a line through it may lie so far above its foot
@@ -33,16 +33,13 @@ class _Line(NamedTuple):
     on: npt.NDArray[np.bool_]
 
 
-def without_annotations(strokes: Mask, found: Components | None = None) -> Mask:
-    """Return `strokes` without underlines and rings that touch no digit, and without a line that it stands on.
-
-    `found` are the components of `strokes`, if they are known.
-    """
-    return without_line_through(_without_free_ones(strokes, found or components(strokes)))
+def without_annotations(strokes: Mask) -> Mask:
+    """Return `strokes` without underlines and rings that touch no digit, and without a line that it stands on."""
+    return without_line_through(_without_free_ones(strokes))
 
 
-def _without_free_ones(strokes: Mask, found: Components) -> Mask:
-    _, labels, boxes = found
+def _without_free_ones(strokes: Mask) -> Mask:
+    _, labels, boxes = components(strokes)
     least = _SPECK * cv2.countNonZero(strokes)
     pieces = {label: (Box(*box), area) for label, (*box, area) in enumerate(boxes.tolist()) if label and area > least}
     gone: list[int] = []

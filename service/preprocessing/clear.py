@@ -47,10 +47,8 @@ class _Light(NamedTuple):
 def find_clear(grey: Grey) -> Floats | None:
     """Return the ink of the only figure in a clear picture, float32 [height, width], 0 to 1; None of any other."""
     small = halved(grey, _LONGEST)
-    light = _light(small)
-    if light is not None:
-        return _only_figure(grey, small, light)
-    for light in _lights_of_cut_out(small):
+    even = _light(small)
+    for light in [even] if even else _lights_of_cut_out(small):
         ink = _only_figure(grey, small, light)
         if ink is not None:
             return ink
@@ -162,7 +160,10 @@ def _spans(box: Box, traces: Mask) -> bool:
 
 def _ink(contrast: Grey, light: _Light, stoutest: float, *, cut_out: bool) -> Floats | None:
     """Return contrast as ink, if all of it is slender strokes."""
-    full = _usual(contrast, _TRACE * light.strongest)
+    # The median contrast of the dark ink: of what has half of the strongest.
+    levels = Histogram(contrast)
+    strongest = levels.quantile(_STRONGEST, int(_TRACE * light.strongest) + 1)
+    full = levels.quantile(0.5, int(strongest) // 2 + 1)
     strokes, traces = ((contrast > share * full).view(np.uint8) for share in (_STROKE, _FAINTEST))
     box, outer = (Box(*cv2.boundingRect(mask)) for mask in (strokes, traces))
     if max(outer.width - box.width, outer.height - box.height) > max(2, _NEAR * box.longer):
@@ -176,11 +177,3 @@ def _ink(contrast: Grey, light: _Light, stoutest: float, *, cut_out: bool) -> Fl
         return None
     ink = np.minimum(contrast * np.float32(1 / full), np.float32(1))
     return np.asarray(ink * traces, np.float32)
-
-
-def _usual(contrast: Grey, least: float) -> int:
-    """Return the median contrast of the dark ink: of what has half of the strongest."""
-    below = Histogram(contrast).counts.cumsum()
-    first, total = below[int(least)], below[-1]
-    half = int(np.searchsorted(below, first + _STRONGEST * (total - first))) // 2
-    return int(np.searchsorted(below, (below[half] + total) / 2))

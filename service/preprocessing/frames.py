@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from service.preprocessing.box import Box
-from service.preprocessing.illumination import Components, Mask, components
+from service.preprocessing.illumination import Mask, components
 
 _LEAST = 0.2  # of the picture's longer side: no smaller box holds a digit that is looked for
 _DEPTH = 0.08  # of a box's shorter side: so far from its bounds its sides lie, also a little turned
@@ -23,15 +23,14 @@ _HELD = 0.25  # of a box's height: so high is at least what was written into it
 Part = tuple[slice, slice]  # rows and columns
 
 
-def without_frames(strokes: Mask, least: float | None = None, found: Components | None = None) -> Mask:
+def without_frames(strokes: Mask, least: float | None = None) -> Mask:
     """Return `strokes` without boxes that something is written into; where a stroke crosses a side it stays whole.
 
     A box of which the picture's border cuts sides off is one too. An empty one stays: it may be a 0. `least` is the
-    shorter side of the smallest box in pixels, by default that of one that holds the only digit; `found` are the
-    components of `strokes`, if they are known.
+    shorter side of the smallest box in pixels, by default that of one that holds the only digit.
     """
     least = _LEAST * max(strokes.shape) if least is None else least
-    _, labels, boxes = found or components(strokes)
+    _, labels, boxes = components(strokes)
     cleaned = strokes
     for label in np.flatnonzero(boxes[1:, 2:4].min(axis=1) >= least) + 1:
         whole = Box(*boxes[label][:4].tolist())

@@ -1,6 +1,7 @@
 """Strokes -> groups that may be figures: which pieces belong together, and which group is the likeliest figure."""
 
 from dataclasses import dataclass
+from itertools import combinations
 
 import cv2
 import numpy as np
@@ -57,14 +58,11 @@ def side_by_side(groups: list[Group]) -> bool:
 def grouped(groups: list[Group], apart: set[tuple[Group, Group]] | None = None) -> list[Group]:
     """Join what belongs together, until nothing more does; `apart` are the pairs known not to."""
     apart = set() if apart is None else apart
-    for i, group in enumerate(groups):
-        for j in range(i + 1, len(groups)):
-            pair = group, groups[j]
-            if pair in apart:
-                continue
-            if _belong(*pair):
-                return grouped([*groups[:i], group.joined(groups[j]), *groups[i + 1 : j], *groups[j + 1 :]], apart)
-            apart.add(pair)
+    for one, other in combinations(groups, 2):
+        if (one, other) not in apart and _belong(one, other):
+            joined = [one.joined(other) if group is one else group for group in groups if group is not other]
+            return grouped(joined, apart)
+        apart.add((one, other))
     return groups
 
 
@@ -103,10 +101,7 @@ def ranked(groups: list[Group], labels: Labels) -> list[Group]:
 
 def member_of(group: Group, labels: Labels) -> Mask:
     """Return which pixels are the group's."""
-    member: Mask = (labels == group.pieces[0]).view(np.uint8)
-    for piece in group.pieces[1:]:
-        member |= (labels == piece).view(np.uint8)
-    return member
+    return np.asarray(np.logical_or.reduce([labels == piece for piece in group.pieces])).view(np.uint8)
 
 
 def _is_pen(bar: Group, member: Mask, others: list[Group]) -> bool:

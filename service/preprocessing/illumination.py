@@ -8,7 +8,6 @@ It keeps slopes and straight edges as they are, so that neither a gradient nor t
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, TypeVar
 
 import cv2
@@ -73,17 +72,13 @@ class Contrast:
     """How far each pixel stands out from its paper, float32 in grey levels.
 
     `pixels` are the levels of the picture, turned so that ink is dark, and `paper` those of the paper under them.
+    `steps` finds those between levels around each pixel, float32 in grey levels: few readings need them.
     """
 
     levels: Floats
     pixels: Grey
     paper: Grey
-    find_steps: Callable[[], Floats]
-
-    @cached_property
-    def steps(self) -> Floats:
-        """The steps between levels around each pixel, float32 in grey levels, found when a reading needs them."""
-        return self.find_steps()
+    steps: Callable[[], Floats]
 
 
 @dataclass(frozen=True)

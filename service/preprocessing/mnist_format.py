@@ -90,8 +90,7 @@ def ink_on_black(grey: Grey) -> Grey:
     """
     if 2 * np.count_nonzero(grey) < grey.size:  # the background is 0
         return grey
-    middle = (grey.size - 1) // 2
-    background = int(np.partition(grey.ravel(), middle)[middle])
+    background = median(grey)
     lighter = np.maximum(grey, background) - background
     darker = background - np.minimum(grey, background)
     return lighter if cv2.norm(lighter, cv2.NORM_L2SQR) >= cv2.norm(darker, cv2.NORM_L2SQR) else darker

@@ -7,7 +7,6 @@ out, as it is of other formats. Specifications: ISO/IEC 14496-12 and 23008-12 (H
 import re
 import struct
 from collections.abc import Iterator
-from functools import cache
 from io import BytesIO
 
 from PIL import Image
@@ -47,16 +46,11 @@ def more(content: bytes) -> Still | None:
 
 
 def _heic(content: bytes) -> Still:
-    _read_heic()
-    with Image.open(BytesIO(content), formats=("HEIF",)) as image:  # which applies the file's own turns
-        return Still("HEIF", content, image.width, image.height, 4)
-
-
-@cache
-def _read_heic() -> None:
     import pillow_heif
 
     pillow_heif.register_heif_opener(thumbnails=False, depth_images=False, aux_images=False, decode_threads=1)
+    with Image.open(BytesIO(content), formats=("HEIF",)) as image:  # which applies the file's own turns
+        return Still("HEIF", content, image.width, image.height, 4)
 
 
 def _avif(content: bytes) -> Still:

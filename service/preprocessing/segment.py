@@ -14,7 +14,6 @@ from service.preprocessing.frames import without_frames
 from service.preprocessing.groups import Group, grouped, member_of, ranked, several, side_by_side
 from service.preprocessing.illumination import (
     UNEVEN,
-    Components,
     Contrast,
     Floats,
     Mask,
@@ -67,8 +66,9 @@ def find_figure(
     amount, every = np.clip(ink.amount, 0, 1), ink.strokes
     if cv2.mean(amount, every)[0] * cv2.countNonZero(every) * ink.contrast < to_beat:
         return None
-    strokes, found = _cleaned(ink, alone=alone)
-    _, labels, boxes = found
+    strokes = without_lines(without_frames(every), ink.traces, ink.amount)
+    strokes = strokes if alone else without_annotations(strokes)
+    found = _, labels, boxes = components(strokes)
     weights, cores, contact = totals(found, strokes, (amount, ink.cores, rim))
     pieces = [i for i in np.argsort(-weights)[: _MOST_PIECES + 1].tolist() if i and cores[i]]
     parts = [Group((i,), Box(*boxes[i].tolist()[:4]), float(weights[i]), int(contact[i])) for i in pieces]
@@ -83,7 +83,7 @@ def find_figure(
     if thickest > (_BLOT if alone else _SOLID) * longer:
         return None
     part = group.box.slices(3)
-    edged = edged_share(member[part], amount[part], contrast.steps[part], ink.contrast, group.contact)
+    edged = edged_share(member[part], amount[part], contrast.steps()[part], ink.contrast, group.contact)
     if widest is not None and _between_strokes(member, contrast, group.box):
         edged *= _GAP
     slender, even = thickest < _STOUT * longer, not alone or _is_even(amount, member)
@@ -98,18 +98,6 @@ def find_figure(
         several=several(groups) or (alone and side_by_side(parts)),
         folds=not alone and ink.contrast < OF_A_FOLD and only_folds(member, rim),
     )
-
-
-def _cleaned(ink: Ink, *, alone: bool) -> tuple[Mask, Components]:
-    """Return the strokes without what is drawn around a digit, and what hangs together of them."""
-    every = ink.strokes
-    found = components(every)
-    strokes = without_lines(without_frames(every, found=found), ink.traces, ink.amount)
-    found = found if strokes is every else components(strokes)
-    if alone:
-        return strokes, found
-    cleaned = without_annotations(strokes, found)
-    return cleaned, found if cleaned is strokes else components(cleaned)
 
 
 def edged_share(member: Mask, amount: Floats, steps: Floats, full: float, contact: int = 0) -> float:

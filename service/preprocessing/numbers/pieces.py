@@ -90,7 +90,7 @@ def find_pieces(reading: Reading) -> Pieces:
     high = figures_of(pieces, height)
     tall = [piece.label for piece in high]
     member = np.isin(labels, tall).astype(np.uint8)
-    edged = edged_share(member, reading.ink.amount, reading.contrast.steps, reading.ink.contrast)
+    edged = edged_share(member, reading.ink.amount, reading.contrast.steps(), reading.ink.contrast)
     folded = reading.ink.contrast < OF_A_FOLD and only_folds(member, reading.copy.rim)
     if (reading.widest is not None and edged < _BARELY) or folded:
         raise NoDigit(NONE)

@@ -73,12 +73,12 @@ def test_ink_in_half_the_light_counts_as_much() -> None:
 def test_steps_are_where_strokes_end_and_not_where_they_are_too_wide_to_be_seen() -> None:
     picture = FLAT.copy()
     picture[20:100, 50:110] = 60
-    whole = UnevenLight(80, light_ink=False).contrast(picture.astype(np.uint8)).steps
+    whole = UnevenLight(80, light_ink=False).contrast(picture.astype(np.uint8)).steps()
     assert whole[60, 50] > 100
     assert whole[60, 80] == 0
     picture[20:100, 50:110] = 200
     picture[20:60, 70:80] = picture[60:100, 50:110] = 60  # a thin stroke that ends in a wide one
-    part = UnevenLight(20, light_ink=False).contrast(picture.astype(np.uint8)).steps
+    part = UnevenLight(20, light_ink=False).contrast(picture.astype(np.uint8)).steps()
     assert part[40, 70] > 100
     assert part[60, 75] < 20
 
