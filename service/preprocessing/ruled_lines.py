@@ -32,10 +32,8 @@ def without_lines(strokes: Mask, traces: Mask, amount: Floats) -> Mask:
 
 def _without_rows(strokes: Mask, traces: Mask, amount: Floats) -> Mask | None:
     """Return the strokes without the lines that are nearer to level than to upright, None if there are none."""
-    traces = np.ascontiguousarray(traces)
-    if not _may_hold_lines(traces):
-        return None
-    slope, strokes = _slope(traces), np.ascontiguousarray(strokes)
+    traces, strokes = np.ascontiguousarray(traces), np.ascontiguousarray(strokes)
+    slope = _slope(traces)
     height, width = strokes.shape
     if not slope:
         return _without_level_lines(strokes, traces, amount, max(height, width), sloped=False)
@@ -45,20 +43,6 @@ def _without_rows(strokes: Mask, traces: Mask, amount: Floats) -> Mask | None:
     level = cv2.warpAffine(np.ascontiguousarray(amount), shear, size, flags=cv2.INTER_NEAREST)
     cleaned = _without_level_lines(strokes, traces, np.asarray(level, np.float32), max(height, width), sloped=True)
     return None if cleaned is None else _sheared(cleaned, shear, (width, height), cv2.WARP_INVERSE_MAP)
-
-
-def _may_hold_lines(traces: Mask) -> bool:
-    """Tell whether enough columns in a row have traces for a line of any slope: in most pictures they have not."""
-    columns = cv2.reduce(traces, 0, cv2.REDUCE_MAX)
-    width = columns.size
-    runs = cv2.morphologyEx(columns, cv2.MORPH_OPEN, np.ones((1, _run(width)), np.uint8))
-    joined = np.asarray(cv2.morphologyEx(runs, cv2.MORPH_CLOSE, np.ones((1, int(_GAP * width) | 1), np.uint8)))
-    return max(map(len, joined.tobytes().split(b"\0"))) >= _LONG * width
-
-
-def _run(width: int) -> int:
-    """Return how many pixels a line runs straight on at least in a picture so wide."""
-    return max(16, int(_RUN * width))
 
 
 def _sheared(mask: Mask, shear: npt.NDArray[np.float64], size: tuple[int, int], way: int = 0) -> Mask:
@@ -89,7 +73,7 @@ def _without_level_lines(strokes: Mask, traces: Mask, amount: Floats, longest: i
     beside = int((1 - _WHOLE + _GAP / 2) * width) + 2  # so near to a side goes on what ends at the border
     if not (traces[:, :beside].any() or traces[:, -beside:].any()):
         return None
-    found = level_runs(traces, _run(width), _LONG * width, int(_GAP * width))
+    found = level_runs(traces, max(16, int(_RUN * width)), _LONG * width, int(_GAP * width))
     if found is None:
         return None
     count, labels, boxes = found
