@@ -74,7 +74,7 @@ def bitmap_ink(contrast: Floats) -> Ink | None:
 def _smoothed(contrast: Floats, deviation: float, even: bool) -> tuple[Floats, float, float]:
     """Return the contrast smoothed, the noise of the paper in it, and that of the darkest strokes, in grey levels."""
     calm = np.asarray(cv2.GaussianBlur(contrast, (0, 0), deviation), np.float32)
-    levels = Histogram(calm, -256, 512, 3072)
+    levels = Histogram(calm)
     paper = 0.0 if even else levels.quantile(0.5)
     rough = _spread(levels, paper, levels.quantile(0.999))
     clear = levels.share_below(paper + max(4 * rough, _MIN_CONTRAST / 2))

@@ -39,9 +39,8 @@ class _Light(NamedTuple):
     light_ink: bool
 
     def contrast(self, grey: Grey) -> Grey:
-        if self.light_ink:
-            return np.maximum(grey, self.paper) - np.uint8(self.paper)
-        return np.uint8(self.paper) - np.minimum(grey, self.paper)
+        way = (grey, self.paper) if self.light_ink else (self.paper, grey)
+        return np.asarray(cv2.subtract(*way), np.uint8)
 
 
 def find_clear(grey: Grey) -> Floats | None:
@@ -113,9 +112,7 @@ def _part(box: Box, times: int) -> tuple[slice, slice]:
 
 def _may_be_figure(outline: npt.NDArray[Any], box: Box, traces: Mask) -> bool:
     """Tell whether an outline is no panel, box, speck or line."""
-    if box.width > _WIDEST * box.height:
-        return False
-    if is_polygon(outline) and not is_bar(outline):
+    if box.width > _WIDEST * box.height or (is_polygon(outline) and not is_bar(outline)):
         return False
     on_border = int(np.count_nonzero(border(traces)))
     return on_border == 0 or _may_be_cut_out(outline, box, traces, on_border)

@@ -73,17 +73,14 @@ def look_at(image: Image.Image) -> Look:
     """Decide on the background of a picture with transparency, and on the mixture of colours of one without."""
     if image.mode == "L" and not image.info:
         return Look()
-    white = _white(image) if image.mode.startswith("I") else 0xFFFF
+    # Of 16 bits 8, 10, 12, 14 or all are used: cameras and programs leave some out.
+    most = int(image.getextrema()[1]) if image.mode.startswith("I") else 0xFFFF  # type: ignore[arg-type]
+    white = next(white for white in _WHITES if most <= white)
     if image.has_transparency_data:
         return Look(background=_background(*_layers(probe(image), white)), white=white)
     if image.mode in ("RGB", "P", "CMYK", "YCbCr"):
         return Look(mixture=_telling_mixture(probe(image)))
     return Look(white=white)
-
-
-def _white(image: Image.Image) -> int:
-    """Return the greatest level of the 8, 10, 12, 14 or 16 bits that are used: cameras and programs leave some out."""
-    return next(white for white in _WHITES if int(image.getextrema()[1]) <= white)  # type: ignore[arg-type]
 
 
 def probe(image: Image.Image) -> Image.Image:

@@ -20,24 +20,24 @@ _LONG = 0.6  # of a component: so long is a line that may be a box's side
 _HELD = 0.25  # of a box's height: so high is at least what was written into it
 
 
-Part = tuple[slice, slice]  # rows and columns
-
-
 def without_frames(strokes: Mask, least: float | None = None) -> Mask:
     """Return `strokes` without boxes that something is written into; where a stroke crosses a side it stays whole.
 
     A box of which the picture's border cuts sides off is one too. An empty one stays: it may be a 0. `least` is the
     shorter side of the smallest box in pixels, by default that of one that holds the only digit.
     """
-    least = _LEAST * max(strokes.shape) if least is None else least
+    height, width = strokes.shape
+    least = _LEAST * max(height, width) if least is None else least
     _, labels, boxes = components(strokes)
     cleaned = strokes
     for label in np.flatnonzero(boxes[1:, 2:4].min(axis=1) >= least) + 1:
         whole = Box(*boxes[label][:4].tolist())
         alone = (labels[whole.slices(0)] == label).view(np.uint8)
         for bounds in _bounds(alone, least):
-            part = bounds.moved(whole.left, whole.top).slices(0)
-            inside = _emptied(alone, bounds, least, _beyond(part, strokes.shape))
+            box = bounds.moved(whole.left, whole.top)
+            before = box.left <= _BEYOND, box.top <= _BEYOND
+            beyond = (*before, box.right >= width - _BEYOND, box.bottom >= height - _BEYOND)
+            inside, part = _emptied(alone, bounds, least, beyond), box.slices(0)
             if inside is None:
                 continue
             side = alone[bounds.slices(0)]
@@ -60,16 +60,11 @@ def _bounds(component: Mask, least: float) -> Iterator[Box]:
             yield Box(*cv2.boundingRect(np.ascontiguousarray(lines)))
 
 
-def _beyond(part: Part, shape: tuple[int, ...]) -> tuple[bool, ...]:
-    """Tell of the left, top, right and bottom side of a part of a picture whether it lies at the picture's border."""
-    rows, columns = part
-    height, width = shape
-    before = columns.start <= _BEYOND, rows.start <= _BEYOND
-    return (*before, columns.stop >= width - _BEYOND, rows.stop >= height - _BEYOND)
-
-
 def _emptied(component: Mask, bounds: Box, least: float, beyond: tuple[bool, ...]) -> Mask | None:
-    """Return what is within the bounds of a component without their lines, None where they are no box's."""
+    """Return what is within the bounds of a component without their lines, None where they are no box's.
+
+    `beyond` tells of the left, top, right and bottom side whether it lies at the picture's border.
+    """
     box = component[bounds.slices(0)]
     if min(box.shape) < least:
         return None

@@ -38,14 +38,12 @@ LONGEST_SIDE, SHORTEST_SIDE = 256, 128  # pixels of the working copy's longer si
 class Histogram:
     """How often each level occurs, for quantiles in far less time than sorting takes."""
 
-    def __init__(self, values: Floats | Grey, low: float = 0, high: float = 256, bins: int = 256) -> None:
-        self._low, self._step = low, (high - low) / bins
-        if values.dtype == np.uint8:
-            steps: npt.NDArray[Any] = np.ascontiguousarray(values)
-        else:  # of floats cv2 counts slowly
-            steps = ((values - low) * np.float32(bins / (high - low))).astype(np.uint16)
-        flat = steps.reshape(1, -1)
-        self.counts = np.asarray(cv2.calcHist([flat], [0], None, [bins], [0, bins]), np.float64)[:, 0]
+    def __init__(self, values: Floats | Grey) -> None:
+        """Count grey levels, or contrasts from -256 to 512, in quarters of a level; floats cv2 counts slowly."""
+        grey = values.dtype == np.uint8
+        self._low, self._step, bins = (0.0, 1.0, 256) if grey else (-256.0, 0.25, 3072)
+        steps = values if grey else ((values - self._low) * np.float32(4)).astype(np.uint16)
+        self.counts = np.asarray(cv2.calcHist([steps.reshape(1, -1)], [0], None, [bins], [0, bins]), np.float64)[:, 0]
         self._below = self.counts.cumsum()
 
     def quantile(self, share: float, first: int = 0, end: int | None = None) -> float:
@@ -136,17 +134,16 @@ class UnevenLight:
         beyond = max(soft, _AROUND)
         closed = _closed(pixels, self.widest, beyond)
         paper = closed[beyond:-beyond, beyond:-beyond]
-        levels = np.asarray(cv2.subtract(paper, pixels, dtype=cv2.CV_32F), np.float32)
-        gain: Floats | None = None
+        gain: Floats | np.float32 = np.float32(1)
         if not self.light_ink:  # light multiplies: in half the light ink stands out half as far
             gains = np.float32(paper.max()) / np.maximum(np.arange(256, dtype=np.float32), _DARKEST_PAPER)
             gain = np.asarray(cv2.LUT(paper, gains), np.float32)
-            levels *= gain
+        levels = np.asarray(cv2.subtract(paper, pixels, dtype=cv2.CV_32F), np.float32) * gain
 
         def find_steps() -> Floats:
             # Where strokes are wider than that they end inside, at a step of what is taken for paper.
             steps = cv2.subtract(_steps(pixels, soft), _steps(closed, soft)[beyond:-beyond, beyond:-beyond])
-            return np.asarray(steps if gain is None else steps * gain, np.float32)
+            return np.asarray(steps * gain, np.float32)
 
         return Contrast(levels, pixels, paper, find_steps)
 

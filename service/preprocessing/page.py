@@ -52,15 +52,8 @@ def _enclosed(calm: Mask) -> Mask:
     ground = np.bincount(rim, minlength=count) > _ALONG * rim.size
     ground[0] = False
     within = (~ground).view(np.uint8).take(np.asarray(labels))
-    if not _may_hold_sheet(within):
-        return np.zeros_like(calm)
     inner = np.asarray(cv2.erode(within, np.ones((_LINE, _LINE), np.uint8)), np.uint8)
     return _dilated(inner, _LINE - _EDGE)
-
-
-def _may_hold_sheet(region: Mask) -> bool:
-    """Tell whether a region is as large as the paper of the smallest sheet."""
-    return cv2.countNonZero(region) >= _LEAST * _PAPER * region.size
 
 
 def _is_whole(grey: Grey, inside: Mask) -> bool:
@@ -83,7 +76,7 @@ def _dilated(region: Mask, side: int) -> Mask:
 
 def _four_corners(region: Mask, *, parts: bool) -> Mask | None:
     """Return the inside of the region's largest outline, or of the largest of its `parts` and holes that will do."""
-    if not _may_hold_sheet(region):
+    if cv2.countNonZero(region) < _LEAST * _PAPER * region.size:
         return None
     mode = cv2.RETR_LIST if parts else cv2.RETR_EXTERNAL
     outlines, _ = cv2.findContours(region, mode, cv2.CHAIN_APPROX_NONE)

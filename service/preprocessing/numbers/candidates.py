@@ -129,7 +129,8 @@ class Drawing:
     def _together(self, group: list[Span], height: float) -> list[Candidate]:
         """Return the candidate made of whole pieces, if it can be a digit."""
         box = reduce(Box.around, (span.piece.box for span in group))
-        if not _may_be_digit(box, height, len(group) > 1):
+        widest = _WIDEST if len(group) > 1 else _WIDEST_PIECE
+        if not (_LOWEST <= box.height / height <= _HIGHEST and _NARROWEST <= box.width / height <= widest):
             return []
         image = self._add(self._ink([span.piece.label for span in group], box))
         return [Candidate(group[0].first, group[-1].end, image, box)]
@@ -159,12 +160,6 @@ def spans_of(line: Line, cuts: dict[int, Cuts]) -> list[Span]:
         first = spans[-1].end if spans else 0
         spans.append(Span(piece, first, first + (len(cuts[piece.label].columns) if piece.label in cuts else 0) + 1))
     return spans
-
-
-def _may_be_digit(box: Box, height: float, part: bool) -> bool:
-    """Whether a piece, or else a part or several pieces, is as large as digits."""
-    widest = _WIDEST if part else _WIDEST_PIECE
-    return _LOWEST <= box.height / height <= _HIGHEST and _NARROWEST <= box.width / height <= widest
 
 
 def _near(boxes: list[Box], height: float) -> bool:

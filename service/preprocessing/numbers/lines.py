@@ -27,16 +27,16 @@ def find_lines(pieces: list[Piece], height: float) -> list[Line]:
     slope = _slope(figures, height)
     rows: list[list[Piece]] = []
     for piece in sorted(figures, key=lambda piece: _middle(piece, slope)):
-        row = next((row for row in rows if _shares(piece, row, slope)), None)
-        if row is None:
-            rows.append([piece])
-        else:
-            row.append(piece)
+        row = next((row for row in rows if _shares(piece, row, slope)), [])
+        if not row:
+            rows.append(row)
+        row.append(piece)
     rows.sort(key=lambda row: float(np.median([_middle(piece, slope) for piece in row])))
     heights = [float(np.median([piece.box.height for piece in row])) for row in rows]
-    others = [piece for piece in pieces if not low <= piece.box.height <= high]
     bounds = [_bounds(row, slope) for row in rows]
-    for piece in others:
+    for piece in pieces:
+        if low <= piece.box.height <= high:
+            continue
         middle = _middle(piece, slope)
         for row, (top, bottom), tall in zip(rows, bounds, heights, strict=True):
             if top - _ABOVE * tall <= middle <= bottom + _BELOW * tall:
@@ -59,10 +59,10 @@ def _slope(figures: list[Piece], height: float) -> float:
             if 0 < across < _NEXT * height and abs(down) < _STEEPEST * max(across, height):
                 steps.append((across, down))
                 break
-    if not steps:
+    if len(steps) < 2:
         return 0.0
     across, down = np.array(steps).T
-    return float(np.clip(np.median(down / np.maximum(across, 0.5 * height)), -0.5, 0.5)) if len(steps) > 1 else 0.0
+    return float(np.clip(np.median(down / np.maximum(across, 0.5 * height)), -0.5, 0.5))
 
 
 def _centre(piece: Piece) -> tuple[float, float]:
@@ -75,10 +75,8 @@ def _middle(piece: Piece, slope: float) -> float:
 
 
 def _bounds(row: list[Piece], slope: float) -> tuple[float, float]:
-    middles = [_middle(piece, slope) for piece in row]
-    tops = [middle - piece.box.height / 2 for middle, piece in zip(middles, row, strict=True)]
-    feet = [middle + piece.box.height / 2 for middle, piece in zip(middles, row, strict=True)]
-    return float(np.median(tops)), float(np.median(feet))
+    middles, halves = np.array([(_middle(piece, slope), piece.box.height / 2) for piece in row]).T
+    return float(np.median(middles - halves)), float(np.median(middles + halves))
 
 
 def _shares(piece: Piece, row: list[Piece], slope: float) -> bool:

@@ -37,9 +37,7 @@ class Segmented:
 
     def as_single(self, probabilities: Probabilities) -> Probabilities | None:
         """Return the probabilities of the picture as a single digit, 0 if it is none, None if it may be more."""
-        if self.single is None:
-            return None
-        return np.asarray(probabilities[-1] * self.single, np.float32)
+        return None if self.single is None else np.asarray(probabilities[-1] * self.single, np.float32)
 
     def in_picture(self, box: Box) -> list[int]:
         """Return a box of the copy in pixels of the picture as sent: left, top, width, height."""
