@@ -107,7 +107,8 @@ def without_line_through(strokes: Mask) -> Mask:
     reach = np.ones((round(line.thickness) + 4, 1), np.uint8)
     crossing = cv2.morphologyEx(part, cv2.MORPH_OPEN, reach, borderType=cv2.BORDER_CONSTANT, borderValue=0)
     rest = np.where(line.on, crossing, part).astype(np.uint8)
-    if not _stands_on(_largest(rest), line):
+    boxes = [Box(*box[:4]) for box in components(rest)[2][1:].tolist()]
+    if not boxes or not _stands_on(max(boxes, key=lambda box: box.area), line):
         return strokes
     cleaned = strokes.copy()
     cleaned[whole.slices(0)] = rest
@@ -133,11 +134,6 @@ def _line_at_foot(part: Mask) -> _Line | None:
     on = (rows > floor - thickness - 1) & (rows <= floor + stray)
     left, *_, right = np.flatnonzero(near).tolist()
     return _Line(left, right + 1, floor, thickness, on)
-
-
-def _largest(mask: Mask) -> Box:
-    _, _, boxes = components(mask)
-    return max((Box(*box[:4]) for box in boxes[1:].tolist()), key=lambda box: box.area, default=Box(0, 0, 0, 0))
 
 
 def _stands_on(rest: Box, line: _Line) -> bool:

@@ -89,12 +89,14 @@ def _is_large(picture: Still) -> bool:
 
 def _grey_levels(picture: Still) -> Grey:
     if picture.format == "WEBP" and not picture.animated and len(picture.content) >= _LEAST_WEBP:
-        return _assemble(_webp(picture))
+        # Pillow's way over an animation takes three times the memory.
+        lean = _is_large(picture) and picture.pixel_bytes <= PIXEL_BYTES
+        return _assemble(_by_opencv(picture, cv2.IMREAD_GRAYSCALE if lean else cv2.IMREAD_UNCHANGED))
     if not picture.ended:
         return _known_rows(picture)
     image = _load(picture, "L")
     if picture.format == "PNG" and _is_dim_of_16_bits(image, picture.content):
-        return _assemble(_of_16_bits(picture.content))
+        return _assemble(_by_opencv(picture, cv2.IMREAD_ANYDEPTH | cv2.IMREAD_GRAYSCALE))
     if picture.colours_spared and image.mode == "L" and hides_ink(probe(image)):
         image = _load(picture, None)
     return _assemble(image)
@@ -120,13 +122,6 @@ def _is_dim_of_16_bits(image: Image.Image, png: bytes) -> bool:
     return image.mode == "RGB" and png[24] == 16 and max(most for _, most in image.getextrema()) < _DIM  # type: ignore[misc]
 
 
-def _of_16_bits(png: bytes) -> Image.Image:
-    levels = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_ANYDEPTH | cv2.IMREAD_GRAYSCALE)
-    if levels is None:
-        raise UnreadableImage
-    return Image.fromarray(levels)
-
-
 def _known_rows(picture: Still) -> Grey:
     """Return the rows of a JPEG without its end that do not depend on what is missing, if most are so."""
     ends = b"", b"\x55" * _TAIL
@@ -146,11 +141,9 @@ def _reduced(width: int, height: int) -> tuple[int, int]:
     return max(1, width // reduction), max(1, height // reduction)
 
 
-def _webp(picture: Still) -> Image.Image:
-    """Decode a WebP by OpenCV: Pillow's way over an animation takes three times the memory."""
-    lean = _is_large(picture) and picture.pixel_bytes <= PIXEL_BYTES
-    flags = cv2.IMREAD_GRAYSCALE | cv2.IMREAD_IGNORE_ORIENTATION if lean else cv2.IMREAD_UNCHANGED
-    pixels = cv2.imdecode(np.frombuffer(picture.content, np.uint8), flags)
+def _by_opencv(picture: Still, flags: int) -> Image.Image:
+    content = np.frombuffer(picture.content, np.uint8)
+    pixels = cv2.imdecode(content, flags | cv2.IMREAD_IGNORE_ORIENTATION)
     if pixels is None or pixels.shape[:2] != (picture.height, picture.width):
         raise UnreadableImage
     if pixels.ndim == 3:

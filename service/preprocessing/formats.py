@@ -95,13 +95,9 @@ def _png(content: bytes) -> Still:
         elif kind == b"iTXt" and orientation == 1:
             orientation = xmp_orientation(content[start + 8 : min(end, start + MOST_XMP)])
     needed = content if sum(map(len, kept)) + len(_PNG_END) == len(content) else b"".join([*kept, _PNG_END])
-    return Still("PNG", needed, width, height, _png_pixel_bytes(depth, colour) * (1 + interlaced), orientation)
-
-
-def _png_pixel_bytes(depth: int, colour: int) -> int:
-    """Return what a pixel takes unpacked, and at least what it takes in Pillow: one byte grey, else four."""
-    samples = {2: 3, 4: 2, 6: 4}.get(colour, 1)
-    return max(1 if colour == 0 else 4, samples * depth // 8)
+    # What a pixel takes unpacked, and at least what it takes in Pillow: one byte grey, else four.
+    cost = max(4 if colour else 1, {2: 3, 4: 2, 6: 4}.get(colour, 1) * depth // 8)
+    return Still("PNG", needed, width, height, cost * (1 + interlaced), orientation)
 
 
 def _png_chunks(content: bytes) -> Iterator[tuple[bytes, int, int]]:

@@ -41,7 +41,8 @@ def without_frames(strokes: Mask, least: float | None = None) -> Mask:
             if inside is None:
                 continue
             side = alone[bounds.slices(0)]
-            if _holds_something(np.where(side, inside, strokes[part])):
+            _, _, held = components(np.where(side, inside, strokes[part]))
+            if held[1:, cv2.CC_STAT_HEIGHT].max(initial=0) >= _HELD * box.height:
                 cleaned = cleaned.copy()
                 cleaned[part] = np.where(side, inside, cleaned[part])
                 break
@@ -135,8 +136,3 @@ def _runs(mask: Mask, length: int) -> Mask:
     rows = np.ascontiguousarray(mask)
     runs = cv2.morphologyEx(rows, cv2.MORPH_OPEN, kernel, borderType=cv2.BORDER_CONSTANT, borderValue=0)
     return np.asarray(runs, np.uint8)
-
-
-def _holds_something(inside: Mask) -> bool:
-    _, _, boxes = components(inside)
-    return bool((boxes[1:, cv2.CC_STAT_HEIGHT] >= _HELD * inside.shape[0]).any())

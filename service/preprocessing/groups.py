@@ -73,7 +73,8 @@ def _belong(one: Group, other: Group) -> bool:
     large, small = (one.box, other.box) if one.box.longer >= other.box.longer else (other.box, one.box)
     across, down = large.gaps(small)
     gap = float(np.hypot(max(across, 0), max(down, 0)))
-    if small.longer > 0.3 * large.longer and _is_bar_of_5(large, small):
+    above = small.bottom < large.top + 0.3 * large.height
+    if small.longer > 0.3 * large.longer and small.width > _FLAT * small.height and above:  # the bar of a 5
         return gap <= 0.5 * large.longer
     if small.longer < 0.45 * large.longer:
         return gap <= min(0.15 * large.longer, _SPECK * small.longer)
@@ -82,11 +83,6 @@ def _belong(one: Group, other: Group) -> bool:
     if -across >= 0.25 * min(large.width, small.width):
         return down <= 0.2 * large.longer
     return gap <= 0.09 * large.longer
-
-
-def _is_bar_of_5(body: Box, stroke: Box) -> bool:
-    """Tell whether a flat stroke lies above the body of a 5."""
-    return stroke.width > _FLAT * stroke.height and stroke.bottom < body.top + 0.3 * body.height
 
 
 def ranked(groups: list[Group], labels: Labels) -> list[Group]:

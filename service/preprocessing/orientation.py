@@ -6,8 +6,6 @@ import struct
 _MOST_ENTRIES = 10_000  # no camera writes so many
 _XMP = re.compile(rb"XML:com\.adobe\.xmp\0.*tiff:Orientation\s*(?:=\s*[\"\']|>)\s*([1-8])", re.DOTALL)
 MOST_XMP = 64 << 10  # bytes
-_ORIENTATION = 0x0112
-_SHORT = 3
 
 
 def xmp_orientation(text: bytes) -> int:
@@ -26,7 +24,7 @@ def exif_orientation(tiff: bytes) -> int:
         (entries,) = struct.unpack_from(order + "H", tiff, directory)
         for index in range(min(entries, _MOST_ENTRIES)):
             tag, kind, _, value = struct.unpack_from(order + "HHIH", tiff, directory + 2 + 12 * index)
-            if tag == _ORIENTATION and kind == _SHORT:
+            if tag == 0x0112 and kind == 3:  # the orientation, a SHORT
                 return int(value) if 1 <= value <= 8 else 1
     except struct.error:
         pass

@@ -80,20 +80,15 @@ def _four_corners(region: Mask, *, parts: bool) -> Mask | None:
         return None
     mode = cv2.RETR_LIST if parts else cv2.RETR_EXTERNAL
     outlines, _ = cv2.findContours(region, mode, cv2.CHAIN_APPROX_NONE)
-    shortest = np.sqrt(region.size)
-    long = [outline for outline in outlines if len(outline) > shortest]
-    largest = sorted(long, key=cv2.contourArea, reverse=True)[: None if parts else 1]
-    outline = next((outline for outline in largest if _may_be_a_sheet(outline, region.size)), None)
-    if outline is None:
-        return None
-    inside = np.zeros_like(region)
-    cv2.drawContours(inside, [outline], -1, 1, -1)
-    edge = int(0.03 * max(inside.shape)) | 1
-    return np.asarray(cv2.erode(inside, np.ones((edge, edge), np.uint8)), np.uint8)
-
-
-def _may_be_a_sheet(outline: npt.NDArray[Any], area: int) -> bool:
-    return _LEAST < cv2.contourArea(outline) / area < 0.97 and is_polygon(outline) and not is_bar(outline)
+    long = [outline for outline in outlines if len(outline) > np.sqrt(region.size)]
+    for outline in sorted(long, key=cv2.contourArea, reverse=True)[: None if parts else 1]:
+        share = cv2.contourArea(outline) / region.size
+        if _LEAST < share < 0.97 and is_polygon(outline) and not is_bar(outline):
+            inside = np.zeros_like(region)
+            cv2.drawContours(inside, [outline], -1, 1, -1)
+            edge = int(0.03 * max(inside.shape)) | 1
+            return np.asarray(cv2.erode(inside, np.ones((edge, edge), np.uint8)), np.uint8)
+    return None
 
 
 def is_polygon(outline: npt.NDArray[Any]) -> bool:

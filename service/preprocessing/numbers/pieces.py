@@ -5,7 +5,6 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from service.errors import NoDigit
 from service.preprocessing.box import Box
@@ -26,7 +25,7 @@ _BLOTS = 0.5  # of the figures' ink: so much of writing may be solid
 _BARELY = 0.6  # of the outlines is an edge: perhaps strokes
 _EDGED, _MOST_INK = 0.8, 0.8  # of the outlines is an edge, of all ink is in figures: surely writing
 _FLAT, _LONG = 4.0, 1.3  # times its height, of the writing's height: a piece so wide may be a line
-_STROKES = 1.5  # above each other in a column, on average: no line
+_STROKES = 1.5  # that a column crosses, on average: no line
 _LEAST_HEIGHT, _THICK = 5, 6  # pixels: of writing; of its strokes, however low it is
 
 _ENOUGH, _FINER = 34, 1.3  # pixels: lower writing is looked at from nearer; times as fine at least
@@ -83,8 +82,8 @@ def find_pieces(reading: Reading) -> Pieces:
     kept = (longer[found] > _SPECK[0] * height) & (ink[found] > _SPECK[1] * typical)
     widths = boxes[found, cv2.CC_STAT_WIDTH]
     for index in np.flatnonzero(kept & (widths > _FLAT * heights) & (widths > _LONG * height)):
-        part = Box(*map(int, boxes[found[index]][:4])).slices(0)
-        kept[index] = _strokes(labels[part] == found[index]) > _STROKES
+        member = labels[Box(*map(int, boxes[found[index]][:4])).slices(0)] == found[index]
+        kept[index] = (np.diff(member.astype(np.int8), axis=0, prepend=0) > 0).sum(axis=0).mean() > _STROKES
     found = found[kept][np.argsort(-ink[found[kept]])][:MOST_PIECES]
     pieces = [Piece(int(i), Box(*map(int, boxes[i][:4])), float(ink[i])) for i in found]
     high = figures_of(pieces, height)
@@ -118,11 +117,6 @@ def _blotted(figures: list[Piece], labels: Labels, height: float, *, coarse: boo
     solid = [is_panel(mask) or (not coarse and thickness(mask) > most) for mask in masks]
     inks = [each.ink for each in figures]
     return sum(compress(inks, solid)) > _BLOTS * sum(inks)
-
-
-def _strokes(member: npt.NDArray[np.bool_]) -> float:
-    """Return how many strokes a column crosses, on average."""
-    return float((np.diff(member.astype(np.int8), axis=0, prepend=0) > 0).sum(axis=0).mean())
 
 
 def ink_of(piece: Piece, labels: Labels, amount: Floats) -> Floats:
