@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from service.preprocessing.illumination import Mask
+from service.preprocessing.illumination import Mask, morphed
 
 Point = npt.NDArray[np.float64]  # column, row
 
@@ -27,7 +27,7 @@ def only_folds(strokes: Mask, rim: Mask) -> bool:
     if len(ends) > _MOST_ENDS:
         return False
     folds = np.zeros_like(strokes)
-    broad = np.asarray(cv2.dilate(strokes, np.ones((5, 5), np.uint8)), np.uint8)
+    broad = morphed(strokes, cv2.MORPH_DILATE, 5)
     for start, end in combinations(ends, 2):
         if _is_line(broad, start, end):
             first, last = (np.rint(point).astype(int).tolist() for point in (start, end))
@@ -37,8 +37,8 @@ def only_folds(strokes: Mask, rim: Mask) -> bool:
 
 def _ends(strokes: Mask, rim: Mask) -> list[Point]:
     """Return where strokes end at the edge of the paper."""
-    edge = cv2.dilate(rim, np.ones((_REACH, _REACH), np.uint8)) * cv2.dilate(1 - rim, np.ones((3, 3), np.uint8))
-    count, _, _, middles = cv2.connectedComponentsWithStats(np.asarray(strokes * edge, np.uint8))
+    edge = morphed(rim, cv2.MORPH_DILATE, _REACH) * morphed(1 - rim, cv2.MORPH_DILATE, 3)
+    count, _, _, middles = cv2.connectedComponentsWithStats(strokes * edge)
     return list(middles[1:count])
 
 

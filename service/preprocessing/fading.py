@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 
-from service.preprocessing.illumination import Floats
+from service.preprocessing.illumination import Floats, morphed
 
 _TRACE = 0.12  # of the ink's darkness
 _WHOLE, _FAINTEST = 204, 64  # of 255: with that much nothing has to be done; what has less is made four times as dark
@@ -16,12 +16,11 @@ def without_fading(ink: Floats, width: float) -> Floats:
     `width` is that of the strokes, in pixels. What is fainter than a stroke that it touches, a crease or a speck, is
     left as it is.
     """
-    side = round(width) | 1
-    level = np.asarray(cv2.dilate(cv2.convertScaleAbs(ink, alpha=255), np.ones((side, side), np.uint8)), np.uint8)
+    level = morphed(np.asarray(cv2.convertScaleAbs(ink, alpha=255), np.uint8), cv2.MORPH_DILATE, round(width) | 1)
     traces, whole = ink > _TRACE, level > _WHOLE
     if not (traces > whole).any():
         return ink
-    steps = cv2.morphologyEx(level, cv2.MORPH_GRADIENT, np.ones((_NEAR, _NEAR), np.uint8))
+    steps = morphed(level, cv2.MORPH_GRADIENT, _NEAR)
     count, labels = cv2.connectedComponents((traces & (steps < _STEEP)).view(np.uint8))
     factors = np.where(np.bincount(labels[whole], minlength=count) > 0, np.float32(255), 0)
     factors[0] = 0

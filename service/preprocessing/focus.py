@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 
 from service.preprocessing.box import Box
-from service.preprocessing.illumination import LONGEST_SIDE, Floats, Grey, components, halved
+from service.preprocessing.illumination import LONGEST_SIDE, Floats, Grey, components, halved, morphed
 
 _TIMES = 4  # times as fine as the working copy at most is what is looked at
 _STROKE = 15  # pixels of that: the widest stroke
@@ -22,9 +22,7 @@ def focused(grey: Grey) -> Grey | None:
     if max(grey.shape) < 2 * LONGEST_SIDE:
         return None
     copy = halved(grey, _TIMES * LONGEST_SIDE)
-    kernel = np.ones((_STROKE, _STROKE), np.uint8)
-    ways = cv2.MORPH_BLACKHAT, cv2.MORPH_TOPHAT
-    found = [_place(np.asarray(cv2.morphologyEx(copy, way, kernel), np.uint8)) for way in ways]
+    found = [_place(morphed(copy, way, _STROKE)) for way in (cv2.MORPH_BLACKHAT, cv2.MORPH_TOPHAT)]
     ink, box = max(found, key=lambda each: each[0])
     if not ink:
         return None
@@ -37,7 +35,7 @@ def _place(contrast: Grey) -> tuple[float, Box]:
     smooth: Floats = np.asarray(cv2.GaussianBlur(contrast.astype(np.float32), (0, 0), 1), np.float32)
     usual, most = float(np.median(smooth)), float(smooth.max())
     ink = (smooth > max(_INK[0] * most, _INK[1] * usual + _INK[2])).astype(np.uint8)
-    _, labels, boxes = components(np.asarray(cv2.dilate(ink, np.ones((_NEAR, _NEAR), np.uint8)), np.uint8))
+    _, labels, boxes = components(morphed(ink, cv2.MORPH_DILATE, _NEAR))
     amounts = np.bincount(labels.ravel(), (ink * smooth).ravel(), len(boxes))
     place = int(amounts.argmax())
     clear = most >= max(_LEAST, _NOISE * usual) and amounts[place] >= _MOST * amounts.sum()

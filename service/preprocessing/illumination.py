@@ -81,10 +81,10 @@ class Contrast:
 
 @dataclass(frozen=True)
 class EvenLight:
-    """Paper of one level, and ink that is lighter (`sign` 1) or darker (-1)."""
+    """Paper of one level, and ink that is lighter or darker."""
 
     level: float
-    sign: int
+    light_ink: bool
 
     widest = None
 
@@ -107,12 +107,11 @@ class EvenLight:
         spread = histogram.quantile(0.85, *paper) - histogram.quantile(0.15, *paper)
         if step < _MIN_STEP or (strict and spread > _EVEN * step):
             return None
-        return cls(level, 1 if dark_paper else -1)
+        return cls(level, light_ink=bool(dark_paper))
 
     def contrast(self, grey: Grey, soft: int = 0) -> Contrast:
         """Return the contrast of a picture so lit, the edges in which are `soft` pixels wide."""
-        pixels = 255 - grey if self.sign > 0 else grey
-        level = 255 - self.level if self.sign > 0 else self.level
+        pixels, level = (255 - grey, 255 - self.level) if self.light_ink else (grey, self.level)
         levels, paper = np.float32(level) - pixels, np.full_like(grey, level)
         return Contrast(levels, pixels, paper, lambda: _steps(grey, soft).astype(np.float32))
 
@@ -184,10 +183,14 @@ def _in_square(extreme: np.ufunc, grey: Grey, half: int) -> Grey:
     return grey
 
 
+def morphed(pixels: Pixels, way: int, rows: int, columns: int | None = None) -> Pixels:
+    """Return a picture after one of cv2's morphological operations by a rectangle, or by a square of so many rows."""
+    return np.asarray(cv2.morphologyEx(pixels, way, np.ones((rows, columns or rows), np.uint8)), pixels.dtype)
+
+
 def _steps(grey: Grey, soft: int) -> Grey:
     """Return by how much the levels around each pixel differ, beyond what they differ all over the picture."""
-    side = max(soft, _AROUND) | 1
-    steps = np.asarray(cv2.morphologyEx(grey, cv2.MORPH_GRADIENT, np.ones((side, side), np.uint8)), np.uint8)
+    steps = morphed(grey, cv2.MORPH_GRADIENT, max(soft, _AROUND) | 1)
     usual = np.uint8(median(steps))
     return np.maximum(steps, usual) - usual
 

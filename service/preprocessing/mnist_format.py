@@ -31,6 +31,7 @@ from service.preprocessing.illumination import (
     UnevenLight,
     lights,
     median,
+    morphed,
     resized,
     working_copy,
 )
@@ -238,8 +239,8 @@ def stroke_width(ink: Floats) -> float:
     Twice the distance to the paper along the strokes' middle, where that distance is largest.
     """
     strokes = (ink >= 0.5).view(np.uint8)
-    inside = cv2.distanceTransform(strokes, cv2.DIST_L2, 3)
-    middle = np.asarray(cv2.compare(inside, cv2.dilate(inside, np.ones((3, 3), np.uint8)), cv2.CMP_GE), np.uint8)
+    inside = np.asarray(cv2.distanceTransform(strokes, cv2.DIST_L2, 3), np.float32)
+    middle = np.asarray(cv2.compare(inside, morphed(inside, cv2.MORPH_DILATE, 3), cv2.CMP_GE), np.uint8)
     return 2 * cv2.mean(inside, middle & strokes)[0] or 1.0
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from service.preprocessing.box import Box
-from service.preprocessing.illumination import Floats, Grey, Mask, border, median, working_copy
+from service.preprocessing.illumination import Floats, Grey, Mask, border, median, morphed, working_copy
 
 _DISTINCT, _MOSTLY = 25, 0.7  # grey levels between a sheet and what it lies on; of its edge, so clear
 _SOFT, _BESIDE = 17, 31  # pixels: as wide may a sheet's edge be; within so many is the ground beside it
@@ -29,12 +29,10 @@ def find_sheet(grey: Grey) -> Mask | None:
     It is told by the step at its edge, so a shadow may fall over both, and the ground in the light be as bright as the
     sheet in the shadow.
     """
-    smooth = cv2.GaussianBlur(grey, (0, 0), 1)
-    steps = np.asarray(cv2.morphologyEx(smooth, cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8)), np.uint8)
+    steps = morphed(np.asarray(cv2.GaussianBlur(grey, (0, 0), 1), np.uint8), cv2.MORPH_GRADIENT, 3)
     usual = median(steps)
     for level in sorted({int(_GENTLE + times * usual) for times in _CLEAR}):
-        opened = cv2.morphologyEx((steps <= level).view(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
-        calm = np.asarray(opened, np.uint8)
+        calm = morphed((steps <= level).view(np.uint8), cv2.MORPH_OPEN, 3)
         for region, parts in ((_enclosed(calm), False), (calm, True)):
             inside = _four_corners(region, parts=parts)
             if inside is not None and _is_whole(grey, inside):
@@ -52,8 +50,7 @@ def _enclosed(calm: Mask) -> Mask:
     ground = np.bincount(rim, minlength=count) > _ALONG * rim.size
     ground[0] = False
     within = (~ground).view(np.uint8).take(np.asarray(labels))
-    inner = np.asarray(cv2.erode(within, np.ones((_LINE, _LINE), np.uint8)), np.uint8)
-    return _dilated(inner, _LINE - _EDGE)
+    return _dilated(morphed(within, cv2.MORPH_ERODE, _LINE), _LINE - _EDGE)
 
 
 def _is_whole(grey: Grey, inside: Mask) -> bool:
@@ -71,7 +68,7 @@ def _is_whole(grey: Grey, inside: Mask) -> bool:
 
 
 def _dilated(region: Mask, side: int) -> Mask:
-    return np.asarray(cv2.dilate(region, np.ones((side, side), np.uint8)), np.uint8)
+    return morphed(region, cv2.MORPH_DILATE, side)
 
 
 def _four_corners(region: Mask, *, parts: bool) -> Mask | None:
@@ -86,8 +83,7 @@ def _four_corners(region: Mask, *, parts: bool) -> Mask | None:
         if _LEAST < share < 0.97 and is_polygon(outline) and not is_bar(outline):
             inside = np.zeros_like(region)
             cv2.drawContours(inside, [outline], -1, 1, -1)
-            edge = int(0.03 * max(inside.shape)) | 1
-            return np.asarray(cv2.erode(inside, np.ones((edge, edge), np.uint8)), np.uint8)
+            return morphed(inside, cv2.MORPH_ERODE, int(0.03 * max(inside.shape)) | 1)
     return None
 
 

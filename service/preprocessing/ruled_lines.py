@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from service.preprocessing.illumination import Components, Floats, Mask, components
+from service.preprocessing.illumination import Components, Floats, Mask, components, morphed
 
 _RUN, _GAP = 0.1, 0.06  # of the picture: so long runs a line straight on; between its pieces
 _SLOPES = np.linspace(-0.3, 0.3, 13)  # of the lines; one that is 1:17 off still holds long runs
@@ -79,7 +79,7 @@ def _without_level_lines(strokes: Mask, traces: Mask, amount: Floats, longest: i
     count, labels, boxes = found
     limit, lengths = int(_THICKEST * longest) + 3, np.maximum(boxes[:, cv2.CC_STAT_WIDTH], 1)
     # A digit's stroke that lies along the line would make it thick: only what is thin is measured.
-    thin = (traces > 0) & (cv2.morphologyEx(traces, cv2.MORPH_OPEN, np.ones((limit, limit), np.uint8)) == 0)
+    thin = (traces > 0) & (morphed(traces, cv2.MORPH_OPEN, limit) == 0)
     thickness = np.bincount(labels[thin], minlength=count) / lengths
     starts = boxes[:, cv2.CC_STAT_LEFT] <= (1 - _WHOLE) * width
     ends = boxes[:, cv2.CC_STAT_LEFT] + boxes[:, cv2.CC_STAT_WIDTH] >= _WHOLE * width
@@ -91,7 +91,7 @@ def _without_level_lines(strokes: Mask, traces: Mask, amount: Floats, longest: i
     if not lines.any():
         return None
     reach = int(np.ceil(max(1.0, np.median(thickness[lines])))) + 3
-    kept, on = cv2.morphologyEx(strokes, cv2.MORPH_OPEN, np.ones((reach, 1), np.uint8)) > 0, lines[labels]
+    kept, on = morphed(strokes, cv2.MORPH_OPEN, reach, 1) > 0, lines[labels]
     darkness = float(np.quantile(amount[on & thin], 0.9))
     if darkness < _FAINT:
         kept |= amount > (1 + darkness) / 2
@@ -103,10 +103,9 @@ def level_runs(mask: Mask, length: int, least: float = 0, gap: int = 1) -> Compo
 
     Runs with less than `gap` pixels between them are one.
     """
-    thicker = cv2.dilate(mask, np.ones((3, 1), np.uint8))
-    runs = cv2.morphologyEx(thicker, cv2.MORPH_OPEN, np.ones((1, length), np.uint8))
+    runs = morphed(morphed(mask, cv2.MORPH_DILATE, 3, 1), cv2.MORPH_OPEN, 1, length)
     if not cv2.countNonZero(runs):
         return None
-    joined = np.asarray(cv2.morphologyEx(runs, cv2.MORPH_CLOSE, np.ones((1, gap | 1), np.uint8)), np.uint8)
+    joined = morphed(runs, cv2.MORPH_CLOSE, 1, gap | 1)
     outlines, _ = cv2.findContours(joined, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)
     return components(joined) if max(cv2.boundingRect(outline)[2] for outline in outlines) >= least else None

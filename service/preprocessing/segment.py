@@ -20,6 +20,7 @@ from service.preprocessing.illumination import (
     components,
     faint_share,
     median,
+    morphed,
     totals,
 )
 from service.preprocessing.ruled_lines import without_lines
@@ -105,8 +106,8 @@ def edged_share(member: Mask, amount: Floats, steps: Floats, full: float, contac
 
     `steps` are those of the picture in grey levels, of which `full` ink has as many; `contact` pixels lie on the rim.
     """
-    outline = cv2.dilate(member, np.ones((3, 3), np.uint8)) > member
-    wanted = _WHOLE_STEP * cv2.dilate(amount * member, np.ones((5, 5), np.uint8))[outline]
+    outline = morphed(member, cv2.MORPH_DILATE, 3) > member
+    wanted = _WHOLE_STEP * morphed(amount * member, cv2.MORPH_DILATE, 5)[outline]
     clear = np.minimum(steps[outline] / np.float32(full) / np.maximum(wanted, 1e-3), 1)
     return float(clear.sum() / max(1, clear.size + contact))
 
@@ -141,7 +142,6 @@ def thickness(member: Mask) -> float:
 def _cut(amount: Floats, member: Mask, box: Box) -> Floats:
     """Return the ink of the members with their soft edges, and a pixel of paper around."""
     part = box.slices(1)
-    edges = cv2.dilate(member[part], np.ones((3, 3), np.uint8))
-    ink = np.where(edges > 0, amount[part], 0)
+    ink = np.where(morphed(member[part], cv2.MORPH_DILATE, 3) > 0, amount[part], 0)
     ink[ink < FAINTEST] = 0
     return np.asarray(ink, np.float32)

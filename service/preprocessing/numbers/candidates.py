@@ -15,7 +15,7 @@ import numpy.typing as npt
 from service.contract import IMAGE_SIDE
 from service.errors import TooManyDigits
 from service.preprocessing.box import Box
-from service.preprocessing.illumination import Floats, Grey, Labels
+from service.preprocessing.illumination import Floats, Grey, Labels, morphed
 from service.preprocessing.mnist_format import centre, fit
 from service.preprocessing.numbers.cuts import Cuts
 from service.preprocessing.numbers.lines import Line
@@ -140,7 +140,7 @@ class Drawing:
         part = Box(box.left + _ROOM, box.top + _ROOM, box.width, box.height).slices(_ROOM)
         labels = self._labels[part]
         own = np.isin(labels, chosen) if len(chosen) > 1 else labels == chosen[0]
-        edged = np.asarray(cv2.dilate(own.view(np.uint8), np.ones((3, 3), np.uint8)) > 0)
+        edged = morphed(own.view(np.uint8), cv2.MORPH_DILATE, 3) > 0
         ink = np.where(own | (edged & (labels == 0)), self._amount[part], 0).astype(np.float32)
         ink[ink < FAINTEST] = 0
         return ink

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from service.preprocessing.illumination import Floats
+from service.preprocessing.illumination import Floats, morphed
 from service.preprocessing.mnist_format import stroke_width
 from service.preprocessing.numbers.sequence import ROOM, ROWS, STRIDE, peaks, read_strip, segment_odds, strip
 
@@ -80,8 +80,7 @@ def _corners(ink: Floats, pen: float) -> tuple[npt.NDArray[np.intp], npt.NDArray
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side)).astype(np.float32)
     density = cv2.filter2D(ink, -1, disc / disc.sum(), borderType=cv2.BORDER_CONSTANT)
     density[ink >= 0.5] = 0
-    near = 2 * max(1, round(pen / 2)) + 1
-    highest = cv2.dilate(density, np.ones((near, near), np.uint8))
+    highest = morphed(np.asarray(density, np.float32), cv2.MORPH_DILATE, 2 * max(1, round(pen / 2)) + 1)
     rows, columns = np.nonzero((density >= _CORNER) & (density >= highest))
     return rows, columns
 

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from service.preprocessing.box import Box
 from service.preprocessing.frames import turns, without_frames
-from service.preprocessing.illumination import Floats, Mask, components
+from service.preprocessing.illumination import Floats, Mask, components, morphed
 from service.preprocessing.ruled_lines import level_runs, without_lines
 
 _LEAST_BOX = 0.06  # of the picture's longer side
@@ -70,7 +70,7 @@ def _without_walls(strokes: Mask, height: int) -> Mask:
     thickness = boxes[:, cv2.CC_STAT_HEIGHT]
     walls = thickness <= _THICK * height
     walls[0] = False
-    crossing = cv2.morphologyEx(strokes, cv2.MORPH_OPEN, np.ones((1, int(thickness[1:].max()) + 2), np.uint8))
+    crossing = morphed(strokes, cv2.MORPH_OPEN, 1, int(thickness[1:].max()) + 2)
     return np.where(walls[labels.T], crossing, strokes).astype(np.uint8)
 
 
@@ -95,7 +95,7 @@ def _without_long_lines(strokes: Mask) -> Mask:
     if not thin.any():
         return strokes
     reach = int(np.ceil(thickness[thin].max())) + 2
-    crossing = cv2.morphologyEx(strokes, cv2.MORPH_OPEN, np.ones((reach, 1), np.uint8))
+    crossing = morphed(strokes, cv2.MORPH_OPEN, reach, 1)
     return np.where(thin[labels], crossing, strokes).astype(np.uint8)
 
 

@@ -16,6 +16,7 @@ from service.preprocessing.illumination import (
     border,
     enlarged,
     lights,
+    morphed,
     resized,
     working_copy,
 )
@@ -106,5 +107,5 @@ def _of_sheet(grey: Grey, inside: Mask) -> Copy:
     """Return the part of a picture in which the sheet lies, without what is outside."""
     box, sheet = bounds_of(inside, grey)
     copy = part_of(grey, *box)
-    filled, rim = without_ground(copy.grey, np.asarray(cv2.dilate(sheet, np.ones((3, 3), np.uint8)), np.uint8))
+    filled, rim = without_ground(copy.grey, morphed(sheet, cv2.MORPH_DILATE, 3))
     return copy._replace(grey=filled, rim=rim)

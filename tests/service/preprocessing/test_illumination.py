@@ -36,8 +36,8 @@ def test_histogram_splits_two_classes_between_them() -> None:
 
 
 def test_even_light_has_the_level_of_the_paper_and_the_side_of_the_ink() -> None:
-    assert EvenLight.of(stroke(FLAT)) == EvenLight(200, -1)
-    assert EvenLight.of(255 - stroke(FLAT)) == EvenLight(55, 1)
+    assert EvenLight.of(stroke(FLAT)) == EvenLight(200, light_ink=False)
+    assert EvenLight.of(255 - stroke(FLAT)) == EvenLight(55, light_ink=True)
 
 
 @pytest.mark.parametrize("paper", [SLOPE, FLAT], ids=["slope", "blank"])
@@ -50,7 +50,7 @@ def test_small_bitmaps_may_have_paper_of_many_levels() -> None:
     assert EvenLight.of(bitmap) is None
     light = EvenLight.of(bitmap, strict=False)
     assert light is not None
-    assert light.sign == 1
+    assert light.light_ink
 
 
 @pytest.mark.parametrize("paper", [FLAT, SLOPE, SHADOW], ids=["flat", "slope", "shadow"])

@@ -28,7 +28,7 @@ def picture(*strokes: Line, thickness: int = 8) -> Grey:
 
 
 def found(grey: Grey, *, widest: int | None = None, light_ink: bool = False, alone: bool = False) -> Figure | None:
-    light = EvenLight(255, -1) if widest is None else UnevenLight(widest, light_ink)
+    light = EvenLight(255, light_ink=False) if widest is None else UnevenLight(widest, light_ink)
     contrast = light.contrast(grey)
     rim = np.ones_like(grey)
     rim[1:-1, 1:-1] = 0
