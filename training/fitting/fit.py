@@ -110,7 +110,7 @@ def _restored(recipe: Recipe, run: Run, start: Any, steps: int, epochs: int) -> 
 def _loss(model: Any, recipe: Recipe, teachers: Sequence[Any]) -> loop.Loss:
     """Return the training loss: against the targets, or against the teachers' answers."""
     if not teachers:
-        return lambda batch, answers: model.loss(batch.targets, answers)
+        return lambda batch, answers: model.loss.call(batch.targets, answers)
     copies = [network.build(recipe) for _ in teachers]  # on the devices of the strategy in scope, in its precision
     for copy, teacher in zip(copies, teachers, strict=True):
         copy.set_weights(teacher.get_weights())
@@ -157,8 +157,8 @@ def _finished(model: Any, recipe: Recipe, start: Any) -> Any:
     """
     with tf.distribute.OneDeviceStrategy("/CPU:0").scope():
         copy = network.build(recipe, precision="float32")
+        trained = network.pooled(copy)
     copy.set_weights(model.get_weights())
-    trained = network.pooled(copy)
     if start is not None:
         _set_mean(trained, [trained, start], [1 - recipe.start_share, recipe.start_share])
     return trained

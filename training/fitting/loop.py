@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -36,7 +37,7 @@ class Batch(NamedTuple):
     seed: Any
 
 
-#: (batch, outputs) -> its loss, a scalar.
+#: (batch, outputs) -> the loss of each image, [N]. Not a mean of Keras', which divides by the replicas too.
 Loss = Callable[[Batch, Any], Any]
 
 
@@ -135,10 +136,14 @@ class Loop:
         batch = Batch(pixels, targets, chosen >= self.images.own_from, _seed(replica, self.settings.seed, _LOSS, step))
         with tf.GradientTape() as tape:
             answers = self.model(pixels, training=True)
-            loss = self.loss(batch, answers) / replica.num_replicas_in_sync
+            loss = tf.reduce_mean(self.loss(batch, answers)) / replica.num_replicas_in_sync
             scaled = self.model.optimizer.scale_loss(loss)
         weights = self.model.trainable_variables
-        self.model.optimizer.apply(tape.gradient(scaled, [weight.value for weight in weights]), weights)
+        gradients = tape.gradient(scaled, [weight.value for weight in weights])
+        if replica.num_replicas_in_sync > 1 and isinstance(self.model.optimizer, keras.optimizers.LossScaleOptimizer):
+            # Keras skips a step if float16 overflowed on the first replica; so all replicas get the same gradients.
+            gradients = replica.all_reduce(tf.distribute.ReduceOp.MEAN, gradients)
+        self.model.optimizer.apply(gradients, weights)
         return tf.stack([loss, *network.count_right(targets, answers)])
 
 

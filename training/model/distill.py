@@ -18,7 +18,7 @@ from training.model import network
 def loss(
     teachers: Sequence[Any], temperature: float, deform: Callable[[Any, Any], Any] | None = None
 ) -> Callable[[Any, Any], Any]:
-    """Return the loss function: (batch, student's logits [N, 10]) -> scalar.
+    """Return the loss function: (batch, student's logits [N, 10]) -> losses [N].
 
     `deform` makes of images, float32 [N, 28, 28], and a seed, int32 [2], what the teachers see. Targets count for the
     user's own digits alone, which teachers may misread.
@@ -28,7 +28,7 @@ def loss(
         seen = batch.images if deform is None else deform(batch.images, batch.seed)
         taught = divergence([teacher(seen, training=False) for teacher in teachers], answers, temperature)
         told = keras.ops.categorical_crossentropy(batch.targets, answers, from_logits=True)
-        return keras.ops.mean(keras.ops.where(batch.own, told, taught))
+        return keras.ops.where(batch.own, told, taught)
 
     return against_teachers
 

@@ -41,6 +41,43 @@ assert np.abs(found - evaluate.probabilities(logits, 1.0)).max() < 1e-5
 print(device.describe(strategy), len(fitted.history), np.mean(found.argmax(axis=1) == data.test_labels))
 """
 
+_AS_ONE_DEVICE = """
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+tf.config.set_logical_device_configuration(
+    tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
+)
+
+from tests.training import drawn
+from training.fitting import fit
+from training.fitting.run import Run
+from training.model import network
+
+keras.mixed_precision.set_global_policy(sys.argv[2])
+compile_for = network.compile_for
+
+
+def compile_for_overflow(model, *given, **named):
+    compile_for(model, *given, **named)
+    model.optimizer.dynamic_growth_steps = 4  # float16 overflows every few steps, mostly on one device alone
+
+
+network.compile_for = compile_for_overflow
+data, recipe = drawn.mnist(), replace(drawn.RECIPE, optimizer="sgd", learning_rate=0.1, deformation=None)
+losses = []
+for strategy in (tf.distribute.OneDeviceStrategy("/CPU:0"), tf.distribute.MirroredStrategy(["/CPU:0", "/CPU:1"])):
+    run = Run.open(Path(sys.argv[1]) / str(len(losses)), recipe, 4, 1, data, resume=False)
+    fitted = fit.fit(recipe, data, run, seed=1, epochs=4, strategy=strategy)
+    losses.append([entry["loss"] for entry in fitted.history])
+np.testing.assert_allclose(losses[1], losses[0], rtol=float(sys.argv[3]))
+"""
+
 
 @pytest.fixture
 def no_gpu() -> None:
@@ -129,3 +166,10 @@ def test_two_devices_train_one_model(tmp_path: Path, kind: str) -> None:
     words = result.stdout.splitlines()[-1].split()
     assert words[:4] == ["2", "x", kind, "4"]
     assert float(words[4]) > 0.85
+
+
+@pytest.mark.parametrize(("policy", "tolerance"), [("float32", "1e-4"), ("mixed_float16", "0.05")])
+def test_two_devices_learn_as_one_does(tmp_path: Path, policy: str, tolerance: str) -> None:
+    command = [sys.executable, "-c", _AS_ONE_DEVICE, str(tmp_path), policy, tolerance]
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr

@@ -46,7 +46,7 @@ def looped(
 
 
 def by_targets(model: Any) -> loop.Loss:
-    return lambda batch, answers: model.loss(batch.targets, answers)
+    return lambda batch, answers: model.loss.call(batch.targets, answers)
 
 
 def by_hand(recipe: Recipe) -> tuple[Any, list[float]]:
