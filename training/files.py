@@ -1,11 +1,16 @@
-"""Atomic file replacement: after a kill or on a full disk the old file is still whole."""
+"""Files of a training: directories kept to one training, atomic replacement, reading what may be damaged."""
 
+import errno
 import fcntl
 import json
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
 
 from service.errors import first_line
 from training.errors import RunError
@@ -16,11 +21,16 @@ def locked(directory: Path) -> Iterator[None]:
     """Make `directory` and keep other trainings out of it.
 
     Raises:
-        RunError: another one is using it.
-        OSError: it cannot be made.
+        RunError: another one is using it, or it cannot be made or written.
     """
-    directory.mkdir(parents=True, exist_ok=True)
-    with (directory / ".lock").open("ab") as file:
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        lock = (directory / ".lock").open("ab")
+    except OSError as error:
+        raise RunError(
+            f"{directory} cannot be written ({error.strerror}): change its owner, or give another --run-dir."
+        ) from error
+    with lock as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -41,9 +51,30 @@ def replace_file(path: Path, write: Callable[[Path], object], *, maker: str = ""
         write(beside)
         beside.replace(path)
     except OSError as error:
-        raise OSError(error.errno, error.strerror or str(error), str(path)) from error
+        # NumPy gives no number where the disk is full
+        raise OSError(error.errno or errno.ENOSPC, error.strerror or str(error), str(path)) from error
     finally:
         beside.unlink(missing_ok=True)
+
+
+def read_npz(path: Path) -> dict[str, Any]:
+    """Return the arrays in an .npz file, by name.
+
+    Raises:
+        ValueError: it cannot be read, is damaged or is something else; the message is one line.
+    """
+    try:
+        with path.open("rb") as content, np.load(content, allow_pickle=False) as file:
+            found = dict(file)
+    except _DAMAGED as error:
+        raise ValueError(first_line(error)) from error
+    if not all(isinstance(array, np.ndarray) for array in found.values()):
+        raise ValueError("it holds something else than arrays")
+    return found
+
+
+# RuntimeError: an encrypted member or an unknown compression. TypeError: an .npy file, which is no archive.
+_DAMAGED = (OSError, ValueError, EOFError, BadZipFile, zlib.error, MemoryError, RuntimeError, TypeError)
 
 
 def read_json(path: Path, kind: type, remedy: str) -> Any:

@@ -10,15 +10,13 @@ from dataclasses import dataclass
 from importlib.metadata import version as installed
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 
 import service.preprocessing.mnist_format as mnist_format
-from service.errors import first_line
 from training.data.mnist import Mnist
 from training.errors import RunError
-from training.files import replace_file
+from training.files import read_npz, replace_file
 from training.synthesis.pictures import VALIDATION, Chunk, Digits, Part
 
 _SOURCES = (Path(mnist_format.__file__).parent, Path(__file__).parent)
@@ -73,10 +71,10 @@ class Store:
         """
         path = self._path(chunk)
         try:
-            with path.open("rb") as content, np.load(content) as file:
-                return Part(file["images"], file["labels"], int(file["refused"]))
-        except (OSError, KeyError, ValueError, EOFError, BadZipFile) as error:
-            raise RunError(f"{path} cannot be read ({first_line(error)}): delete it and start again.") from error
+            found = read_npz(path)
+            return Part(found["images"], found["labels"], int(found["refused"]))
+        except (ValueError, KeyError) as error:
+            raise RunError(f"{path} cannot be read ({error}): delete it and start again.") from error
 
     def _path(self, chunk: Chunk) -> Path:
         return self.directory / f"{chunk.kind}-{chunk.first:06}-{chunk.count}.npz"

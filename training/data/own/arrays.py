@@ -1,34 +1,33 @@
 """Arrays: .npz with `x` and `y`, and IDX files as of MNIST and EMNIST."""
 
-import zlib
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
 
 from service.contract import IMAGE_SIDE
-from service.errors import first_line
 from training.data import idx
 from training.data.own.entries import Batch, Found, Rejected, digit_of
 from training.errors import DatasetError
+from training.files import read_npz
 
 
 def npz_entries(path: Path) -> Found:
     """Yield the digits of an .npz file: `x`, [N, height, width], [N, 784] or with one channel, and `y`, [N].
 
-    Levels are whole numbers from 0 to 255, or fractions from 0 to 1.
+    Levels are whole numbers from 0 to 255, or fractions from 0 to 1, or 0 and 1.
 
     Raises:
         DatasetError: it is no such file.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
-            images, labels = file["x"], file["y"]
-    except (OSError, KeyError, ValueError, EOFError, BadZipFile, zlib.error, MemoryError) as error:
-        raise DatasetError(f"{path} holds no `x` and `y` ({first_line(error)}): correct it.") from error
-    yield from _batch(path, _grey(path, images), np.ravel(labels))
+        arrays = read_npz(path)
+    except ValueError as error:
+        raise DatasetError(f"{path} cannot be read ({error}): correct it.") from error
+    if not {"x", "y"} <= arrays.keys():
+        raise DatasetError(f"{path} holds {', '.join(arrays) or 'nothing'}: name the images `x` and the labels `y`.")
+    yield from _batch(path, _grey(path, arrays["x"]), np.ravel(arrays["y"]))
 
 
 def idx_entries(path: Path) -> Found:
@@ -47,7 +46,8 @@ def _labels_of(path: Path) -> Path:
     for place in (path.with_name(name), path.with_name(plain), path.with_name(f"{plain}.gz")):
         if place != path and place.is_file():
             return place
-    raise DatasetError(f"{path} has no labels beside it: put them into {path.with_name(name)}.")
+    named = path.with_name(name) if name != path.name else "a file of its name, with `images` and `labels` in the two"
+    raise DatasetError(f"{path} has no labels beside it: put them into {named}.")
 
 
 def _idx(path: Path, magic: int) -> npt.NDArray[np.uint8]:
@@ -65,7 +65,7 @@ def _grey(path: Path, images: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
         )
     if images.size and not (images.min() >= 0 and images.max() <= 255):  # NaN is neither
         raise DatasetError(f"{path}: `x` has levels that are not from 0 to 255: correct them.")
-    if images.dtype.kind == "b" or (images.dtype.kind == "f" and images.size and images.max() <= 1):
+    if images.size and images.max() <= 1:
         images = images * 255.0
     return np.asarray(images.round() if images.dtype.kind == "f" else images).astype(np.uint8)
 

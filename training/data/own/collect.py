@@ -54,7 +54,7 @@ def collect(paths: Sequence[Path], mnist_images: Iterable[Bytes], answers: Answe
     rejected = [each for each in found if isinstance(each, Rejected)]
     digits, left_out = _once([each for each in found if isinstance(each, _Digit)], mnist_images)
     if not digits:
-        why = f" The first: {rejected[0].source}: {rejected[0].reason}." if rejected else ""
+        why = f" The first: {rejected[0].source}: {rejected[0].reason.rstrip('.')}." if rejected else ""
         counts = "".join(f", {count:,} are {reason}" for reason, count in left_out.items() if count)
         raise DatasetError(
             f"{', '.join(map(str, paths))}: no digit to learn ({len(rejected):,} rejected{counts}).{why}"

@@ -19,10 +19,11 @@ def entries(directory: Path) -> Found:
         folders = path.relative_to(directory).parts[:-1]
         digits = [name for name in folders if name in LABELS]
         writer = "/".join(name for name in folders if name not in LABELS)
+        source = os.fsencode(path).decode(errors="replace")  # a name need not be UTF-8
         if digits:
-            yield labelled(str(path), digits[-1], path, writer)
+            yield labelled(source, digits[-1], path, writer)
         else:
-            yield Rejected(str(path), "it is in no folder that is named by a digit")
+            yield Rejected(source, "it is in no folder that is named by a digit")
 
 
 def _files(directory: Path) -> Iterator[Path]:

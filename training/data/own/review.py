@@ -9,6 +9,7 @@ from PIL import Image, ImageDraw
 from service.contract import IMAGE_SIDE
 from training.data.own.digits import Own
 from training.data.published import Published
+from training.files import replace_file
 
 _COLUMNS, _SCALE, _MARGIN, _LINE = 8, 4, 12, 12
 _CELL = (IMAGE_SIDE * _SCALE + 2 * _MARGIN + 28, IMAGE_SIDE * _SCALE + 2 * _MARGIN + 3 * _LINE)
@@ -20,6 +21,9 @@ def write(path: Path, own: Own, published: Published) -> int:
     """Draw the contradicting digits as the model sees them, with label, answer and name, into a PNG file.
 
     The most certain come first. Returns how many there are; where there are none no file is written.
+
+    Raises:
+        OSError: the file cannot be written.
     """
     images = np.concatenate([own.learnt.images, own.held_out.images])
     labels = np.concatenate([own.learnt.labels, own.held_out.labels])
@@ -32,7 +36,8 @@ def write(path: Path, own: Own, published: Published) -> int:
         f"told {labels[each]}, read {read[each]}\n{confidence[each]:.2%} sure\n{names[each][:22]}" for each in ranked
     ]
     if len(ranked):
-        _sheet([images[each] for each in ranked[:_MOST]], captions[:_MOST]).save(path, "PNG")
+        sheet = _sheet([images[each] for each in ranked[:_MOST]], captions[:_MOST])
+        replace_file(path, lambda beside: sheet.save(beside, "PNG"))
     return len(ranked)
 
 

@@ -55,10 +55,12 @@ def _files(path: Path, first: list[str], rows: Iterator[list[str]]) -> Found:
             yield Rejected(source, f"it has {len(row)} columns, the first line has {len(first)}")
             continue
         place = path.parent / row[file].strip()
-        if not place.resolve().is_relative_to(path.parent.resolve()):
+        try:
+            within = place.resolve().relative_to(path.parent.resolve())
+        except ValueError:  # also of a name that no file can have
             yield Rejected(source, "its file is outside of the folder")
         else:
-            folder = "/".join(place.relative_to(path.parent).parts[:-1])
+            folder = "/".join(within.parts[:-1])
             yield labelled(str(place), row[label], place, row[writer].strip() if writer is not None else folder)
 
 
@@ -94,6 +96,6 @@ def _levels(row: list[str]) -> tuple[np.ndarray | None, str]:
         numbers = np.array(row, np.float64)
     except ValueError:
         return None, "a pixel is no number"
-    if not ((numbers >= 0) & (numbers <= 255)).all():
-        return None, "a pixel is not from 0 to 255"
+    if not ((numbers >= 0) & (numbers <= 255) & (numbers == np.floor(numbers))).all():
+        return None, "a pixel is no whole number from 0 to 255"
     return numbers, ""

@@ -1,22 +1,18 @@
 """Own digits: every source is read, errors are reported, duplicates count once, some digits are held out."""
 
 import csv
-import gzip
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import cv2
-import msgspec
 import numpy as np
 import pytest
 from PIL import Image
 
-from service.contract import CORRECTION_SUFFIX, Correction
 from service.preprocessing.mnist_format import canonical_digit
 from tests import drawing
 from tests.training import drawn
+from tests.training.data.own.forms import FORMS, as_idx, as_kaggle_has_it, as_npz, in_folders, png, with_labels
 from training.data import idx
 from training.data.own import collect as collecting
 from training.data.own.collect import collect
@@ -26,10 +22,6 @@ from training.errors import DatasetError
 COUNT = 30
 
 Digits = tuple[np.ndarray, np.ndarray]  # images and labels
-
-
-def png(image: np.ndarray) -> bytes:
-    return cv2.imencode(".png", image)[1].tobytes()
 
 
 @pytest.fixture(scope="module")
@@ -45,69 +37,6 @@ def whole(own: Own) -> dict[bytes, int]:
     return {image.tobytes(): int(label) for image, label in pairs}
 
 
-def in_folders(directory: Path, images: np.ndarray, labels: np.ndarray) -> Path:
-    for number, (image, label) in enumerate(zip(images, labels, strict=True)):
-        place = directory / str(label) / f"{number}.png"
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_bytes(png(255 - image))  # dark on light, as on paper
-    return directory
-
-
-def with_labels(directory: Path, images: np.ndarray, labels: np.ndarray) -> Path:
-    (directory / "pictures").mkdir(parents=True)
-    lines = ["file,label"]
-    for number, (image, label) in enumerate(zip(images, labels, strict=True)):
-        (directory / "pictures" / f"{number}.png").write_bytes(png(image))
-        lines.append(f"pictures/{number}.png,{label}")
-    (directory / "labels.csv").write_text("\n".join(lines), encoding="utf-8")
-    return directory
-
-
-def as_kaggle_has_it(path: Path, images: np.ndarray, labels: np.ndarray, *, head: bool = True) -> Path:
-    with path.open("w", newline="") as file:
-        rows = csv.writer(file)
-        if head:
-            rows.writerow(["label", *(f"pixel{number}" for number in range(784))])
-        rows.writerows([label, *image.ravel()] for image, label in zip(images, labels, strict=True))
-    return path
-
-
-def as_npz(path: Path, images: np.ndarray, labels: np.ndarray) -> Path:
-    np.savez(path, x=images, y=labels)
-    return path
-
-
-def as_idx(directory: Path, images: np.ndarray, labels: np.ndarray) -> Path:
-    directory.mkdir(exist_ok=True)
-    (directory / "emnist-digits-train-images-idx3-ubyte.gz").write_bytes(gzip.compress(idx.write(images)))
-    (directory / "emnist-digits-train-labels-idx1-ubyte").write_bytes(idx.write(labels))
-    return directory
-
-
-def as_corrections(directory: Path, images: np.ndarray, labels: np.ndarray) -> Path:
-    directory.mkdir()
-    for number, (image, label) in enumerate(zip(images, labels, strict=True)):
-        about = {"confidence": 0.5, "certain": number == 0, "model": "m", "version": "1", "created": "", "seen": b""}
-        kept = Correction(digit=int(label), read=int(label + 1) % 10, image=png(image), **about)  # type: ignore[arg-type]
-        (directory / f"{number}{CORRECTION_SUFFIX}").write_bytes(msgspec.json.encode(kept))
-    return directory
-
-
-Form = Callable[[Path, np.ndarray, np.ndarray], Path]
-FORMS: dict[str, Form] = {
-    "folders": in_folders,
-    "labels.csv": with_labels,
-    "Kaggle's": lambda path, *digits: as_kaggle_has_it(path.with_suffix(".csv"), *digits),
-    "Kaggle's without a head": lambda path, *digits: as_kaggle_has_it(path.with_suffix(".csv"), *digits, head=False),
-    "npz": lambda path, *digits: as_npz(path.with_suffix(".npz"), *digits),
-    "npz of fractions": lambda path, images, labels: as_npz(path.with_suffix(".npz"), images / 255, labels),
-    "npz of rows": lambda path, images, labels: as_npz(path.with_suffix(".npz"), images.reshape(-1, 784), labels),
-    "IDX": as_idx,
-    "an IDX file": lambda path, *digits: next(as_idx(path, *digits).glob("*images*")),
-    "corrections": as_corrections,
-}
-
-
 @pytest.mark.parametrize("form", FORMS)
 def test_every_form_gives_the_same_digits(tmp_path: Path, digits: Digits, form: str) -> None:
     own = collect([FORMS[form](tmp_path / "source", *digits)], [], None)
@@ -121,6 +50,14 @@ def test_every_form_gives_the_same_digits(tmp_path: Path, digits: Digits, form: 
     assert own.rejected == []
     assert 0 < len(own.held_out.labels) < len(own.learnt.labels)
     assert len(own.suspect) == (form == "corrections")
+
+
+def test_levels_of_0_and_1_are_black_and_white(tmp_path: Path, digits: Digits) -> None:
+    ink = digits[0] > 127
+    ways = {"levels": ink * np.uint8(255), "bool": ink, "int": ink.astype(int), "float": ink.astype(float)}
+    found = [whole(collect([as_npz(tmp_path / f"{way}.npz", ways[way], digits[1])], [], None)) for way in ways]
+    assert found == [found[0]] * len(ways)
+    assert len(found[0]) > COUNT / 2
 
 
 def test_transposed_data_sets_are_corrected(tmp_path: Path, digits: Digits) -> None:
@@ -202,6 +139,7 @@ def test_rejected_entries_have_a_reason(tmp_path: Path, digits: Digits, monkeypa
         "4/notes.txt": (b"not a picture", "in a supported format"),
         "5/empty.png": (b"", ""),
         "stray.png": (png(digits[0][0]), "no folder that is named by a digit"),
+        "5/\udcff.png": (b"not a picture", "in a supported format"),  # a name that is not UTF-8
     }
     for name, (content, _) in bad.items():
         (directory / name).parent.mkdir(exist_ok=True)
@@ -211,6 +149,7 @@ def test_rejected_entries_have_a_reason(tmp_path: Path, digits: Digits, monkeypa
     (directory / ".hidden").write_bytes(b"passed over")
     own = collect([directory], [], None)
     reasons = {str(Path(each.source).relative_to(directory)): each.reason for each in own.rejected}
+    reasons["5/\udcff.png"] = reasons.pop("5/\ufffd.png")
     assert reasons.keys() == {*bad, "5/gone.png"}
     assert "No such file" in reasons["5/gone.png"]
     for name, (_, words) in bad.items():
@@ -250,6 +189,12 @@ NONE = {
     "783 pixels": lambda path: path.with_suffix(".csv").write_text(",".join(ROW[:-1])),
     "no labels": lambda path: path.with_suffix(".csv").write_text("file,label\na.png,seven\n"),
     "no x": lambda path: np.savez(path.with_suffix(".npz"), y=np.zeros(3)),
+    "no arrays": lambda path: (
+        shutil.make_archive(str(path), "zip", Path(__file__).parent)
+        and path.with_suffix(".zip").rename(path.with_suffix(".npz"))
+    ),
+    "one array": lambda path: np.save(path, np.zeros((2, 28, 28))) or path.with_suffix(".npy").rename(f"{path}.npz"),
+    "fractions of pixels": lambda path: path.with_suffix(".csv").write_text(",".join(["7", *["0.5"] * 784])),
     "no zip": lambda path: path.with_suffix(".npz").write_bytes(b"PK"),
     "a pickle": lambda path: np.savez(path.with_suffix(".npz"), x=np.array([{}]), y=np.array([1])),
     "colours": lambda path: np.savez(path.with_suffix(".npz"), x=np.zeros((2, 28, 28, 3)), y=np.zeros(2)),
@@ -289,11 +234,21 @@ def test_csv_paths_cannot_leave_the_folder(tmp_path: Path, digits: Digits) -> No
     directory = with_labels(tmp_path / "inside", *digits)
     (tmp_path / "outside.png").write_bytes(png(digits[0][0]))
     with (directory / "labels.csv").open("a") as file:
-        file.write("\n../outside.png,3\n/etc/passwd,4\nmissing.png,5\npictures/0.png\npictures/1.png,ten\n")
+        file.write("\n../outside.png,3\n/etc/passwd,4\n\0.png,4\nmissing.png,5\npictures/0.png\npictures/1.png,ten\n")
     own = collect([directory], [], None)
     assert [each.reason[:20] for each in own.rejected] == [
-        *["its file is outside "] * 2,
+        *["its file is outside "] * 3,
         "it cannot be read (N",
         "it has 1 columns, th",
         "'ten' is no digit",
     ]
+
+
+def test_csv_paths_may_be_absolute(tmp_path: Path, digits: Digits, monkeypatch: pytest.MonkeyPatch) -> None:
+    directory = with_labels(tmp_path / "inside", *digits)
+    (tmp_path / "link").symlink_to(directory)
+    table = (directory / "labels.csv").read_text().replace("pictures/", f"{directory}/pictures/")
+    (directory / "labels.csv").write_text(table)
+    monkeypatch.chdir(tmp_path)
+    for given in ("inside", "link", tmp_path / "link"):
+        assert len(whole(collect([Path(given)], [], None))) == COUNT
