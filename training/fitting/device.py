@@ -19,9 +19,31 @@ from training.options import Device
 _XLA_FROM_IMAGES = 350_000
 # With more cores than this XLA was not measured; without it TensorFlow uses as many as there are.
 _XLA_CORES = 2
+# In TensorFlow's messages: of XLA, of CUDA, of a copy to a full device.
+_FULL = ("RESOURCE_EXHAUSTED", "OUT_OF_MEMORY", "Dst tensor is not initialized")
 _GOING_ON = "Nothing was published; --resume continues from the last complete epoch."
 
 
+@contextmanager
+def failures_explained() -> Iterator[None]:
+    """Turn TensorFlow's device errors into one line that says what to do.
+
+    Raises:
+        DeviceError: the memory is full, or the device failed otherwise.
+    """
+    try:
+        yield
+    except tf.errors.OpError as error:
+        words = str(error.message)
+        if isinstance(error, tf.errors.ResourceExhaustedError) or any(sign in words for sign in _FULL):
+            raise DeviceError(
+                "The device has too little memory for this recipe: stop other programs that use it (see `nvidia-smi`), "
+                f"or train with --device cpu. {_GOING_ON}"
+            ) from error
+        raise DeviceError(f"TensorFlow failed ({first_line(error)}). {_GOING_ON}") from error
+
+
+@failures_explained()
 def strategy(device: Device, *, mixed_precision: bool = False) -> Any:
     """Return the `tf.distribute` strategy for `device`, and set the global precision policy.
 
@@ -29,7 +51,7 @@ def strategy(device: Device, *, mixed_precision: bool = False) -> Any:
     Mixed precision keeps weights and logits in float32; a GPU computes the rest in float16, a CPU in bfloat16.
 
     Raises:
-        DeviceError: `gpu` was asked for and TensorFlow sees none.
+        DeviceError: `gpu` was asked for and TensorFlow sees none, or it cannot be used.
     """
     gpus = [] if device == "cpu" else tf.config.list_physical_devices("GPU")
     if device == "gpu" and not gpus:
@@ -66,22 +88,3 @@ def wins_by_xla(chosen: Any, images: int) -> bool:
         return False
     in_float32 = keras.mixed_precision.global_policy().name == "float32"
     return is_gpu(chosen) or (in_float32 and available_cpus() <= _XLA_CORES)
-
-
-@contextmanager
-def failures_explained() -> Iterator[None]:
-    """Turn TensorFlow's device errors into one line that says what to do.
-
-    Raises:
-        DeviceError: the memory is full, or the device failed otherwise.
-    """
-    try:
-        yield
-    except tf.errors.OpError as error:
-        words = str(error.message)
-        if isinstance(error, tf.errors.ResourceExhaustedError) or "RESOURCE_EXHAUSTED" in words:
-            raise DeviceError(
-                "The device has too little memory for this recipe: stop other programs that use it (see `nvidia-smi`), "
-                f"or train with --device cpu. {_GOING_ON}"
-            ) from error
-        raise DeviceError(f"TensorFlow failed ({first_line(error)}). {_GOING_ON}") from error

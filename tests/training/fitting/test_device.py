@@ -120,6 +120,28 @@ def test_out_of_memory_gets_one_line() -> None:
     assert "--resume" in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        "RESOURCE_EXHAUSTED: Out of memory while trying to allocate 1 byte",
+        "Failed copying input tensor from CPU:0 to GPU:0 in order to run _EagerConst: Dst tensor is not initialized.",
+        "cuDevicePrimaryCtxRetain: CUDA_ERROR_OUT_OF_MEMORY: out of memory",
+    ],
+)
+def test_a_full_gpu_says_so_in_several_ways(words: str) -> None:
+    with pytest.raises(DeviceError, match="too little memory"), device.failures_explained():
+        raise tf.errors.InternalError(None, None, words)
+
+
+def test_a_gpu_that_cannot_be_used_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_device: str) -> None:
+        raise tf.errors.InternalError(None, None, "cudaSetDevice() failed\nin two lines")
+
+    monkeypatch.setattr(tf.distribute, "OneDeviceStrategy", fail)
+    with pytest.raises(DeviceError, match=r"^TensorFlow failed \(cudaSetDevice\(\) failed\)\. [^\n]*$"):
+        device.strategy("cpu")
+
+
 def test_other_tensorflow_errors_are_one_line() -> None:
     with pytest.raises(DeviceError, match="TensorFlow failed") as caught, device.failures_explained():
         tf.linalg.inv(tf.zeros([2, 2]))
