@@ -1,6 +1,7 @@
 """`python -m training`: train, prove and publish a model."""
 
 import argparse
+import errno
 import os
 import sys
 from dataclasses import replace
@@ -26,6 +27,7 @@ except KeyboardInterrupt:
     sys.exit(130)  # nothing has begun
 
 _RESUME = "--resume continues from the last complete epoch"
+_SEEDS = 10**9  # with those of branches and further seeds under 2**30, as TensorFlow's int32 needs
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -113,8 +115,8 @@ def _positive(text: str) -> int:
 
 
 def _seed(text: str) -> int:
-    if not text.isdecimal() or int(text) >= 1 << 30:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number between 0 and {(1 << 30) - 1}")
+    if not text.isdecimal() or int(text) >= _SEEDS:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number between 0 and {_SEEDS - 1:,}")
     return int(text)
 
 
@@ -137,7 +139,7 @@ def main(arguments: list[str] | None = None) -> int:
     except ModuleNotFoundError as error:
         return _fail(_MISSING.format(error.name))
     except OSError as error:
-        return _fail(f"{error}. Nothing was published; {further}.")
+        return _fail(f"{_words(error)} Nothing was published; {further}.")
     except KeyboardInterrupt:
         return interrupt.EXIT_CODE
     return 0
@@ -151,6 +153,10 @@ def _train(given: argparse.Namespace) -> None:
         return
     if recipe.start == PUBLISHED and not given.extra:
         raise TrainingError(f"Recipe {recipe.name} learns own digits: give them with --extra.")
+    if given.teacher and recipe.teacher in (None, PUBLISHED):
+        raise TrainingError(f"Recipe {recipe.name} trains no teacher: leave --teacher out.")
+    if given.start and recipe.start in (None, PUBLISHED, recipe.teacher):
+        raise TrainingError(f"Recipe {recipe.name} trains nothing to start from: leave --start out.")
     data = mnist.load(given.data)
     if given.extra:
         recipe, data = _with_own(recipe, data, given.extra, versions)
@@ -221,6 +227,13 @@ def _compare(given: argparse.Namespace) -> None:
         report=given.report or given.run_dir / "report",
     )
     compare.run(chosen, data, options)
+
+
+def _words(error: OSError) -> str:
+    """Return what the operating system refuses, and what to do."""
+    found = ": ".join(filter(None, (error.filename and str(error.filename), error.strerror or str(error))))
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return f"{found}: {'free some space' if full else 'give a place that can be written'}."
 
 
 def _fail(message: str) -> int:

@@ -1,3 +1,4 @@
+import errno
 import json
 import os
 import signal
@@ -61,6 +62,41 @@ def test_the_error_for_an_unknown_recipe_lists_known_ones(capsys: pytest.Capture
     assert line.count("\n") == 1
     assert "'best'" in line
     assert all(name in line for name in recipes.RECIPES)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "option"),
+    [("smoke", "--teacher"), ("smoke", "--start"), ("fine-tune", "--teacher"), ("dmlp-distilled", "--start")],
+)
+def test_an_option_that_the_recipe_has_no_use_for_is_rejected(
+    capsys: pytest.CaptureFixture[str], recipe: str, option: str
+) -> None:
+    assert main(["--recipe", recipe, option, "runs/before", "--extra", "digits"]) == 1
+    assert capsys.readouterr().err.endswith(f": leave {option} out.\n")
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (
+            OSError(errno.ENOSPC, "No space left on device", "runs/a"),
+            "runs/a: No space left on device: free some space.",
+        ),
+        (PermissionError(errno.EACCES, "Permission denied", "a"), "a: Permission denied: give a place that can be"),
+    ],
+    ids=["full", "closed"],
+)
+def test_an_error_of_the_system_says_what_to_do(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, error: OSError, words: str
+) -> None:
+    def fail(_directory: Path) -> None:
+        raise error
+
+    monkeypatch.setattr(mnist, "load", fail)
+    assert main(["--recipe", "smoke"]) == 1
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"training: {words}")
+    assert line.endswith("Nothing was published; --resume continues from the last complete epoch.")
 
 
 def test_missing_packages_are_one_line() -> None:

@@ -1,6 +1,7 @@
 """Everything a recipe trains: its teachers or starting point, its pool, its branches."""
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
@@ -8,6 +9,7 @@ from typing import Any, Literal
 
 from training.data.mnist import Mnist
 from training.errors import TrainingError
+from training.files import locked
 from training.fitting import device, fit
 from training.fitting.run import Run
 from training.model.read_back import read_back
@@ -18,7 +20,7 @@ from training.recipes import find
 from training.synthesis import pool
 from training.synthesis.pictures import TRAINING
 
-_NEXT_BRANCH = 1_000_000  # between the seeds of two branches, so that they never meet a user's own seeds
+_NEXT_BRANCH = 1_000_000  # between the seeds of two branches, far from the seeds that people give
 
 
 @dataclass(frozen=True)
@@ -146,8 +148,9 @@ def _before(
     whole = given is not None or options.epochs >= after.epochs
     told = replace(told, epochs=recipe.epochs if whole else min(recipe.epochs, options.epochs))
     state = open_run(recipe, data, told)
-    every = each_seed(recipe, data, state, strategy, told)
-    state.mark_finished(f"trained for {after.name}")
+    with nullcontext() if given is None or state.finished else locked(given):
+        every = each_seed(recipe, data, state, strategy, told)
+        state.mark_finished(f"trained for {after.name}")
     return every
 
 

@@ -4,14 +4,13 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 
 from service.errors import first_line
 from training.data.mnist import Mnist
 from training.errors import RunError
-from training.files import read_json, replace_file
+from training.files import read_json, read_npz, replace_file
 from training.recipe import PUBLISHED, Recipe, completed
 
 _IDENTITY = "run.json"
@@ -113,23 +112,26 @@ class Run:
         """Load the checkpoint, if any, into the compiled `model`; return how many epochs it was trained.
 
         Raises:
-            RunError: the checkpoint is damaged.
+            RunError: the checkpoint is damaged, or the history lacks its epochs.
         """
         if not self.weights.exists():
             return 0
         model.optimizer.build(model.trainable_variables)
         try:
-            with self.weights.open("rb") as content, np.load(content) as file:
-                epochs = int(file[_EPOCHS])
-                for number, variable in enumerate(_variables(model)):
-                    variable.assign(file[str(number)])
-        except (OSError, KeyError, ValueError, EOFError, BadZipFile) as error:
+            found = read_npz(self.weights)
+            epochs = int(found[_EPOCHS])
+            for number, variable in enumerate(_variables(model)):
+                variable.assign(found[str(number)])
+        except (KeyError, ValueError) as error:
             raise RunError(f"{self.weights} cannot be read ({first_line(error)}): {_REMEDY}.") from error
+        if len(self.read_history()) < epochs:
+            raise RunError(f"{self.directory / _HISTORY} lacks epochs of the checkpoint: {_REMEDY}.")
         return epochs
 
     def mark_finished(self, how: str) -> None:
-        """Record that this run is complete, so that the next one may start over."""
-        self._write_identity(self.identity | {_FINISHED: how})
+        """Record that this run is complete, so that the next one may start over; what was recorded before stays."""
+        if not self.finished:
+            self._write_identity(self.identity | {_FINISHED: how})
 
     def _read_identity(self) -> dict[str, Any] | None:
         found: dict[str, Any] | None = read_json(self.directory / _IDENTITY, dict, _REMEDY)
@@ -146,13 +148,15 @@ class Run:
 
     def _check_same(self, found: dict[str, Any] | None) -> None:
         if found is None:
-            raise RunError(f"{self.directory} holds no run to resume: leave --resume out to start one.")
+            raise RunError(
+                f"{self.directory} holds no run to resume: give the directory of one, or start one without --resume."
+            )
         found = {"seeds": 1} | found | {"recipe": completed(found.get("recipe", {}))}
         differing = [key for key, value in self.identity.items() if found.get(key) != value]
         if differing:
             raise RunError(
-                f"{self.directory} holds a run with another {' and '.join(differing)}: resume it with the options "
-                "that it was started with, or give another --run-dir."
+                f"{self.directory} holds a run with another {' and '.join(differing)}: give the options that it was "
+                "started with, or another directory."
             )
 
 

@@ -15,7 +15,7 @@ import keras
 
 from training.data.mnist import Mnist
 from training.errors import RunError, TrainingError
-from training.files import read_json, replace_file
+from training.files import locked, read_json, replace_file
 from training.fitting import device, fit
 from training.fitting.run import Run
 from training.lessons import probe, side_by_side
@@ -43,17 +43,17 @@ def run(recipes: Sequence[Recipe], data: Mnist, options: Options) -> Path:
     """Train what is missing, seed by seed; write the report and return its path.
 
     Raises:
-        TrainingError: the directory holds another comparison, or an unreadable file.
+        TrainingError: the directory holds another comparison or an unreadable file, or another one is using it.
     """
     _check_alone(recipes)
     strategy = device.strategy(options.device)
-    options.directory.mkdir(parents=True, exist_ok=True)
     records: dict[str, list[dict[str, Any]]] = {recipe.name: [] for recipe in recipes}
-    for seed in range(1, options.seeds + 1):
-        for recipe in recipes:
-            record = _read_or_train(recipe, data, options, seed, strategy)
-            records[recipe.name].append(record)
-            say("compare", f"{recipe.name}, seed {seed}: {_words(record)}")
+    with locked(options.directory):
+        for seed in range(1, options.seeds + 1):
+            for recipe in recipes:
+                record = _read_or_train(recipe, data, options, seed, strategy)
+                records[recipe.name].append(record)
+                say("compare", f"{recipe.name}, seed {seed}: {_words(record)}")
     path = side_by_side.write(options.report, {recipe: records[recipe.name] for recipe in recipes})
     say("compare", str(path))
     return path

@@ -25,7 +25,7 @@ def publish(models: Path, name: str, write: Callable[[Path, str], None]) -> str:
     directory that a later publication removes.
 
     Raises:
-        OSError: the disk is full or the directory cannot be written; nothing was published.
+        OSError: the disk is full or the directory cannot be written; it names it, and nothing was published.
     """
     versions = models / name
     versions.mkdir(parents=True, exist_ok=True)
@@ -34,6 +34,9 @@ def publish(models: Path, name: str, write: Callable[[Path, str], None]) -> str:
     try:
         staging.chmod(0o755)  # mkdtemp's 0o700 would hide the version from another user's service
         return _claim(versions, staging, write)
+    except OSError as error:
+        error.filename = str(versions)  # where the disk is full it names no file
+        raise
     finally:
         shutil.rmtree(staging, ignore_errors=True)
 

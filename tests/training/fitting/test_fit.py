@@ -171,6 +171,8 @@ def test_a_published_run_is_replaced(tmp_path: Path) -> None:
     run = start(tmp_path)
     run.weights.write_bytes(b"")
     run.mark_finished("published as version 1")
+    run.mark_finished("trained for another recipe")
+    assert run.finished == "published as version 1"
     assert not start(tmp_path).weights.exists()
 
 
@@ -209,6 +211,12 @@ def test_a_damaged_checkpoint_is_reported(interrupted: Run, kept: float) -> None
     assert "\n" not in str(caught.value)
     assert str(interrupted.weights) in str(caught.value)
     assert "delete the run directory" in str(caught.value)
+
+
+def test_a_history_without_the_checkpoints_epochs_is_reported(interrupted: Run) -> None:
+    (interrupted.directory / "history.json").unlink()
+    with pytest.raises(RunError, match=r"history\.json lacks epochs of the checkpoint: delete the run directory"):
+        train(start(interrupted.directory, resume=True))
 
 
 @pytest.mark.parametrize("batch_size", [33, 20])  # 45 and 75 steps, not multiples of 32

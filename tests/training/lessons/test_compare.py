@@ -14,6 +14,7 @@ from training import recipes
 from training.__main__ import main
 from training.data.mnist import Mnist
 from training.errors import RunError, TrainingError
+from training.files import locked
 from training.fitting import fit
 from training.fitting.run import Run
 from training.lessons import compare, side_by_side
@@ -156,6 +157,11 @@ def test_records_older_than_a_recipe_field_are_reused(compared: Path, blind: Mni
 def test_a_recipe_that_has_a_teacher_is_not_compared(tmp_path: Path, blind: Mnist) -> None:
     with pytest.raises(TrainingError, match="leave it out, or train it by itself with --recipe dmlp-distilled"):
         compare.run([*RECIPES, recipes.find("dmlp-distilled")], blind, options(tmp_path))
+
+
+def test_two_comparisons_do_not_share_a_directory(tmp_path: Path, blind: Mnist) -> None:
+    with locked(tmp_path / "run"), pytest.raises(RunError, match="Another training is using"):
+        compare.run(RECIPES, blind, options(tmp_path))
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"\xff"])
