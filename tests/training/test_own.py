@@ -125,6 +125,9 @@ def test_fine_tuning_learns_the_hand_and_keeps_mnist(
         in card
     )
     assert "the weights of the version before" in card
+    assert "learnt what the version before answers, at the temperature 4" in card
+    assert "- Mixed in: 30% of each batch are the user's own digits." in card
+    assert "It was trained from version 1, whose\ncard says on what" in card
     assert "own digits, held out: before" in capsys.readouterr().out
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from service.contract import CARD_FILE, FLOAT32_FILE, IMAGE_SIDE, INT8_FILE, LABELS
 from training.markdown import table
-from training.recipe import Recipe
+from training.recipe import PUBLISHED, Recipe
 from training.release import own, words
 from training.release.report import CURVES_FILE, tools
 from training.release.verify import MOST_BATCH_DIFFERENCE, MOST_DIFFERENCE, Verification, Verified
@@ -35,10 +35,10 @@ def write(
         learning=words.learning(recipe),
         before=words.start(figures.get("start")) + words.teacher(recipe, figures.get("teacher")),
         deformation=words.deformation(recipe.deformation),
-        mixture=words.mixture(recipe.mixture, figures),
+        mixture=words.mixed_in(recipe, figures),
         pictures=_picture_words(figures),
         own=own.words(figures.get("own")),
-        limits=_LIMITS_OF_MNIST if recipe.mixture is None else _LIMITS_WITH_MIXTURE,
+        limits=_limits(recipe, figures),
         figures=figures,
         graphs=_graphs_table(verification),
         int8=f"The int8 graph is left out: {verification.left_out}." if verification.left_out else "",
@@ -93,6 +93,15 @@ def _picture_words(figures: Mapping[str, Any]) -> str:
         f"{forms['count']:,}. Of letters, signs and doodles {figures['outliers_certain']:.1%} pass for certain."
     )
 
+
+def _limits(recipe: Recipe, figures: Mapping[str, Any]) -> str:
+    if recipe.start == PUBLISHED:
+        return _LIMITS_OF_VERSION_BEFORE.format(version=figures["own"]["before"])
+    return _LIMITS_OF_MNIST if recipe.mixture is None else _LIMITS_WITH_MIXTURE
+
+
+_LIMITS_OF_VERSION_BEFORE = """It was trained from version {version}, whose
+card says on what, and on the user's own digits. It knows digits only: whatever else it is given it calls a digit."""
 
 _LIMITS_OF_MNIST = """It was trained on digits that
 Americans wrote with a pen around 1990, scanned: other hands, above all a 1 with a long up-stroke or a 7 with a bar, are

@@ -56,7 +56,12 @@ def learning(recipe: Recipe) -> str:
 
 
 def teacher(recipe: Recipe, figures: Mapping[str, Any] | None) -> str:
-    """Describe the teachers; `figures` are their metrics in the manifest."""
+    """Describe the teachers; `figures` are their metrics in the manifest, None of a published version."""
+    if recipe.teacher == PUBLISHED:
+        return (
+            "\n- In place of MNIST's labels it learnt what the version before answers, at the temperature "
+            f"{recipe.teacher_temperature:g}\n  (Hinton et al. 2015)."
+        )
     if figures is None:
         return ""
     bounds = recipe.teacher_deformation
@@ -118,10 +123,14 @@ def deformation(bounds: Deformation | None) -> str:
     )
 
 
-def mixture(given: Mixture | None, figures: Mapping[str, Any]) -> str:
-    """Describe the mixture; `figures` are the manifest's metrics."""
-    if given is None:
-        return "nothing"
+def mixed_in(recipe: Recipe, figures: Mapping[str, Any]) -> str:
+    """Describe what is learnt beside MNIST; `figures` are the manifest's metrics."""
+    pictures = [] if recipe.mixture is None else [_pictures(recipe.mixture, figures)]
+    own = [f"{recipe.own_share:.0%} of each batch are the user's own digits"] if figures.get("own") else []
+    return "; ".join([*pictures, *own]) or "nothing"
+
+
+def _pictures(given: Mixture, figures: Mapping[str, Any]) -> str:
     counts = {kind: found["count"] for kind, found in figures["pool"].items() if kind != "seconds"}
     alike = f"; {counts['alike']:,} letters like a digit, for which it shall be likelier" if given.alike else ""
     return (
