@@ -165,7 +165,6 @@ def _train(given: argparse.Namespace) -> None:
 
     run_dir = given.run_dir or Path("runs") / _run_name(recipe.name, given.seed, given.seeds)
     options = Options(
-        name=recipe.model_name,
         epochs=given.epochs or recipe.epochs,
         seed=given.seed,
         pool_seed=given.seed,

@@ -16,7 +16,6 @@ class Options:
     existing teacher or starting point.
     """
 
-    name: str
     epochs: int
     seed: int
     pool_seed: int

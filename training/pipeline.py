@@ -28,7 +28,7 @@ def run(recipe: Recipe, data: Mnist, options: Options) -> str | None:
     Raises:
         TrainingError: nothing was published; the message says why and what to do.
     """
-    _check_writable(options.models / options.name)
+    _check_writable(options.models / recipe.model_name)
     strategy = device.strategy(options.device, mixed_precision=options.mixed_precision)
     counts = [len(labels) for labels in (data.train_labels, data.validation_labels, data.test_labels)]
     say("data", "{:,} training, {:,} validation, {:,} test digits".format(*counts))
@@ -50,11 +50,11 @@ def _run(recipe: Recipe, data: Mnist, options: Options, strategy: Any) -> str | 
     verification = _export(chosen, recipe, data)
     found = figures.figures(chosen, candidates, verification, data, options, device.describe(strategy))
     found["own"] = judged
-    triton.write(options.models / options.name, options.name)  # before the version that it describes
-    writer = version.writer(recipe, data, options.name, found, verification)
-    number = publish.publish(options.models, options.name, writer)
+    name = recipe.model_name
+    triton.write(options.models / name, name)  # before the version that it describes
+    number = publish.publish(options.models, name, version.writer(recipe, data, found, verification))
     state.mark_finished(f"published as version {number}")
-    say("publish", str(options.models / options.name / number))
+    say("publish", str(options.models / name / number))
     return number
 
 

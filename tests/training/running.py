@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from service.contract import MODEL_NAME
 from tests.training import drawn
 from training.fitting.run import Run
 from training.options import Options
@@ -17,7 +16,6 @@ from training.options import Options
 def options(directory: Path, **changes: Any) -> Options:
     """Return the options of a CPU training in `directory`, with `changes`."""
     given = Options(
-        name=MODEL_NAME,
         epochs=drawn.RECIPE.epochs,
         seed=1,
         pool_seed=1,

@@ -15,7 +15,6 @@ from training.release.verify import MOST_BATCH_DIFFERENCE, MOST_DIFFERENCE, Veri
 def write(
     directory: Path,
     *,
-    name: str,
     version: str,
     recipe: Recipe,
     figures: Mapping[str, Any],
@@ -26,7 +25,7 @@ def write(
     `figures` are the manifest's metrics.
     """
     card = _CARD.format(
-        name=name,
+        name=recipe.model_name,
         version=version,
         side=IMAGE_SIDE,
         network=words.network(recipe, figures["weights"]),

@@ -19,7 +19,7 @@ _FLOAT32_TOLERANCE, _INT8_TOLERANCE = 1e-4, 0.1
 
 
 def writer(
-    recipe: Recipe, data: Mnist, name: str, figures: Mapping[str, Any], verification: Verification
+    recipe: Recipe, data: Mnist, figures: Mapping[str, Any], verification: Verification
 ) -> Callable[[Path, str], None]:
     """Return the function that writes the files of a version, given its directory and number."""
     self_test = _self_test(verification.graphs)
@@ -28,9 +28,9 @@ def writer(
         for file, content in verification.graphs.items():
             (directory / file).write_bytes(content)
         report.write_curves(directory, figures["history"])
-        card.write(directory, name=name, version=version, recipe=recipe, figures=figures, verification=verification)
+        card.write(directory, version=version, recipe=recipe, figures=figures, verification=verification)
         Manifest(
-            name=name,
+            name=recipe.model_name,
             version=version,
             contract=CONTRACT_VERSION,
             created=datetime.now(UTC).isoformat(timespec="seconds"),

@@ -22,7 +22,7 @@ SMALL = {"hidden": (64, 32), "batch_size": 50}
 
 def publish(directory: Path, recipe: Recipe, epochs: int) -> Path:
     """Train, verify and publish `recipe` on drawn digits; return the directory of the models."""
-    pipeline.run(recipe, drawn.mnist(), options(directory, name=recipe.model_name, epochs=epochs))
+    pipeline.run(recipe, drawn.mnist(), options(directory, epochs=epochs))
     return directory / "models"
 
 
