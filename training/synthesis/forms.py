@@ -170,21 +170,11 @@ def _chances(forms: Sequence[Form]) -> list[float]:
 _CHANCES = np.cumsum(_chances(FORMS))
 
 
-def draw(count: int, seed: int, *, side: int = pen.SIDE) -> tuple[Bytes, Bytes]:
-    """Return `count` drawn digits, ink on black, uint8 [count, side, side], and their labels, uint8 [count].
-
-    Each depends on the seed and its own number alone.
-    """
-    drawn = [draw_one(np.random.default_rng([seed, number]), side=side) for number in range(count)]
-    labels = np.array([label for _, label in drawn], np.uint8)
-    return np.array([picture for picture, _ in drawn], np.uint8).reshape(count, side, side), labels
-
-
-def draw_one(random: np.random.Generator, *, side: int = pen.SIDE) -> tuple[Bytes, int]:
-    """Return one digit in a random form and hand, uint8 [side, side], and its label."""
+def draw(random: np.random.Generator) -> tuple[Bytes, int]:
+    """Return a digit in a random form and hand, ink on black, uint8 [112, 112], and its label."""
     form = FORMS[int(np.searchsorted(_CHANCES, random.random() * _CHANCES[-1]))]
     hand = pen.draw_hand(random)
-    return pen.draw(lines(form, hand.looseness, random), hand, random, side=side), form.label
+    return pen.draw(lines(form, hand.looseness, random), hand, random), form.label
 
 
 def lines(form: Form, looseness: float, random: np.random.Generator) -> list[pen.Points]:

@@ -68,32 +68,23 @@ _WARP = 0.07  # heights; more than for digits, because the font is straight
 _WIDEST = 0.11  # heights; a thick marker makes a blot of a sign, and a blot can be a digit
 
 
-def draw(count: int, seed: int, *, side: int = pen.SIDE) -> Bytes:
-    """Return `count` pictures without a digit, ink on black, uint8 [count, side, side].
-
-    Each depends on the seed and its own number alone.
-    """
-    drawn = [draw_one(np.random.default_rng([seed, number]), side=side) for number in range(count)]
-    return np.array(drawn, np.uint8).reshape(count, side, side)
-
-
-def draw_one(random: np.random.Generator, *, side: int = pen.SIDE) -> Bytes:
-    """Return one letter, sign, doodle or stain, uint8 [side, side]."""
+def draw(random: np.random.Generator) -> Bytes:
+    """Return a letter, sign, doodle or stain, ink on black, uint8 [112, 112]."""
     kind = random.random()
     if kind >= _RESIDUE_FROM:
-        return residue(random, side)
+        return residue(random)
     hand = _draw_hand(random)
     if kind >= _DOODLES_FROM:
-        return pen.draw(doodle(random), hand, random, side=side)
+        return pen.draw(doodle(random), hand, random)
     names = glyph_names()
-    return _draw_glyph(names[int(random.integers(len(names)))], hand, random, side)
+    return _draw_glyph(names[int(random.integers(len(names)))], hand, random)
 
 
-def draw_one_alike(random: np.random.Generator, *, side: int = pen.SIDE) -> tuple[Bytes, int]:
-    """Return one letter that resembles a digit, uint8 [side, side], and that digit."""
+def draw_alike(random: np.random.Generator) -> tuple[Bytes, int]:
+    """Return a letter that resembles a digit, ink on black, uint8 [112, 112], and that digit."""
     names = list(LIKE_A_DIGIT)
     name = names[int(random.integers(len(names)))]
-    return _draw_glyph(name, _draw_hand(random), random, side), LIKE_A_DIGIT[name]
+    return _draw_glyph(name, _draw_hand(random), random), LIKE_A_DIGIT[name]
 
 
 def _draw_hand(random: np.random.Generator) -> pen.Hand:
@@ -101,10 +92,10 @@ def _draw_hand(random: np.random.Generator) -> pen.Hand:
     return replace(hand, width=min(hand.width, _WIDEST))
 
 
-def _draw_glyph(name: tuple[str, str], hand: pen.Hand, random: np.random.Generator, side: int) -> Bytes:
+def _draw_glyph(name: tuple[str, str], hand: pen.Hand, random: np.random.Generator) -> Bytes:
     strokes = glyph(*name)
     loose = [stroke + random.normal(0, 0.008 * hand.looseness, stroke.shape) for stroke in strokes]
-    return pen.draw(loose, replace(hand, warp=random.uniform(0, _WARP)), random, side=side)
+    return pen.draw(loose, replace(hand, warp=random.uniform(0, _WARP)), random)
 
 
 @cache
@@ -237,10 +228,10 @@ DOODLES: tuple[Doodle, ...] = (
 )
 
 
-def residue(random: np.random.Generator, side: int) -> Bytes:
-    """Return the residue of a texture or shadow: thresholded smooth noise, uint8 [side, side]."""
-    sigma = side * random.uniform(0.02, 0.09)
-    noise = cv2.GaussianBlur(random.normal(0, 1, (side, side)).astype(np.float32), (0, 0), sigma)
+def residue(random: np.random.Generator) -> Bytes:
+    """Return the residue of a texture or shadow: thresholded smooth noise, uint8 [112, 112]."""
+    sigma = pen.SIDE * random.uniform(0.02, 0.09)
+    noise = cv2.GaussianBlur(random.normal(0, 1, (pen.SIDE, pen.SIDE)).astype(np.float32), (0, 0), sigma)
     level = np.quantile(noise, random.uniform(0.7, 0.95))
     soft = (noise - level) / noise.std() * random.uniform(2, 12)
     stain: Bytes = np.rint(255 * np.clip(soft, 0, 1)).astype(np.uint8)

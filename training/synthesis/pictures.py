@@ -71,11 +71,11 @@ def _ink(kind: str, digits: Digits, number: int, random: np.random.Generator) ->
         index = number % len(digits.labels)
         return conditions.enlarge(digits.images[index]), int(digits.labels[index])
     if kind == ALIKE:
-        letter, digit = outliers.draw_one_alike(random)
+        letter, digit = outliers.draw_alike(random)
         return letter, like(digit)
     if kind.endswith(OUTLIERS):
-        return outliers.draw_one(random), NO_DIGIT
-    return forms.draw_one(random)
+        return outliers.draw(random), NO_DIGIT
+    return forms.draw(random)
 
 
 def join(parts: Sequence[Part]) -> Part:
