@@ -18,11 +18,12 @@ def main() -> None:
     parser.add_argument("--models", type=Path, default=Path("models"), metavar="DIR", help="default: %(default)s")
     parser.add_argument("--out", type=Path, default=Path("runs/own-digits"), metavar="DIR", help="default: %(default)s")
     parser.add_argument("--counts", type=int, nargs="+", default=[20, 50, 100, 200], metavar="N")
-    parser.add_argument("--writers", nargs="+", default=[writer.name for writer in WRITERS], metavar="NAME")
+    names = [writer.name for writer in WRITERS]
+    parser.add_argument("--writers", nargs="+", default=names, choices=names, metavar="NAME")
     given = parser.parse_args()
     chosen = [writer for writer in WRITERS if writer.name in given.writers]
     results = [
-        measure(writer, count, models=given.models, data=given.data, directory=given.out / f"{writer.name}-{count}")
+        measure(writer, count, models=given.models, data=given.data, out=given.out)
         for writer in chosen
         for count in given.counts
     ]

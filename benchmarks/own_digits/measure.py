@@ -43,14 +43,15 @@ class Result(NamedTuple):
     seconds: float
 
 
-def measure(writer: Writer, given: int, *, models: Path, data: Path, directory: Path) -> Result:
-    """Fine-tune the newest version in `models` in a copy below `directory`, unless done already; compare the two.
+def measure(writer: Writer, given: int, *, models: Path, data: Path, out: Path) -> Result:
+    """Fine-tune the newest version in `models` in a copy below `out`, unless done already; compare the two.
 
     Raises:
         CalledProcessError: the training published nothing; its output says why.
     """
-    log = directory / "log.txt"
     before = newest_version(models)
+    directory = out / f"{writer.name}-{given}-from-{before.name}"
+    log = directory / "log.txt"
     if not log.exists():
         shutil.rmtree(directory, ignore_errors=True)
         _write_digits(writer, given, directory / "digits")
