@@ -20,7 +20,7 @@ from training.files import read_npz, replace_file
 from training.synthesis.pictures import VALIDATION, Chunk, Digits, Part
 
 _SOURCES = (Path(mnist_format.__file__).parent, Path(__file__).parent)
-_TOOLS = ("numpy", "opencv-python-headless")
+_TOOLS = ("numpy", "opencv-python-headless", "hershey-fonts")
 
 
 @dataclass(frozen=True)
