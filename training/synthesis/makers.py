@@ -45,7 +45,8 @@ def make(store: Store, chunks: Sequence[Chunk], *, seed: int, processes: int, pr
         _watch(makers, errors, lambda: progress(_done(chunks, taken.value - processes), total))
     finally:
         for maker in makers:
-            maker.kill()  # a half-made chunk is lost, a written one is whole
+            if maker.is_alive():
+                maker.kill()  # a half-made chunk is lost, a written one is whole
     progress(total, total)
 
 

@@ -1,3 +1,4 @@
+import errno
 import os
 import subprocess
 import sys
@@ -173,6 +174,17 @@ def test_a_killed_pool_process_is_reported(tmp_path: Path, data: Mnist, monkeypa
 
     monkeypatch.setattr(makers, "_watch", kill_one_and_watch)
     with pytest.raises(TrainingError, match="was killed: free some memory and start again; finished pictures are kept"):
+        pool.open_or_make(tmp_path, MIXTURE, data, seed=1, processes=2)
+
+
+def test_a_process_that_cannot_start_is_an_error_of_the_system(
+    tmp_path: Path, data: Mnist, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_process: Any) -> None:
+        raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    monkeypatch.setattr("multiprocessing.context.SpawnProcess.start", fail)
+    with pytest.raises(OSError, match="temporarily unavailable"):
         pool.open_or_make(tmp_path, MIXTURE, data, seed=1, processes=2)
 
 
