@@ -67,7 +67,7 @@ def fit(
         loss = _loss(model, recipe, teachers)
         own = data.own.learnt if recipe.own_per_batch and data.own is not None else NONE
         images = loop.place(*_learnt(data, pool, own), own=len(own.labels))
-        trainer = loop.Loop(model, loss, images, recipe, strategy, loop.Settings(seed, steps, xla, may_diverge))
+        trainer = loop.Loop(model, loss, images, recipe, strategy, seed, steps, xla, may_diverge)
     judge = loop.Validation(model, data.validation_images, targets(data.validation_labels))
     counts = {"digits": len(data.train_labels), "pool": 0 if pool is None else len(pool.labels), "own": len(own.labels)}
 

@@ -59,15 +59,6 @@ class Figures(NamedTuple):
     accuracy: float
 
 
-class Settings(NamedTuple):
-    """Seed of the deformations, steps an epoch, whether XLA compiles it, and whether a NaN loss is allowed."""
-
-    seed: int
-    steps: int
-    xla: bool
-    may_diverge: bool = False
-
-
 def place(pixels: Any, targets: Targets, *, own: int = 0) -> Images:
     """Put images, uint8 [N, 28, 28], and targets, float32 [N, 10], on the devices of the strategy in scope.
 
@@ -79,17 +70,23 @@ def place(pixels: Any, targets: Targets, *, own: int = 0) -> Images:
 
 @dataclass(eq=False, repr=False)  # TensorFlow prints it in warnings: without the images
 class Loop:
-    """Trains a compiled Keras model, one epoch a call."""
+    """Trains a compiled Keras model, one epoch of `steps` a call.
+
+    `seed` is that of the deformations; `xla` compiles the epoch; a NaN loss is an error unless it `may_diverge`.
+    """
 
     model: Any
     loss: Loss
     images: Images
     recipe: Recipe
     strategy: Any
-    settings: Settings
+    seed: int
+    steps: int
+    xla: bool
+    may_diverge: bool = False
 
     def __post_init__(self) -> None:
-        self._epoch = tf.function(self._run, jit_compile=self.settings.xla)
+        self._epoch = tf.function(self._run, jit_compile=self.xla)
         self.model.optimizer.build(self.model.trainable_variables)
 
     def train(self, order: Order, first_step: int) -> Figures:
@@ -101,14 +98,14 @@ class Loop:
         with tf.device(self.strategy.extended.worker_devices[0]):
             sums, finite_until = self._epoch(tf.constant(order), tf.constant(first_step))
             loss, right, digits = sums.numpy()
-        if not self.settings.may_diverge:
+        if not self.may_diverge:
             self._check_finite(first_step, int(finite_until))
-        return Figures(float(loss) / self.settings.steps, float(right / max(digits, 1)))
+        return Figures(float(loss) / self.steps, float(right / max(digits, 1)))
 
     def _check_finite(self, first_step: int, steps: int) -> None:
         """Check losses and weights; weights too, because ReLU turns NaN into zero."""
-        epoch = first_step // self.settings.steps + 1
-        if steps < self.settings.steps:
+        epoch = first_step // self.steps + 1
+        if steps < self.steps:
             what = f"loss was not a finite number at step {first_step + steps:,}, in"
             raise TrainingError(_NOT_FINITE.format(what, epoch))
         if not all(np.isfinite(weight).all() for weight in self.model.get_weights()):
@@ -116,8 +113,8 @@ class Loop:
 
     def _run(self, order: Any, first_step: Any) -> Any:
         """Return the sum of losses, the digits read right, all digits, and how many steps had a finite loss."""
-        sums, finite_until = tf.zeros(3), tf.constant(self.settings.steps)
-        for index in tf.range(self.settings.steps):
+        sums, finite_until = tf.zeros(3), tf.constant(self.steps)
+        for index in tf.range(self.steps):
             parts = self.strategy.run(self._step, args=(order[index], first_step + index))
             step = self.strategy.reduce(tf.distribute.ReduceOp.SUM, parts, axis=None)
             sums += step
@@ -132,8 +129,8 @@ class Loop:
         pixels = tf.cast(tf.gather(self.images.pixels, chosen), tf.float32)
         targets = tf.gather(self.images.targets, chosen)
         if self.recipe.deformation is not None:
-            pixels = augment.deform(pixels, _seed(replica, self.settings.seed, _DEFORM, step), self.recipe.deformation)
-        batch = Batch(pixels, targets, chosen >= self.images.own_from, _seed(replica, self.settings.seed, _LOSS, step))
+            pixels = augment.deform(pixels, _seed(replica, self.seed, _DEFORM, step), self.recipe.deformation)
+        batch = Batch(pixels, targets, chosen >= self.images.own_from, _seed(replica, self.seed, _LOSS, step))
         with tf.GradientTape() as tape:
             answers = self.model(pixels, training=True)
             loss = tf.reduce_mean(self.loss(batch, answers)) / replica.num_replicas_in_sync

@@ -41,7 +41,7 @@ def looped(
     with strategy.scope():
         model = compiled(recipe)
         images = loop.place(pixels, targets(DATA.train_labels) if wanted is None else wanted)
-        trainer = loop.Loop(model, by_targets(model), images, recipe, strategy, loop.Settings(1, STEPS, xla))
+        trainer = loop.Loop(model, by_targets(model), images, recipe, strategy, 1, STEPS, xla)
     return model, trainer.train(ORDER, STEPS)
 
 
@@ -118,8 +118,7 @@ def traced() -> list[Any]:
     with strategy.scope():
         model = compiled()
         images = loop.place(DATA.train_images, targets(DATA.train_labels))
-        settings = loop.Settings(1, STEPS, xla=False)
-        trainer = loop.Loop(model, by_targets(model), images, drawn.RECIPE, strategy, settings)
+        trainer = loop.Loop(model, by_targets(model), images, drawn.RECIPE, strategy, 1, STEPS, xla=False)
     graph = trainer._epoch.get_concrete_function(tf.constant(ORDER), tf.constant(0)).graph.as_graph_def()
     return [*graph.node, *(node for function in graph.library.function for node in function.node_def)]
 
