@@ -15,21 +15,7 @@ from HersheyFonts import HersheyFonts
 from training.data.mnist import Bytes
 from training.synthesis import pen
 
-#: Letters and signs that are never drawn, and the digits that some people write like them.
-RESEMBLING: Mapping[str, str] = {
-    **dict.fromkeys("ODQUCoauc", "0"),
-    **dict.fromkeys("ILJijl|/\\!()[]{}^':;,.`\"", "1"),
-    **dict.fromkeys("Zz?", "2"),
-    **dict.fromkeys("Ss$", "5"),
-    **dict.fromkeys("Gb", "6"),
-    **dict.fromkeys("T>", "7"),
-    **dict.fromkeys("B&", "8"),
-    **dict.fromkeys("gq", "9"),
-    **dict.fromkeys("Yy", "4, 9"),
-    **dict.fromkeys("0123456789", "itself"),
-}
-
-#: Characters drawn from the fonts with Latin letters.
+#: Characters drawn from the fonts with Latin letters: none that somebody writes like a digit (the tests list those).
 LETTERS: Mapping[str, str] = {
     "futural": "AEFHKMNPRVWXdefhkmnprtvwx#%*+-<=@~",
     "scripts": "HKMNRWXdhkmnrtwx",

@@ -3,6 +3,9 @@ import pytest
 
 from training.synthesis import outliers, pen
 
+#: Letters and signs that some people write like a digit.
+RESEMBLING = "ODQUCoauc ILJijl|/\\!()[]{}^':;,.`\" Zz? Ss$ Gb T> B& gq Yy 0123456789"
+
 
 def test_draw_is_a_function_of_the_seed() -> None:
     first, again, other = (outliers.draw(np.random.default_rng(seed)) for seed in (7, 7, 8))
@@ -19,8 +22,7 @@ def test_every_picture_has_ink() -> None:
 
 def test_no_letter_that_looks_like_a_digit_is_drawn() -> None:
     for characters in outliers.LETTERS.values():
-        assert not set(characters) & set(outliers.RESEMBLING)
-    assert set("OoDQIlijJSsZzBbgqGyT?0123456789") <= set(outliers.RESEMBLING)
+        assert not set(characters) & set(RESEMBLING)
 
 
 def test_no_glyph_is_listed_twice() -> None:
