@@ -46,6 +46,7 @@ def run(recipes: Sequence[Recipe], data: Mnist, options: Options) -> Path:
         TrainingError: the directory holds another comparison or an unreadable file, or another one is using it.
     """
     _check_alone(recipes)
+    side_by_side.check_place(options.report)
     strategy = device.strategy(options.device)
     records: dict[str, list[dict[str, Any]]] = {recipe.name: [] for recipe in recipes}
     with locked(options.directory):

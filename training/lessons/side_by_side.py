@@ -12,6 +12,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.ticker import MaxNLocator, NullFormatter
 
+from training.errors import RunError
 from training.markdown import table
 from training.recipe import Recipe
 from training.recipes import COMPARISONS
@@ -24,6 +25,13 @@ Records = Mapping[Recipe, Sequence[Record]]  # of each recipe, one a seed
 _LEAST_ERROR_PERCENT = 0.01  # zeros are drawn here: the axis is logarithmic
 _LEAST_GRADIENT = 1e-9
 _DPI = 80
+
+
+def check_place(directory: Path) -> None:
+    """Raise RunError where `directory` holds somebody else's file under the report's name."""
+    path = directory / REPORT_FILE
+    if path.exists() and _TITLE not in path.read_text(encoding="utf-8", errors="replace"):
+        raise RunError(f"{path} is no report of a comparison: give another directory with --report.")
 
 
 def write(directory: Path, records: Records) -> Path:
@@ -161,7 +169,11 @@ def _save(figure: Any, path: Path) -> None:
     plt.close(figure)
 
 
-_HEAD = """# Recipes side by side
+_TITLE = "# Recipes side by side"
+
+_HEAD = (
+    _TITLE
+    + """
 
 {recipes} recipes, {epochs} epochs each, {seeds}, on {machines}: {tools}.
 
@@ -172,6 +184,7 @@ units are counted before and after training, including outputs with ReLU.
 The layer plots are for seed 1, one row per recipe. They show the Euclidean norm of the loss gradient of each kernel,
 over 1,000 training digits, before training (epoch 0) and after each epoch; then histograms of each layer's activations
 on the validation digits, before and after training. For an ensemble they show the first member."""
+)
 
 _SECTION = """## {title}
 {rows}

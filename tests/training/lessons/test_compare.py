@@ -159,6 +159,12 @@ def test_a_recipe_that_has_a_teacher_is_not_compared(tmp_path: Path, blind: Mnis
         compare.run([*RECIPES, recipes.find("dmlp-distilled")], blind, options(tmp_path))
 
 
+def test_another_readme_is_not_overwritten(tmp_path: Path, blind: Mnist) -> None:
+    (tmp_path / "README.md").write_text("# Mine")
+    with pytest.raises(RunError, match="no report of a comparison: give another directory with --report"):
+        compare.run(RECIPES, blind, options(tmp_path, report=tmp_path))
+
+
 def test_two_comparisons_do_not_share_a_directory(tmp_path: Path, blind: Mnist) -> None:
     with locked(tmp_path / "run"), pytest.raises(RunError, match="Another training is using"):
         compare.run(RECIPES, blind, options(tmp_path))
