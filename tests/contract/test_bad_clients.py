@@ -191,6 +191,7 @@ SMUGGLING = {  # those that are malformed in one header are in the transcripts
     + b"0\r\n\r\n",
     "chunks and identity": head("POST", "/predict", *PNG, "Transfer-Encoding: chunked", "Transfer-Encoding: identity")
     + b"0\r\n\r\n",
+    "gzip and chunks": head("POST", "/predict", *PNG, "Transfer-Encoding: gzip, chunked") + b"0\r\n\r\n",
     "two lengths": head("POST", "/predict", *PNG, "Content-Length: 0", f"Content-Length: {len(SMUGGLED)}"),
     "a bare line feed": b"GET /livez HTTP/1.1\nHost: a\n\n",
     "a size beyond 64 bits": head("POST", "/predict", *PNG, "Transfer-Encoding: chunked")

@@ -58,6 +58,42 @@ def test_a_malformed_unread_body_gets_one_answer(server: Server) -> None:
     assert len(re.findall(rb"HTTP/1\.1 [0-9]", received)) == 1
 
 
+@pytest.mark.parametrize("address", [b"CONNECT digits.test:443", b"GET http://a:99999/livez", b"GET http://a"])
+def test_an_address_that_is_no_path_is_rejected(server: Server, address: bytes) -> None:
+    with closing(connect(server, address + b" HTTP/1.1\r\nHost: a\r\n\r\n")) as connection:
+        status, answer = read(connection)
+    assert (status, answer["code"]) == (400, "malformed_request")
+    assert "/predict" in answer["error"]
+
+
+OFFER = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n"
+
+
+@pytest.mark.parametrize("piece", [100, 1 << 20])
+@pytest.mark.parametrize("way", ["length", "chunks"])
+def test_an_offer_of_http2_is_ignored(server: Server, way: str, piece: int) -> None:
+    """Java's client offers it with the first request of a connection, whatever its body."""
+    picture = drawing.png(7)
+    framed = {
+        "length": b"Content-Length: %d\r\n\r\n%b" % (len(picture), picture),
+        "chunks": b"Transfer-Encoding: chunked\r\n\r\n%x\r\n%b\r\n0\r\n\r\n" % (len(picture), picture),
+    }
+    sent = b"POST /predict HTTP/1.1\r\nHost: a\r\nContent-Type: image/png\r\n" + OFFER + framed[way]
+    sent = sent * 2 + b"GET /livez HTTP/1.1\r\nHost: a\r\n" + OFFER + b"\r\n"
+    with closing(connect(server)) as connection:
+        for start in range(0, len(sent), piece):
+            connection.sendall(sent[start : start + piece])
+        stream = Stream(connection)
+        answers = [stream.answer(method) for method in ("POST", "POST", "GET")]
+    assert [answer and answer.status for answer in answers] == [200, 200, 200]
+
+
+def test_an_offer_of_a_web_socket_is_ignored(server: Server) -> None:
+    sent = b"GET /livez HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+    with closing(connect(server, sent)) as connection:
+        assert read(connection) == (200, {"status": "alive"})
+
+
 CHUNKED = b"POST /predict HTTP/1.1\r\nHost: a\r\nContent-Type: image/png\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
