@@ -45,8 +45,8 @@ _OF_STATUS: dict[int, tuple[type[DigitsError], str]] = {
 }
 
 
-class ModelName(BaseConverter):
-    """Ends before the `:` of `/v1/models/NAME:predict`."""
+class Name(BaseConverter):
+    """A part of a path; ends before the `:` of `/v1/models/NAME:predict`."""
 
     regex = "[^/:]+"
 
@@ -64,7 +64,7 @@ def create_app(here: Service | None = None) -> Flask:
     app.extensions[EXTENSION] = here
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.config["MAX_CONTENT_LENGTH"] = here.settings.max_upload_bytes
-    app.url_map.converters["model"] = ModelName
+    app.url_map.converters["default"] = Name
     for blueprint in (oip.blueprint, oip.older, pages.blueprint):
         app.register_blueprint(blueprint)
     for rule, read in PREDICTIONS.items():
@@ -100,6 +100,7 @@ def answered(app: Flask, scope: dict[str, Any], content: bytes) -> answering.Res
         environ.pop(framing, None)
     environ["CONTENT_LENGTH"] = str(len(content))
     answer = Response.from_app(app, environ, buffered=True)
+    answer.headers.remove("Date")  # uvicorn adds it
     if body := answer.get_data():  # to HEAD there is none, but its length
         answer.headers.remove("Content-Length")  # front.py adds it
     return answering.Response(body, tuple(answer.headers), answer.status_code)

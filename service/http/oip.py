@@ -15,9 +15,9 @@ from flask.typing import ResponseReturnValue
 
 from service import __version__
 from service.contract import IMAGE_SIDE, INPUT_NAME, LABELS, LABELS_FILE, OUTPUT_NAME, Manifest
-from service.http import tensors
 from service.http.answering import service
 from service.http.metrics import Metrics
+from service.http.predict import decoded
 
 blueprint = Blueprint("oip", __name__, url_prefix="/v2")
 older = Blueprint("v1", __name__, url_prefix="/v1")
@@ -59,7 +59,7 @@ def model_metadata(name: str, version: str | None = None) -> ResponseReturnValue
     }
 
 
-@older.get("/models/<model:name>")
+@older.get(_OF_MODEL[0])
 @blueprint.get(_OF_MODEL[0] + "/ready")
 @blueprint.get(_OF_MODEL[1] + "/ready")
 def model_ready(name: str, version: str | None = None) -> ResponseReturnValue:
@@ -145,8 +145,8 @@ class IndexRequest(msgspec.Struct):
 @blueprint.post("/repository/index")
 def repository_index() -> ResponseReturnValue:
     """List the versions of the model, and why the others do not serve; with `{"ready": true}` only the serving one."""
-    body = request.get_data(cache=False)
-    asked = tensors.parsed(body, IndexRequest) if body else IndexRequest()
+    body = request.get_data(cache=False) or b"{}"
+    asked = decoded(body, IndexRequest, "a request of the protocol", 'send {"ready": true}, or nothing')
     here = service()
     return [
         {

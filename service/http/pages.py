@@ -122,7 +122,15 @@ def document(settings: Settings) -> str:
     return text
 
 
+@blueprint.before_request
+def ask_for_all() -> None:
+    """Ignore what would be answered with a part of a file, or with 412 and a page."""
+    for header in ("HTTP_RANGE", "HTTP_IF_MATCH"):
+        request.environ.pop(header, None)
+
+
 @blueprint.after_request
 def secure(response: Response) -> Response:
+    response.headers.pop("Accept-Ranges", None)
     response.headers.update({name: value for name, value in _HEADERS.items() if name not in response.headers})
     return response

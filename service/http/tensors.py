@@ -118,19 +118,14 @@ def read(request: Request, settings: Settings) -> Inference:
     """Parse a request: tensors of numbers are the model's own input, BYTES are read as `/predict` does."""
     request.parameters()
     text, binary = _split(request.body, request.headers.get(JSON_LENGTH.lower()))
-    message = parsed(text, Message)
+    hint = f"correct it; if binary data follows the JSON, give the JSON's length in `{JSON_LENGTH}`"
+    message: Message = decoded(text, Message, "a message of the protocol", hint)
     message.check(settings.max_batch)
     [tensor] = message.inputs
     elements = _elements(tensor, binary)
     if tensor.datatype == BYTES:
         return Inference(elements, message)
     return Inference([], message, images=levels(elements).reshape(tensor.shape))
-
-
-def parsed(body: bytes, kind: Any) -> Any:
-    """Return the JSON in `body` as `kind`, or raise MalformedRequest."""
-    hint = f"correct it; if binary data follows the JSON, give the JSON's length in `{JSON_LENGTH}`"
-    return decoded(body, kind, "a message of the protocol", hint)
 
 
 def _split(body: bytes, json_length: str | None) -> tuple[bytes, memoryview]:

@@ -44,6 +44,14 @@ def test_a_head_never_arrives_alone(server: Server, path: str) -> None:
             assert not connection.recv(1 << 16).endswith(b"\r\n\r\n")
 
 
+@pytest.mark.parametrize("path", ["/livez", "/docs", "/static/main.js"])
+def test_an_answer_has_one_date(server: Server, path: str) -> None:
+    with closing(connect(server, f"GET {path} HTTP/1.1\r\nHost: a\r\n\r\n".encode())) as connection:
+        answer = Stream(connection).answer("GET")
+    assert answer is not None
+    assert [name.lower() for name, _ in answer.headers].count("date") == 1
+
+
 @pytest.mark.slow
 def test_a_silent_client_is_disconnected(server: Server) -> None:
     with closing(connect(server)) as connection:

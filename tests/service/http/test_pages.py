@@ -52,6 +52,15 @@ def test_files_are_served_with_type_and_etag(client: Client, name: str) -> None:
     assert (again.status_code, again.data) == (304, b"")
 
 
+@pytest.mark.parametrize("header", [("Range", "bytes=999999-"), ("Range", "bytes=0-9"), ("If-Match", '"other"')])
+@pytest.mark.parametrize("path", ["/docs", "/openapi.json", "/static/main.js", "/docs/docs.js"])
+def test_a_file_is_sent_whole_or_not_at_all(client: Client, path: str, header: tuple[str, str]) -> None:
+    response = client.get(path, headers=[header], buffered=True)
+    assert response.status_code == 200
+    assert response.data == client.get(path, buffered=True).data
+    assert "Accept-Ranges" not in response.headers
+
+
 @pytest.mark.parametrize("path", ["/", "/static/main.js", "/static/missing.js"])
 def test_headers_let_nothing_in_or_out(client: Client, path: str) -> None:
     headers = client.get(path, headers={"Accept": BROWSER}, buffered=True).headers
