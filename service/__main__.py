@@ -8,6 +8,8 @@ import socket
 import sys
 import textwrap
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 from typing import NoReturn
 
 PROG = "python -m service"
@@ -98,21 +100,41 @@ def _run(settings: Settings, given: argparse.Namespace) -> int:
 
 
 def address_refusal(bind: str) -> str:
-    """Return why the service cannot listen at `bind`, empty if it can. gunicorn alone would try for five seconds."""
-    if bind.startswith("unix:"):
-        return ""
-    host, _, port = bind.rpartition(":")
-    host = host.strip("[]")
-    if int(port) > 65535:
-        return "the largest port is 65535"
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    """Return why the service cannot listen at `bind`, empty if it can.
+
+    gunicorn alone would try for five seconds, or take the socket of a running service away.
+    """
     try:
-        with socket.create_server((host, int(port)), family=family):
-            return ""
+        if bind.startswith("unix:"):
+            _try_path(Path(bind.removeprefix("unix:").removeprefix("//")))
+        else:
+            host, _, port = bind.rpartition(":")
+            _try_port(host.strip("[]"), int(port))
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
-            return "the port is in use; stop what listens there, or choose another"
+            return "the address is in use; stop what listens there, or choose another"
         return (error.strerror or str(error)).lower()
+    return ""
+
+
+def _try_port(host: str, port: int) -> None:
+    if port > 65535:
+        raise OSError("the largest port is 65535")
+    with socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET):
+        pass
+
+
+def _try_path(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as tried:
+        if not path.exists():
+            tried.bind(str(path))
+            path.unlink()
+        elif not path.is_socket():
+            raise OSError("this is a file and no socket; remove it, or choose another")
+        else:
+            with suppress(ConnectionRefusedError):  # left by a killed server: gunicorn replaces it
+                tried.connect(str(path))
+                raise OSError(errno.EADDRINUSE, "")
 
 
 if __name__ == "__main__":

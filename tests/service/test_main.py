@@ -66,7 +66,7 @@ def test_a_port_in_use_is_one_line() -> None:
         result = start(DIGITS_BIND=bind)
     assert result.returncode == 1
     [line] = result.stderr.splitlines()
-    assert line == f"DIGITS_BIND={bind}: the port is in use; stop what listens there, or choose another."
+    assert line == f"DIGITS_BIND={bind}: the address is in use; stop what listens there, or choose another."
 
 
 @pytest.mark.parametrize(
@@ -84,6 +84,21 @@ def test_address(bind: str, refusal: str) -> None:
     found = address_refusal(bind)
     assert refusal in found
     assert bool(found) == bool(refusal)
+
+
+def test_a_socket_is_taken_from_a_killed_server_only(tmp_path: Path) -> None:
+    path = tmp_path / "digits.sock"
+    bind = f"unix:{path}"
+    assert "no such file or directory" in address_refusal(f"unix:{tmp_path}/missing/digits.sock")
+    assert "too long" in address_refusal(f"{bind}{'a' * 200}")
+    assert "no socket" in address_refusal(f"unix:{tmp_path}")
+    assert (address_refusal(bind), path.exists()) == ("", False)
+    with socket.socket(socket.AF_UNIX) as other:
+        other.bind(str(path))
+        other.listen()
+        assert address_refusal(bind) == address_refusal(f"unix://{path}")
+        assert "in use" in address_refusal(bind)
+    assert (address_refusal(bind), path.exists()) == ("", True)
 
 
 @pytest.mark.parametrize("command", [[], ["predict", "docs/seven.png"], ["models"]])
