@@ -30,7 +30,8 @@ from service.settings import Settings
 
 _MOST_WORKERS = 512  # twice what the settings allow: a reload runs old and new workers side by side
 _SPARE_FILES = 128
-_SWITCH_SECONDS, _STORE_SECONDS = 0.0005, 1.0
+_SWITCH_SECONDS = 0.0005
+_STORE_SECONDS = _MASTER_SECONDS = 1.0
 _STOPPING = {signal.SIGTERM, signal.SIGINT, signal.SIGQUIT}
 
 _settings = Settings.from_environ(os.environ)
@@ -82,6 +83,11 @@ class Worker(UvicornWorker):  # type: ignore[misc]
         """Unblock the signals that `pre_fork` blocked."""
         super().init_signals()
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+    def stop_without_master(self) -> None:
+        """Stop if the master was killed: nobody else would ever stop this worker, or start another one."""
+        if os.getppid() != self.ppid:
+            os.kill(os.getpid(), signal.SIGTERM)
 
     async def _serve(self) -> None:
         self.config.app = self.wsgi
@@ -155,7 +161,11 @@ def on_exit(server: Any) -> None:  # noqa: ARG001
 def post_worker_init(worker: Any) -> None:
     # The loop needs the interpreter often and briefly; Python's default of 5 ms would delay each of its steps.
     sys.setswitchinterval(_SWITCH_SECONDS)
-    repeated = {memory.trim: memory.TRIM_SECONDS, worker.wsgi.here.store.refresh: _STORE_SECONDS}
+    repeated = {
+        memory.trim: memory.TRIM_SECONDS,
+        worker.wsgi.here.store.refresh: _STORE_SECONDS,
+        worker.stop_without_master: _MASTER_SECONDS,
+    }
     for each in repeated.items():
         threading.Thread(target=_repeat, args=each, daemon=True).start()
     gc.collect()

@@ -130,6 +130,13 @@ def test_sigint_stops_at_once(models: Path) -> None:
         assert time.monotonic() - started < 5
 
 
+def test_workers_stop_once_their_master_is_killed(models: Path) -> None:
+    with serving(MODELS_DIR=models, WORKERS=2) as server:
+        workers = server.wait_for_workers(2)
+        server.process.kill()
+        until(lambda: not any(Path(f"/proc/{worker}").exists() for worker in workers), 10, "the workers stop")
+
+
 def test_a_restarted_worker_serves_the_same_version(models: Path, tmp_path: Path) -> None:
     shutil.copytree(models, tmp_path, dirs_exist_ok=True)
     factory.publish(tmp_path, 2)
