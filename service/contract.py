@@ -22,8 +22,6 @@ INPUT_NAME = "images"  # uint8 [N, 28, 28], 0 = background, 255 = ink
 OUTPUT_NAME = "probabilities"  # float32 [N, 10], calibrated, each row sums to 1
 IMAGE_SIDE = 28
 LABELS = tuple(str(digit) for digit in range(10))
-#: A model that is less confident in any digit has learnt to say "no digit" by ten equal probabilities.
-DIGIT_FROM = 0.12
 LABELS_FILE = "labels.txt"  # Triton's, beside the versions
 
 FLOAT32_FILE = "model.onnx"

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from service.contract import DIGIT_FROM, MODEL_NAME, Manifest
+from service.contract import MODEL_NAME, Manifest
 from service.errors import NoDigit, RequestError
-from service.inference.engine import Engine, open_version
+from service.inference.engine import Engine, open_version, sees_digit
 from service.preprocessing.decode import decode
 from service.preprocessing.mnist_format import canonical_already, fitted_digit
 from service.settings import Settings
@@ -64,8 +64,8 @@ class Reader:
     def answer(self, seen: Seen, *, fitted: bool) -> Answer:
         """Return the answer for an input of the model, uint8 [28, 28], `fitted` or MNIST's form as sent."""
         [probabilities] = self.engine.read(seen[np.newaxis], self.manifest.certain_from, fitted)
+        if not sees_digit(probabilities):
+            return Answer(-1, 0.0, False, NoDigit.code)
         digit = int(probabilities.argmax())
         confidence = float(probabilities[digit])
-        if confidence < DIGIT_FROM:
-            return Answer(-1, 0.0, False, NoDigit.code)
         return Answer(digit, confidence, confidence >= self.manifest.certain_from)

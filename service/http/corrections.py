@@ -21,7 +21,7 @@ from service.contract import CORRECTION_SUFFIX, LABELS, Correction, Manifest
 from service.errors import InsufficientStorage, MalformedRequest, RequestError, UnknownRoute
 from service.http.answering import Question, Request, Response, shown, to_json
 from service.http.metrics import Metrics
-from service.http.predict import Options, model_of, pictures_and_values, png, prediction
+from service.http.predict import model_of, pictures_and_values, png
 from service.inference.engine import Probabilities
 from service.settings import Settings
 
@@ -134,12 +134,11 @@ class Told(Question):
     def answer(self, manifest: Manifest, probabilities: Probabilities) -> Response:
         """Store the correction; return its ID and the model's digit."""
         [digit], [row] = self.digits, probabilities
-        said = prediction(row, digit, manifest, Options())
         correction = Correction(
             digit=self.told,
-            read=said["digit"],
-            confidence=float(said["confidence"]),
-            certain=said["certain"],
+            read=int(row.argmax()),
+            confidence=float(row.max()),
+            certain=bool(row.max() >= manifest.certain_from),
             model=manifest.name,
             version=manifest.version,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -147,7 +146,7 @@ class Told(Question):
             image=self.content,
         )
         name = self.kept_in.keep(correction)
-        fields = {"id": name, "digit": self.told, "read": said["digit"], "certain": said["certain"]}
+        fields = {"id": name, "digit": self.told, "read": correction.read, "certain": correction.certain}
         return Response(to_json(fields | model_of(manifest)), status=201)
 
     def count(self, metrics: Metrics, manifest: Manifest, probabilities: Probabilities) -> None:  # noqa: ARG002

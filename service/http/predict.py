@@ -4,7 +4,7 @@ Errors of parsing are MalformedRequest; too many pictures are TooLarge, other co
 """
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
@@ -14,11 +14,11 @@ import msgspec
 import numpy as np
 from multipart import MultipartError, MultipartSegment, ParserLimitReached, PushMultipartParser, parse_options_header
 
-from service.contract import DIGIT_FROM, LABELS, Manifest
+from service.contract import LABELS, Manifest
 from service.errors import MalformedRequest, NoDigit, RequestError, TooLarge, UnsupportedMediaType, first_line
 from service.http.answering import Question, Request, Response, at_most, attempt, check_names, described, shown, to_json
 from service.http.metrics import Metrics
-from service.inference.engine import Probabilities
+from service.inference.engine import Probabilities, sees_digit
 from service.preprocessing.illumination import Grey
 from service.settings import Settings
 
@@ -66,27 +66,26 @@ class Pictures(Question):
     def answer(self, manifest: Manifest, probabilities: Probabilities) -> Response:
         """Return the digit and the model that answered; of a batch a digit or an error for each picture, in order."""
         rows = iter(probabilities)
-        found = [
-            described(digit) if isinstance(digit, RequestError) else self._one(digit, next(rows), manifest)
-            for digit in self.digits
-        ]
+        found = [self._one(digit, rows, manifest) for digit in self.digits]
         fields = {"predictions": found} if self.keeps_errors else found[0]
         return Response(to_json(fields | model_of(manifest)))
 
-    def _one(self, digit: Grey, row: Probabilities, manifest: Manifest) -> dict[str, Any]:
-        if row.max() >= DIGIT_FROM:
-            return prediction(row, digit, manifest, self.options)
-        error = NoDigit("The picture shows something that is not a digit: send one digit on its own.")
-        if not self.keeps_errors:
-            raise error
-        return described(error)
+    def _one(self, digit: Grey | RequestError, rows: Iterator[Probabilities], manifest: Manifest) -> dict[str, Any]:
+        try:
+            if isinstance(digit, RequestError):
+                raise digit
+            return prediction(next(rows), digit, manifest, self.options)
+        except RequestError as error:
+            if not self.keeps_errors:
+                raise
+            return described(error)
 
     def count(self, metrics: Metrics, manifest: Manifest, probabilities: Probabilities) -> None:
         """Count the digits and, in a batch, the errors."""
-        none = probabilities.max(axis=1) < DIGIT_FROM
-        if none.any():
-            metrics.errors.labels(NoDigit.code).inc(int(none.sum()))
-            self.images, probabilities = self.inputs()[0][~none], probabilities[~none]
+        seen = sees_digit(probabilities)
+        if not seen.all():
+            metrics.errors.labels(NoDigit.code).inc(int((~seen).sum()))
+            self.images, probabilities = self.inputs()[0][seen], probabilities[seen]
         super().count(metrics, manifest, probabilities)
 
 
@@ -111,7 +110,9 @@ def pictures_and_values(
     if kind == FORM:
         values, files = fields_of(request, names, most)
         if most is None and len(files) != 1:
-            raise MalformedRequest(f"There are {len(files)} fields `{FIELD}`: send one, or use POST /predict/batch.")
+            raise MalformedRequest(
+                f"There are {len(files)} fields `{FIELD}`: send one a request, or digits to POST /predict/batch."
+            )
         return [attempt(_filled, file) for file in files], values | query
     name, forms = (FIELD, _ONE) if most is None else (LIST, _MANY)
     values = _json(request, kind, name, forms, names)
@@ -133,7 +134,7 @@ def fields_of(request: Request, texts: Sequence[str], most: int | None = None) -
         check_names([part.name], (FIELD, *texts), "field")
         if part.name != FIELD:
             values[part.name] = content[:_MOST_FIELD_BYTES].decode("utf-8", "replace")
-        elif part.filename is None:
+        elif part.filename is None and (part.content_type or "text/").lower().startswith("text/"):
             raise MalformedRequest(f"The field `{FIELD}` is text: send it as a file, with a file name.")
         else:
             files.append(content)
@@ -221,7 +222,13 @@ def picture_in(text: Any) -> bytes:
 
 
 def prediction(row: Probabilities, seen: Any, manifest: Manifest, options: Options) -> dict[str, Any]:
-    """Return the answer for one picture: `row` is float32 [10], `seen` uint8 [28, 28]."""
+    """Return the answer for one picture: `row` is float32 [10], `seen` uint8 [28, 28].
+
+    Raises:
+        NoDigit: the model sees none.
+    """
+    if not sees_digit(row):
+        raise NoDigit("The picture shows something that is not a digit: send one digit on its own.")
     digit = int(row.argmax())
     answer: dict[str, Any] = {
         "digit": digit,

@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from service.contract import IMAGE_SIDE, INPUT_NAME, LABELS, OUTPUT_NAME, Manifest
-from service.errors import MalformedRequest
+from service.errors import MalformedRequest, NoDigit
 from service.http.answering import NO_SNIFFING, Question, Request, Response, at_most, attempt, shown, to_json
 from service.http.predict import Options, decoded, picture_in, prediction
 from service.inference.engine import Images, Probabilities
@@ -252,8 +252,13 @@ class Predictions(Question):
     list_name = "instances"
 
     def answer(self, manifest: Manifest, probabilities: Probabilities) -> Response:
-        rows = [prediction(row, None, manifest, Options()) for row in probabilities]
-        return Response(to_json({"predictions": rows}))
+        return Response(to_json({"predictions": [self._one(*each, manifest) for each in enumerate(probabilities)]}))
+
+    def _one(self, index: int, row: Probabilities, manifest: Manifest) -> dict[str, Any]:
+        try:
+            return prediction(row, None, manifest, Options())
+        except NoDigit as error:
+            raise NoDigit(f"{self.list_name}[{index}]: {error}") from error
 
 
 def read_instances(request: Request, settings: Settings) -> Predictions:

@@ -26,6 +26,7 @@ Images = npt.NDArray[np.uint8]
 Fitted = npt.NDArray[np.bool_] | bool  # [N]; one for all if all are alike
 Probabilities = npt.NDArray[np.float32]
 
+_DIGIT_FROM = 0.12  # a confidence; the model says "no digit" by ten equal probabilities
 _DOUBT = 0.25  # of the doubt of a barely certain answer: with less, the first look is enough
 _LEAST_READ = 0.8  # of the specimens; a linear model reads 0.96 after one epoch, an untrained one at most 0.17
 _MOST_OFF = 0.01  # difference of a probability between batch sizes, and of a row's sum from 1
@@ -127,6 +128,11 @@ class Engine:
                 f"{self.file}: it reads {read.sum()} of the service's {len(read)} own digits{none}: "
                 "it is not a trained model of digits; train it and publish it again."
             )
+
+
+def sees_digit(probabilities: Probabilities) -> npt.NDArray[np.bool_]:
+    """Return whether the model sees a digit, by the `probabilities`, float32 [..., 10]."""
+    return np.asarray(probabilities.max(axis=-1) >= _DIGIT_FROM)
 
 
 def sure_from(certain_from: float) -> float:

@@ -1,6 +1,7 @@
 """KServe's V1 protocol: grey levels and pictures as instances."""
 
 import base64
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from service.http.front import Front
 from service.preprocessing.decode import decode
 from service.preprocessing.mnist_format import canonical_digit
 from service.settings import Settings
-from tests import door, drawing
+from tests import door, drawing, factory
 
 MODEL = "/v1/models/mnist-dmlp"
 
@@ -48,6 +49,16 @@ def test_an_answer_is_that_of_predict(client: Client) -> None:
     [row] = predict(client, b64(7), signature_name="serving_default").get_json()["predictions"]
     assert row == {name: plain[name] for name in ("digit", "confidence", "certain", "probabilities")}
     assert predict(client, levels(7)).get_json()["predictions"] == [row]
+
+
+def test_where_the_model_sees_no_digit_the_request_fails(tmp_path: Path) -> None:
+    unsure = factory.at_temperature(1000)  # ten equal probabilities
+    factory.publish(tmp_path, content=unsure, promised=unsure)
+    client = door.client_for(Settings(models_dir=tmp_path, provider="cpu"))
+    for instance in (b64(7), levels(7)):
+        answer = predict(client, instance)
+        assert (answer.status_code, answer.get_json()["code"]) == (422, "no_digit")
+        assert answer.get_json()["error"].startswith("instances[0]: ")
 
 
 @pytest.mark.parametrize(
