@@ -149,7 +149,7 @@ class Front:
         try:
             exchange.admit()
             content = await exchange.body()
-            encoding = exchange.headers.get("content-encoding", "identity").lower()
+            encoding = (exchange.headers.get("content-encoding") or "identity").lower()
             if encoding != "identity":
                 content = await self._turns.take(unpacked, content, encoding, self.here.settings.max_upload_bytes)
             notes.bytes_in = len(content)

@@ -48,6 +48,12 @@ def test_the_bytes_decide_and_not_the_declared_type(head: str, filename: str) ->
     assert read(field("image", b"abc", filename, head) + END) == ({}, [b"abc"])
 
 
+@pytest.mark.parametrize("kind", ["image/png", "application/octet-stream"])
+def test_a_file_may_lack_a_name(kind: str) -> None:
+    """As Node's form-data sends a Buffer, and old urllib3 a name that is not ASCII (in `filename*`)."""
+    assert read(field("image", b"abc", None, f"Content-Type: {kind}\r\n") + END) == ({}, [b"abc"])
+
+
 @pytest.mark.parametrize(
     "content_type", ['multipart/form-data; boundary="b"', "Multipart/Form-Data; charset=utf-8; BOUNDARY=b"]
 )
@@ -83,6 +89,7 @@ BROKEN = {
     "no field": (END, FORM, "no file field `image`"),
     "only options": (field("top_k", b"3", None) + END, FORM, "no file field `image`"),
     "a text": (field("image", b"abc", None) + END, FORM, "`image` is text"),
+    "a declared text": (field("image", b"abc", None, "Content-Type: Text/plain\r\n") + END, FORM, "`image` is text"),
     "another case": (field("Image", b"abc") + END, FORM, "Unknown field 'Image'"),
     "another name": (field("file", b"abc") + END, FORM, "Unknown field 'file'"),
     "another one beside": (field("image", b"abc") + field("x", b"", None) + END, FORM, "Unknown field 'x'"),
