@@ -42,6 +42,31 @@ def test_a_dot_is_refused_once_the_pen_is_lifted(visit: Open) -> None:
     page.settle()
 
 
+BAR = [(0.38, 0.22), (0.66, 0.2)]
+REST_OF_FIVE = [(0.38, 0.22), (0.36, 0.45), (0.5, 0.42), (0.62, 0.52), (0.64, 0.65), (0.55, 0.77), (0.4, 0.78)]
+
+
+def test_between_two_strokes_of_a_digit_nothing_is_refused(visit: Open) -> None:
+    page = visit()
+    page.page.evaluate("""() => {
+        window.refused = false;
+        new MutationObserver(() => { refused ||= !refusal.hidden; }).observe(refusal, { attributes: true });
+    }""")
+    page.draw(BAR)
+    page.page.wait_for_timeout(400)
+    page.draw(REST_OF_FIVE)
+    page.reads(5)
+    assert not page.page.evaluate("refused")
+
+
+def test_a_stroke_that_stays_alone_is_refused(visit: Open) -> None:
+    page = visit()
+    page.draw(BAR)
+    assert page.refusal()[0] == "No digit found"
+    page["undo"].click()
+    expect(page["refusal"]).to_be_hidden()
+
+
 def test_a_busy_service_is_retried_after_its_delay(visit: Open) -> None:
     page = visit()
     busy = (429, problem("Too many requests: try again later.", "too_busy"), {"Retry-After": "1"})

@@ -11,6 +11,7 @@ import { PENS, PICTURE_SIDES, png } from "./strokes.js";
 import * as view from "./view.js";
 
 const WHILE_DRAWING = 120; // milliseconds between two questions while the pen is down
+const BETWEEN_STROKES = 1000; // milliseconds until strokes that are no digit count as all there will be
 const LONGEST_WAIT = 30; // seconds
 const ROUTES = { one: "predict", number: "predict/number" };
 
@@ -23,7 +24,7 @@ let task = "one"; // or "number": what is read
 let number; // the answer that the boxes show
 let chosen = 0; // the digit of it that the bars show
 let soon; // the next question while the pen is down
-let later; // the next attempt after a refusal that passes
+let later; // the next attempt after a refusal that passes, or the refusal of unfinished strokes
 
 function update(sheet = history.sheet) {
   pad.show(sheet);
@@ -117,13 +118,14 @@ function ask() {
     return { ...answer, size: { width: side, height: side } };
   };
   newest.run(question, (answer, error) => {
-    view.showBusy(false);
-    if (error) refused(error);
-    else answered(answer);
+    if (!error) answered(answer);
+    else if (error.status === 422 && strokes.length && !pad.drawing) later = setTimeout(refused, BETWEEN_STROKES, error);
+    else refused(error);
   });
 }
 
 function answered(answer) {
+  view.showBusy(false);
   if (answer.digits) {
     answeredNumber(answer);
     return;
@@ -146,6 +148,7 @@ function answeredNumber(answer) {
 
 function refused(error) {
   if (!(error instanceof Refusal)) throw error;
+  view.showBusy(false);
   if (pad.drawing && error.status === 422) return; // the first dot of a digit is none yet
   boxes.clear();
   const passes = error.status === 0 || error.status === 429 || error.status >= 500;
