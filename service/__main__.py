@@ -104,24 +104,21 @@ def address_refusal(bind: str) -> str:
 
     gunicorn alone would try for five seconds, or take the socket of a running service away.
     """
+    host, _, port = bind.rpartition(":")
+    host = host.strip("[]")
     try:
         if bind.startswith("unix:"):
             _try_path(Path(bind.removeprefix("unix:").removeprefix("//")))
+        elif int(port) > 65535:
+            return "the largest port is 65535"
         else:
-            host, _, port = bind.rpartition(":")
-            _try_port(host.strip("[]"), int(port))
+            family = socket.AF_INET6 if ":" in host else socket.AF_INET
+            socket.create_server((host, int(port)), family=family).close()
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             return "the address is in use; stop what listens there, or choose another"
         return (error.strerror or str(error)).lower()
     return ""
-
-
-def _try_port(host: str, port: int) -> None:
-    if port > 65535:
-        raise OSError("the largest port is 65535")
-    with socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET):
-        pass
 
 
 def _try_path(path: Path) -> None:
