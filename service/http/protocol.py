@@ -98,13 +98,16 @@ class Protocol(HttpToolsProtocol):
                 self._expect(HEAD_SECONDS)
             self.head += len(data)
         super().data_received(data)
+        rest = memoryview(data)
+        while self.again and not self.failed:
+            head, self.again, rest = self.again, b"", rest[self.head_end :]
+            self.parser = httptools.HttpRequestParser(self)
+            super().data_received(head)
+            if not self.failed:
+                super().data_received(rest)  # type: ignore[arg-type]
         if self.failed or self.transport.is_closing():
             return
-        if self.again:
-            again, self.again = self.again + data[self.head_end :], b""
-            self.parser = httptools.HttpRequestParser(self)
-            self.data_received(again)
-        elif self._claimed(data) > self._settings.max_upload_bytes:
+        if self._claimed(data) > self._settings.max_upload_bytes:
             self.fail(body_too_large(self._settings))
         elif self.head > _MOST_HEAD:
             self.fail(errors.HeadersTooLarge(_TOO_LARGE))

@@ -96,6 +96,14 @@ def test_an_offer_of_http2_is_ignored(server: Server, way: str, piece: int) -> N
     assert [answer and answer.status for answer in answers] == [200, 200, 200]
 
 
+def test_many_offers_at_once_are_ignored(server: Server) -> None:
+    sent = b"GET /livez HTTP/1.1\r\nHost: a\r\n" + OFFER + b"\r\n"
+    count = 1200  # more than Python nests calls
+    with closing(connect(server, sent * count)) as connection:
+        stream = Stream(connection)
+        assert all(stream.answer("GET") for _ in range(count))
+
+
 def test_an_offer_of_a_web_socket_is_ignored(server: Server) -> None:
     sent = b"GET /livez HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
     with closing(connect(server, sent)) as connection:
