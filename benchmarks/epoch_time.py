@@ -21,6 +21,7 @@ import keras
 
 from training import recipes
 from training.data import mnist
+from training.errors import TrainingError
 from training.fitting import device, fit
 from training.fitting.run import Run
 from training.options import Device
@@ -54,9 +55,11 @@ def main() -> int:
     parser.add_argument("--batch", type=int, default=256, help="default: %(default)s")
     parser.add_argument("--rounds", type=int, default=5, help="runs of each variant")
     options = parser.parse_args()
-    data = mnist.load(options.data)
-    # Pool pictures are deformed too and cost as much as digits.
-    recipe = replace(recipes.find(options.recipe), mixture=None, batch_size=options.batch)
+    try:
+        data, chosen = mnist.load(options.data), recipes.find(options.recipe)
+    except TrainingError as error:
+        parser.error(str(error))
+    recipe = replace(chosen, mixture=None, batch_size=options.batch)  # the pool's pictures cost as much as digits
     twice = replace(recipe, batch_size=2 * options.batch)
     variants = {
         "plain": Variant(replace(recipe, deformation=None)),
