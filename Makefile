@@ -3,8 +3,8 @@
 PYTHON ?= python3
 ARGS ?=
 DEV := .venv/dev/bin/python
-# One process more than the fewest cores: many tests wait. All tests of a file run in one.
-PYTEST = -m pytest --numprocesses=3 --dist=loadfile --no-loadscope-reorder
+# Two to four processes; all tests of a file run in one.
+PYTEST = -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
 REST = slow or tensorflow or docker or browser
 # With TensorFlow, which .venv/dev has, a small training is tested too.
 TEST := $(if $(wildcard .venv/dev/made-from),.venv/dev,.venv/test)

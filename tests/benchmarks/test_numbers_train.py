@@ -48,7 +48,7 @@ def test_the_ring_around_a_face_is_not_learnt_as_no_digit(monkeypatch: pytest.Mo
 def test_the_service_computes_what_was_trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     train = pytest.importorskip("benchmarks.numbers.train")
     rng = np.random.default_rng(0)
-    strips = [rng.integers(0, 256, (ROWS, width), np.uint8) for width in 50 * (40, 90)]
+    strips = [rng.integers(0, 256, (ROWS, 40), np.uint8) for _ in range(100)]  # each width is traced for seconds
     network = train.trained([Text(strip, said) for strip, said in zip(strips, 50 * [(1, 2), ()], strict=True)], 15, 0)
     (tmp_path / "sequence.onnx").write_bytes(train.to_onnx(network))
     monkeypatch.setattr(sequence, "FILE", tmp_path / "sequence.onnx")
