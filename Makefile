@@ -21,10 +21,10 @@ help:  ## list the targets
 serve: .venv/serve  ## serve the newest model on port 8000; DIGITS_* variables set it up
 	exec .venv/serve/bin/python -m service $(ARGS)
 
-test: $(TEST)  ## run the tests that need no TensorFlow, Docker or browser: three minutes; ARGS="tests/service -x" picks some
+test: $(TEST)  ## run the tests that need no TensorFlow, Docker or browser: four minutes; ARGS="tests/service -x" picks some
 	$(TEST)/bin/python $(PYTEST) -m "not ($(REST) or timed or gpu)" $(ARGS)
 
-test-all: test test-rest  ## run all tests: also training, Docker, browser, slow and hostile clients; 15 minutes
+test-all: test test-rest  ## run all tests: also training, Docker, browser, slow and hostile clients; 20 minutes
 
 test-rest: .venv/dev  ## run what `make test` leaves out
 	$(DEV) $(PYTEST) -m "($(REST)) and not timed" $(ARGS)

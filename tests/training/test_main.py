@@ -144,7 +144,8 @@ def test_interrupted_resumed_published_and_served(tmp_path: Path, mnist_dir: Pat
 
     result = run(*arguments, "--resume")
     assert result.returncode == 0, result.stderr
-    assert "Epoch 1/2" not in result.stdout, "the first epoch is not trained again"
+    assert "epoch 2 of 2" in result.stdout
+    assert "epoch 1 of 2" not in result.stdout, "the first epoch is not trained again"
     history = json.loads((tmp_path / "run" / "history.json").read_text())
     assert [entry["epoch"] for entry in history] == [1, 2]
 
