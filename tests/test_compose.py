@@ -275,7 +275,9 @@ def test_corrections_are_learnt(deployment: Deployment, tmp_path: Path) -> None:
         assert status == 201, body
     learn = ("--data", "/data", "--recipe", "fine-tune", "--extra", "corrections")
     teachable.compose("build", "training")
-    assert "suspect" in teachable.compose("run", "--rm", "-T", "training", *learn)
+    said = teachable.compose("run", "--rm", "-T", "training", *learn)
+    print(said)
+    assert "suspect" in said
     version = str(int(before[0]["model"]["version"]) + 1)
     until(lambda: teachable.predict(asked[0][0])["model"]["version"] == version, 30, "the new version is served")
     after = [teachable.predict(picture) for picture, _ in asked]

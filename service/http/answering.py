@@ -85,6 +85,10 @@ class Question(ABC):
         self.images = np.array(readable, np.uint8).reshape(-1, IMAGE_SIDE, IMAGE_SIDE)
         return self.images, np.array(self.fitted, np.bool_)
 
+    def named(self, index: int, error: RequestError) -> RequestError:
+        """Return the error of a picture with the picture's name in the request."""
+        return type(error)(f"{self.list_name}[{index}]: {error}")
+
     @abstractmethod
     def answer(self, manifest: Manifest, probabilities: Probabilities) -> Response:
         """Return the answer; `probabilities` are those of the input, float32 [N, 10]."""
@@ -153,7 +157,7 @@ class Service:
             question.digits.append(question.form(picture, grey))
         except RequestError as error:
             if question.list_name:
-                raise type(error)(f"{question.list_name}[{index}]: {error}") from error
+                raise question.named(index, error) from error
             if not question.keeps_errors:
                 raise
             self.metrics.errors.labels(error.code).inc()

@@ -258,7 +258,7 @@ class Predictions(Question):
         try:
             return prediction(row, None, manifest, Options())
         except NoDigit as error:
-            raise NoDigit(f"{self.list_name}[{index}]: {error}") from error
+            raise self.named(index, error) from error
 
 
 def read_instances(request: Request, settings: Settings) -> Predictions:

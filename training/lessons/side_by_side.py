@@ -30,7 +30,7 @@ _DPI = 80
 def check_place(directory: Path) -> None:
     """Raise RunError where `directory` holds somebody else's file under the report's name."""
     path = directory / REPORT_FILE
-    if path.exists() and _TITLE not in path.read_text(encoding="utf-8", errors="replace"):
+    if path.exists() and _HEAD.partition("\n")[0] not in path.read_text(encoding="utf-8", errors="replace"):
         raise RunError(f"{path} is no report of a comparison: give another directory with --report.")
 
 
@@ -169,11 +169,7 @@ def _save(figure: Any, path: Path) -> None:
     plt.close(figure)
 
 
-_TITLE = "# Recipes side by side"
-
-_HEAD = (
-    _TITLE
-    + """
+_HEAD = """# Recipes side by side
 
 {recipes} recipes, {epochs} epochs each, {seeds}, on {machines}: {tools}.
 
@@ -184,7 +180,6 @@ units are counted before and after training, including outputs with ReLU.
 The layer plots are for seed 1, one row per recipe. They show the Euclidean norm of the loss gradient of each kernel,
 over 1,000 training digits, before training (epoch 0) and after each epoch; then histograms of each layer's activations
 on the validation digits, before and after training. For an ensemble they show the first member."""
-)
 
 _SECTION = """## {title}
 {rows}
